@@ -1,0 +1,150 @@
+"""The canonical zip: one way to write given members, so that anything else is corrupt.
+
+Members lie uncompressed in the manifest's order, with fixed timestamps, no extra fields and no comments. The reader
+therefore computes from the manifest what the file must be, byte for byte, and compares; a zip reader alone misses one
+flipped byte in ten. The layout is that of PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import BundleCorrupt, Incompatible
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+FLOW = "flow.pkl"
+SOURCES = "src/"
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can tell
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: what its manifest says, and its members' bytes by name."""
+
+    manifest: dict[str, Any]
+    members: dict[str, memoryview]
+
+
+def write_bundle(facts: dict[str, Any], members: dict[str, bytes]) -> bytes:
+    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order."""
+    digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
+    manifest = {"format": FORMAT, **facts, "members": digests}
+    return b"".join(_framed({MANIFEST: _json(manifest), **members}))
+
+
+def is_bundle(data: bytes) -> bool:
+    """Whether the bytes begin as a zip does; all else about them is `read_bundle`'s to find out."""
+    return data[:2] == b"PK"
+
+
+def read_bundle(data: bytes) -> Bundle:
+    """Verify a bundle wholly, unpickling nothing.
+
+    Raises BundleCorrupt unless the bytes are exactly what `write_bundle` writes for this manifest and these members,
+    and Incompatible for a manifest of a newer format.
+    """
+    view = memoryview(data)
+    manifest_bytes = _first_member(view)
+    manifest = _manifest(bytes(manifest_bytes))
+    members = {MANIFEST: manifest_bytes}
+    start = _LOCAL.size + len(MANIFEST) + len(manifest_bytes)
+    for member in manifest["members"]:
+        name, size = member["name"], member["size"]
+        start += _LOCAL.size + len(name.encode())
+        members[name] = view[start : start + size]
+        start += size
+        if hashlib.sha256(members[name]).hexdigest() != member["sha256"]:
+            raise _corrupt(f"{name} is not what the manifest says")
+    position = 0
+    for piece in _framed(members):
+        if view[position : position + len(piece)] != piece:
+            raise _corrupt(f"it differs at byte {position} or soon after from what runner writes")
+        position += len(piece)
+    if position != len(view):
+        raise _corrupt(f"{len(view) - position} bytes follow its end")
+    return Bundle(manifest, members)
+
+
+def _first_member(view: memoryview) -> memoryview:
+    """Give the manifest's bytes: the first member, its size told by the header before it."""
+    start = _LOCAL.size + len(MANIFEST)
+    if len(view) < start or bytes(view[_LOCAL.size : start]) != MANIFEST.encode():
+        raise _corrupt("it is a zip, but no bundle" if bytes(view[:4]) == b"PK\3\4" else "it is cut short, or no bundle")
+    header = _LOCAL.unpack(view[: _LOCAL.size])
+    manifest = view[start : start + header[7]]
+    if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
+        raise _corrupt("its manifest is damaged")
+    return manifest
+
+
+def _manifest(data: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(data)
+        version = manifest["format"]
+        if version == FORMAT:
+            members = manifest["members"]
+            names = [member["name"] for member in members]
+            sound = all(
+                isinstance(member["size"], int)
+                and member["size"] >= 0
+                and isinstance(member["sha256"], str)
+                and set(member) == {"name", "size", "sha256"}
+                for member in members
+            )
+            sound = sound and FLOW in names and len(set(names)) == len(names) and all(map(_safe, names))
+            if not sound or _json(manifest) != data:
+                raise _corrupt("its manifest is not as runner writes it")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _corrupt("its manifest cannot be read") from error
+    if version != FORMAT:
+        message = f"the bundle has format {version!r}, and this runner reads format {FORMAT}"
+        raise Incompatible(message, hint="Use a newer image, or build the flow with this version of runner.")
+    return dict(manifest)
+
+
+def _safe(name: object) -> bool:
+    """Whether a member's name is one that runner writes: the flow, or a relative path below ``src/``."""
+    if name == FLOW:
+        return True
+    if not isinstance(name, str) or not name.startswith(SOURCES) or "\\" in name or "\0" in name or ":" in name:
+        return False
+    return all(part not in {"", ".", ".."} for part in name.split("/"))
+
+
+def _framed(members: dict[str, Any]) -> list[bytes]:
+    """Give the zip's pieces in order: for each member header and bytes, then the directory and its end."""
+    pieces: list[bytes] = []
+    directory: list[bytes] = []
+    offset = 0
+    for name, data in members.items():
+        encoded = name.encode()
+        flags = 0 if name.isascii() else _UTF8
+        common = (_VERSION, flags, _STORED, _MIDNIGHT, _JAN_1_1980, zlib.crc32(data), len(data), len(data), len(encoded), 0)
+        pieces += [_LOCAL.pack(b"PK\3\4", *common) + encoded, data]
+        directory.append(_CENTRAL.pack(b"PK\1\2", _VERSION, *common, 0, 0, 0, 0, offset) + encoded)
+        offset += _LOCAL.size + len(encoded) + len(data)
+    size = sum(map(len, directory))
+    end = _END.pack(b"PK\5\6", 0, 0, len(directory), len(directory), size, offset, 0)
+    return [*pieces, *directory, end]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _json(manifest: dict[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _corrupt(reason: str) -> BundleCorrupt:
+    return BundleCorrupt(f"the bundle is corrupt: {reason}", hint="Build the flow again.")

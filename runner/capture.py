@@ -1,0 +1,240 @@
+"""Which modules of the author's travel along: those that the flow's file reaches by import statements.
+
+The file that defines the flow travels by value, in the pickle. What it imports of the author's own travels as source
+files with the data files of its packages, and is importable in the container; what lies in ``site-packages``,
+``dist-packages`` or the standard library is installed there, and only named in the manifest.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import sys
+import sysconfig
+from collections import deque
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import FlowFailed, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import CodeType, FunctionType, ModuleType
+
+LARGEST = 50 * 1024 * 1024  # bytes of sources; more is nearly always data that belongs into the bucket
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_NEVER = {"__pycache__", "CVS"}  # besides all that is hidden: .git, .hg, .svn, .env, …
+_FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+@dataclass
+class Captured:
+    """Files by their path below ``src/``, and the modules that the captured files import from elsewhere."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    imports: set[str] = field(default_factory=set)
+
+
+def capture(module: ModuleType | None, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Captured:
+    """Find what travels with a flow that this module defines.
+
+    Args:
+        module: the module; None, or one without a file (a notebook), reaches nothing.
+        include: files or folders that import statements do not show: paths, relative to the flow's file.
+        exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind.
+
+    Raises FlowFailed above `LARGEST` bytes, naming the largest files, and UsageError for an include that is not there.
+    """
+    found = Captured()
+    file = getattr(module, "__file__", None)
+    base = Path(file).absolute().parent if file else Path.cwd()
+    if module is not None and file:
+        # the file itself is not executed in the container, so what it alone imports need not be there
+        _follow([(name, True) for name, _ in _imports(Path(file), module.__package__ or "")], found)
+    for name in include:
+        _include(base, name, found)
+    patterns = list(exclude)
+    found.files = {
+        name: path for name, path in sorted(found.files.items()) if not any(Path(name).match(each) for each in patterns)
+    }
+    sizes = {name: path.stat().st_size for name, path in found.files.items()}
+    if sum(sizes.values()) > LARGEST:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
+        listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
+        message = f"what would travel with the flow is {sum(sizes.values()) / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f} MB"
+        raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
+    return found
+
+
+def imported_in(functions: Iterable[FunctionType]) -> set[str]:
+    """Name the top-level modules that functions import when they are called, but for those whose absence they expect."""
+    found: set[str] = set()
+    guarded: dict[str, set[str]] = {}
+    for function in functions:
+        filename = function.__code__.co_filename
+        if filename not in guarded:
+            guarded[filename] = _guarded(Path(filename))
+        found |= {name.split(".")[0] for name in _imported_by(function.__code__)} - guarded[filename]
+    return found
+
+
+def _imported_by(code: CodeType) -> Iterator[str]:
+    yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME" and step.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, type(code)):
+            yield from _imported_by(constant)
+
+
+def _guarded(path: Path) -> set[str]:
+    """Name the modules whose absence a file handles: imported in a try that catches ImportError, and nowhere else."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    handled = {name for name, forgiven in _import_statements(tree, "") if forgiven}
+    needed = {name for name, forgiven in _import_statements(tree, "") if not forgiven}
+    return {name.split(".")[0] for name in handled} - {name.split(".")[0] for name in needed}
+
+
+def _imports(path: Path, package: str) -> list[tuple[str, bool]]:
+    """List what a file imports, anywhere in it, with whether the file can do without."""
+    if path.suffix != ".py":
+        return []
+    try:
+        return list(_import_statements(ast.parse(path.read_bytes(), str(path)), package))
+    except (SyntaxError, ValueError) as error:
+        message = f"{path} cannot be parsed: {error}"
+        raise FlowFailed(message, hint="Mend it, or leave it out with exclude=[…].") from error
+
+
+def _import_statements(tree: ast.AST, package: str, *, forgiven: bool = False) -> Iterator[tuple[str, bool]]:
+    if isinstance(tree, ast.Import):
+        yield from ((alias.name, forgiven) for alias in tree.names)
+    elif isinstance(tree, ast.ImportFrom):
+        name = tree.module or ""
+        if tree.level:
+            try:
+                name = resolve_name("." * tree.level + name, package)
+            except ImportError:
+                return
+        yield name, forgiven
+        yield from ((f"{name}.{alias.name}", True) for alias in tree.names)  # a submodule, or just a name in it
+    elif isinstance(tree, ast.If) and "TYPE_CHECKING" in ast.dump(tree.test):
+        for part in (*tree.body, *tree.orelse):
+            yield from _import_statements(part, package, forgiven=True)
+    elif isinstance(tree, ast.Try):
+        for part in tree.body:
+            yield from _import_statements(part, package, forgiven=forgiven or _forgives(tree))
+        for part in (*tree.handlers, *tree.orelse, *tree.finalbody):
+            yield from _import_statements(part, package, forgiven=forgiven)
+    else:
+        for child in ast.iter_child_nodes(tree):
+            yield from _import_statements(child, package, forgiven=forgiven)
+
+
+def _forgives(statement: ast.Try) -> bool:
+    for handler in statement.handlers:
+        caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        if any(kind is None or (isinstance(kind, ast.Name) and kind.id in _FORGIVEN) for kind in caught):
+            return True
+    return False
+
+
+def _follow(imports: list[tuple[str, bool]], found: Captured) -> None:
+    waiting, seen = deque(imports), set[str]()
+    while waiting:
+        name, forgiven = waiting.popleft()
+        for module in _with_parents(name):
+            if module in seen:
+                continue
+            seen.add(module)
+            spec = _spec(module)
+            if spec is None or not _is_authors(spec):
+                if not forgiven and "." not in module:
+                    found.imports.add(module)
+                continue
+            _take(module, spec, found)
+            if spec.origin and spec.has_location:
+                package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
+                waiting.extend(_imports(Path(spec.origin), package))
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1) if parts[0]]
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module without running it; its parents, which are packages, are imported on the way, as by Python."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__spec__", None) is not None:
+        return loaded.__spec__
+    try:
+        return find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+
+
+def defining_module(name: str) -> ModuleType | None:
+    """Give the module that defines a flow, if it is the author's: it will travel by value."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return module if name == "__main__" or (spec is not None and _is_authors(spec)) else None
+
+
+def _is_authors(spec: ModuleSpec) -> bool:
+    """Whether a module is the author's: its files lie in no folder of installed packages, nor in Python's own."""
+    if spec.origin and spec.has_location:
+        places = [spec.origin]
+    else:
+        places = list(spec.submodule_search_locations or ())
+    return bool(places) and all(map(_authors_path, places))
+
+
+def _authors_path(place: str) -> bool:
+    path = Path(place).absolute()
+    standard = {Path(sysconfig.get_path(name)).absolute() for name in ("stdlib", "platstdlib")}
+    ours = Path(__file__).parent
+    return not (_INSTALLED & set(path.parts)) and not any(path.is_relative_to(root) for root in {*standard, ours})
+
+
+def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
+    folder = module.replace(".", "/")
+    if spec.submodule_search_locations is None:
+        path = Path(str(spec.origin))
+        found.files[f"{folder.rpartition('/')[0]}/{path.name}".lstrip("/")] = path
+        return
+    for location in spec.submodule_search_locations:
+        root = Path(location)
+        if spec.origin and spec.has_location and Path(spec.origin).parent == root:
+            found.files[f"{folder}/{Path(spec.origin).name}"] = Path(spec.origin)
+        for path in _data_files(root):
+            found.files[f"{folder}/{path.relative_to(root).as_posix()}"] = path
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Give a package's data files: all but Python's, in its folder and in folders below that are no packages."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _NEVER:
+            continue
+        if path.is_dir():
+            if not any(path.glob("*.py")):
+                yield from _data_files(path)
+        elif path.suffix not in {".py", ".pyc"} and path.is_file():
+            yield path
+
+
+def _include(base: Path, name: str, found: Captured) -> None:
+    path = base / name
+    if not path.exists():
+        message = f"include: there is no {path}"
+        raise UsageError(message, hint="Give paths relative to the file that defines the flow.")
+    root = base if path.is_relative_to(base) else path.parent
+    for each in [path] if path.is_file() else sorted(path.rglob("*")):
+        parts = each.relative_to(root).parts
+        if each.is_file() and not any(part.startswith(".") or part in _NEVER for part in parts):
+            found.files["/".join(parts)] = each

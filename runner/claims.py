@@ -1,0 +1,154 @@
+"""Attempts at a run: which one may work, and how each of them ended.
+
+All rests on one primitive, create and fail if it exists; see section "Where things lie" of ``docs/formats.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner import records
+from runner.errors import AlreadyExists, EnvironmentWrong, NotFound, RunHeld
+
+if TYPE_CHECKING:
+    from runner.records import RunFolder
+    from runner.storage.base import Storage
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a run as one of its attempts, counted from 1."""
+
+    folder: RunFolder
+    attempt: int
+    started: str
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """A run that is over: its outcome."""
+
+    outcome: dict[str, Any]
+
+
+def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
+    """Write down what was asked for, or find that just this was asked for before.
+
+    Raises EnvironmentWrong when the run id stands for another bundle or other parameters.
+    """
+    document = {"format": records.FORMAT, "token": records.token(), "run_id": folder.run_id, **asked}
+    document |= {"requested": records.now(), "by": {"host": platform.node(), "uid": _uid()}}
+    try:
+        storage.create(folder.run, records.encode(document))
+    except AlreadyExists:
+        before = records.decode(storage.read(folder.run))
+        for name in ("bundle", "parameters"):
+            if before[name] != asked[name]:
+                message = f"run {folder.run_id!r} was begun with another {name.rstrip('s')}: {before[name]}"
+                raise EnvironmentWrong(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
+
+
+def claim_run(storage: Storage, folder: RunFolder, *, fresh: bool) -> Claim | Concluded:
+    """Claim the next attempt, or find the run over; a fresh run id needs no look.
+
+    Raises RunHeld when an attempt has not ended, saying who holds it and since when.
+    """
+    if not fresh and (outcome := _read(storage, folder.outcome)):
+        return Concluded(outcome)
+    attempt = 1
+    while True:
+        started = records.now()
+        claim = {
+            "format": records.FORMAT,
+            "token": records.token(),
+            "attempt": attempt,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "image": None,
+            "python": platform.python_version(),
+            "started": started,
+            "beat": None,  # seconds between beats; this version has none, so nobody may take its silence for death
+        }
+        try:
+            storage.create(folder.claim(attempt), records.encode(claim))
+        except AlreadyExists:
+            end = _read(storage, folder.end(attempt))
+            if end is None:
+                raise _held(storage, folder, attempt) from None
+            if end["state"] in records.CONCLUDING:
+                conclude(storage, folder, end)
+                return Concluded(end)
+            attempt += 1
+        else:
+            return Claim(folder, attempt, started)
+
+
+def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
+    """Commit how an attempt ended, and the run's outcome with it if that concludes the run; gives what was committed.
+
+    ``end`` has ``state``, ``exit_code``, ``error``, ``flow``, ``bundle`` and ``tasks``.
+    """
+    document = {
+        "format": records.FORMAT,
+        "token": records.token(),
+        "run_id": claim.folder.run_id,
+        "attempt": claim.attempt,
+        "started": claim.started,
+        "ended": records.now(),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        **end,
+    }
+    storage.create(claim.folder.end(claim.attempt), records.encode(document))
+    if document["state"] in records.CONCLUDING:
+        conclude(storage, claim.folder, document)
+    return document
+
+
+def conclude(storage: Storage, folder: RunFolder, end: dict[str, Any]) -> None:
+    """Make an end the run's outcome: a copy of it, so that whoever finds it missing writes the same bytes."""
+    storage.create(folder.outcome, records.encode(end))
+
+
+def _held(storage: Storage, folder: RunFolder, attempt: int) -> RunHeld:
+    holder = _read(storage, folder.claim(attempt)) or {}
+    message = f"attempt {attempt} holds run {folder.run_id!r} since {holder.get('started')} on {holder.get('host')}"
+    return RunHeld(message, hint="Wait for its end.json, or use another RUNNER_RUN_ID.")
+
+
+def _read(storage: Storage, key: str) -> dict[str, Any] | None:
+    try:
+        return records.decode(storage.read(key))
+    except NotFound:
+        return None
+
+
+def _uid() -> int | None:
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands: its state, its outcome or its last attempt's end, and the last attempt's claim."""
+
+    state: str
+    document: dict[str, Any] | None
+    claim: dict[str, Any] | None
+
+
+def latest(storage: Storage, folder: RunFolder) -> Standing:
+    """Tell how a run stands. Raises NotFound when nothing was ever written of it."""
+    if outcome := _read(storage, folder.outcome):
+        return Standing(outcome["state"], outcome, None)
+    attempts, _ = storage.folder(f"{folder.prefix}/attempts/")
+    if not attempts:
+        if _read(storage, folder.run) is None:
+            message = f"there is no run {storage.url(folder.prefix)}"
+            raise NotFound(message)
+        return Standing("asked for", None, None)
+    number = int(attempts[-1])
+    end = _read(storage, folder.end(number))
+    return Standing(end["state"] if end else "running", end, _read(storage, folder.claim(number)))

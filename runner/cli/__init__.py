@@ -1,0 +1,48 @@
+"""The command line. Nothing of it is loaded when a container runs a flow."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from runner import errors
+from runner.cli.build import build
+from runner.cli.look import inspect, ls, result, show
+from runner.cli.run import run
+from runner.cli.version import version
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Run Python flows from a bucket, and look at what became of them.
+
+    Without a command, runs the flow that RUNNER_STORAGE and RUNNER_LOCATION name. A LOCATION is a URL
+    (s3://bucket/flow, gs://…, azure://…, file://…) or a path; a RUN is the URL of a run's folder, or its
+    id when RUNNER_LOCATION names the flow.
+    """
+
+
+for command in (run, build, inspect, ls, show, result, version):
+    cli.add_command(command)
+
+
+def main() -> int:
+    """Do what the command line says, and give the exit code; an error of ours is one sentence, never a traceback."""
+    try:
+        return int(cli.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return errors.UsageError.code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except errors.RunnerError as error:
+        if "--json" in sys.argv:
+            told: dict[str, Any] = {"error": type(error).__name__, "message": str(error), "exit_code": error.code}
+            click.echo(json.dumps(told))
+        else:
+            click.echo(f"runner: {error}", err=True)
+        return error.code

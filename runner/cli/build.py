@@ -1,0 +1,99 @@
+"""``runner build``: publish a flow from its file."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import foreign
+from runner.cli.table import size_text
+from runner.errors import FlowFailed, RunnerError, UsageError
+from runner.flow import Flow
+from runner.load import loading
+from runner.publish import publish
+from runner.storage import declare
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+@click.command()
+@click.argument("file", metavar="FILE[:NAME]")
+@click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
+@click.option("-i", "--include", multiple=True, metavar="PATH", help="A file or folder to take along.")
+@click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tuple[str, ...], *, as_json: bool) -> None:
+    """Publish the flow in FILE; NAME is its name, or that of a function or object to run."""
+    path, name = _split(file)
+    module = load_file(path)
+    flow = foreign.as_flow(_choose(module, path, name))
+    flow.module = module.__name__
+    if storage:
+        try:
+            flow.storage = declare(storage)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    published = publish(flow, flow.storage, include=include, exclude=exclude)
+    if as_json:
+        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
+        return
+    for travelling, size in published.files.items():
+        click.echo(f"takes along {travelling} ({size_text(size)})")
+    click.echo(published.url)
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    file, _, name = text.rpartition(":")
+    path, wanted = (Path(text), None) if Path(text).is_file() or not file else (Path(file), name)
+    if not path.is_file():
+        message = f"there is no file {path}"
+        raise UsageError(message, hint="Give the Python file that defines the flow.")
+    return path.absolute(), wanted
+
+
+def load_file(path: Path) -> ModuleType:
+    """Run an author's file as a module, its folder first on the path, as ``python FILE`` has it.
+
+    Raises FlowFailed with the author's own error.
+    """
+    name = path.stem if path.stem.isidentifier() and importlib.util.find_spec(path.stem) is None else f"flow_of_{path.stem}"
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        message = f"{path} is no Python file"
+        raise UsageError(message, hint="Give the file that defines the flow.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with loading():
+            spec.loader.exec_module(module)
+    except RunnerError:
+        raise
+    except Exception as error:
+        message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
+        raise FlowFailed(message, hint="Run it with Python to see where.") from error
+    return module
+
+
+def _choose(module: ModuleType, path: Path, name: str | None) -> Any:  # noqa: ANN401
+    flows = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}
+    if name is not None:
+        named = [flow for flow in flows.values() if flow.name == name]
+        if not named and not hasattr(module, name):
+            message = f"{path.name} has no flow and nothing else of the name {name!r}"
+            raise UsageError(message, hint=_list_flows(list(flows.values())))
+        return named[0] if named else getattr(module, name)
+    if len(flows) != 1:
+        message = f"{path.name} has {'no flow' if not flows else 'several flows'}"
+        raise UsageError(message, hint=f"Say which: {path.name}:NAME. {_list_flows(list(flows.values()))}")
+    return next(iter(flows.values()))
+
+
+def _list_flows(flows: list[Flow]) -> str:
+    return f"Flows in it: {', '.join(flow.name for flow in flows) or 'none'}."

@@ -1,0 +1,239 @@
+"""``runner inspect``, ``ls``, ``show`` and ``result``: what lies in a storage, read and never run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import bundle, claims, foreign, records, results
+from runner.cli.places import open_place, open_run, place
+from runner.cli.table import print_table, size_text
+from runner.errors import NotFound, UsageError
+from runner.fetch import fetch
+from runner.records import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.storage.base import Storage
+
+as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument("location")
+@as_json_option
+def inspect(location: str, *, as_json: bool) -> None:
+    """Show what the bundle at LOCATION says about itself, verified; nothing is unpickled."""
+    where = place(location)
+    storage = open_place(where)
+    key, data = fetch(storage, where.key)
+    facts: dict[str, Any] = {"location": storage.url(key), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if bundle.is_bundle(data):
+        facts |= {"manifest": bundle.read_bundle(data).manifest}
+    else:
+        from runner.payload import modules_in
+
+        pickled, versions = foreign.open_pickle(data)
+        facts |= {"manifest": None, "versions": versions, "imports": sorted(modules_in(pickled))}
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    if facts["manifest"] is None:
+        click.echo("a plain pickle, no bundle: nothing of it can be verified")
+    _print_tree(facts)
+
+
+def _print_tree(value: Any, indent: str = "") -> None:  # noqa: ANN401
+    for name, part in value.items():
+        if isinstance(part, dict) and part:
+            click.echo(f"{indent}{name}:")
+            _print_tree(part, indent + "  ")
+        elif isinstance(part, list) and part and isinstance(part[0], dict):
+            click.echo(f"{indent}{name}:")
+            for each in part:
+                click.echo(f"{indent}  - " + ", ".join(f"{key}: {_plain(field)}" for key, field in each.items()))
+        else:
+            click.echo(f"{indent}{name}: {_plain(part)}")
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
+
+
+@click.command()
+@click.argument("url")
+@as_json_option
+def ls(url: str, *, as_json: bool) -> None:
+    """List the flows at URL; of a flow, its versions and runs."""
+    location = place(url).as_root()
+    storage = open_place(location)
+    prefix = f"{location.key}/".lstrip("/")
+    folders, entries = storage.folder(prefix)
+    versions = [entry for entry in entries if records.VERSION.fullmatch(entry.key.removeprefix(prefix))]
+    if not folders and not entries:
+        message = f"there is nothing at {location.url}"
+        raise NotFound(message, hint="Check the name.")
+    if not versions and "runs" not in folders:
+        _list_flows(storage, prefix, folders, as_json=as_json)
+        return
+    home = location.key
+    run_ids = storage.folder(f"{prefix}runs/")[0] if "runs" in folders else []
+    runs = [{"run": run_id, **_standing(storage, RunFolder(home, run_id))} for run_id in run_ids]
+    if as_json:
+        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in versions]
+        click.echo(json.dumps({"versions": listed, "runs": runs}))
+        return
+    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in versions])
+    click.echo()
+    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["state"], run["began"], run["url"]] for run in runs])
+
+
+def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
+    flows = []
+    for name in folders:
+        inside, entries = storage.folder(f"{prefix}{name}/")
+        versions = [entry.key.rpartition("/")[2] for entry in entries]
+        named = [version for version in versions if records.VERSION.fullmatch(version)]
+        if named or "runs" in inside:
+            flows.append({"flow": name, "versions": len(named), "newest": max(named, default=None)})
+    if as_json:
+        click.echo(json.dumps({"flows": flows}))
+    else:
+        print_table(["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows])
+
+
+def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
+    standing = claims.latest(storage, folder)
+    began = (standing.document or standing.claim or {}).get("started")
+    return {"state": standing.state, "began": began, "url": storage.url(folder.prefix)}
+
+
+@click.command()
+@click.argument("run")
+@as_json_option
+def show(run: str, *, as_json: bool) -> None:
+    """Show the state of RUN, its tasks with their results, and its error."""
+    storage, folder = open_run(run)
+    standing = claims.latest(storage, folder)
+    document = standing.document
+    if as_json:
+        click.echo(json.dumps(document or {"run_id": folder.run_id, "state": standing.state, "claim": standing.claim}))
+        return
+    click.echo(f"run      {folder.run_id}\nstate    {standing.state}")
+    if document is None:
+        held = standing.claim or {}
+        click.echo(f"attempt  {held.get('attempt')}, since {held.get('started')} on {held.get('host')}")
+        return
+    click.echo(f"flow     {document['flow']}\nbundle   {document['bundle']['url']}\nexit     {document['exit_code']}")
+    click.echo(f"began    {document['started']}\nended    {document['ended']}, attempt {document['attempt']}")
+    if document["error"]:
+        click.echo(f"error    {document['error']['message']}")
+    if document["tasks"]:
+        click.echo()
+        _print_tasks(storage, document["tasks"])
+    for task in document["tasks"]:
+        if task["error"]:
+            click.echo(f"\n{_label(task)}:\n{task['error']['traceback'].rstrip()}")
+
+
+def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
+    """Print a row a task; the elements of a mapped one are counted, and their results lie in one folder."""
+    rows = []
+    for slug in dict.fromkeys(task["task"] for task in tasks):
+        units = [task for task in tasks if task["task"] == slug]
+        kept = [task["result"] for task in units if task["result"]]
+        states = [task["state"] for task in units]
+        state = next((each for each in ("failed", "skipped") if each in states), "succeeded")
+        if units[0]["mapped"]:
+            elements = [task for task in units if task["index"] is not None]
+            done = sum(task["state"] == "succeeded" for task in elements)
+            state += f" ({done} of {len(elements)})"
+        seconds = sum(_seconds(task) for task in units)
+        where = "" if not kept else storage.url(kept[0]["key"])
+        if len(kept) > 1:
+            where = f"{where.rpartition('/')[0]}/"
+        size = size_text(sum(result["size"] for result in kept)) if kept else ""
+        rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, where])
+    print_table(["TASK", "STATE", "TRIES", "SECONDS", "SIZE", "RESULT"], rows)
+
+
+def _seconds(task: dict[str, Any]) -> float:
+    from datetime import datetime
+
+    if not task["started"] or not task["ended"]:
+        return 0.0
+    return (datetime.fromisoformat(task["ended"]) - datetime.fromisoformat(task["started"])).total_seconds()
+
+
+def _label(task: dict[str, Any]) -> str:
+    return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
+
+
+@click.command()
+@click.argument("run")
+@click.argument("task", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy the bytes to a file; nothing is unpickled.")
+@as_json_option
+def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
+    storage, folder = open_run(run)
+    document = claims.latest(storage, folder).document
+    found = _results_of(document["tasks"] if document else [], task)
+    if output is not None:
+        if len(found) != 1 or found[0]["index"] is None and found[0]["mapped"]:
+            message = f"{found[0]['task']} is mapped, and a file takes one result"
+            raise UsageError(message, hint=f"Choose an element: {found[0]['task']}[0].")
+        _copy(storage, found[0]["result"], output)
+        told: Any = {"task": _label(found[0]), "file": str(output), **found[0]["result"]}
+        click.echo(json.dumps(told) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
+        return
+    whole = found[0]["mapped"] and not re.search(r"\[\d+\]$", task or "")
+    values = [results.read_result(storage, each["result"]) for each in found if each["result"]]
+    value = values if whole else values[0]
+    if as_json:
+        try:
+            click.echo(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            message = f"the value cannot be shown as JSON: {error}"
+            raise UsageError(message, hint="Copy it with -o FILE, or leave --json out.") from error
+    else:
+        click.echo(repr(value))
+
+
+def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
+    """Choose the tasks, or elements, whose results are asked for. Raises NotFound, naming those that have one."""
+    kept = [task for task in tasks if task["result"] or (task["mapped"] and task["index"] is None)]
+    if wanted is None and kept:
+        wanted = kept[-1]["task"]
+    found = [task for task in kept if wanted in {task["task"], _label(task)}]
+    if not found:
+        names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
+        message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
+        raise NotFound(message, hint=f"Tasks with results: {names}.")
+    return found
+
+
+def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:
+    """Copy to a file that is there, whole and verified, or not at all; ``-`` is standard output."""
+    if str(output) == "-":
+        results.copy_result(storage, kept, sys.stdout.buffer)
+        return
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            results.copy_result(storage, kept, file)
+        temporary.replace(output)
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}"
+        raise UsageError(message, hint="Choose another file.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""From what stands on the command line to an opened storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.credentials import resolve
+from runner.errors import NotFound, UsageError
+from runner.records import RunFolder
+from runner.settings import Settings, process_environ
+from runner.storage import Location, open_storage, parse_location
+
+if TYPE_CHECKING:
+    from runner.storage.base import Storage
+
+
+def settings() -> Settings:
+    """Read the environment, of which a command needs the secrets and perhaps the location."""
+    return Settings.from_environ(process_environ(), needs_location=False)
+
+
+def place(text: str) -> Location:
+    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
+    try:
+        return parse_location(text, "" if "://" in text else process_environ().get("RUNNER_STORAGE", ""))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def open_place(location: Location) -> Storage:
+    """Open a location's storage with the secrets that RUNNER_SECRETS names."""
+    environ = process_environ()
+    return open_storage(location, resolve(settings().secrets, environ), environ)
+
+
+def open_run(text: str) -> tuple[Storage, RunFolder]:
+    """Open the folder of a run, given by its URL, or by its id where RUNNER_LOCATION names the flow.
+
+    Raises NotFound and UsageError.
+    """
+    if "/" in text:
+        location = place(text.rstrip("/")).as_run()
+        storage = open_place(location)
+        parent, _, run_id = location.key.rpartition("/")
+        home, slash, runs = parent.rpartition("/")
+        if (runs if slash else parent) != "runs":
+            message = f"{text} is not the folder of a run: those lie in runs/"
+            raise UsageError(message, hint="runner ls lists a flow's runs.")
+        candidates = [RunFolder(home, run_id)]
+    else:
+        flow = settings().location
+        if flow is None:
+            message = f"{text!r} is a run id, and the environment names no flow"
+            raise UsageError(message, hint="Set RUNNER_STORAGE and RUNNER_LOCATION, or give the URL of the run's folder.")
+        storage = open_place(flow)
+        candidates = [RunFolder(flow.key, text), RunFolder(flow.key.rpartition("/")[0], text)]
+    for folder in candidates:
+        folders, entries = storage.folder(f"{folder.prefix}/")
+        if folders or entries:
+            return storage, folder
+    message = f"there is no run {text}"
+    raise NotFound(message, hint="runner ls lists a flow's runs.")

@@ -1,0 +1,68 @@
+"""``runner run``: what the container does, with a location on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from runner import claims
+from runner.cli.places import open_place
+from runner.errors import UsageError
+from runner.records import RunFolder
+from runner.settings import process_environ
+from runner.storage import Location
+from runner.supervisor import supervise
+
+
+@click.command()
+@click.argument("location", required=False)
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; the log goes to stderr.")
+def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
+    """Run the flow at LOCATION, or the one that the environment names."""
+    environ = dict(process_environ())
+    if location:
+        environ["RUNNER_LOCATION"] = location
+        if "://" in location:
+            environ.pop("RUNNER_STORAGE", None)
+        else:
+            environ.setdefault("RUNNER_STORAGE", "local")
+    if parameters:
+        environ["RUNNER_PARAMETERS"] = json.dumps(_given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters)))
+    finished = supervise(environ, sys.stderr if as_json else sys.stdout)
+    if as_json:
+        click.echo(json.dumps(_outcome(finished.run) or {"state": None, "exit_code": finished.code}))
+    return finished.code
+
+
+def _given(text: str | None) -> dict[str, Any]:
+    try:
+        given = json.loads(text or "{}")
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        message = "RUNNER_PARAMETERS is no JSON object"
+        raise UsageError(message, hint="Correct or unset it.")
+    return given
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        message = f"parameter {text!r} has no value"
+        raise UsageError(message, hint="Write -p NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _outcome(run: dict[str, str] | None) -> dict[str, Any] | None:
+    """Read back what was committed: the run's outcome, else its last attempt's end."""
+    if run is None:
+        return None
+    storage = open_place(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
+    return claims.latest(storage, RunFolder(run["home"], run["run_id"])).document

@@ -1,0 +1,355 @@
+"""Runs a graph: order, triggers, retries, time limits. What becomes of results is not its business.
+
+One thread, the caller's, decides; the tasks run in the executor's slots and report through one queue.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from runner import logs
+from runner.errors import FlowFailed, InternalError
+from runner.graph import Graph, Group, Unit
+from runner.interrupt import TaskTimeout, time_limit
+from runner.trace import TaskError, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from runner.executors import Executor
+    from runner.flow import Flow
+    from runner.task import Node
+
+    # Takes (node, element's index, value), pickles, and gives what makes the result durable and describes it.
+    # Raises TaskError when the value is to blame.
+    Save = Callable[[Node, int | None, Any], Callable[[], dict[str, Any]]]
+
+log = logs.logger("engine")
+
+STUCK_AFTER = 5.0  # seconds after its time limit in which interrupted code must come back, else it counts as stuck
+
+
+@dataclass
+class Report:
+    """How a flow went.
+
+    ``state`` is ``succeeded`` or ``failed``; ``tasks`` are as `runner.graph.Unit.record` has them, in the order in
+    which they were written down; ``error`` is the first task's own exception.
+    """
+
+    state: str
+    tasks: list[dict[str, Any]]
+    error: BaseException | None = None
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def result(self, slug: str) -> Any:  # noqa: ANN401 - whatever the task gave
+        """Give a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
+        return self.values[slug]
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The tasks that failed."""
+        return [task for task in self.tasks if task["state"] == "failed"]
+
+
+def run_here(flow: Flow, parameters: Mapping[str, Any]) -> Report:
+    """Run a flow in this process and keep its values; see `Flow.run`."""
+    from runner.executors import open_executor
+    from runner.manifest import checked_parameters, parameters_of
+    from runner.settings import Settings, process_environ
+
+    settings = Settings.from_environ(process_environ(), needs_location=False)
+    given = checked_parameters(parameters_of(flow), parameters)
+    report = Engine(flow, flow.with_defaults(given), open_executor(settings.executor), keep=True).run()
+    if report.state == "failed":
+        raise FlowFailed(failure(report)) from report.error
+    return report
+
+
+def failure(report: Report) -> str:
+    """Say in one sentence why a flow failed."""
+    first, *others = report.failed
+    more = f" (and {len(others)} more failed)" if others else ""
+    name = first["task"] if first["index"] is None else f"{first['task']}[{first['index']}]"
+    return f"task {name} failed: {first['error']['type']}: {first['error']['message']}{more}"
+
+
+class Engine:
+    """Runs one flow once.
+
+    Args:
+        flow: the graph.
+        parameters: a value for every one of its parameters.
+        executor: where tasks run.
+        save: makes results durable; without it none are.
+        keep: keep the values for the caller instead of dropping each when nothing can want it any more.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        parameters: Mapping[str, Any],
+        executor: Executor,
+        *,
+        save: Save | None = None,
+        keep: bool = False,
+    ) -> None:
+        """See the class."""
+        self.graph = Graph(flow, parameters)
+        self.executor, self.save, self.keep = executor, save, keep
+        self.events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what happened in the slots
+        self.due: deque[Callable[[], None]] = deque()  # what follows from it
+        self.ready: list[tuple[int, int, Unit]] = []  # later nodes first: what was begun is finished, memory stays low
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self.count = 0  # orders what is equal in the heaps
+        self.busy = 0  # slots in use
+        self.left = len(self.graph.groups)  # groups that are not done
+        self.first_error: BaseException | None = None
+
+    def run(self) -> Report:
+        """Run everything that can run. Raises what `save` raised when a result could not be made durable."""
+        for group in self.graph.groups.values():
+            self._plan(group)
+        try:
+            while self.left or self.busy or self.due:
+                while self.due:
+                    self.due.popleft()()
+                self._dispatch()
+                if not self.due and (self.busy or self.left):
+                    self._wait()
+        finally:
+            self.executor.close()
+        groups = self.graph.groups
+        tasks = [record for group in groups.values() for record in group.records()]
+        state = "failed" if any(task["state"] == "failed" for task in tasks) else "succeeded"
+        values = {node.slug: group.handed for node, group in groups.items()} if self.keep else {}
+        return Report(state, tasks, self.first_error, values)
+
+    def _wait(self) -> None:
+        """Take the next event, or the action of the timer that runs out first."""
+        if not self.busy and not self.timers:
+            message = "the engine waits for nothing"
+            raise InternalError(message)
+        left = max(0.0, self.timers[0][0] - time.monotonic()) if self.timers else None
+        try:
+            event = self.events.get(timeout=left)
+        except Empty:
+            event = heapq.heappop(self.timers)[2]
+        event()
+
+    def _at(self, moment: float, action: Callable[[], None]) -> None:
+        self.count += 1
+        heapq.heappush(self.timers, (moment, self.count, action))
+
+    # From nodes to units
+
+    def _plan(self, group: Group) -> None:
+        if not group.node.mapped:
+            self._open(group, self.graph.whole(group))
+            return
+        sources = self.graph.sources_of_map(group.node)
+        step = self._after(len(sources), lambda: self._expand(group))
+        for source in sources:
+            (source.when_expanded if source.node.mapped else source.followers).append(step)
+
+    def _after(self, number: int, action: Callable[[], None]) -> Callable[[], None]:
+        """Give what does the action when it is called for the n-th time; for none, it is due at once."""
+        if number == 0:
+            self.due.append(action)
+
+        def step() -> None:
+            nonlocal number
+            number -= 1
+            if number == 0:
+                action()
+
+        return step
+
+    def _expand(self, group: Group) -> None:
+        try:
+            self._open(group, self.graph.elements(group))
+        except TaskError as error:
+            broken = any(self.graph.groups[source].broken for source in group.node.upstream)
+            unit = Unit(group, None)
+            self._open(group, [unit], decide=False)
+            self._end(unit, "skipped" if broken else "failed", None if broken else error, broken=True)
+
+    def _open(self, group: Group, units: list[Unit], *, decide: bool = True) -> None:
+        group.units, group.open = units, len(units)
+        self.due.extend(group.when_expanded)
+        if not units:
+            self._finish(group)
+        for unit in units if decide else ():
+            waits = [source for source in unit.sources if not source.done]
+            step = self._after(len(waits), lambda unit=unit: self._decide(unit))  # type: ignore[misc]
+            for source in waits:
+                source.followers.append(step)
+
+    # From units to ends
+
+    def _decide(self, unit: Unit) -> None:
+        """Everything that the unit waits for is done: does its trigger let it run?"""
+        trigger = unit.group.node.task.trigger
+        broken = any(source.broken for source in unit.sources)
+        if trigger == "all_successful" and any(source.state != "succeeded" for source in unit.sources):
+            self._end(unit, "skipped", None, broken=broken)
+        elif trigger == "any_failed" and not broken:
+            self._end(unit, "skipped", None, broken=False)
+        else:
+            self._queue(unit)
+
+    def _queue(self, unit: Unit) -> None:
+        self.count += 1
+        heapq.heappush(self.ready, (-unit.group.order, self.count, unit))
+
+    def _dispatch(self) -> None:
+        while self.ready and self.busy < self.executor.slots:
+            unit = heapq.heappop(self.ready)[2]
+            unit.tries += 1
+            unit.started = unit.started or time.time()
+            self.busy += 1
+            self._submit(unit, unit.tries, unit.group.node.task.timeout)
+
+    def _submit(self, unit: Unit, number: int, limit: float | None) -> None:
+        if limit is not None:
+            self._at(time.monotonic() + limit + STUCK_AFTER, lambda: self._stuck(unit, number))
+        self.executor.submit(lambda: self._work(unit, number))
+
+    def _work(self, unit: Unit, number: int) -> bool:
+        """Run one try in a slot, tell the engine of it, and say whether the slot is still wanted."""
+        with logs.task_context(unit.label):
+            try:
+                self._try(unit, number)
+            except BaseException as error:  # noqa: BLE001 - storage failed, or we did: the run cannot go on
+                self.events.put(lambda error=error: self._abort(error))  # type: ignore[misc]
+        return unit.abandoned < number
+
+    def _try(self, unit: Unit, number: int) -> None:
+        task, post = unit.group.node.task, self.events.put
+        try:
+            args, kwargs = self.graph.arguments(unit)
+            value = _call(task.function, args, kwargs, task.timeout)
+        except BaseException as error:  # whatever ends the task, SystemExit too, is its failure
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # a person's, not the task's
+            unit.returned = number
+            failure = error
+            if isinstance(error, TaskTimeout):
+                failure = TimeoutError(f"took longer than {task.timeout:g} s")
+                failure.__traceback__ = error.__traceback__
+            post(lambda: self._failed(unit, number, failure, retry=True))
+            return
+        unit.returned = number
+        if unit.abandoned >= number:
+            return
+        durable = None
+        if self.save and task.checkpoint:
+            try:
+                durable = self.save(unit.group.node, unit.index, value)
+            except TaskError as error:
+                post(lambda error=error: self._failed(unit, number, error, retry=False))  # type: ignore[misc]
+                return
+        post(lambda: self._succeeded(unit, number, value))  # tasks after it may run while the result is still under way
+        result = durable() if durable else None
+        post(lambda: self._stored(unit, number, result))
+
+    def _failed(self, unit: Unit, number: int, error: BaseException, *, retry: bool) -> None:
+        if unit.abandoned >= number:
+            return
+        self.busy -= 1
+        task = unit.group.node.task
+        if retry and unit.tries <= task.retries:
+            log.warning("task %s failed, try %d of %d: %r", unit.label, unit.tries, task.retries + 1, error)
+            self._at(time.monotonic() + task.retry_delay, lambda: self._queue(unit))
+        else:
+            self._end(unit, "failed", error, broken=True)
+
+    def _stuck(self, unit: Unit, number: int) -> None:
+        """Give up on code that does not come back to the interpreter: its slot is free again, its thread is not."""
+        if unit.returned >= number:
+            return
+        unit.abandoned = number
+        self.busy -= 1
+        limit = unit.group.node.task.timeout
+        message = f"took longer than {limit:g} s and is still in native code, so it is not tried again"
+        self._end(unit, "failed", TimeoutError(message), broken=True)
+
+    def _succeeded(self, unit: Unit, number: int, value: Any) -> None:  # noqa: ANN401
+        if unit.abandoned < number:
+            unit.value = value
+            self._end(unit, "succeeded", None, broken=False)
+
+    def _stored(self, unit: Unit, number: int, result: dict[str, Any] | None) -> None:
+        if unit.abandoned < number:
+            self.busy -= 1
+            unit.result = result
+
+    def _abort(self, error: BaseException) -> None:
+        raise error
+
+    def _end(self, unit: Unit, state: str, error: BaseException | None, *, broken: bool) -> None:
+        unit.state, unit.broken, unit.done = state, broken, True
+        unit.ended = time.time() if unit.started else None
+        if error is not None:
+            unit.error, unit.told = error, told(error)
+            self.first_error = self.first_error or error
+            details = {"exception": unit.told["traceback"]}
+            log.error("task %s failed: %s: %s", unit.label, unit.told["type"], unit.told["message"], extra=details)
+        elif state == "skipped":
+            unit.error = TaskError(f"{unit.label} was skipped")
+            log.info("task %s skipped", unit.label)
+        else:
+            level = logs.INFO if unit.index is None else logs.DEBUG  # 10,000 elements are no 10,000 lines
+            log.log(level, "task %s succeeded", unit.label)
+        self._follow(unit)
+        unit.group.open -= 1
+        if unit.group.open == 0:
+            self._finish(unit.group)
+
+    def _follow(self, done: Unit | Group) -> None:
+        self.due.extend(done.followers)
+        done.followers = []
+
+    def _finish(self, group: Group) -> None:
+        group.finish()
+        self.left -= 1
+        self._follow(group)
+        if self.keep:
+            return
+        for node in group.node.upstream:
+            source = self.graph.groups[node]
+            source.uses -= 1
+            if source.uses == 0:
+                source.drop()
+        if group.uses == 0:
+            group.drop()
+
+
+def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:  # noqa: ANN401
+    with time_limit(limit):
+        value = function(*args, **kwargs)
+        return _awaited(value, limit) if isinstance(value, CoroutineType) else value
+
+
+def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:  # noqa: ANN401
+    """Run a coroutine to its end; while it waits for others it is cancelled, where a thread could not be interrupted."""
+    import asyncio
+
+    async def limited() -> Any:  # noqa: ANN401
+        deadline = asyncio.timeout(limit)
+        try:
+            async with deadline:
+                return await coroutine
+        except TimeoutError:
+            if deadline.expired():
+                raise TaskTimeout from None
+            raise
+
+    return asyncio.run(limited())

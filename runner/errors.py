@@ -1,0 +1,144 @@
+"""Everything that can go wrong, one class per exit code.
+
+::
+
+    RunnerError
+    ├── FlowFailed            1   the flow failed, or ended its own process
+    ├── UsageError            2   wrong command line
+    ├── BundleCorrupt        65   what is stored is no whole bundle
+    ├── NotFound             66   no such flow, version or run
+    │   └── BucketMissing         no such bucket, container or folder
+    ├── Unreachable          69   storage does not answer at all
+    ├── InternalError        70   a bug in runner
+    ├── WriteFailed          73   results could not be written
+    │   └── AlreadyExists         a create found the key taken
+    ├── ReadFailed           74   storage failed while reading
+    │   └── TooSlow               connected, but no answer in time
+    ├── RunHeld              75   another attempt holds this run
+    ├── Incompatible         76   the bundle does not fit this image
+    ├── CredentialsRefused   77   credentials refused, or none found
+    │   └── Denied                known, but not allowed to do this
+    ├── EnvironmentWrong     78   a variable, secret or parameter is wrong or missing
+    ├── Untrusted            79   not signed by a trusted key, or too old
+    └── TimedOut            124   the run took longer than RUNNER_TIMEOUT
+
+The codes from 64 to 78 keep the sense that BSD's ``sysexits.h`` gave them, 124 is that of ``timeout(1)``.
+"""
+
+from __future__ import annotations
+
+
+class RunnerError(Exception):
+    """What runner tells a person: what failed, why it usually does, and what to do about it."""
+
+    code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Take what failed (names the thing) and the remedy."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Give the message, and the remedy after it."""
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class FlowFailed(RunnerError):
+    """The flow's own doing: a task failed, the flow ended its process, or it cannot be published as it is."""
+
+    code = 1
+
+
+class UsageError(RunnerError):
+    """The command line, or a location on it, makes no sense."""
+
+    code = 2
+
+
+class BundleCorrupt(RunnerError):
+    """What is stored is not, byte for byte, a bundle that runner wrote, nor a pickle of a flow."""
+
+    code = 65
+
+
+class NotFound(RunnerError):
+    """There is no such flow, version, run or object."""
+
+    code = 66
+
+
+class BucketMissing(NotFound):
+    """There is no such bucket, container or folder."""
+
+
+class Unreachable(RunnerError):
+    """The storage does not answer at all, also after retries."""
+
+    code = 69
+
+
+class InternalError(RunnerError):
+    """A bug in runner."""
+
+    code = 70
+
+
+class WriteFailed(RunnerError):
+    """Something could not be written: no right, no room, or storage failed while writing."""
+
+    code = 73
+
+
+class AlreadyExists(WriteFailed):
+    """A create found its key taken by an object that is not its own."""
+
+
+class ReadFailed(RunnerError):
+    """Storage failed while reading, also after retries."""
+
+    code = 74
+
+
+class TooSlow(ReadFailed):
+    """Storage took the request and did not answer in time."""
+
+
+class RunHeld(RunnerError):
+    """Another attempt holds this run."""
+
+    code = 75
+
+
+class Incompatible(RunnerError):
+    """The bundle is whole, but cannot run here: other Python, a module missing, a newer format."""
+
+    code = 76
+
+
+class CredentialsRefused(RunnerError):
+    """The credentials were refused, or none were found."""
+
+    code = 77
+
+
+class Denied(CredentialsRefused):
+    """The storage knows who asks, and does not allow it."""
+
+
+class EnvironmentWrong(RunnerError):
+    """The environment is wrong or incomplete: a variable, a named secret, the parameters."""
+
+    code = 78
+
+
+class Untrusted(RunnerError):
+    """The bundle is not signed by a trusted key, or is older than it may be."""
+
+    code = 79
+
+
+class TimedOut(RunnerError):
+    """The run took longer than RUNNER_TIMEOUT."""
+
+    code = 124

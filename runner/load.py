@@ -1,0 +1,109 @@
+"""Fetched bytes → proven → a live flow. Every check that can be made without unpickling is made before it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import bundle, logs, manifest
+from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.bundle import Bundle
+    from runner.flow import Flow
+    from runner.settings import Settings
+
+log = logs.logger("load")
+
+_loading = False
+
+
+def is_loading() -> bool:
+    """Whether a flow is being loaded in this process, when its author's ``build()`` must not publish it again."""
+    return _loading
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Make `is_loading` true for the block."""
+    global _loading  # noqa: PLW0603 - a fact about the process, which the author's code cannot hand along
+    before, _loading = _loading, True
+    try:
+        yield
+    finally:
+        _loading = before
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A flow that can run, and a value for each of its parameters."""
+
+    flow: Flow
+    parameters: dict[str, Any]
+
+
+def load(data: bytes, scheme: str, settings: Settings, unpacked: Callable[[str], None]) -> Loaded:
+    """Verify what was fetched and make the flow of it.
+
+    ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
+    Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
+    """
+    from runner import foreign, payload
+
+    if not bundle.is_bundle(data):
+        return _load_foreign(data, scheme, settings)
+    opened = bundle.read_bundle(data)
+    facts = opened.manifest
+    manifest.check_fit(facts, scheme)
+    manifest.check_trust(facts["flow"]["version"], settings)
+    given = manifest.checked_parameters(facts["parameters"], settings.parameters)
+    with loading():
+        _unpack(opened, unpacked)
+        flow = foreign.as_flow(payload.load_flow(opened.members[bundle.FLOW]))
+    return Loaded(flow, flow.with_defaults(given))
+
+
+def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
+    """Load what runner did not write: only its outermost form could be checked."""
+    from runner import foreign, payload
+
+    pickled, versions = foreign.open_pickle(data)
+    if settings.min_version:
+        manifest.check_trust("", settings)
+    if "python" in versions:
+        manifest.check_python(versions["python"], sys.implementation.name, scheme)
+    log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")
+    with loading():
+        obj = payload.load_flow(pickled)
+    foreign.quiet_prefect()
+    try:
+        flow = foreign.as_flow(obj)
+    except UsageError as error:
+        raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
+    given = manifest.checked_parameters(manifest.parameters_of(flow), settings.parameters)
+    return Loaded(flow, flow.with_defaults(given))
+
+
+def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:
+    """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
+    sources = {name: data for name, data in opened.members.items() if name.startswith(bundle.SOURCES)}
+    if not sources:
+        return
+    from tempfile import mkdtemp
+
+    try:
+        folder = mkdtemp(prefix="runner-")
+        unpacked(folder)
+        for name, data in sources.items():
+            path = Path(folder, name.removeprefix(bundle.SOURCES))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        message = f"the flow's modules cannot be unpacked: {error}"
+        raise EnvironmentWrong(message, hint="Give the container a writable folder, --tmpfs /tmp, or set TMPDIR.") from error
+    sys.path.append(folder)

@@ -1,0 +1,118 @@
+"""What a bundle says about itself, and whether that fits this image and these parameters."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from runner import __version__
+from runner.errors import EnvironmentWrong, Incompatible, Untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.flow import Flow
+    from runner.settings import Settings
+
+_IMAGES = {"file": "slim", "s3": "aws", "gs": "gcp", "azure": "azure"}  # by scheme: the image that is made for it
+
+
+def facts_of(flow: Flow, version: str, requires: Sequence[Mapping[str, str]], secrets: Iterable[str]) -> dict[str, Any]:
+    """Give a bundle's manifest, all but its format and members.
+
+    ``requires`` are ``{"module", "distribution", "version"}`` of what unpickling and running the flow imports.
+    """
+    import cloudpickle
+
+    return {
+        "flow": {"name": flow.name, "version": version},
+        "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
+        "cloudpickle": cloudpickle.__version__,
+        "runner": __version__,
+        "requires": list(requires),
+        "parameters": parameters_of(flow),
+        "tasks": [
+            {
+                "task": node.slug,
+                "name": node.name,
+                "mapped": node.mapped,
+                "upstream": [upstream.slug for upstream in node.upstream],
+            }
+            for node in flow.nodes
+        ],
+        "labels": list(flow.labels),
+        "image": flow.environment.image if flow.environment else None,
+        "secrets": sorted(set(secrets)),
+    }
+
+
+def parameters_of(flow: Flow) -> list[dict[str, Any]]:
+    """List ``{"name", "required", "default"}``; a default that JSON cannot hold is told as ``default_repr``."""
+    listed = []
+    for parameter in flow.parameters:
+        entry: dict[str, Any] = {"name": parameter.name, "required": parameter.required}
+        if not parameter.required:
+            try:
+                plain = json.loads(json.dumps(parameter.default, allow_nan=False)) == parameter.default
+            except (TypeError, ValueError):
+                plain = False
+            entry |= {"default": parameter.default} if plain else {"default_repr": repr(parameter.default)}
+        listed.append(entry)
+    return listed
+
+
+def checked_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the parameters that a run was given, once they are known to be neither unknown nor too few.
+
+    Raises EnvironmentWrong, which tells of all of them at once.
+    """
+    names = [parameter["name"] for parameter in declared]
+    unknown = [name for name in given if name not in names]
+    missing = [parameter["name"] for parameter in declared if parameter["required"] and parameter["name"] not in given]
+    problems = [f"the flow has no parameter {name!r}" for name in unknown]
+    problems += [f"parameter {name!r} is required and not given" for name in missing]
+    if problems:
+        hint = f"Its parameters are: {', '.join(names) or 'none'}. Set RUNNER_PARAMETERS to a JSON object."
+        raise EnvironmentWrong("; ".join(problems), hint=hint)
+    return dict(given)
+
+
+def check_fit(manifest: Mapping[str, Any], scheme: str) -> None:
+    """Refuse a bundle that this image cannot run. Raises Incompatible, which names the image or the lines that can."""
+    check_python(manifest["python"]["version"], manifest["python"]["implementation"], scheme)
+    missing = [need for need in manifest["requires"] if _absent(need["module"])]
+    if missing:
+        pins = " ".join(f"{need['distribution']}=={need['version']}" for need in missing)
+        message = f"the flow needs modules that are not installed here: {', '.join(need['module'] for need in missing)}"
+        image = manifest["image"] or f"org/runner:{_IMAGES[scheme]}"
+        hint = f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {pins}\nUSER 65532\n"
+        raise Incompatible(message, hint=hint)
+
+
+def check_python(version: str, implementation: str, scheme: str) -> None:
+    """Refuse another implementation or minor version: their bytecode differs, and may crash only at the second call."""
+    here, minor = platform.python_version(), ".".join(version.split(".")[:2])
+    if implementation != sys.implementation.name:
+        message = f"the flow was built with {implementation} {version}, and this image has {sys.implementation.name} {here}"
+        raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
+    if minor != ".".join(here.split(".")[:2]):
+        message = f"the flow was built with Python {version}, and this image has Python {here}"
+        hint = f"Use org/runner:{_IMAGES[scheme]}-py{minor}, or build the flow with Python {'.'.join(here.split('.')[:2])}."
+        raise Incompatible(message, hint=hint)
+
+
+def check_trust(version: str, settings: Settings) -> None:
+    """Refuse a bundle that is older than it may be. Raises Untrusted."""
+    if settings.min_version and version < settings.min_version:
+        message = f"the bundle's version {version} is older than RUNNER_MIN_VERSION, {settings.min_version}"
+        raise Untrusted(message, hint="Build the flow again, or lower RUNNER_MIN_VERSION.")
+
+
+def _absent(module: str) -> bool:
+    try:
+        return module not in sys.modules and find_spec(module) is None
+    except (ImportError, ValueError):
+        return True

@@ -1,0 +1,167 @@
+"""Live objects to bytes and back; the only place where anything is unpickled."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import cloudpickle
+
+from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError
+from runner.trace import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROTOCOL = 5
+_DEEPEST = 6  # steps into a value in search of what cannot be pickled
+_WIDEST = 100  # parts looked at in each step
+
+
+@dataclass(frozen=True, slots=True)
+class Pickled:
+    """A pickled flow, the functions that travel in it by value, and the modules that unpickling it imports."""
+
+    data: bytes
+    functions: list[FunctionType]
+    modules: set[str]
+
+
+class _Recorder(cloudpickle.Pickler):
+    """Notes what is pickled by value, whose imports happen when it is called, and which modules stand in its globals."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, protocol=PROTOCOL)
+        self.functions: list[FunctionType] = []
+        self.modules: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, FunctionType) and reduced is not NotImplemented:
+            self.functions.append(obj)
+        elif isinstance(obj, ModuleType):
+            self.modules.add(obj.__name__.split(".")[0])
+        return reduced
+
+
+def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
+    """Pickle a flow, with the module that defines it by value. Raises FlowFailed, naming what cannot be pickled."""
+    buffer = io.BytesIO()
+    recorder = _Recorder(buffer)
+    with _travels(by_value):
+        try:
+            recorder.dump(flow)
+        except Exception as error:
+            message = f"the flow cannot be pickled: {_blame(flow, 'flow', error)}"
+            hint = "Make such things (connections, locks, open files) inside the task that needs them."
+            raise FlowFailed(message, hint=hint) from error
+    data = buffer.getvalue()
+    return Pickled(data, recorder.functions, recorder.modules | modules_in(data))
+
+
+@contextmanager
+def _travels(module: ModuleType | None) -> Iterator[None]:
+    if module is None or module.__name__ == "__main__":  # cloudpickle sends that by value anyway
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def load_flow(data: bytes) -> Any:  # noqa: ANN401
+    """Unpickle a flow whose bundle was verified. Raises Incompatible and BundleCorrupt."""
+    try:
+        return pickle.loads(data)  # noqa: S301 - this is the one place, and every check was made before
+    except ModuleNotFoundError as error:
+        message = f"the flow needs a module that is not installed here: {error.name}"
+        raise Incompatible(message, hint="Install it in an image of your own; the README shows the four lines.") from error
+    except (ImportError, AttributeError) as error:
+        message = f"the flow does not fit what is installed here: {error}"
+        hint = "Install the versions that it was built with: runner inspect lists them."
+        raise Incompatible(message, hint=hint) from error
+    except Exception as error:
+        message = f"the flow cannot be unpickled: {type(error).__name__}: {error}"
+        raise BundleCorrupt(message, hint="Build it again.") from error
+
+
+def load_result(file: BinaryIO) -> Any:  # noqa: ANN401
+    """Unpickle a result whose trailer was verified. Raises Incompatible and BundleCorrupt."""
+    try:
+        return pickle.load(file)  # noqa: S301 - see load_flow
+    except (ImportError, AttributeError) as error:
+        message = f"the result does not fit what is installed here: {error}"
+        hint = "Install what the flow used, or copy the bytes with runner result -o FILE."
+        raise Incompatible(message, hint=hint) from error
+    except Exception as error:
+        message = f"the result cannot be unpickled: {type(error).__name__}: {error}"
+        raise BundleCorrupt(message, hint="Run the flow again.") from error
+
+
+def dump_result(value: Any, file: BinaryIO, name: str) -> None:  # noqa: ANN401
+    """Pickle a task's value into a file, large buffers without a copy.
+
+    Raises TaskError, naming the task's value and what in it cannot be pickled; what the file raises comes through.
+    """
+    try:
+        cloudpickle.Pickler(file, protocol=PROTOCOL).dump(value)
+    except RunnerError:
+        raise  # the storage behind the file, not the value
+    except Exception as error:
+        message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error)}"
+        raise TaskError(message) from error
+
+
+def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str:  # noqa: ANN401
+    """Find the innermost part that cannot be pickled and say where it is: ``result['db'].lock: cannot pickle …``."""
+    if depth < _DEEPEST:
+        for step, part in _parts(value):
+            try:
+                cloudpickle.dumps(part, protocol=PROTOCOL)
+            except Exception as deeper:  # noqa: BLE001 - any failure is what is looked for
+                return _blame(part, path + step, deeper, depth + 1)
+    return f"{path}: {type(value).__name__}: {error}"
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    if isinstance(value, dict):
+        parts = [(f"[{key!r}]", part) for key, part in list(value.items())[:_WIDEST]]
+    elif isinstance(value, list | tuple):
+        parts = [(f"[{index}]", part) for index, part in enumerate(value[:_WIDEST])]
+    elif isinstance(value, FunctionType):
+        names = value.__code__.co_names
+        parts = [(f" → {name}", value.__globals__[name]) for name in names if name in value.__globals__]
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        parts += [(f" → {name}", cell.cell_contents) for name, cell in cells]
+    elif isinstance(value, ModuleType | type):
+        parts = []
+    else:
+        parts = [(f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_WIDEST]]
+    return [(step, part) for step, part in parts if part is not value]
+
+
+def modules_in(data: bytes) -> set[str]:
+    """Name the modules that unpickling would import, without unpickling: read off the pickle's opcodes."""
+    import pickletools
+
+    found: set[str] = set()
+    strings: list[str] = []  # the texts pushed so far; STACK_GLOBAL takes the last two, a call takes what stands near
+    memo: dict[int, str] = {}
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in {"SHORT_BINUNICODE", "BINUNICODE", "UNICODE", "BINUNICODE8"}:
+            strings.append(str(argument))
+        elif opcode.name == "MEMOIZE":
+            memo[len(memo)] = strings[-1] if strings else ""
+        elif opcode.name in {"BINGET", "LONG_BINGET"}:
+            strings.append(memo.get(int(argument), ""))
+        elif opcode.name == "GLOBAL":
+            found.add(str(argument).split(" ")[0])
+        elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
+            found.add(strings[-2])
+    return {name.split(".")[0] for name in found if name}

@@ -1,0 +1,122 @@
+"""Author → storage: flow → capture → payload → bundle → storage, one call a stage."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner import bundle, capture, foreign, manifest, payload, records
+from runner.credentials import Credentials, present, resolve
+from runner.errors import BucketMissing, RunnerError, UsageError, WriteFailed
+from runner.fetch import newest_version
+from runner.flow import Flow
+from runner.load import is_loading
+from runner.storage import open_storage, parse_location
+from runner.storage.base import check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.storage.base import Storage
+    from runner.storage.declared import Declared
+
+log = logging.getLogger("runner.publish")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
+
+    url: str
+    manifest: dict[str, Any]
+    files: dict[str, int]
+
+
+def build_flow(
+    obj: object,
+    *,
+    name: str | None = None,
+    storage: Declared | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+) -> str:
+    """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, and give the bundle's URL.
+
+    Raises UsageError for something that cannot be run, and what `publish` raises.
+    """
+    flow = foreign.as_flow(obj, name)
+    if storage is not None:
+        flow.storage = storage
+    return publish(flow, flow.storage, include=include, exclude=exclude).url
+
+
+def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+    """Store a flow's bundle.
+
+    Raises FlowFailed when it cannot be pickled or is too large, AlreadyExists when the key is taken, WriteFailed when
+    the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what the
+    storage raises.
+    """
+    if is_loading():
+        message = f"flow {flow.name!r} is built while a flow is being loaded"
+        raise UsageError(message, hint='Put the call under «if __name__ == "__main__":».')
+    root, opened = _open(storage)
+    version = records.new_version()
+    key = f"{root}/{storage.key or f'{flow.slug}/{version}'}".strip("/")
+    check_key(key)
+    _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
+
+    module = capture.defining_module(flow.module)
+    captured = capture.capture(module, include, exclude)
+    pickled = payload.dump_flow(flow, module)
+    modules = pickled.modules | captured.imports | capture.imported_in(pickled.functions)
+    facts = manifest.facts_of(flow, version, _installed(modules), storage.secrets)
+    files = {name: path.read_bytes() for name, path in captured.files.items()}
+    members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
+    data = bundle.write_bundle(facts, members)
+
+    opened.create(key, data)
+    return Published(opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()})
+
+
+def _open(storage: Declared) -> tuple[str, Storage]:
+    """Give the root's key and the opened storage; what the author handed over in person counts as a secret."""
+    from runner.settings import process_environ
+
+    environ = process_environ()
+    location = parse_location(storage.url).as_root()
+    extra = storage.extra_secrets()
+    credentials = Credentials(extra) if extra else resolve(set(storage.secrets) & set(present(environ)), environ)
+    return location.key, open_storage(location, credentials, environ)
+
+
+def _refuse_another(storage: Storage, folder: str, name: str) -> None:
+    """Refuse to mix two flows in one folder: names like ``A b`` and ``a-b`` have one slug."""
+    try:
+        newest = newest_version(storage, folder)
+    except BucketMissing:
+        return  # a folder is made when something is put there, and a bucket's absence told then
+    if newest is None:
+        return
+    try:
+        other = bundle.read_bundle(storage.read(newest)).manifest["flow"]["name"]
+    except RunnerError as error:
+        log.warning("the newest bundle there, %s, cannot be read: %s", newest, error)
+        return
+    if other != name:
+        message = f"{storage.url(folder)} belongs to flow {other!r}, and flow {name!r} would lie among its bundles"
+        raise WriteFailed(message, hint="Choose another name or another prefix.")
+
+
+def _installed(modules: Iterable[str]) -> list[dict[str, str]]:
+    """Give ``{"module", "distribution", "version"}`` of the modules that some installed distribution brought."""
+    from importlib import metadata
+
+    owners = metadata.packages_distributions()
+    ours = {"runner", "cloudpickle"}
+    return [
+        {"module": module, "distribution": owners[module][0], "version": metadata.version(owners[module][0])}
+        for module in sorted(set(modules) - ours)
+        if module in owners
+    ]

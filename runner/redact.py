@@ -1,0 +1,42 @@
+"""Values that must never be printed, and how they are taken out of a text."""
+
+from __future__ import annotations
+
+import json
+
+MASK = "***"
+SHORTEST_LEAF = 4  # a shorter word inside a JSON secret ("eu", "on") would blank out half a log and protects nothing
+
+_hidden: list[str] = []
+
+
+def hide(value: object) -> None:
+    """Never print this value again: a text as a whole, an object or array by every text in it.
+
+    Each is also hidden in the forms in which it stands inside a JSON string and a Python literal.
+    """
+    for text in {value} if isinstance(value, str) else _leaves(value):
+        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]):
+            if form and form not in _hidden:
+                _hidden.append(form)
+    _hidden.sort(key=len, reverse=True)  # a secret that holds another one goes as a whole
+
+
+def redact(text: str) -> str:
+    """Give the text with every hidden value replaced by ``***``."""
+    for value in _hidden:
+        if value in text:
+            text = text.replace(value, MASK)
+    return text
+
+
+def forget() -> None:
+    """Hide nothing any more."""
+    _hidden.clear()
+
+
+def _leaves(value: object) -> set[str]:
+    if isinstance(value, str):
+        return {value} if len(value) >= SHORTEST_LEAF else set()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*(_leaves(part) for part in parts))

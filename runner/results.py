@@ -1,0 +1,112 @@
+"""One task's value ↔ storage, streamed, with a trailer by which a reader can verify it before it unpickles it.
+
+A result is a plain pickle of protocol 5 and, after its last byte, where ``pickle.load`` does not look, a trailer of 44
+bytes: the magic ``RNR1``, the pickle's length (8 bytes, big endian) and its SHA-256 (32 bytes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from runner import payload
+from runner.errors import BundleCorrupt
+from runner.storage.base import CHUNK
+from runner.trace import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.records import RunFolder
+    from runner.storage.base import Storage, Writer
+    from runner.task import Node
+
+MAGIC = b"RNR1"
+TRAILER = struct.Struct(">4sQ32s")
+SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and tasks after it need not wait for its upload
+
+
+class Results:
+    """Writes the results of one attempt."""
+
+    def __init__(self, storage: Storage, folder: RunFolder, attempt: int) -> None:
+        """Take the attempt's place."""
+        self.storage, self.folder, self.attempt = storage, folder, attempt
+
+    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:  # noqa: ANN401
+        """Pickle a value; the callable that is given makes it durable and describes it: key, size, sha256, type.
+
+        A large value is streamed now, so that nobody changes it while it is under way. Raises TaskError when the
+        value cannot be pickled, and what the storage raises.
+        """
+        key = self.folder.result(self.attempt, node.slug, index)
+        label = node.slug if index is None else f"{node.slug}[{index}]"
+        with ExitStack() as stack:
+            spool = _Spool(lambda: stack.enter_context(self.storage.writer(key)))
+            payload.dump_result(value, spool, label)  # type: ignore[arg-type]
+            digest, size = spool.digest.digest(), spool.size
+            spool.write(TRAILER.pack(MAGIC, size, digest))
+        described = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
+
+        def durable() -> dict[str, Any]:
+            if spool.writer is None:
+                self.storage.create(key, bytes(spool.buffer))
+            return described
+
+        return durable
+
+
+class _Spool:
+    """A file that keeps a small pickle in memory and streams a large one."""
+
+    def __init__(self, open_writer: Callable[[], Writer]) -> None:
+        self.buffer = bytearray()
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.writer: Writer | None = None
+        self._open_writer = open_writer
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - bytes, or the buffer of a large array
+        view = memoryview(data).cast("B")
+        self.digest.update(view)
+        self.size += len(view)
+        if self.writer is None and len(self.buffer) + len(view) > SMALL:
+            self.writer = self._open_writer()
+            self.writer.write(bytes(self.buffer))
+            self.buffer.clear()
+        if self.writer is None:
+            self.buffer += view
+        else:
+            self.writer.write(view)
+        return len(view)
+
+
+def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> None:
+    """Copy a result, trailer and all, into a file, and verify it: length, SHA-256, and that both are the outcome's.
+
+    ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. Raises BundleCorrupt and what
+    the storage raises.
+    """
+    digest, size, held = hashlib.sha256(), 0, b""
+    for chunk in storage.stream(result["key"], result.get("offset", 0), result.get("length")):
+        target.write(chunk)
+        held += chunk  # all but the last 44 bytes belongs to the pickle
+        body, held = held[: -TRAILER.size], held[-TRAILER.size :]
+        digest.update(body)
+        size += len(body)
+    expected = TRAILER.pack(MAGIC, result["size"], bytes.fromhex(result["sha256"]))
+    if held != expected or size != result["size"] or digest.hexdigest() != result["sha256"]:
+        message = f"the result {storage.url(result['key'])} is not the one that the outcome lists"
+        raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
+
+
+def read_result(storage: Storage, result: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the task gave
+    """Give a task's value, verified before it is unpickled. Raises what `copy_result` and `payload.load_result` do."""
+    from tempfile import SpooledTemporaryFile
+
+    with SpooledTemporaryFile(max_size=CHUNK) as file:
+        copy_result(storage, result, file)  # type: ignore[arg-type]
+        file.seek(0)
+        return payload.load_result(file)  # type: ignore[arg-type]

@@ -1,0 +1,203 @@
+"""The environment: from variables to one frozen `Settings`; nothing else reads ``os.environ``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import EnvironmentWrong
+from runner.storage import SCHEMES, Location, parse_location
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Every variable and what it means, in the order of the README's table, which a test compares with this one.
+VARIABLES = {
+    "RUNNER_STORAGE": "`local`, `s3`, `gcs` or `azure`",
+    "RUNNER_LOCATION": "`bucket/key`, `container/blob` or a path; or a whole URL (then the storage may be left out)",
+    "RUNNER_SECRETS": "names of secrets, comma separated: `AWS_CREDENTIALS,DB_PASSWORD`",
+    "RUNNER_PARAMETERS": "the flow's parameters, a JSON object",
+    "RUNNER_RUN_ID": "begin, or repeat, the run of this id; absent: a new one",
+    "RUNNER_RESULTS": "another storage URL for the run's documents",
+    "RUNNER_EXECUTOR": "`threads` (default), `threads:8` or `sequential`",
+    "RUNNER_TIMEOUT": "seconds that the whole run may take",
+    "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
+    "RUNNER_MIN_VERSION": "refuse bundles older than this version",
+    "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
+    "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
+}
+# Settings of later versions. To pass over them would run what the user wanted guarded, so they are refused.
+_NOT_YET = ("RUNNER_TRUSTED_KEYS", "RUNNER_SIGNING_KEY")
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one start was asked to do; `VARIABLES` says what each one means."""
+
+    location: Location | None = None
+    secrets: tuple[str, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    results: Location | None = None
+    executor: str = "threads"
+    timeout: float | None = None
+    grace: float = 10.0
+    min_version: str | None = None
+    log_level: str = "INFO"
+    log_format: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> Settings:
+        """Read all variables, or their files. Raises EnvironmentWrong, which tells of all that is wrong at once."""
+        problems: list[str] = []
+        values = _Values(environ, problems)
+        location = _location(values, needed=needs_location)
+        settings = cls(
+            location=location,
+            secrets=values.get("RUNNER_SECRETS", _names, ()),
+            parameters=values.get("RUNNER_PARAMETERS", _parameters, {}),
+            run_id=values.get("RUNNER_RUN_ID", _run_id, None),
+            results=values.get("RUNNER_RESULTS", parse_location, None),
+            executor=values.get("RUNNER_EXECUTOR", _executor, "threads"),
+            timeout=values.get("RUNNER_TIMEOUT", _seconds, None),
+            grace=values.get("RUNNER_GRACE", _seconds, 10.0),
+            min_version=values.get("RUNNER_MIN_VERSION", str, None),
+            log_level=values.get("RUNNER_LOG_LEVEL", _one_of(_LEVELS, str.upper), "INFO"),
+            log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
+            environ=environ,
+        )
+        for name in _NOT_YET:
+            if values.text(name):
+                problems.append(f"{name} is set, but this version neither signs nor verifies signatures")
+        if problems:
+            raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
+        return settings
+
+
+def process_environ() -> Mapping[str, str]:
+    """Give this process's environment; the one place where it is read."""
+    return os.environ
+
+
+class _Values:
+    """Gives variables, or what stands in their files, and gathers what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str], problems: list[str]) -> None:
+        self.environ, self.problems = environ, problems
+
+    def text(self, name: str) -> str | None:
+        file = self.environ.get(f"{name}_FILE")
+        if file and name not in self.environ:
+            try:
+                return Path(file).read_text("utf-8").strip() or None
+            except (OSError, UnicodeDecodeError):
+                self.problems.append(f"{name}_FILE names {file}, which cannot be read")
+                return None
+        return self.environ.get(name, "").strip() or None
+
+    def get(self, name: str, read: Callable[[str], Any], default: Any) -> Any:  # noqa: ANN401
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            return read(text)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return default
+
+
+def _location(values: _Values, *, needed: bool) -> Location | None:
+    storage, text = values.text("RUNNER_STORAGE"), values.text("RUNNER_LOCATION")
+    if storage and storage.lower() not in SCHEMES:
+        values.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}")
+        return None
+    if text is None:
+        if needed:
+            values.problems.append(f"RUNNER_LOCATION is not set{_near('RUNNER_LOCATION', values.environ)}")
+            if not storage and (near := _near("RUNNER_STORAGE", values.environ)):
+                values.problems.append(f"RUNNER_STORAGE is not set{near}")
+        return None
+    if not storage and "://" not in text:
+        values.problems.append(
+            f"RUNNER_STORAGE is not set{_near('RUNNER_STORAGE', values.environ)}, and RUNNER_LOCATION is no URL"
+        )
+        return None
+    try:
+        return parse_location(text, (storage or "").lower())
+    except ValueError as error:
+        values.problems.append(f"RUNNER_LOCATION: {error}")
+        return None
+
+
+def _near(name: str, environ: Mapping[str, str]) -> str:
+    """Suggest a variable that is set and nearly has the name."""
+    from difflib import get_close_matches
+
+    others = [other for other in environ if other.upper().startswith("RUN") and other not in VARIABLES]
+    close = get_close_matches(name, others, n=1, cutoff=0.8)
+    return f" (did you mean it by {close[0]}?)" if close else ""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not all(_NAME.fullmatch(name) for name in names):
+        message = "something in it is no name; give the secrets' names, comma separated, never their values"
+        raise ValueError(message)  # which is not shown: it may well be a value
+    return names
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        message = f"no JSON ({error})"
+        raise ValueError(message) from error
+    if not isinstance(value, dict):
+        message = 'no JSON object; write {"name": value}'
+        raise ValueError(message)  # noqa: TRY004 - a value from outside, not a type of ours
+    return value
+
+
+def _run_id(text: str) -> str:
+    if not _RUN_ID.fullmatch(text):
+        message = f"{text!r} is no run id: letters, digits, '.', '_' and '-', at most 128"
+        raise ValueError(message)
+    return text
+
+
+def _executor(text: str) -> str:
+    kind, colon, number = text.partition(":")
+    if (kind == "sequential" and not colon) or (kind == "threads" and (not colon or (number.isdigit() and int(number)))):
+        return text
+    message = f"unknown executor {text!r}: choose threads, threads:N or sequential"
+    raise ValueError(message)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        message = f"{text!r} is no positive number of seconds"
+        raise ValueError(message)
+    return seconds
+
+
+def _one_of(choices: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if fold(text) not in choices:
+            message = f"{text!r}: choose one of {', '.join(choices)}"
+            raise ValueError(message)
+        return fold(text)
+
+    return read

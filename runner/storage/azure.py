@@ -1,0 +1,102 @@
+"""Azure Blob Storage: from a container's name and a connection string to a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import CredentialsRefused, EnvironmentWrong
+from runner.storage.declared import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.credentials import Credentials
+    from runner.storage.objects import ObjectStorage
+
+
+class Azure(Declared):
+    """A container of Azure Blob Storage.
+
+    The connection string serves to publish from here and never travels with the flow: in the container it comes
+    from the secret or variable ``AZURE_STORAGE_CONNECTION_STRING``.
+    """
+
+    def __init__(
+        self,
+        container: str,
+        *,
+        connection_string: str | None = None,
+        prefix: str = "",
+        key: str | None = None,
+        secrets: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        add_default_labels: bool = True,
+    ) -> None:
+        """Take the container and a prefix below which everything lies. See `Declared` for the rest."""
+        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
+        self.container = container
+        self.connection_string = connection_string
+        self.prefix = prefix.strip("/")
+
+    @property
+    def url(self) -> str:
+        """See `Declared.url`."""
+        return f"azure://{self.container}/{self.prefix}".rstrip("/")
+
+    @property
+    def default_labels(self) -> tuple[str, ...]:
+        """See `Declared.default_labels`."""
+        return ("azure-flow-storage",)
+
+    def extra_secrets(self) -> dict[str, str]:
+        """See `Declared.extra_secrets`."""
+        return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string} if self.connection_string else {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the connection string behind as well."""
+        return {**super().__getstate__(), "connection_string": None}
+
+
+def open_azure(container: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
+    """Open a container.
+
+    Credentials: the secret ``AZURE_STORAGE_CONNECTION_STRING`` or ``AZURE_CREDENTIALS``, else the variable
+    ``AZURE_STORAGE_CONNECTION_STRING``. Needs the role "Storage Blob Data Contributor", or a SAS with read, write,
+    create and list. Raises CredentialsRefused and EnvironmentWrong.
+    """
+    from obstore.store import AzureStore
+
+    from runner.storage.objects import ObjectStorage
+
+    text = credentials.azure() or environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    if not text:
+        message = "no credentials for Azure found: AZURE_STORAGE_CONNECTION_STRING is not set"
+        raise CredentialsRefused(message, hint="Set it, or name a secret of that name in RUNNER_SECRETS.")
+    config = parse_connection_string(text)
+
+    def connect(_place: str, options: dict[str, object], retries: dict[str, object]) -> object:
+        return AzureStore(container, config=config, client_options=options, retry_config=retries)  # type: ignore[arg-type]
+
+    return ObjectStorage("azure", container, connect, environ)
+
+
+def parse_connection_string(text: str) -> dict[str, str]:
+    """Turn a connection string into what obstore calls its parts.
+
+    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string. Raises EnvironmentWrong,
+    which never shows a value.
+    """
+    parts = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
+    account, key, sas = parts.get("AccountName"), parts.get("AccountKey"), parts.get("SharedAccessSignature")
+    endpoint = parts.get("BlobEndpoint")
+    if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone
+        account = endpoint.split("://", 1)[-1].split(".", 1)[0]
+    if not account or not (key or sas):
+        missing = "AccountName or BlobEndpoint" if not account else "AccountKey or SharedAccessSignature"
+        message = f"the Azure connection string has no {missing}"
+        raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
+    if not endpoint:
+        protocol, suffix = parts.get("DefaultEndpointsProtocol", "https"), parts.get("EndpointSuffix", "core.windows.net")
+        endpoint = f"{protocol}://{account}.blob.{suffix}"
+    config = {"account_name": account, "account_key": key, "sas_key": sas, "endpoint": endpoint.rstrip("/")}
+    return {name: value for name, value in config.items() if value}

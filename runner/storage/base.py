@@ -1,0 +1,139 @@
+"""The contract that every storage keeps, and what all of them share.
+
+What must hold, for every backend (``tests/storage/test_contract.py`` is the proof):
+
+- **Whole or not at all.** A reader never sees half an object; a writer that fails leaves the key as it was.
+- **Create** fails when the key is taken. Of any number of creates at once exactly one succeeds, and one whose
+  answer was lost recognises its own object; so the bytes given to it must be unlike anybody else's
+  (documents of runner carry a random token).
+- **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
+- **Keys** are ``/``-separated, relative, in any script; see `check_key`.
+- No exception of an SDK leaves this package: only those of `runner.errors`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from runner.errors import RunnerError, Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+LONGEST_KEY = 1024  # bytes of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
+CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object in a listing: its full key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Writer(Protocol):
+    """Takes an object's bytes in order; see `Storage.writer`."""
+
+    def write(self, data: memoryview | bytes) -> object:
+        """Take the next bytes."""
+
+
+class Storage(ABC):
+    """A bucket, container or folder; keys are full keys inside it."""
+
+    def __init__(self, scheme: str, container: str) -> None:
+        """Take the URL's scheme and the name of the bucket, container or folder."""
+        self.scheme = scheme
+        self.container = container
+
+    def url(self, key: str) -> str:
+        """Give the URL of a key, as a person would write it."""
+        return f"{self.scheme}://{self.container}/{key}"
+
+    def read(self, key: str) -> bytes:
+        """Give a whole object.
+
+        Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed.
+        """
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Give an object's bytes from an offset on, about `CHUNK` at a time. Raises what `read` does."""
+        check_key(key)
+        return self._stream(key, offset, length)
+
+    @abstractmethod
+    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        """See `Storage.stream`; an object that has no byte at the offset gives nothing."""
+
+    def create(self, key: str, data: bytes) -> None:
+        """Store an object if there is none of that key yet.
+
+        Raises AlreadyExists when another's object is there, WriteFailed and what `read` raises. Whatever the backend
+        answers but success, the object is read back and compared: the server may have stored it and lost the answer.
+        """
+        check_key(key)
+        try:
+            self._create(key, data)
+        except Unreachable:
+            raise  # says nothing about the object, and asking once more would only double the wait
+        except RunnerError:
+            if not self._holds(key, data):
+                raise
+
+    @abstractmethod
+    def _create(self, key: str, data: bytes) -> None:
+        """Ask the backend to create the object; an answer that was lost may be reported as AlreadyExists."""
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.read(key) == data
+        except RunnerError:
+            return False
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[Writer]:
+        """Store an object from a stream: it is there, whole, when the block ends, and not at all if the block raises.
+
+        For keys that have one writer only: an object that is there already is replaced. Raises what `create` does.
+        """
+        check_key(key)
+        with self._writer(key) as writer:
+            yield writer
+
+    @abstractmethod
+    def _writer(self, key: str) -> AbstractContextManager[Writer]:
+        """See `Storage.writer`."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
+
+    @abstractmethod
+    def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
+        """Give the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
+
+        Folder names come without slashes and sorted, entries sorted by key.
+        """
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that some backend would take for another one. Raises UsageError."""
+    parts = key.split("/")
+    reason = ""
+    if not key:
+        reason = "it is empty"
+    elif len(key.encode()) > LONGEST_KEY:
+        reason = f"it is longer than {LONGEST_KEY} bytes"
+    elif any(part in {"", ".", ".."} for part in parts):
+        reason = "it has an empty, '.' or '..' part"
+    elif any(ord(char) < ord(" ") or char in "\x7f\\" for char in key):
+        reason = "it has a control character or a backslash"
+    if reason:
+        message = f"key {key!r} cannot be used: {reason}"
+        raise UsageError(message, hint="Choose plain names separated by single slashes.")

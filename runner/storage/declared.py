@@ -1,0 +1,81 @@
+"""What an author writes down of a storage: `Local`, `S3`, `GCS` and `Azure` share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.flow import Flow
+
+
+class Declared:
+    """A storage as an author declares it: plain data, nothing is opened before `build`.
+
+    Args:
+        key: the bundle's own key below the root, instead of ``<flow>/<time of the build>``; never overwritten.
+        secrets: names of the secrets that the flow needs at run time.
+        labels: words that an agent must have to run the flow.
+        add_default_labels: whether the storage's own label is among them.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str | None,
+        secrets: Sequence[str],
+        labels: Sequence[str],
+        add_default_labels: bool,
+    ) -> None:
+        """Take what all storages share."""
+        if isinstance(secrets, str) or isinstance(labels, str):
+            message = "secrets and labels take a list of names, not one text"
+            raise UsageError(message, hint='Write secrets=["NAME"].')
+        self.key = key
+        self.secrets = tuple(secrets)
+        self.own_labels = tuple(labels)
+        self.add_default_labels = add_default_labels
+        self._flow: Flow | None = None
+
+    @property
+    def url(self) -> str:
+        """The root's URL, as `runner build --storage` takes it."""
+        raise NotImplementedError
+
+    @property
+    def default_labels(self) -> tuple[str, ...]:
+        """The labels that this kind of storage brings along."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, sorted."""
+        return tuple(sorted({*self.own_labels, *(self.default_labels if self.add_default_labels else ())}))
+
+    def extra_secrets(self) -> dict[str, str]:
+        """Give what the author handed over in person; it opens the storage here and never travels."""
+        return {}
+
+    def of(self, flow: Flow) -> Declared:
+        """Give a copy that belongs to the flow, so that one declaration can serve several flows."""
+        from copy import copy
+
+        mine = copy(self)
+        mine._flow = flow
+        return mine
+
+    def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:
+        """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publish.publish`."""
+        if self._flow is None:
+            message = f"this {type(self).__name__} storage belongs to no flow"
+            raise UsageError(message, hint="Set flow.storage = … and call flow.storage.build().")
+        from runner.publish import publish
+
+        return publish(self._flow, self, include=include, exclude=exclude).url
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the flow behind: a pickled declaration is the declaration alone."""
+        return {**self.__dict__, "_flow": None}

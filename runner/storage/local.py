@@ -1,0 +1,189 @@
+"""Plain files in a folder: temporary file, fsync, link, fsync of the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
+from runner.storage.base import CHUNK, Entry, Storage
+from runner.storage.declared import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.storage.base import Writer
+
+DEFAULT_FOLDER = "~/.runner/flows"
+_TEMPORARY = ".tmp-"  # hidden, so that no listing shows it and no key can name it by accident
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
+
+
+class Local(Declared):
+    """A folder of this machine, or one that is mounted into the container.
+
+    ``directory`` is the storage's root; by default ``~/.runner/flows``.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] = DEFAULT_FOLDER,
+        *,
+        key: str | None = None,
+        secrets: list[str] | tuple[str, ...] = (),
+        labels: list[str] | tuple[str, ...] = (),
+        add_default_labels: bool = True,
+    ) -> None:
+        """See `Declared` for what all storages take."""
+        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
+        self.directory = str(directory)
+
+    @property
+    def url(self) -> str:
+        """See `Declared.url`."""
+        return Path(self.directory).expanduser().absolute().as_uri()
+
+    @property
+    def default_labels(self) -> tuple[str, ...]:
+        """The machine's hostname: nobody else has its files."""
+        import socket
+
+        return (socket.gethostname(),)
+
+
+class LocalStorage(Storage):
+    """See `Storage`. The container is the folder's absolute path."""
+
+    def url(self, key: str) -> str:
+        """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""
+        return self._path(key).as_uri()
+
+    def _path(self, key: str) -> Path:
+        return Path(self.container, key)
+
+    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        try:
+            with self._path(key).open("rb", buffering=0) as file:
+                file.seek(offset)
+                left = os.fstat(file.fileno()).st_size if length is None else length
+                while left > 0 and (chunk := file.read(min(left, CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise self._read_error(key, error) from error
+
+    def _read_error(self, key: str, error: OSError) -> RunnerError:
+        path = self._path(key)
+        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError) or error.errno == errno.ENAMETOOLONG:
+            if not Path(self.container).is_dir():
+                return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
+            return NotFound(f"there is no file {path}")
+        if isinstance(error, PermissionError):
+            return Denied(f"not allowed to read {path}", hint=f"Give user {os.geteuid()} the right to read it.")
+        return ReadFailed(f"reading {path} failed: {error.strerror}")
+
+    def _create(self, key: str, data: bytes) -> None:
+        with self._temporary(key) as (temporary, target):
+            _fill(temporary, data)
+            try:
+                os.link(temporary, target)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._create_exclusively(target, data)
+            _sync(target.parent)
+
+    def _create_exclusively(self, target: Path, data: bytes) -> None:
+        """Create where there are no links: still one winner, but a reader may see the file grow."""
+        with target.open("xb", buffering=0) as file:
+            try:
+                _Whole(file.fileno()).write(data)
+                os.fsync(file.fileno())
+            except OSError:
+                target.unlink()
+                raise
+
+    @contextmanager
+    def _writer(self, key: str) -> Iterator[Writer]:
+        with self._temporary(key) as (temporary, target):
+            with temporary.open("wb", buffering=0) as file:
+                yield _Whole(file.fileno())
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            _sync(target.parent)
+
+    @contextmanager
+    def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
+        """Give a temporary path beside the target, gone when the block ends, and turn what fails into our errors."""
+        target = self._path(key)
+        temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield temporary, target
+            finally:
+                temporary.unlink(missing_ok=True)
+        except FileExistsError as error:
+            raise AlreadyExists(f"{target} exists already", hint="Choose another key.") from error
+        except PermissionError as error:
+            message = f"not allowed to write {target}"
+            raise Denied(message, hint=f"Give user {os.geteuid()} the right to write there.") from error
+        except OSError as error:
+            message = f"writing {target} failed: {error.strerror}"
+            raise WriteFailed(message, hint="Make room, or choose another folder.") from error
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Storage.list`."""
+        folders, entries = self.folder(prefix)
+        yield from entries
+        for name in folders:
+            yield from self.list(f"{prefix}{name}/")
+
+    def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
+        """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""
+        folders, entries = [], []
+        try:
+            with os.scandir(self._path(prefix)) as found:
+                for item in found:
+                    if item.name.startswith(_TEMPORARY):
+                        continue
+                    if item.is_dir():
+                        folders.append(item.name)
+                    else:
+                        entries.append(Entry(prefix + item.name, item.stat().st_size))
+        except OSError as error:
+            refusal = self._read_error(prefix, error)
+            if not isinstance(refusal, NotFound) or isinstance(refusal, BucketMissing):
+                raise refusal from error
+        return sorted(folders), sorted(entries, key=lambda entry: entry.key)
+
+
+class _Whole:
+    """A file whose ``write`` takes all that it is given: a raw write stops at 2 GB, or short of a full disk."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: memoryview | bytes) -> None:
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+
+def _fill(path: Path, data: bytes) -> None:
+    with path.open("xb", buffering=0) as file:
+        _Whole(file.fileno()).write(data)
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make a folder's new entry durable; where a folder cannot be opened or synced (Windows), the system does it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

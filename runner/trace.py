@@ -1,0 +1,42 @@
+"""How a failure is told: type, message, and a traceback that starts at the user's code."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.redact import redact
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_OURS = str(Path(__file__).parent)
+_LONGEST = 20_000  # characters of a traceback that are kept, its end: the innermost frames and the message
+
+
+class TaskError(Exception):
+    """A task's failure that runner found, not the task: nothing to map over, a value that cannot be pickled."""
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """Describe an exception for a document: ``type``, ``message`` and ``traceback``, with no hidden value in them."""
+    message = f"the task called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+    text = "".join(traceback.format_exception(type(error), error, user_part(error.__traceback__)))
+    return {"type": type_name(type(error)), "message": redact(message), "traceback": redact(text)[-_LONGEST:]}
+
+
+def user_part(trace: TracebackType | None) -> TracebackType | None:
+    """Cut off what led to the user's code: the frames of runner, and of asyncio that it calls coroutines with."""
+    while trace is not None and _led_there(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def type_name(kind: type) -> str:
+    """Name a type as a person would: ``ValueError``, ``pandas.core.frame.DataFrame``."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _led_there(filename: str) -> bool:
+    return filename.startswith(_OURS) or Path(filename).parent.name == "asyncio"
