@@ -79,7 +79,9 @@ def _first_member(view: memoryview) -> memoryview:
     """Give the manifest's bytes: the first member, its size told by the header before it."""
     start = _LOCAL.size + len(MANIFEST)
     if len(view) < start or bytes(view[_LOCAL.size : start]) != MANIFEST.encode():
-        raise _corrupt("it is a zip, but no bundle" if bytes(view[:4]) == b"PK\3\4" else "it is cut short, or no bundle")
+        raise _corrupt(
+            "it is a zip, but no bundle" if bytes(view[:4]) == b"PK\3\4" else "it is cut short, or no bundle"
+        )
     header = _LOCAL.unpack(view[: _LOCAL.size])
     manifest = view[start : start + header[7]]
     if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
@@ -129,7 +131,18 @@ def _framed(members: dict[str, Any]) -> list[bytes]:
     for name, data in members.items():
         encoded = name.encode()
         flags = 0 if name.isascii() else _UTF8
-        common = (_VERSION, flags, _STORED, _MIDNIGHT, _JAN_1_1980, zlib.crc32(data), len(data), len(data), len(encoded), 0)
+        common = (
+            _VERSION,
+            flags,
+            _STORED,
+            _MIDNIGHT,
+            _JAN_1_1980,
+            zlib.crc32(data),
+            len(data),
+            len(data),
+            len(encoded),
+            0,
+        )
         pieces += [_LOCAL.pack(b"PK\3\4", *common) + encoded, data]
         directory.append(_CENTRAL.pack(b"PK\1\2", _VERSION, *common, 0, 0, 0, 0, offset) + encoded)
         offset += _LOCAL.size + len(encoded) + len(data)

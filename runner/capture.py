@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from collections import deque
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from runner.errors import FlowFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from importlib.machinery import ModuleSpec
     from types import CodeType, FunctionType, ModuleType
 
 LARGEST = 50 * 1024 * 1024  # bytes of sources; more is nearly always data that belongs into the bucket
@@ -65,13 +65,15 @@ def capture(module: ModuleType | None, include: Iterable[str] = (), exclude: Ite
     if sum(sizes.values()) > LARGEST:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
         listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
-        message = f"what would travel with the flow is {sum(sizes.values()) / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f} MB"
+        message = (
+            f"what would travel with the flow is {sum(sizes.values()) / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f} MB"
+        )
         raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
     return found
 
 
 def imported_in(functions: Iterable[FunctionType]) -> set[str]:
-    """Name the top-level modules that functions import when they are called, but for those whose absence they expect."""
+    """Name the top-level modules that functions import when called, but for those whose absence they handle."""
     found: set[str] = set()
     guarded: dict[str, set[str]] = {}
     for function in functions:
@@ -124,13 +126,14 @@ def _import_statements(tree: ast.AST, package: str, *, forgiven: bool = False) -
         yield name, forgiven
         yield from ((f"{name}.{alias.name}", True) for alias in tree.names)  # a submodule, or just a name in it
     elif isinstance(tree, ast.If) and "TYPE_CHECKING" in ast.dump(tree.test):
-        for part in (*tree.body, *tree.orelse):
-            yield from _import_statements(part, package, forgiven=True)
+        yield from (
+            (name, True) for part in (*tree.body, *tree.orelse) for name, _ in _import_statements(part, package)
+        )
     elif isinstance(tree, ast.Try):
-        for part in tree.body:
-            yield from _import_statements(part, package, forgiven=forgiven or _forgives(tree))
-        for part in (*tree.handlers, *tree.orelse, *tree.finalbody):
-            yield from _import_statements(part, package, forgiven=forgiven)
+        for attempted in tree.body:
+            yield from _import_statements(attempted, package, forgiven=forgiven or _forgives(tree))
+        for other in (*tree.handlers, *tree.orelse, *tree.finalbody):
+            yield from _import_statements(other, package, forgiven=forgiven)
     else:
         for child in ast.iter_child_nodes(tree):
             yield from _import_statements(child, package, forgiven=forgiven)
@@ -188,10 +191,7 @@ def defining_module(name: str) -> ModuleType | None:
 
 def _is_authors(spec: ModuleSpec) -> bool:
     """Whether a module is the author's: its files lie in no folder of installed packages, nor in Python's own."""
-    if spec.origin and spec.has_location:
-        places = [spec.origin]
-    else:
-        places = list(spec.submodule_search_locations or ())
+    places = [spec.origin] if spec.origin and spec.has_location else list(spec.submodule_search_locations or ())
     return bool(places) and all(map(_authors_path, places))
 
 

@@ -339,7 +339,7 @@ def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any],
 
 
 def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:  # noqa: ANN401
-    """Run a coroutine to its end; while it waits for others it is cancelled, where a thread could not be interrupted."""
+    """Run a coroutine to its end; while it waits it is cancelled, where a thread could not be interrupted."""
     import asyncio
 
     async def limited() -> Any:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from runner.errors import UsageError
 from runner.records import slugify
@@ -117,12 +117,14 @@ class Flow:
 
         return run_here(self, parameters)
 
-    def __enter__(self) -> Flow:
+    def __enter__(self) -> Self:
         """Begin to write the flow down."""
         self._token = _current.set(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End it."""
         _current.reset(self._token)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import BundleCorrupt, UsageError
 from runner.flow import Flow
-from runner.task import Parameter, Task
+from runner.task import Node, Parameter, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +68,11 @@ def open_pickle(data: bytes) -> tuple[bytes, dict[str, str]]:
 
 def _filled(flow: Flow, function: Callable[..., Any], parameters: list[tuple[str, bool, Any]]) -> Flow:
     with flow:
-        given = {name: Parameter(name) if required else Parameter(name, default=default) for name, required, default in parameters}
-        Task(function, name=flow.name)(**given)
+        given = {
+            name: Parameter(name) if required else Parameter(name, default=default)
+            for name, required, default in parameters
+        }
+        flow.add(Node(Task(function, name=flow.name), (), given, (), mapped=False))
     return flow
 
 

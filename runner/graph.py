@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Unit:
     """One call of a task's function, tries included."""
 
-    def __init__(self, group: Group, index: int | None, args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}) -> None:
+    def __init__(
+        self, group: Group, index: int | None, args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}
+    ) -> None:
         """Take the arguments as they were written down; `Unit`s in them stand for an element's value."""
         self.group, self.index, self.args, self.kwargs = group, index, args, kwargs
         self.sources: list[Unit | Group] = []  # what it waits for
@@ -140,7 +142,9 @@ class Graph:
             raise TaskError(message)
         units = []
         for index in range(lengths.pop()):
-            args = [value if column is None else column[index] for value, column in zip(node.args, columns, strict=True)]
+            args = [
+                value if column is None else column[index] for value, column in zip(node.args, columns, strict=True)
+            ]
             kwargs = {
                 name: value if (column := named[name]) is None else column[index] for name, value in node.kwargs.items()
             }
@@ -166,11 +170,10 @@ class Graph:
             value = group.handed
         elif isinstance(value, Parameter):
             value = self.parameters[value.name]
-        try:
-            return list(None if isinstance(value, str | bytes) else value)
-        except TypeError:
+        if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
             message = f"cannot be mapped over a value of type {type(value).__name__}; give a list"
-            raise TaskError(message) from None
+            raise TaskError(message)
+        return list(value)
 
     def arguments(self, unit: Unit) -> tuple[list[Any], dict[str, Any]]:
         """Give what the function is called with, now that everything before it is done."""

@@ -39,7 +39,9 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
             if not self._over:
                 _raise_in(self._thread, TaskTimeout)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop the clock; after this the block's thread is safe."""
         if self._seconds is None:
             return

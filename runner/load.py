@@ -105,5 +105,7 @@ def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:
             path.write_bytes(data)
     except OSError as error:
         message = f"the flow's modules cannot be unpacked: {error}"
-        raise EnvironmentWrong(message, hint="Give the container a writable folder, --tmpfs /tmp, or set TMPDIR.") from error
+        raise EnvironmentWrong(
+            message, hint="Give the container a writable folder, --tmpfs /tmp, or set TMPDIR."
+        ) from error
     sys.path.append(folder)

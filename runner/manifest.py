@@ -94,13 +94,16 @@ def check_fit(manifest: Mapping[str, Any], scheme: str) -> None:
 
 def check_python(version: str, implementation: str, scheme: str) -> None:
     """Refuse another implementation or minor version: their bytecode differs, and may crash only at the second call."""
-    here, minor = platform.python_version(), ".".join(version.split(".")[:2])
+    here = platform.python_version()
+    minor, ours = (".".join(each.split(".")[:2]) for each in (version, here))
     if implementation != sys.implementation.name:
-        message = f"the flow was built with {implementation} {version}, and this image has {sys.implementation.name} {here}"
+        message = (
+            f"the flow was built with {implementation} {version}, and this image has {sys.implementation.name} {here}"
+        )
         raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
-    if minor != ".".join(here.split(".")[:2]):
+    if minor != ours:
         message = f"the flow was built with Python {version}, and this image has Python {here}"
-        hint = f"Use org/runner:{_IMAGES[scheme]}-py{minor}, or build the flow with Python {'.'.join(here.split('.')[:2])}."
+        hint = f"Use org/runner:{_IMAGES[scheme]}-py{minor}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
 
 

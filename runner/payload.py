@@ -32,7 +32,7 @@ class Pickled:
 
 
 class _Recorder(cloudpickle.Pickler):
-    """Notes what is pickled by value, whose imports happen when it is called, and which modules stand in its globals."""
+    """Notes the functions that are pickled by value, and the modules that stand in their globals."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, protocol=PROTOCOL)
@@ -75,13 +75,15 @@ def _travels(module: ModuleType | None) -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
-def load_flow(data: bytes) -> Any:  # noqa: ANN401
+def load_flow(data: bytes | memoryview) -> Any:  # noqa: ANN401
     """Unpickle a flow whose bundle was verified. Raises Incompatible and BundleCorrupt."""
     try:
-        return pickle.loads(data)  # noqa: S301 - this is the one place, and every check was made before
+        return pickle.loads(data)
     except ModuleNotFoundError as error:
         message = f"the flow needs a module that is not installed here: {error.name}"
-        raise Incompatible(message, hint="Install it in an image of your own; the README shows the four lines.") from error
+        raise Incompatible(
+            message, hint="Install it in an image of your own; the README shows the four lines."
+        ) from error
     except (ImportError, AttributeError) as error:
         message = f"the flow does not fit what is installed here: {error}"
         hint = "Install the versions that it was built with: runner inspect lists them."
@@ -94,7 +96,7 @@ def load_flow(data: bytes) -> Any:  # noqa: ANN401
 def load_result(file: BinaryIO) -> Any:  # noqa: ANN401
     """Unpickle a result whose trailer was verified. Raises Incompatible and BundleCorrupt."""
     try:
-        return pickle.load(file)  # noqa: S301 - see load_flow
+        return pickle.load(file)
     except (ImportError, AttributeError) as error:
         message = f"the result does not fit what is installed here: {error}"
         hint = "Install what the flow used, or copy the bytes with runner result -o FILE."
@@ -159,7 +161,7 @@ def modules_in(data: bytes) -> set[str]:
         elif opcode.name == "MEMOIZE":
             memo[len(memo)] = strings[-1] if strings else ""
         elif opcode.name in {"BINGET", "LONG_BINGET"}:
-            strings.append(memo.get(int(argument), ""))
+            strings.append(memo.get(argument or 0, ""))
         elif opcode.name == "GLOBAL":
             found.add(str(argument).split(" ")[0])
         elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:

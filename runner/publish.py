@@ -10,7 +10,6 @@ from runner import bundle, capture, foreign, manifest, payload, records
 from runner.credentials import Credentials, present, resolve
 from runner.errors import BucketMissing, RunnerError, UsageError, WriteFailed
 from runner.fetch import newest_version
-from runner.flow import Flow
 from runner.load import is_loading
 from runner.storage import open_storage, parse_location
 from runner.storage.base import check_key
@@ -18,6 +17,7 @@ from runner.storage.base import check_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runner.flow import Flow
     from runner.storage.base import Storage
     from runner.storage.declared import Declared
 
@@ -77,7 +77,9 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     data = bundle.write_bundle(facts, members)
 
     opened.create(key, data)
-    return Published(opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()})
+    return Published(
+        opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()}
+    )
 
 
 def _open(storage: Declared) -> tuple[str, Storage]:

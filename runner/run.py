@@ -106,10 +106,10 @@ def _execute(
         refusal = error if isinstance(error, WriteFailed) else WriteFailed(f"a result could not be written: {error}")
         _try_to_commit(documents, claim, tell, {**facts, **_end("crashed", refusal)})
         raise refusal from error
-    error = FlowFailed(failure(report)) if report.failed else None
-    _commit(documents, claim, tell, {**facts, **_end(report.state, error), "tasks": report.tasks})
-    if error:
-        raise error
+    failed = FlowFailed(failure(report)) if report.failed else None
+    _commit(documents, claim, tell, {**facts, **_end(report.state, failed), "tasks": report.tasks})
+    if failed:
+        raise failed
     log.info("run %s succeeded: %s", claim.folder.run_id, documents.url(claim.folder.outcome), extra={"code": 0})
     return 0
 
@@ -137,7 +137,14 @@ def _repeated(concluded: Concluded) -> int:
     outcome = concluded.outcome
     code: int = outcome["exit_code"]
     message = "run %s is over since %s: %s; nothing is run again"
-    log.log(logs.ERROR if code else logs.INFO, message, outcome["run_id"], outcome["ended"], outcome["state"], extra={"code": code})
+    log.log(
+        logs.ERROR if code else logs.INFO,
+        message,
+        outcome["run_id"],
+        outcome["ended"],
+        outcome["state"],
+        extra={"code": code},
+    )
     return code
 
 
@@ -165,7 +172,9 @@ def _try_to_commit(documents: Storage, claim: Claim, tell: Tell, end: dict[str, 
 def _refused(error: RunnerError, settings: Settings) -> int:
     """Log why, once, and give the exit code."""
     text = str(error)
-    unused = [name for name in present(settings.environ) if name not in settings.secrets and name.endswith("CREDENTIALS")]
+    unused = [
+        name for name in present(settings.environ) if name not in settings.secrets and name.endswith("CREDENTIALS")
+    ]
     if isinstance(error, CredentialsRefused) and unused:
         text += f" {', '.join(unused)} is set, but not named in RUNNER_SECRETS, and so was not used."
     log.error("%s", text, extra={"code": error.code, "error": type(error).__name__})
@@ -175,7 +184,6 @@ def _refused(error: RunnerError, settings: Settings) -> int:
 def _import_what_loading_needs() -> None:
     """Import while the bundle is fetched what is needed right after it."""
     import cloudpickle  # noqa: F401 - the modules are wanted, not their names
-    import pythonjsonlogger.json
 
     import runner.engine
     import runner.executors

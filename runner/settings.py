@@ -75,9 +75,8 @@ class Settings:
             log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
             environ=environ,
         )
-        for name in _NOT_YET:
-            if values.text(name):
-                problems.append(f"{name} is set, but this version neither signs nor verifies signatures")
+        unheard = [name for name in _NOT_YET if values.text(name)]
+        problems += [f"{name} is set, but this version neither signs nor verifies signatures" for name in unheard]
         if problems:
             raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
         return settings
@@ -176,7 +175,9 @@ def _run_id(text: str) -> str:
 
 def _executor(text: str) -> str:
     kind, colon, number = text.partition(":")
-    if (kind == "sequential" and not colon) or (kind == "threads" and (not colon or (number.isdigit() and int(number)))):
+    if (kind == "sequential" and not colon) or (
+        kind == "threads" and (not colon or (number.isdigit() and int(number)))
+    ):
         return text
     message = f"unknown executor {text!r}: choose threads, threads:N or sequential"
     raise ValueError(message)

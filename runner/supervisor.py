@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runner.errors import RunnerError
+from runner.errors import InternalError, RunnerError
 from runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ASKED = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class Finished:
-    """How a start went: its exit code, and its run (``scheme``, ``container``, ``home``, ``run_id``) if it got there."""
+    """How a start went: its exit code, and ``scheme``, ``container``, ``home`` and ``run_id`` of its run."""
 
     code: int
     run: dict[str, str] | None
@@ -52,7 +52,7 @@ def supervise(environ: Mapping[str, str], log_to: TextIO) -> Finished:
     if "committed" in told:
         return Finished(int(told["committed"]), told["run"])
     state, code, message = _verdict(status, asked, told.get("leaving"), late=late)
-    if message:
+    if "leaving" not in told or ("claimed" in told and code == InternalError.code):
         _bury(told, environ, log_to, {"state": state, "exit_code": code, "error": {"type": state, "message": message}})
     return Finished(code, told.get("run"))
 
@@ -127,17 +127,21 @@ def _told(reader: int) -> dict[str, Any]:
 
 
 def _verdict(status: int, asked: int | None, leaving: int | None, *, late: bool) -> tuple[str, int, str]:
-    """Give state, exit code and, where the child did not log why itself, the reason."""
+    """Give state, exit code and reason of an attempt that its child did not bring to an end."""
     if late:
         return "timed_out", 124, "the run took longer than RUNNER_TIMEOUT"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if asked is not None:
             return "cancelled", 128 + asked, f"asked to stop by {signal.Signals(asked).name}"
-        return "crashed", 128 + number, f"the flow's process was ended by signal {number}, {signal.Signals(number).name}"
+        return (
+            "crashed",
+            128 + number,
+            f"the flow's process was ended by signal {number}, {signal.Signals(number).name}",
+        )
     if leaving is None:
         return "failed", 1, f"the flow ended its own process with os._exit({os.WEXITSTATUS(status)})"
-    return "crashed", leaving, "the run could not be brought to its end; the log says why" if leaving == 70 else ""
+    return "crashed", leaving, "the run could not be brought to its end; the log says why"
 
 
 def _bury(told: dict[str, Any], environ: Mapping[str, str], log_to: TextIO, end: dict[str, Any]) -> None:
@@ -154,9 +158,12 @@ def _bury(told: dict[str, Any], environ: Mapping[str, str], log_to: TextIO, end:
         run, claimed = told.get("run"), told.get("claimed")
         if run and claimed:
             logs.run_context(run_id=run["run_id"], flow=claimed["facts"]["flow"], attempt=claimed["attempt"])
-        log.error("%s", end["error"]["message"], extra={"code": end["exit_code"]})
+        if "leaving" not in told:
+            log.error("%s", end["error"]["message"], extra={"code": end["exit_code"]})
         if run and claimed:
-            storage = open_storage(Location(run["scheme"], run["container"], ""), resolve(settings.secrets, environ), environ)
+            storage = open_storage(
+                Location(run["scheme"], run["container"], ""), resolve(settings.secrets, environ), environ
+            )
             claim = claims.Claim(RunFolder(run["home"], run["run_id"]), claimed["attempt"], claimed["started"])
             claims.end_attempt(storage, claim, {**claimed["facts"], **end, "tasks": []})
     except RunnerError as error:

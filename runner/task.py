@@ -36,7 +36,7 @@ class Task:
             message = f"a task is made of something that can be called, not of {function!r}"
             raise UsageError(message)
         self.function = function
-        self.name: str = name or getattr(function, "__name__", type(function).__name__)
+        self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.retries = retries
         self.retry_delay = _seconds(retry_delay)
         self.timeout = None if timeout is None else _seconds(timeout)

@@ -26,6 +26,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient
 from botocore.config import Config
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage.exceptions import InvalidResponse
+
 from servers import Server, ServerError, free_port, request, spawn
 from servers.azurite import make_container, start_azurite
 from servers.gcs import make_bucket as make_gcs_bucket
@@ -195,7 +196,7 @@ class TestSpawn:
             "import signal; from servers.gcs import start_gcs\n"
             "with start_gcs() as server: print(server.url, flush=True); signal.pause()"
         )
-        process = subprocess.Popen(  # noqa: S603  (the command is ours)
+        process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)},

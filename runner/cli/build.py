@@ -62,7 +62,11 @@ def load_file(path: Path) -> ModuleType:
 
     Raises FlowFailed with the author's own error.
     """
-    name = path.stem if path.stem.isidentifier() and importlib.util.find_spec(path.stem) is None else f"flow_of_{path.stem}"
+    name = (
+        path.stem
+        if path.stem.isidentifier() and importlib.util.find_spec(path.stem) is None
+        else f"flow_of_{path.stem}"
+    )
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -34,7 +34,11 @@ def inspect(location: str, *, as_json: bool) -> None:
     where = place(location)
     storage = open_place(where)
     key, data = fetch(storage, where.key)
-    facts: dict[str, Any] = {"location": storage.url(key), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    facts: dict[str, Any] = {
+        "location": storage.url(key),
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     if bundle.is_bundle(data):
         facts |= {"manifest": bundle.read_bundle(data).manifest}
     else:
@@ -94,7 +98,9 @@ def ls(url: str, *, as_json: bool) -> None:
         return
     print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in versions])
     click.echo()
-    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["state"], run["began"], run["url"]] for run in runs])
+    print_table(
+        ["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["state"], run["began"], run["url"]] for run in runs]
+    )
 
 
 def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
@@ -108,7 +114,9 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
     if as_json:
         click.echo(json.dumps({"flows": flows}))
     else:
-        print_table(["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows])
+        print_table(
+            ["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows]
+        )
 
 
 def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
@@ -189,7 +197,7 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
     document = claims.latest(storage, folder).document
     found = _results_of(document["tasks"] if document else [], task)
     if output is not None:
-        if len(found) != 1 or found[0]["index"] is None and found[0]["mapped"]:
+        if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
             message = f"{found[0]['task']} is mapped, and a file takes one result"
             raise UsageError(message, hint=f"Choose an element: {found[0]['task']}[0].")
         _copy(storage, found[0]["result"], output)

@@ -51,7 +51,9 @@ def open_run(text: str) -> tuple[Storage, RunFolder]:
         flow = settings().location
         if flow is None:
             message = f"{text!r} is a run id, and the environment names no flow"
-            raise UsageError(message, hint="Set RUNNER_STORAGE and RUNNER_LOCATION, or give the URL of the run's folder.")
+            raise UsageError(
+                message, hint="Set RUNNER_STORAGE and RUNNER_LOCATION, or give the URL of the run's folder."
+            )
         storage = open_place(flow)
         candidates = [RunFolder(flow.key, text), RunFolder(flow.key.rpartition("/")[0], text)]
     for folder in candidates:

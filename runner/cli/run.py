@@ -19,7 +19,9 @@ from runner.supervisor import supervise
 
 @click.command()
 @click.argument("location", required=False)
-@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text.")
+@click.option(
+    "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; the log goes to stderr.")
 def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
     """Run the flow at LOCATION, or the one that the environment names."""
@@ -31,7 +33,9 @@ def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> 
         else:
             environ.setdefault("RUNNER_STORAGE", "local")
     if parameters:
-        environ["RUNNER_PARAMETERS"] = json.dumps(_given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters)))
+        environ["RUNNER_PARAMETERS"] = json.dumps(
+            _given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters))
+        )
     finished = supervise(environ, sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(_outcome(finished.run) or {"state": None, "exit_code": finished.code}))

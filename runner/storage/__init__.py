@@ -45,7 +45,6 @@ class Location:
             return Path(self.container, self.key).as_uri()
         return f"{self.scheme}://{self.container}/{self.key}".rstrip("/")
 
-
     def as_root(self) -> Location:
         """Give the same place as a storage's root: keys of a folder's own files then begin inside it."""
         if self.scheme != "file":
@@ -99,20 +98,23 @@ def parse_location(text: str, storage: str = "") -> Location:
         if storage not in SCHEMES and storage:
             message = f"unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}"
             raise ValueError(message)
-        scheme, rest = SCHEMES[storage or "local"], text
-    elif scheme not in SCHEMES.values():
+        found: Scheme | None = SCHEMES[storage or "local"]
+        rest = text
+    else:
+        found = next((known for known in SCHEMES.values() if known == scheme), None)
+    if found is None:
         message = f"unknown scheme {scheme!r} in {text!r}: choose one of {', '.join(SCHEMES.values())}"
         raise ValueError(message)
-    elif storage and SCHEMES.get(storage) != scheme:
+    if storage and SCHEMES.get(storage) != found:
         message = f"the storage is {storage!r}, but {text!r} is a location of another one"
         raise ValueError(message)
-    if scheme == "file":
+    if found == "file":
         return _local(rest, is_url=bool(separator))
     container, _, key = rest.strip("/").partition("/")
     if not container or rest.startswith("/"):
         message = f"{text!r} names no bucket or container"
         raise ValueError(message)
-    return Location(scheme, container, key)
+    return Location(found, container, key)
 
 
 def _local(text: str, *, is_url: bool) -> Location:

@@ -96,7 +96,10 @@ def parse_connection_string(text: str) -> dict[str, str]:
         message = f"the Azure connection string has no {missing}"
         raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
     if not endpoint:
-        protocol, suffix = parts.get("DefaultEndpointsProtocol", "https"), parts.get("EndpointSuffix", "core.windows.net")
+        protocol, suffix = (
+            parts.get("DefaultEndpointsProtocol", "https"),
+            parts.get("EndpointSuffix", "core.windows.net"),
+        )
         endpoint = f"{protocol}://{account}.blob.{suffix}"
     config = {"account_name": account, "account_key": key, "sas_key": sas, "endpoint": endpoint.rstrip("/")}
     return {name: value for name, value in config.items() if value}

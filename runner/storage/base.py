@@ -111,7 +111,7 @@ class Storage(ABC):
         """See `Storage.writer`."""
 
     @abstractmethod
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def walk(self, prefix: str = "") -> Iterator[Entry]:
         """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
 
     @abstractmethod

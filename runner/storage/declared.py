@@ -64,7 +64,7 @@ class Declared:
         from copy import copy
 
         mine = copy(self)
-        mine._flow = flow
+        mine._flow = flow  # noqa: SLF001 - it is one of us
         return mine
 
     def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:

@@ -112,7 +112,7 @@ class GCSStorage(Storage):
             return call({"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(DEADLINE)})
         except RunnerError:
             raise
-        except Exception as error:  # noqa: BLE001 - what is not understood is told as it is, and never leaves this file
+        except Exception as error:
             raise self._told(what, key, error) from error
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
@@ -160,8 +160,8 @@ class GCSStorage(Storage):
             raise
         self._ask("write", key, lambda _options: upload.close())
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        """See `Storage.list`."""
+    def walk(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Storage.walk`."""
         found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
         while blob := self._ask("list", prefix, lambda _options: next(found, None)):
             if not blob.name.endswith("/"):

@@ -77,7 +77,10 @@ class LocalStorage(Storage):
 
     def _read_error(self, key: str, error: OSError) -> RunnerError:
         path = self._path(key)
-        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError) or error.errno == errno.ENAMETOOLONG:
+        if (
+            isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+            or error.errno == errno.ENAMETOOLONG
+        ):
             if not Path(self.container).is_dir():
                 return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
             return NotFound(f"there is no file {path}")
@@ -135,12 +138,12 @@ class LocalStorage(Storage):
             message = f"writing {target} failed: {error.strerror}"
             raise WriteFailed(message, hint="Make room, or choose another folder.") from error
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        """See `Storage.list`."""
+    def walk(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Storage.walk`."""
         folders, entries = self.folder(prefix)
         yield from entries
         for name in folders:
-            yield from self.list(f"{prefix}{name}/")
+            yield from self.walk(f"{prefix}{name}/")
 
     def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
         """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""

@@ -46,7 +46,9 @@ READ_TIMEOUT = timedelta(seconds=30)  # without a byte; obstore's own limit is 3
 SLOWEST_UPLOAD = 100_000  # bytes a second: a single request that sends a large body waits that long for its answer
 PARTS_AT_ONCE = 3  # of an upload, each `CHUNK` bytes of memory
 
-_WRONG_REGION = re.compile(r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect")
+_WRONG_REGION = re.compile(
+    r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect"
+)
 _WRONG_KEYS = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
     r"|AuthenticationFailed|InvalidAuthenticationInfo"
@@ -130,9 +132,11 @@ class ObjectStorage(Storage):
         yield parts  # left by an exception, the upload is never completed, and nothing is there
         self._ask("write", key, lambda _store: upload.close())
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        """See `Storage.list`."""
-        pages = self._ask("list", prefix, lambda store: obstore.list(store, prefix.rstrip("/") or None, chunk_size=1000))
+    def walk(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Storage.walk`."""
+        pages = self._ask(
+            "list", prefix, lambda store: obstore.list(store, prefix.rstrip("/") or None, chunk_size=1000)
+        )
         while page := self._ask("list", prefix, lambda _store: next(pages, None)):
             for meta in page:
                 if meta["path"].startswith(prefix):
@@ -165,10 +169,12 @@ class ObjectStorage(Storage):
             if _NO_KEYS.search(text):
                 return self._no_credentials()
             return Denied(f"not allowed to {what} {where}", hint=_permission(self.scheme, what))
-        if re.search(r"operation timed out|deadline has elapsed|timed out|body from connection", text) and not re.search(
-            r"client error \(Connect\)|tcp connect", text
-        ):
-            return TooSlow(f"{where}: no answer within {READ_TIMEOUT.total_seconds():.0f} s to {what}", hint="Try again.")
+        if re.search(
+            r"operation timed out|deadline has elapsed|timed out|body from connection", text
+        ) and not re.search(r"client error \(Connect\)|tcp connect", text):
+            return TooSlow(
+                f"{where}: no answer within {READ_TIMEOUT.total_seconds():.0f} s to {what}", hint="Try again."
+            )
         if re.search(r"error sending request|client error \(Connect\)|dns error", text):
             if _NO_KEYS.search(text):
                 return self._no_credentials()
@@ -217,5 +223,7 @@ def _permission(scheme: str, what: str) -> str:
     if scheme == "azure":
         return "Give the identity the role Storage Blob Data Contributor."
     needed = {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket"}[what]
-    either = " Without s3:ListBucket this is also what S3 answers when there is no such object." if what == "read" else ""
+    either = (
+        " Without s3:ListBucket this is also what S3 answers when there is no such object." if what == "read" else ""
+    )
     return f"Give the identity {needed}.{either}"

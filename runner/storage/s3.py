@@ -110,7 +110,9 @@ def _profile(environ: Mapping[str, str]) -> dict[str, str]:
         file.read(path)
     except (Error, UnicodeDecodeError) as error:
         message = f"{path} cannot be parsed as an AWS credentials file"
-        raise CredentialsRefused(message, hint="Mend it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.") from error
+        raise CredentialsRefused(
+            message, hint="Mend it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from error
     profile = asked or "default"
     if file.has_section(profile) and "aws_access_key_id" in file[profile]:
         values = file[profile]

@@ -223,7 +223,7 @@ def _upload_chunk(request: Any, response: Any, storage: ExactStorage) -> None:
     objects.upload_partial(request, response, storage)
     if response.status == objects.GoogleHTTPStatus.RESUME_INCOMPLETE and not storage.get_resumable_byte_count(upload):
         # Without a byte there is no range; the emulator claims one byte, which the client would then leave out.
-        response._headers.pop("Range")  # noqa: SLF001
+        response._headers.pop("Range")
 
 
 def _cancel_upload(request: Any, response: Any, storage: ExactStorage) -> None:
@@ -340,10 +340,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
-_their_read_data = emulator._read_data  # noqa: SLF001
+_their_read_data = emulator._read_data
 
 if __name__ == "__main__":
-    emulator._read_data = _read_data  # noqa: SLF001
+    emulator._read_data = _read_data
     emulator.HANDLERS = tuple(_routes())
     # Reached without a route too: by `alt=media`, and by uploads without `/upload`.
     objects.download, objects.insert = _download, _one_at_a_time(objects.insert)

@@ -85,7 +85,7 @@ class S3AsAws:
         self.bucket = bucket
         self.region = region
         self.access_key = "AKIDEXAMPLE"
-        self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105  (AWS's own example)
+        self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         self.objects: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.can_list = self.can_read = self.can_write = self.signature_ok = True
@@ -357,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
         bucket, _, key = path.partition("/")
         query = {name: values[0] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
         request = Request(self.command, self.path, headers, bucket, key, query, self._body(headers))
-        answer = self.s3._answer(request)  # noqa: SLF001
+        answer = self.s3._answer(request)
         if answer is None:
             self.close_connection = True
             return

@@ -1,0 +1,90 @@
+"""What all tests share: a clean environment, real servers, and a fresh place in each storage."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from places import Place, azure_place, gcs_place, local_place, s3_place
+from runner import redact
+from servers.azurite import start_azurite
+from servers.gcs import start_gcs
+from servers.moto import start_moto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from servers import Server
+
+PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+BACKENDS = ["local", "s3", "gcs", "azure"]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of this machine's settings reaches a test, and nothing of one test another."""
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) or name.upper() in PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    yield
+    redact.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Turn a skip into a failure where CI asks for it: what was not run was not shown."""
+    report = yield
+    if report.skipped and NO_SKIP:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{item.nodeid} was skipped, and RUNNER_TEST_NO_SKIP is set: {call.excinfo and call.excinfo.value}"
+        )
+    return report
+
+
+NO_SKIP = os.environ.get("RUNNER_TEST_NO_SKIP") == "1"  # read before the fixture above takes it away
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Server]:
+    with start_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Server]:
+    with start_azurite() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_emulator() -> Iterator[Server]:
+    with start_gcs() as server:
+        yield server
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The word of one storage after the other, for tests that hold for all."""
+    return str(request.param)
+
+
+@pytest.fixture
+def place(backend: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A fresh, empty root in the storage, with its environment set and the cloud's own SDK as referee."""
+    if backend == "local":
+        made = local_place(tmp_path / "storage")
+    elif backend == "s3":
+        made = s3_place(request.getfixturevalue("moto"))
+    elif backend == "gcs":
+        made = gcs_place(request.getfixturevalue("gcs_emulator"))
+    else:
+        made = azure_place(request.getfixturevalue("azurite"))
+    for name, value in made.environ.items():
+        monkeypatch.setenv(name, value)
+    return made
