@@ -1,0 +1,102 @@
+"""Process start to the flow's first line, from S3: runner beside ten lines of boto3 and cloudpickle.
+
+Both fetch the same function from a moto server on loopback, in turns, each in a fresh process; the function's first
+statement notes the time. What is compared is the ratio of the medians: the machine's own speed cancels out.
+
+    python bench/start.py [--rounds 15]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import cloudpickle
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
+
+from runner import build_flow  # noqa: E402 - see above
+from runner.storage import S3  # noqa: E402 - see above
+
+PLAIN = """
+import os
+import boto3
+import cloudpickle
+bucket, key = os.environ["PLAIN_LOCATION"].split("/", 1)
+s3 = boto3.client("s3")
+body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+function = cloudpickle.loads(body)
+result = function()
+s3.put_object(Bucket=bucket, Key=key + ".result", Body=cloudpickle.dumps(result))
+"""
+
+
+def first_line() -> int:
+    """Note when the first line of the flow ran."""
+    import os
+    import time
+
+    with open(os.environ["BENCH_OUT"], "w", encoding="utf-8") as file:  # noqa: PTH123 - without importing pathlib
+        file.write(repr(time.time()))
+    return 1
+
+
+def measure(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
+    """Give the milliseconds from the start of a process to the function's first line, and to the process's end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "first-line")
+        began = time.time()
+        subprocess.run(command, env=environ | {"BENCH_OUT": str(out)}, check=True, stdout=subprocess.DEVNULL)
+        ended = time.time()
+        return 1000 * (float(out.read_text("utf-8")) - began), 1000 * (ended - began)
+
+
+def main() -> None:
+    """Measure in turns and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with start_moto() as server:
+        make_bucket(server, "bench")
+        os.environ.update(server.environ)
+        url = build_flow(first_line, name="first line", storage=S3("bench"))
+        s3 = boto3.client("s3", region_name=server.environ["AWS_REGION"])
+        s3.put_object(Bucket="bench", Key="plain.pkl", Body=cloudpickle.dumps(first_line))
+        base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **server.environ}
+        base["AWS_DEFAULT_REGION"] = server.environ["AWS_REGION"]  # boto3 reads no AWS_REGION
+        contenders = {
+            "runner": ([sys.executable, "-m", "runner"], base | {"RUNNER_LOCATION": url}),
+            "boto3 + cloudpickle": ([sys.executable, "-c", PLAIN], base | {"PLAIN_LOCATION": "bench/plain.pkl"}),
+            "python -c pass": ([sys.executable, "-c", first_line_source()], base),
+        }
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+        for number in range(rounds + 1):
+            for name, (command, environ) in contenders.items():
+                measured = measure(command, environ)
+                if number:  # the first round compiles bytecode and warms caches
+                    times[name].append(measured)
+    print(f"{'':22}{'first line':>12}{'total':>12}   (medians of {rounds}, ms)")
+    for name, measured_times in times.items():
+        first, total = (statistics.median(column) for column in zip(*measured_times, strict=True))
+        print(f"{name:22}{first:12.0f}{total:12.0f}")
+    ours, theirs = (statistics.median(t[0] for t in times[name]) for name in ("runner", "boto3 + cloudpickle"))
+    print(f"runner's first line comes after {ours / theirs:.2f} of the time that boto3 + cloudpickle takes")
+
+
+def first_line_source() -> str:
+    """Give the floor: an interpreter that does nothing but note the time."""
+    return "import os, time; open(os.environ['BENCH_OUT'], 'w').write(repr(time.time()))"
+
+
+if __name__ == "__main__":
+    main()
