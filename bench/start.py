@@ -23,10 +23,9 @@ import cloudpickle
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
-
 from runner import build_flow  # noqa: E402 - see above
 from runner.storage import S3  # noqa: E402 - see above
+from servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
 
 PLAIN = """
 import os
