@@ -19,12 +19,12 @@ class Ride(NamedTuple):
 
 def read_rides() -> list[Ride]:
     """Read the rides that ship with this package; a line without a duration was never ended, and is left out."""
-    with files(__name__).joinpath("rides.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            Ride(line["station"], line["day"], float(line["minutes"]), line["member"] == "yes")
-            for line in csv.DictReader(file)
-            if line["minutes"]
-        ]
+    lines = files(__name__).joinpath("rides.csv").read_text("utf-8").splitlines()
+    return [
+        Ride(line["station"], line["day"], float(line["minutes"]), line["member"] == "yes")
+        for line in csv.DictReader(lines)
+        if line["minutes"]
+    ]
 
 
 def by_station(rides: list[Ride]) -> list[list[Ride]]:
