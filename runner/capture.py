@@ -14,6 +14,7 @@ import sysconfig
 from collections import deque
 from dataclasses import dataclass, field
 from importlib.util import find_spec, resolve_name
+from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,19 +74,40 @@ def capture(module: ModuleType | None, include: Iterable[str] = (), exclude: Ite
 
 
 def imported_in(functions: Iterable[FunctionType]) -> set[str]:
-    """Name the top-level modules that functions import when called, but for those whose absence they handle."""
+    """Name the modules that functions import when called, but for those whose absence they handle.
+
+    ``from a import b`` gives ``a`` and ``a.b``, which may be no module.
+    """
     found: set[str] = set()
     guarded: dict[str, set[str]] = {}
     for function in functions:
         filename = function.__code__.co_filename
         if filename not in guarded:
             guarded[filename] = _guarded(Path(filename))
-        found |= {name.split(".")[0] for name in _imported_by(function.__code__)} - guarded[filename]
+        found |= {name for name in _imported_by(function.__code__) if name.split(".")[0] not in guarded[filename]}
     return found
 
 
+def installed_part(name: str) -> str | None:
+    """Name the installed package, below namespace packages, that a module belongs to.
+
+    None for the author's own modules, for those in the interpreter itself, and for what is no module at all.
+    """
+    for part in _with_parents(name):
+        spec = _spec(part)
+        if spec is None:
+            return None
+        if spec.origin and spec.has_location:
+            return None if _is_authors(spec) else part
+    return None
+
+
 def _imported_by(code: CodeType) -> Iterator[str]:
-    yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME" and step.argval)
+    steps = list(dis.get_instructions(code))
+    for level, names, step in zip(steps, steps[1:], steps[2:], strict=False):
+        if step.opname == "IMPORT_NAME" and not level.argval:  # relative ones are the author's
+            yield str(step.argval)
+            yield from (f"{step.argval}.{name}" for name in names.argval or ())
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
             yield from _imported_by(constant)
@@ -124,46 +146,61 @@ def _import_statements(tree: ast.AST, package: str, *, forgiven: bool = False) -
             except ImportError:
                 return
         yield name, forgiven
-        yield from ((f"{name}.{alias.name}", True) for alias in tree.names)  # a submodule, or just a name in it
-    elif isinstance(tree, ast.If) and "TYPE_CHECKING" in ast.dump(tree.test):
-        yield from (
-            (name, True) for part in (*tree.body, *tree.orelse) for name, _ in _import_statements(part, package)
-        )
-    elif isinstance(tree, ast.Try):
-        for attempted in tree.body:
-            yield from _import_statements(attempted, package, forgiven=forgiven or _forgives(tree))
-        for other in (*tree.handlers, *tree.orelse, *tree.finalbody):
-            yield from _import_statements(other, package, forgiven=forgiven)
+        yield from ((f"{name}.{alias.name}", forgiven) for alias in tree.names)  # a submodule, or just a name in it
     else:
+        optional = set(_optional(tree))
         for child in ast.iter_child_nodes(tree):
-            yield from _import_statements(child, package, forgiven=forgiven)
+            yield from _import_statements(child, package, forgiven=forgiven or child in optional)
 
 
-def _forgives(statement: ast.Try) -> bool:
-    for handler in statement.handlers:
-        caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        if any(kind is None or (isinstance(kind, ast.Name) and kind.id in _FORGIVEN) for kind in caught):
-            return True
-    return False
+def _optional(tree: ast.AST) -> list[ast.stmt]:
+    """Give the part of a statement whose imports may fail, or are never made."""
+    optional = (
+        (isinstance(tree, ast.If) and _names([tree.test]) == {"TYPE_CHECKING"})
+        or (isinstance(tree, ast.Try) and any(_forgives(handler.type) for handler in tree.handlers))
+        or (isinstance(tree, ast.With) and any(_suppresses(item.context_expr) for item in tree.items))
+    )
+    return tree.body if optional else []  # type: ignore[attr-defined]
+
+
+def _forgives(caught: ast.expr | None) -> bool:
+    return caught is None or bool(_FORGIVEN & _names(caught.elts if isinstance(caught, ast.Tuple) else [caught]))
+
+
+def _suppresses(context: ast.expr) -> bool:
+    return (
+        isinstance(context, ast.Call)
+        and _names([context.func]) == {"suppress"}
+        and bool(_FORGIVEN & _names(context.args))
+    )
+
+
+def _names(expressions: Iterable[ast.expr]) -> set[str]:
+    """Give the last part of each name: ``suppress`` for ``contextlib.suppress``."""
+    return {getattr(each, "attr", getattr(each, "id", "")) for each in expressions}
 
 
 def _follow(imports: list[tuple[str, bool]], found: Captured) -> None:
-    waiting, seen = deque(imports), set[str]()
+    waiting, taken = deque(imports), set[str]()
     while waiting:
         name, forgiven = waiting.popleft()
         for module in _with_parents(name):
-            if module in seen:
+            if module in taken:
                 continue
-            seen.add(module)
             spec = _spec(module)
-            if spec is None or not _is_authors(spec):
-                if not forgiven and "." not in module:
-                    found.imports.add(module)
+            if spec is None:
+                break
+            if _is_authors(spec):
+                taken.add(module)
+                _take(module, spec, found)
+                if spec.origin and spec.has_location:
+                    package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
+                    waiting.extend(_imports(Path(spec.origin), package))
                 continue
-            _take(module, spec, found)
-            if spec.origin and spec.has_location:
-                package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
-                waiting.extend(_imports(Path(spec.origin), package))
+            if not forgiven:
+                found.imports.add(name)
+            if spec.has_location:
+                break  # what lies in it is not the author's either, and to look for that would import it
 
 
 def _with_parents(name: str) -> list[str]:
@@ -178,7 +215,7 @@ def _spec(name: str) -> ModuleSpec | None:
         return loaded.__spec__
     try:
         return find_spec(name)
-    except (ImportError, ValueError, AttributeError):
+    except Exception:  # noqa: BLE001 - whatever a parent does when imported: it cannot be imported
         return None
 
 
@@ -191,8 +228,13 @@ def defining_module(name: str) -> ModuleType | None:
 
 def _is_authors(spec: ModuleSpec) -> bool:
     """Whether a module is the author's: its files lie in no folder of installed packages, nor in Python's own."""
-    places = [spec.origin] if spec.origin and spec.has_location else list(spec.submodule_search_locations or ())
+    places = [spec.origin] if spec.origin and spec.has_location else _folders(spec)
     return bool(places) and all(map(_authors_path, places))
+
+
+def _folders(spec: ModuleSpec) -> list[str]:
+    """Give a package's folders; editable installs also list what stands for a hook, and is no folder."""
+    return [place for place in spec.submodule_search_locations or () if Path(place).is_dir()]
 
 
 def _authors_path(place: str) -> bool:
@@ -208,8 +250,7 @@ def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
         path = Path(str(spec.origin))
         found.files[f"{folder.rpartition('/')[0]}/{path.name}".lstrip("/")] = path
         return
-    for location in spec.submodule_search_locations:
-        root = Path(location)
+    for root in map(Path, _folders(spec)):
         if spec.origin and spec.has_location and Path(spec.origin).parent == root:
             found.files[f"{folder}/{Path(spec.origin).name}"] = Path(spec.origin)
         for path in _data_files(root):
@@ -222,14 +263,14 @@ def _data_files(folder: Path) -> Iterator[Path]:
         if path.name.startswith(".") or path.name in _NEVER:
             continue
         if path.is_dir():
-            if not any(path.glob("*.py")):
+            if not any(path.glob("*.py")) and not folder.resolve().is_relative_to(path.resolve()):  # a link upwards
                 yield from _data_files(path)
         elif path.suffix not in {".py", ".pyc"} and path.is_file():
             yield path
 
 
 def _include(base: Path, name: str, found: Captured) -> None:
-    path = base / name
+    path = Path(normpath(base / name))
     if not path.exists():
         message = f"include: there is no {path}"
         raise UsageError(message, hint="Give paths relative to the file that defines the flow.")

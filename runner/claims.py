@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner import records
-from runner.errors import AlreadyExists, EnvironmentWrong, NotFound, RunHeld
+from runner.errors import AlreadyExists, BundleCorrupt, Denied, EnvironmentWrong, NotFound, RunHeld, WriteFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.records import RunFolder
     from runner.storage.base import Storage
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a run as one of its attempts, counted from 1."""
+    """The right to work on a run as one of its attempts, counted from 1; the token tells it from another's."""
 
     folder: RunFolder
     attempt: int
     started: str
+    token: str
 
 
 @dataclass(frozen=True)
@@ -42,39 +45,37 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
     document = {"format": records.FORMAT, "token": records.token(), "run_id": folder.run_id, **asked}
     document |= {"requested": records.now(), "by": {"host": platform.node(), "uid": _uid()}}
     try:
-        storage.create(folder.run, records.encode(document))
+        _create(storage, folder.run, document)
     except AlreadyExists:
-        before = records.decode(storage.read(folder.run))
-        for name in ("bundle", "parameters"):
-            if before[name] != asked[name]:
-                message = f"run {folder.run_id!r} was begun with another {name.rstrip('s')}: {before[name]}"
-                raise EnvironmentWrong(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
+        before = _read(storage, folder.run) or {}
+        different = ""
+        if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
+            different = f"another bundle: {before.get('bundle', {}).get('url')}"
+        elif before.get("parameters") != asked["parameters"]:
+            different = f"other parameters: {before.get('parameters')}"
+        if different:
+            message = f"run {folder.run_id!r} was begun with {different}"
+            raise EnvironmentWrong(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
 
 
-def claim_run(storage: Storage, folder: RunFolder, *, fresh: bool) -> Claim | Concluded:
+def claim_run(
+    storage: Storage, folder: RunFolder, announce: Callable[[Claim | None], None], *, fresh: bool
+) -> Claim | Concluded:
     """Claim the next attempt, or find the run over; a fresh run id needs no look.
 
-    Raises RunHeld when an attempt has not ended, saying who holds it and since when.
+    ``announce`` is given every claim before it is made, so that whoever outlives this process can end it, and None
+    when the claim turns out to be another's. Raises RunHeld when an attempt has not ended, saying who holds it.
     """
     if not fresh and (outcome := _read(storage, folder.outcome)):
         return Concluded(outcome)
     attempt = 1
     while True:
-        started = records.now()
-        claim = {
-            "format": records.FORMAT,
-            "token": records.token(),
-            "attempt": attempt,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "image": None,
-            "python": platform.python_version(),
-            "started": started,
-            "beat": None,  # seconds between beats; this version has none, so nobody may take its silence for death
-        }
+        claim = Claim(folder, attempt, records.now(), records.token())
+        announce(claim)
         try:
-            storage.create(folder.claim(attempt), records.encode(claim))
+            _create(storage, folder.claim(attempt), _document(claim))
         except AlreadyExists:
+            announce(None)
             end = _read(storage, folder.end(attempt))
             if end is None:
                 raise _held(storage, folder, attempt) from None
@@ -83,7 +84,22 @@ def claim_run(storage: Storage, folder: RunFolder, *, fresh: bool) -> Claim | Co
                 return Concluded(end)
             attempt += 1
         else:
-            return Claim(folder, attempt, started)
+            return claim
+
+
+def _document(claim: Claim) -> dict[str, Any]:
+    return {
+        "format": records.FORMAT,
+        "token": claim.token,
+        "run_id": claim.folder.run_id,
+        "attempt": claim.attempt,
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "image": None,
+        "python": platform.python_version(),
+        "started": claim.started,
+        "beat": None,  # seconds between beats; this version has none, so nobody may take its silence for death
+    }
 
 
 def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
@@ -102,15 +118,32 @@ def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str
         "python": platform.python_version(),
         **end,
     }
-    storage.create(claim.folder.end(claim.attempt), records.encode(document))
+    _create(storage, claim.folder.end(claim.attempt), document)
     if document["state"] in records.CONCLUDING:
         conclude(storage, claim.folder, document)
     return document
 
 
+def settle_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any] | None:
+    """End an attempt whose process is gone, and give the end that stands: this one, or what it committed itself.
+
+    None if the attempt was never its own: it was announced, and the process died, or failed, before it was made.
+    """
+    held = _read(storage, claim.folder.claim(claim.attempt))
+    if held is None or held["token"] != claim.token:
+        return None
+    try:
+        return end_attempt(storage, claim, end)
+    except AlreadyExists:
+        stands = _read(storage, claim.folder.end(claim.attempt))
+        if stands and stands["state"] in records.CONCLUDING:
+            conclude(storage, claim.folder, stands)
+        return stands
+
+
 def conclude(storage: Storage, folder: RunFolder, end: dict[str, Any]) -> None:
     """Make an end the run's outcome: a copy of it, so that whoever finds it missing writes the same bytes."""
-    storage.create(folder.outcome, records.encode(end))
+    _create(storage, folder.outcome, end)
 
 
 def _held(storage: Storage, folder: RunFolder, attempt: int) -> RunHeld:
@@ -119,11 +152,23 @@ def _held(storage: Storage, folder: RunFolder, attempt: int) -> RunHeld:
     return RunHeld(message, hint="Wait for its end.json, or use another RUNNER_RUN_ID.")
 
 
+def _create(storage: Storage, key: str, document: dict[str, Any]) -> None:
+    try:
+        storage.create(key, records.encode(document))
+    except Denied as error:
+        raise WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint) from error
+
+
 def _read(storage: Storage, key: str) -> dict[str, Any] | None:
     try:
-        return records.decode(storage.read(key))
+        data = storage.read(key)
     except NotFound:
         return None
+    try:
+        return records.decode(data)
+    except ValueError as error:
+        message = f"{storage.url(key)} cannot be read: {error}"
+        raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
 
 
 def _uid() -> int | None:

@@ -115,6 +115,9 @@ def _checked(name: str, value: object) -> object:
         if not isinstance(value, str) or not value:
             message = f"secret {name} must be a connection string"
             raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
+        for part in value.split(";"):  # the key is as secret alone as in the string
+            if part.strip().lower().startswith(("accountkey=", "sharedaccesssignature=")):
+                hide(part.strip().partition("=")[2])
         return value
     if not isinstance(value, dict):
         message = f"secret {name} is no JSON object"

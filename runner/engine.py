@@ -41,7 +41,8 @@ class Report:
     """How a flow went.
 
     ``state`` is ``succeeded`` or ``failed``; ``tasks`` are as `runner.graph.Unit.record` has them, in the order in
-    which they were written down; ``error`` is the first task's own exception.
+    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are
+    those of the tasks by slug, where both were to be kept.
     """
 
     state: str
@@ -102,16 +103,15 @@ class Engine:
         keep: bool = False,
     ) -> None:
         """See the class."""
-        self.graph = Graph(flow, parameters)
-        self.executor, self.save, self.keep = executor, save, keep
+        self.graph = Graph(flow, parameters, keep=keep)
+        self.executor, self.save = executor, save
         self.events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what happened in the slots
         self.due: deque[Callable[[], None]] = deque()  # what follows from it
-        self.ready: list[tuple[int, int, Unit]] = []  # later nodes first: what was begun is finished, memory stays low
+        self.ready: list[tuple[int, int, int, Unit]] = []  # deepest first: what was begun is finished, memory stays low
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.count = 0  # orders what is equal in the heaps
         self.busy = 0  # slots in use
         self.left = len(self.graph.groups)  # groups that are not done
-        self.first_error: BaseException | None = None
 
     def run(self) -> Report:
         """Run everything that can run. Raises what `save` raised when a result could not be made durable."""
@@ -127,10 +127,11 @@ class Engine:
         finally:
             self.executor.close()
         groups = self.graph.groups
-        tasks = [record for group in groups.values() for record in group.records()]
-        state = "failed" if any(task["state"] == "failed" for task in tasks) else "succeeded"
-        values = {node.slug: group.handed for node, group in groups.items()} if self.keep else {}
-        return Report(state, tasks, self.first_error, values)
+        units = [unit for group in groups.values() for unit in group.units]
+        failed = next((unit for unit in units if unit.state == "failed"), None)
+        values = {node.slug: group.handed for node, group in groups.items()}
+        tasks = [unit.record() for unit in units]
+        return Report("failed" if failed else "succeeded", tasks, failed.error if failed else None, values)
 
     def _wait(self) -> None:
         """Take the next event, or the action of the timer that runs out first."""
@@ -152,9 +153,9 @@ class Engine:
 
     def _plan(self, group: Group) -> None:
         if not group.node.mapped:
-            self._open(group, self.graph.whole(group))
+            self._open(group, [self.graph.whole(group)])
             return
-        sources = self.graph.sources_of_map(group.node)
+        sources = self.graph.sources_of_map(group)
         step = self._after(len(sources), lambda: self._expand(group))
         for source in sources:
             (source.when_expanded if source.node.mapped else source.followers).append(step)
@@ -173,20 +174,28 @@ class Engine:
         return step
 
     def _expand(self, group: Group) -> None:
+        """Make a mapped node's units, now that the lengths of all that it is mapped over are known."""
+        lacking = [source for source in self.graph.sources_of_map(group) if source.unmappable]
         try:
-            self._open(group, self.graph.elements(group))
+            group.elements = None if lacking else self.graph.elements(group)
         except TaskError as error:
-            broken = any(self.graph.groups[source].broken for source in group.node.upstream)
-            unit = Unit(group, None)
-            self._open(group, [unit], decide=False)
-            self._end(unit, "skipped" if broken else "failed", None if broken else error, broken=True)
+            self._close(group, "failed", error, broken=True)
+        else:
+            if lacking:
+                self._close(group, "skipped", None, broken=any(source.broken for source in lacking))
+            else:
+                self._open(group, group.elements or [self.graph.whole(group)])
 
-    def _open(self, group: Group, units: list[Unit], *, decide: bool = True) -> None:
+    def _close(self, group: Group, state: str, error: BaseException | None, *, broken: bool) -> None:
+        """End a mapped node that cannot be mapped."""
+        group.units, group.open = [Unit(group, None)], 1
+        self._end(group.units[0], state, error, broken=broken)
+        self.due.extend(group.when_expanded)
+
+    def _open(self, group: Group, units: list[Unit]) -> None:
         group.units, group.open = units, len(units)
         self.due.extend(group.when_expanded)
-        if not units:
-            self._finish(group)
-        for unit in units if decide else ():
+        for unit in units:
             waits = [source for source in unit.sources if not source.done]
             step = self._after(len(waits), lambda unit=unit: self._decide(unit))  # type: ignore[misc]
             for source in waits:
@@ -202,16 +211,19 @@ class Engine:
             self._end(unit, "skipped", None, broken=broken)
         elif trigger == "any_failed" and not broken:
             self._end(unit, "skipped", None, broken=False)
+        elif unit.group.elements == []:
+            unit.value = []
+            self._end(unit, "succeeded", None, broken=False)
         else:
             self._queue(unit)
 
     def _queue(self, unit: Unit) -> None:
         self.count += 1
-        heapq.heappush(self.ready, (-unit.group.order, self.count, unit))
+        heapq.heappush(self.ready, (-unit.group.depth, unit.group.order, self.count, unit))
 
     def _dispatch(self) -> None:
         while self.ready and self.busy < self.executor.slots:
-            unit = heapq.heappop(self.ready)[2]
+            unit = heapq.heappop(self.ready)[3]
             unit.tries += 1
             unit.started = unit.started or time.time()
             self.busy += 1
@@ -299,7 +311,6 @@ class Engine:
         unit.ended = time.time() if unit.started else None
         if error is not None:
             unit.error, unit.told = error, told(error)
-            self.first_error = self.first_error or error
             details = {"exception": unit.told["traceback"]}
             log.error("task %s failed: %s: %s", unit.label, unit.told["type"], unit.told["message"], extra=details)
         elif state == "skipped":
@@ -308,38 +319,34 @@ class Engine:
         else:
             level = logs.INFO if unit.index is None else logs.DEBUG  # 10,000 elements are no 10,000 lines
             log.log(level, "task %s succeeded", unit.label)
+        unit.args, unit.kwargs = (), {}
         self._follow(unit)
+        for source in unit.sources:
+            if isinstance(source, Unit):
+                source.release()
+        unit.drop_unwanted()
         unit.group.open -= 1
         if unit.group.open == 0:
-            self._finish(unit.group)
+            unit.group.finish()
+            self.left -= 1
+            self._follow(unit.group)
 
     def _follow(self, done: Unit | Group) -> None:
         self.due.extend(done.followers)
         done.followers = []
 
-    def _finish(self, group: Group) -> None:
-        group.finish()
-        self.left -= 1
-        self._follow(group)
-        if self.keep:
-            return
-        for node in group.node.upstream:
-            source = self.graph.groups[node]
-            source.uses -= 1
-            if source.uses == 0:
-                source.drop()
-        if group.uses == 0:
-            group.drop()
-
 
 def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:  # noqa: ANN401
     with time_limit(limit):
         value = function(*args, **kwargs)
-        return _awaited(value, limit) if isinstance(value, CoroutineType) else value
+    return _awaited(value, limit) if isinstance(value, CoroutineType) else value
 
 
 def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:  # noqa: ANN401
-    """Run a coroutine to its end; while it waits it is cancelled, where a thread could not be interrupted."""
+    """Run a coroutine to its end; over its time it is cancelled, and interrupted only if it does not heed that.
+
+    An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
+    """
     import asyncio
 
     async def limited() -> Any:  # noqa: ANN401
@@ -352,4 +359,5 @@ def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> An
                 raise TaskTimeout from None
             raise
 
-    return asyncio.run(limited())
+    with time_limit(limit and limit + STUCK_AFTER / 2):
+        return asyncio.run(limited())

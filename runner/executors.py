@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Threads:
         """Take the number of threads; by default the CPUs that this process may use and 4 more, at most 32."""
         self.slots = number or min(MOST_THREADS, _cpus() + 4)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._idle = threading.Semaphore(0)  # threads that wait for a job, or will at once, less the jobs for them
         self._started = 0
 
     def submit(self, job: Job) -> None:
@@ -48,16 +48,9 @@ class Threads:
             threading.Thread(target=self._work, name=f"task-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
-        while job := self._next():
-            if not job():
-                return
-
-    def _next(self) -> Job | None:
-        try:
-            return self._jobs.get_nowait()
-        except Empty:
+        while (job := self._jobs.get()) and job():
+            del job  # and what it holds on to, while the thread waits for the next one
             self._idle.release()
-            return self._jobs.get()
 
     def close(self) -> None:
         """See `Executor.close`."""

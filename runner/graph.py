@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,16 @@ from runner.task import Node, Parameter, filled, references, unmapped
 from runner.trace import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runner.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An argument that is there already: it is handed on as it is, whatever it holds."""
+
+    handed: Any
 
 
 class Unit:
@@ -20,13 +28,14 @@ class Unit:
     def __init__(
         self, group: Group, index: int | None, args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}
     ) -> None:
-        """Take the arguments as they were written down; `Unit`s in them stand for an element's value."""
+        """Take the arguments as they were written down, with a `Unit` or `Value` for an element of a mapped one."""
         self.group, self.index, self.args, self.kwargs = group, index, args, kwargs
         self.sources: list[Unit | Group] = []  # what it waits for
         self.followers: list[Callable[[], None]] = []  # what waits for it
         self.done = False
         self.state = "waiting"  # then succeeded, failed or skipped
         self.broken = False  # it failed, or was skipped because something before it failed
+        self.uses = 0  # units that may still want its value alone, besides those that want all of the group's
         self.value: Any = None
         self.error: BaseException | None = None
         self.told: dict[str, Any] | None = None
@@ -47,6 +56,16 @@ class Unit:
     def handed(self) -> Any:  # noqa: ANN401
         """What tasks after it are given: its value, or the exception that ended it."""
         return self.value if self.state == "succeeded" else self.error
+
+    def release(self) -> None:
+        """One unit less wants its value."""
+        self.uses -= 1
+        self.drop_unwanted()
+
+    def drop_unwanted(self) -> None:
+        """Let go of the value, and of the exception that stands for it, if nothing can want it any more."""
+        if not self.uses and not self.group.uses:
+            self.value = self.error = None
 
     def record(self) -> dict[str, Any]:
         """Describe it as an outcome's ``tasks`` has it."""
@@ -74,17 +93,20 @@ class Group:
         self.units: list[Unit] = []
         self.when_expanded: list[Callable[[], None]] = []  # what waits until it is known how many units there are
         self.followers: list[Callable[[], None]] = []
+        self.elements: list[Unit] | None = None  # its units, once it is mapped
+        self.wants: list[Group] = []  # whose values its units are given, all of them to each
+        self.uses = 0  # groups that want its values in this way
+        self.depth = 0  # groups on the longest way to it
         self.open = 0  # units that are not done
-        self.uses = 0  # nodes that may still want the values
         self.done = False
         self.state = "waiting"
         self.broken = False
         self.handed: Any = None
 
     @property
-    def by_element(self) -> bool:
-        """Whether the units are elements: a mapped node that could be mapped."""
-        return self.node.mapped and not (self.units and self.units[0].index is None)
+    def unmappable(self) -> bool:
+        """Whether there is nothing to map over: it did not succeed, or could not be mapped itself."""
+        return self.elements is None and self.state != "succeeded"
 
     def finish(self) -> None:
         """Sum its units up, now that all are done."""
@@ -92,88 +114,105 @@ class Group:
         self.done = True
         self.state = next((state for state in ("failed", "skipped") if state in states), "succeeded")
         self.broken = any(unit.broken for unit in self.units)
-        self.handed = [unit.handed for unit in self.units] if self.by_element else self.units[0].handed
+        if self.uses:
+            self.handed = [unit.handed for unit in self.elements] if self.elements else self.units[0].handed
+        for source in self.wants:
+            source.release()
 
-    def drop(self) -> None:
-        """Let go of the values: nothing can want them any more."""
-        self.handed = None
-        for unit in self.units:
-            unit.value = None
-
-    def records(self) -> list[dict[str, Any]]:
-        """Describe its units; one that was mapped over nothing has succeeded, with no element."""
-        if not self.units:
-            empty = Unit(self, None)
-            empty.state = "succeeded"
-            return [empty.record()]
-        return [unit.record() for unit in self.units]
+    def release(self) -> None:
+        """One group less wants its values."""
+        self.uses -= 1
+        if not self.uses:
+            self.handed = None
+            for unit in self.units:
+                unit.drop_unwanted()
 
 
 class Graph:
     """A flow's groups and the values of its parameters."""
 
-    def __init__(self, flow: Flow, parameters: Mapping[str, Any]) -> None:
-        """Make a group of every node."""
+    def __init__(self, flow: Flow, parameters: Mapping[str, Any], *, keep: bool) -> None:
+        """Make a group of every node; ``keep`` all values, or let each go when nothing can want it any more."""
         self.parameters = parameters
-        self.groups = {node: Group(node, order) for order, node in enumerate(flow.nodes)}
-        for node in flow.nodes:
-            for upstream in node.upstream:
-                self.groups[upstream].uses += 1
+        self.groups: dict[Node, Group] = {}
+        for order, node in enumerate(flow.nodes):
+            group = self.groups[node] = Group(node, order)
+            group.wants = [self.groups[source] for source in node.inputs]
+            group.uses = int(keep)
+            for source in group.wants:
+                source.uses += 1
+            group.depth = 1 + max((self.groups[source].depth for source in node.upstream), default=0)
 
-    def sources_of_map(self, node: Node) -> list[Group]:
-        """Give the groups that must be expanded, or done if they are not mapped, before the node can be expanded."""
-        values = (*node.args, *node.kwargs.values())
-        return [self.groups[value] for value in values if isinstance(value, Node)]
+    def sources_of_map(self, group: Group) -> list[Group]:
+        """Give the groups that must be expanded, or done if they are not mapped, before it can be expanded."""
+        return [self.groups[value] for value in _values(group.node) if isinstance(value, Node)]
 
-    def whole(self, group: Group) -> list[Unit]:
-        """Give the one unit of a node that is not mapped."""
+    def whole(self, group: Group) -> Unit:
+        """Give the one unit of a node that is not mapped, or is mapped over nothing."""
         unit = Unit(group, None, group.node.args, group.node.kwargs)
-        unit.sources = [self.groups[upstream] for upstream in group.node.upstream]
-        return [unit]
+        unit.sources = [self.groups[source] for source in group.node.upstream]
+        return unit
 
     def elements(self, group: Group) -> list[Unit]:
         """Give a mapped node's units. Raises TaskError when it cannot be mapped."""
         node = group.node
         columns = [self._column(value) for value in node.args]
         named = {name: self._column(value) for name, value in node.kwargs.items()}
-        lengths = {len(column) for column in (*columns, *named.values()) if column is not None}
+        lengths = {len(column) for column in (*columns, *named.values()) if isinstance(column, list)}
         if len(lengths) > 1:
             message = f"mapped over arguments of different lengths: {', '.join(map(str, sorted(lengths)))}"
             raise TaskError(message)
+        after = [self.groups[source] for source in node.after]
         units = []
         for index in range(lengths.pop()):
-            args = [
-                value if column is None else column[index] for value, column in zip(node.args, columns, strict=True)
-            ]
-            kwargs = {
-                name: value if (column := named[name]) is None else column[index] for name, value in node.kwargs.items()
-            }
+            args = [column[index] if isinstance(column, list) else column for column in columns]
+            kwargs = {name: column[index] if isinstance(column, list) else column for name, column in named.items()}
             unit = Unit(group, index, args, kwargs)
-            parts = [*args, *kwargs.values()]
-            nodes = dict.fromkeys(part for part in references(parts) if isinstance(part, Node))
-            groups = [self.groups[node] for node in (*nodes, *node.after)]
-            unit.sources = [*(part for part in parts if isinstance(part, Unit)), *groups]
+            unit.sources = list(dict.fromkeys((*self._sources((*args, *kwargs.values())), *after)))
             units.append(unit)
+        self._want_elements_alone(group, units)
         return units
 
-    def _column(self, value: Any) -> list[Any] | None:  # noqa: ANN401
-        """Give the elements of a mapped argument: values, units, or structures that hold nodes; None if unmapped."""
+    def _column(self, value: Any) -> Any:  # noqa: ANN401
+        """Give a list with the elements of a mapped argument, or what stands for an unmapped one."""
         if isinstance(value, unmapped):
-            return None
+            return _part(value.value)
+        part: Callable[[Any], Any] = _part
         if isinstance(value, Node):
             group = self.groups[value]
-            if group.by_element:
-                return list(group.units)
-            if group.state != "succeeded":
-                message = f"{value.slug} gave nothing to map over"
-                raise TaskError(message)
-            value = group.handed
+            if group.elements is not None:
+                return group.elements
+            value, part = group.handed, Value
         elif isinstance(value, Parameter):
-            value = self.parameters[value.name]
+            value, part = self.parameters[value.name], Value
         if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
             message = f"cannot be mapped over a value of type {type(value).__name__}; give a list"
             raise TaskError(message)
-        return list(value)
+        try:
+            return [part(element) for element in value]
+        except Exception as error:
+            message = f"cannot be mapped over a value of type {type(value).__name__}: {error}"
+            raise TaskError(message) from error
+
+    def _sources(self, parts: Iterable[Any]) -> Iterator[Unit | Group]:
+        for part in parts:
+            if isinstance(part, Unit):
+                yield part
+            elif not isinstance(part, Value):
+                yield from (self.groups[node] for node in references(part) if isinstance(node, Node))
+
+    def _want_elements_alone(self, group: Group, units: list[Unit]) -> None:
+        """Let each unit hold on to the elements that it is given, and no longer the whole group to all of them."""
+        parts = [value for value in _values(group.node) if not isinstance(value, Node)]
+        whole = {self.groups[node] for node in references(parts) if isinstance(node, Node)}
+        for unit in units:
+            for source in unit.sources:
+                if isinstance(source, Unit):
+                    source.uses += 1
+        freed = [source for source in group.wants if source.elements is not None and source not in whole]
+        group.wants = [source for source in group.wants if source not in freed]
+        for source in freed:
+            source.release()
 
     def arguments(self, unit: Unit) -> tuple[list[Any], dict[str, Any]]:
         """Give what the function is called with, now that everything before it is done."""
@@ -182,9 +221,18 @@ class Graph:
             return self.parameters[part.name] if isinstance(part, Parameter) else self.groups[part].handed
 
         def value(part: Any) -> Any:  # noqa: ANN401
-            return part.handed if isinstance(part, Unit) else filled(part, given)
+            return part.handed if isinstance(part, Unit | Value) else filled(part, given)
 
         return [value(part) for part in unit.args], {name: value(part) for name, part in unit.kwargs.items()}
+
+
+def _values(node: Node) -> list[Any]:
+    return [*node.args, *node.kwargs.values()]
+
+
+def _part(value: Any) -> Any:  # noqa: ANN401
+    """Give an argument that was written down, or, so that it is looked through once only, the value that it is."""
+    return value if next(references(value), None) is not None else Value(value)
 
 
 def _iso(moment: float | None) -> str | None:

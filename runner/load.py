@@ -53,24 +53,23 @@ def load(data: bytes, scheme: str, settings: Settings, unpacked: Callable[[str],
     ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
-    from runner import foreign, payload
-
     if not bundle.is_bundle(data):
         return _load_foreign(data, scheme, settings)
     opened = bundle.read_bundle(data)
     facts = opened.manifest
+    manifest.check_complete(facts)
     manifest.check_fit(facts, scheme)
     manifest.check_trust(facts["flow"]["version"], settings)
     given = manifest.checked_parameters(facts["parameters"], settings.parameters)
     with loading():
         _unpack(opened, unpacked)
-        flow = foreign.as_flow(payload.load_flow(opened.members[bundle.FLOW]))
+        flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
     return Loaded(flow, flow.with_defaults(given))
 
 
 def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
     """Load what runner did not write: only its outermost form could be checked."""
-    from runner import foreign, payload
+    from runner import foreign
 
     pickled, versions = foreign.open_pickle(data)
     if settings.min_version:
@@ -79,14 +78,32 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
         manifest.check_python(versions["python"], sys.implementation.name, scheme)
     log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")
     with loading():
-        obj = payload.load_flow(pickled)
+        obj = _unpickled(pickled)
     foreign.quiet_prefect()
-    try:
-        flow = foreign.as_flow(obj)
-    except UsageError as error:
-        raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
+    flow = _runnable(obj)
     given = manifest.checked_parameters(manifest.parameters_of(flow), settings.parameters)
     return Loaded(flow, flow.with_defaults(given))
+
+
+def _unpickled(data: bytes | memoryview) -> object:
+    """Unpickle, which runs the author's code: also a module of theirs that leaves while it is imported is told."""
+    from runner import payload
+
+    try:
+        return payload.load_flow(data)
+    except SystemExit as error:
+        message = f"the flow called sys.exit({error.code!r}) while it was being loaded"
+        hint = 'Put what a script does under «if __name__ == "__main__":».'
+        raise BundleCorrupt(message, hint=hint) from error
+
+
+def _runnable(obj: object) -> Flow:
+    from runner import foreign
+
+    try:
+        return foreign.as_flow(obj)
+    except UsageError as error:
+        raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
 def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:

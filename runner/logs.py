@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runner.redact import redact
+from runner.redact import hides, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def logger(name: str = "flow") -> logging.Logger:
 
 def begin(stream: TextIO, level: str, form: str | None) -> None:
     """Send all that is logged in this process to a stream, as ``json`` or ``text`` (by default: text at a terminal)."""
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.addFilter(_add_context)
     handler.setFormatter(_Text() if (form or ("text" if stream.isatty() else "json")) == "text" else _Json())
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -54,8 +54,24 @@ def _add_context(record: logging.LogRecord) -> bool:
     return True
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; one that cannot be made is told of in its place, and where nobody reads any more it is quiet."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - logging must not end what it tells of
+            where = f"{record.pathname}:{record.lineno}"
+            message = f"a log line cannot be made at {where}: {type(error).__name__}: {error}"
+            plain = {"name": record.name, "levelno": ERROR, "levelname": "ERROR", "msg": message}
+            line = self.format(logging.makeLogRecord({**plain, **_run}))
+        with suppress(OSError, ValueError):
+            self.stream.write(f"{line}\n")
+            self.flush()
+
+
 class _Json(logging.Formatter):
-    """One JSON object a line; python-json-logger is loaded for the first line, not before the flow."""
+    """One JSON object a line; python-json-logger is loaded for the first line."""
 
     _formatter: logging.Formatter | None = None
 
@@ -84,12 +100,12 @@ class _Text(logging.Formatter):
 def _dumps(line: dict[str, Any], **options: Any) -> str:  # noqa: ANN401
     """Encode a line; secrets are taken out of its texts, so that it stays JSON whatever a secret looks like."""
     text = json.dumps(line, **options)
-    return text if redact(text) == text else json.dumps(_redacted(json.loads(text)))
+    return json.dumps(_redacted(json.loads(text))) if hides() else text
 
 
 def _redacted(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
-        return {key: _redacted(part) for key, part in value.items()}
+        return {redact(key): _redacted(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_redacted(part) for part in value]
     return redact(value) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.errors import EnvironmentWrong, Incompatible, Untrusted
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, Untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,12 +80,24 @@ def checked_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str
     return dict(given)
 
 
+def check_complete(manifest: Mapping[str, Any]) -> None:
+    """Refuse a bundle whose manifest, though undamaged, says less than a run needs. Raises BundleCorrupt."""
+    try:
+        _ = manifest["flow"]["name"], manifest["flow"]["version"] + "", manifest["image"]
+        _ = manifest["python"]["version"] + "", manifest["python"]["implementation"]
+        _ = [need["module"] + need["distribution"] + need["version"] for need in manifest["requires"]]
+        _ = [(parameter["name"] + "", parameter["required"]) for parameter in manifest["parameters"]]
+    except (KeyError, TypeError) as error:
+        message = f"the bundle is corrupt: its manifest lacks what a run needs: {error}"
+        raise BundleCorrupt(message, hint="Build the flow again.") from error
+
+
 def check_fit(manifest: Mapping[str, Any], scheme: str) -> None:
     """Refuse a bundle that this image cannot run. Raises Incompatible, which names the image or the lines that can."""
     check_python(manifest["python"]["version"], manifest["python"]["implementation"], scheme)
     missing = [need for need in manifest["requires"] if _absent(need["module"])]
     if missing:
-        pins = " ".join(f"{need['distribution']}=={need['version']}" for need in missing)
+        pins = " ".join(dict.fromkeys(f"{need['distribution']}=={need['version']}" for need in missing))
         message = f"the flow needs modules that are not installed here: {', '.join(need['module'] for need in missing)}"
         image = manifest["image"] or f"org/runner:{_IMAGES[scheme]}"
         hint = f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {pins}\nUSER 65532\n"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cloudpickle
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError
+from runner.task import Task
 from runner.trace import TaskError
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ class Pickled:
 
 
 class _Recorder(cloudpickle.Pickler):
-    """Notes the functions that are pickled by value, and the modules that stand in their globals."""
+    """Notes the functions that are pickled by value, and the modules that stand in their globals.
+
+    A task that a module other than the flow's defines is pickled as that module's attribute. Its function alone could
+    not be: under its name the module has the task.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, protocol=PROTOCOL)
@@ -40,12 +46,24 @@ class _Recorder(cloudpickle.Pickler):
         self.modules: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401
+        if isinstance(obj, Task) and (home := _home(obj)):
+            return getattr, home
         reduced = super().reducer_override(obj)
         if isinstance(obj, FunctionType) and reduced is not NotImplemented:
             self.functions.append(obj)
         elif isinstance(obj, ModuleType):
-            self.modules.add(obj.__name__.split(".")[0])
+            self.modules.add(obj.__name__)
         return reduced
+
+
+def _home(task: Task) -> tuple[ModuleType, str] | None:
+    """Give the module and the name by which a task can be had where the flow runs, unless it travels by value."""
+    name = getattr(task.function, "__name__", "")
+    module = sys.modules.get(getattr(task.function, "__module__", None) or "")
+    if module is None or vars(module).get(name) is not task:
+        return None
+    by_value = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    return None if module.__name__ in by_value else (module, name)
 
 
 def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
@@ -125,7 +143,7 @@ def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str: 
     if depth < _DEEPEST:
         for step, part in _parts(value):
             try:
-                cloudpickle.dumps(part, protocol=PROTOCOL)
+                _Recorder(io.BytesIO()).dump(part)
             except Exception as deeper:  # noqa: BLE001 - any failure is what is looked for
                 return _blame(part, path + step, deeper, depth + 1)
     return f"{path}: {type(value).__name__}: {error}"
@@ -140,12 +158,21 @@ def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
         names = value.__code__.co_names
         parts = [(f" → {name}", value.__globals__[name]) for name in names if name in value.__globals__]
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        parts += [(f" → {name}", cell.cell_contents) for name, cell in cells]
+        parts += [(f" → {name}", part) for name, cell in cells for part in _contents(cell)]
     elif isinstance(value, ModuleType | type):
         parts = []
     else:
-        parts = [(f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_WIDEST]]
+        slots = (name for kind in type(value).__mro__ for name in vars(kind).get("__slots__", ()))
+        attributes = [*getattr(value, "__dict__", {}), *slots][:_WIDEST]
+        parts = [(f".{name}", getattr(value, name)) for name in attributes if hasattr(value, name)]
     return [(step, part) for step, part in parts if part is not value]
+
+
+def _contents(cell: CellType) -> list[Any]:
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # nothing was ever put into it
+        return []
 
 
 def modules_in(data: bytes) -> set[str]:
@@ -166,4 +193,4 @@ def modules_in(data: bytes) -> set[str]:
             found.add(str(argument).split(" ")[0])
         elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
             found.add(strings[-2])
-    return {name.split(".")[0] for name in found if name}
+    return found - {""}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.publish")
 
+_BROUGHT = {"runner", "cloudpickle"}  # every image has them
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -112,13 +114,23 @@ def _refuse_another(storage: Storage, folder: str, name: str) -> None:
 
 
 def _installed(modules: Iterable[str]) -> list[dict[str, str]]:
-    """Give ``{"module", "distribution", "version"}`` of the modules that some installed distribution brought."""
+    """Give ``{"module", "distribution", "version"}`` of the packages that some installed distribution brought."""
     from importlib import metadata
 
     owners = metadata.packages_distributions()
-    ours = {"runner", "cloudpickle"}
-    return [
-        {"module": module, "distribution": owners[module][0], "version": metadata.version(owners[module][0])}
-        for module in sorted(set(modules) - ours)
-        if module in owners
-    ]
+    found = []
+    for part in sorted({part for module in modules if (part := capture.installed_part(module))}):
+        top = part.split(".")[0]
+        if top in owners and top not in _BROUGHT:
+            distribution = _owner(part, sorted(set(owners[top])))
+            found.append({"module": part, "distribution": distribution, "version": metadata.version(distribution)})
+    return found
+
+
+def _owner(module: str, distributions: list[str]) -> str:
+    """Choose the distribution that brought the module, where several share its namespace package."""
+    from importlib import metadata
+
+    paths = {f"{module.replace('.', '/')}{end}" for end in ("/__init__.py", ".py")}
+    owners = (name for name in distributions if paths & {path.as_posix() for path in metadata.files(name) or ()})
+    return distributions[0] if len(distributions) == 1 else next(owners, distributions[0])

@@ -95,7 +95,10 @@ class RunFolder:
 
 def encode(document: dict[str, Any]) -> bytes:
     """Give a document's bytes: one line of JSON in UTF-8."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair, as in the name of a file that is no UTF-8
+        return json.dumps(document, allow_nan=False).encode() + b"\n"
 
 
 def decode(data: bytes) -> dict[str, Any]:

@@ -30,6 +30,11 @@ def redact(text: str) -> str:
     return text
 
 
+def hides() -> bool:
+    """Whether there is anything to hide."""
+    return bool(_hidden)
+
+
 def forget() -> None:
     """Hide nothing any more."""
     _hidden.clear()

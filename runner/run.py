@@ -1,17 +1,18 @@
 """Storage → outcome: settings → credentials → storage → fetch → verify → load → claim → execute → end.
 
-This is the child's side; `runner.supervisor` starts it, and writes the end when it cannot.
+This is the child's side; `runner.supervisor` starts it, says its last word, and writes the end when it did not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 
 from runner import claims, logs, records
 from runner.credentials import present, resolve
-from runner.errors import CredentialsRefused, Denied, FlowFailed, InternalError, RunnerError, WriteFailed
+from runner.errors import CredentialsRefused, FlowFailed, InternalError, RunnerError, WriteFailed
 from runner.fetch import fetch
 from runner.records import RunFolder
 from runner.redact import redact
@@ -29,26 +30,27 @@ if TYPE_CHECKING:
     Tell = Callable[..., None]  # tells the supervisor what it must know if this process dies: see `Supervisor`
 
 T = TypeVar("T")
+_LONGEST = 2000  # characters of a last word: the pipe that it goes through holds 64 KiB until somebody reads
 log = logs.logger("run")
 
 
-def run(environ: Mapping[str, str], tell: Tell, log_to: TextIO) -> int:
-    """Run the flow that the environment names, and give the exit code. Never raises an `Exception`."""
+def run(environ: Mapping[str, str], tell: Tell, log_to: TextIO) -> dict[str, Any]:
+    """Run the flow that the environment names, and give the last word: ``code``, ``error``, ``message``."""
     warm = _Background(_import_what_loading_needs)
-    logs.begin(log_to, "INFO", None)
+    logs.begin(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"))
     settings = Settings(environ=environ)
     try:
         settings = Settings.from_environ(environ)
         logs.begin(log_to, settings.log_level, settings.log_format)
         return _run(settings, warm, tell)
     except RunnerError as error:
-        return _refused(error, settings)
-    except Exception as error:
-        log.exception("a bug in runner: %r", error, extra={"code": InternalError.code})  # noqa: TRY401
-        return InternalError.code
+        return _word(error, _advice(error, settings))
+    except Exception as error:  # noqa: BLE001 - told with its traceback
+        bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
+        return {**_word(bug), "exception": redact(traceback.format_exc())[-_LONGEST:]}
 
 
-def _run(settings: Settings, warm: _Background[None], tell: Tell) -> int:
+def _run(settings: Settings, warm: _Background[None], tell: Tell) -> dict[str, Any]:
     location = settings.location
     assert location is not None  # noqa: S101 - settings without one were refused
     credentials = resolve(settings.secrets, settings.environ)
@@ -58,14 +60,12 @@ def _run(settings: Settings, warm: _Background[None], tell: Tell) -> int:
     run_id = settings.run_id or records.new_run_id()
     logs.run_context(run_id=run_id)
     documents, home = _results_home(settings, credentials, storage, key)
-    folder = RunFolder(home, run_id)
-    tell(run={"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id})
-    asked = {
-        "bundle": {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()},
-        "parameters": settings.parameters,
-    }
-    begun = _Background(lambda: claims.begin_run(documents, folder, asked))
-    claiming = _Background(lambda: claims.claim_run(documents, folder, fresh=settings.run_id is None))
+    bundle = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
+    facts: dict[str, Any] = {"flow": None, "bundle": bundle}
+    tell(
+        run={"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}, facts=facts
+    )
+    claiming = _Background(lambda: _claim(documents, RunFolder(home, run_id), settings, bundle, tell))
     loaded: Loaded | RunnerError
     try:
         warm.result()
@@ -75,25 +75,42 @@ def _run(settings: Settings, warm: _Background[None], tell: Tell) -> int:
     except RunnerError as error:
         loaded = error
 
-    claim = _claimed(begun, claiming)
+    claim = claiming.result()
     if isinstance(claim, claims.Concluded):
-        return _repeated(claim)
-    flow = None if isinstance(loaded, RunnerError) else loaded.flow.name
-    logs.run_context(flow=flow, attempt=claim.attempt)
-    facts = {"flow": flow, "bundle": asked["bundle"]}
-    tell(claimed={"attempt": claim.attempt, "started": claim.started, "facts": facts})
+        return _repeated(claim.outcome)
+    logs.run_context(attempt=claim.attempt)
     if isinstance(loaded, RunnerError):
-        _commit(documents, claim, tell, {**facts, **_end("refused", loaded)})
         raise loaded
-    secret = credentials.used_by(location.scheme)
-    log.info("run %s begins: %s, opened with %s", run_id, storage.url(key), secret or "the ambient credentials")
+    facts = {"flow": loaded.flow.name, "bundle": bundle}
+    logs.run_context(flow=loaded.flow.name)
+    tell(facts=facts, began=True)
+    log.info("run %s begins: %s%s", run_id, storage.url(key), _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, documents, claim, facts, tell)
+
+
+def _claim(
+    documents: Storage, folder: RunFolder, settings: Settings, bundle: dict[str, str], tell: Tell
+) -> Claim | Concluded:
+    """Write down what is asked for and claim an attempt at it; of a run id of our own nobody else can know."""
+    fresh = settings.run_id is None
+    asked = {"bundle": bundle, "parameters": settings.parameters}
+
+    def announce(claim: Claim | None) -> None:
+        held = claim and {"attempt": claim.attempt, "started": claim.started, "token": claim.token}
+        tell(claim=held, attempt=claim.attempt if claim else None)
+
+    beginning = _Background(lambda: claims.begin_run(documents, folder, asked))
+    if not fresh:
+        beginning.result()  # a run of other parameters must not be claimed
+    claim = claims.claim_run(documents, folder, announce, fresh=fresh)
+    beginning.result()
+    return claim
 
 
 def _execute(
     loaded: Loaded, settings: Settings, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Tell
-) -> int:
-    """Run the flow, commit its end, and give the exit code that was committed."""
+) -> dict[str, Any]:
+    """Run the flow, commit its end, and give the last word on it."""
     from runner.engine import Engine, failure
     from runner.executors import open_executor
     from runner.results import Results
@@ -102,16 +119,23 @@ def _execute(
     engine = Engine(loaded.flow, loaded.parameters, open_executor(settings.executor), save=results.save)
     try:
         report = engine.run()
-    except RunnerError as error:
-        refusal = error if isinstance(error, WriteFailed) else WriteFailed(f"a result could not be written: {error}")
-        _try_to_commit(documents, claim, tell, {**facts, **_end("crashed", refusal)})
-        raise refusal from error
-    failed = FlowFailed(failure(report)) if report.failed else None
-    _commit(documents, claim, tell, {**facts, **_end(report.state, failed), "tasks": report.tasks})
-    if failed:
-        raise failed
-    log.info("run %s succeeded: %s", claim.folder.run_id, documents.url(claim.folder.outcome), extra={"code": 0})
-    return 0
+    except (InternalError, WriteFailed):
+        raise
+    except RunnerError as refusal:
+        raise WriteFailed(f"a result could not be written: {refusal.message}", hint=refusal.hint) from refusal
+    if report.failed:
+        last = _word(FlowFailed(failure(report)))
+        error = {"type": last["error"], "message": last["message"]}
+    else:
+        outcome = documents.url(claim.folder.outcome)
+        last, error = {"code": 0, "message": f"run {claim.folder.run_id} succeeded: {outcome}"}, None
+    end = {**facts, "state": report.state, "exit_code": last["code"], "error": error, "tasks": report.tasks}
+    try:
+        claims.end_attempt(documents, claim, end)
+    except RunnerError as refusal:
+        raise WriteFailed(f"the end of the run could not be written: {refusal.message}", hint=refusal.hint) from refusal
+    tell(claim=None, last=last)
+    return last
 
 
 def _results_home(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> tuple[Storage, str]:
@@ -124,61 +148,30 @@ def _results_home(settings: Settings, credentials: Credentials, storage: Storage
     return open_storage(root, credentials, settings.environ), f"{root.key}/{flow}".lstrip("/")
 
 
-def _claimed(begun: _Background[None], claiming: _Background[Claim | Concluded]) -> Claim | Concluded:
-    try:
-        begun.result()
-        return claiming.result()
-    except Denied as error:
-        raise WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint) from error
-
-
-def _repeated(concluded: Concluded) -> int:
+def _repeated(outcome: dict[str, Any]) -> dict[str, Any]:
     """Repeat the outcome of a run that is over, without running it."""
-    outcome = concluded.outcome
-    code: int = outcome["exit_code"]
-    message = "run %s is over since %s: %s; nothing is run again"
-    log.log(
-        logs.ERROR if code else logs.INFO,
-        message,
-        outcome["run_id"],
-        outcome["ended"],
-        outcome["state"],
-        extra={"code": code},
-    )
-    return code
+    message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
+    return {"code": outcome["exit_code"], "error": (outcome["error"] or {}).get("type"), "message": message}
 
 
-def _end(state: str, error: RunnerError | None) -> dict[str, Any]:
-    told = error and {"type": type(error).__name__, "message": redact(str(error))}
-    return {"state": state, "exit_code": error.code if error else 0, "error": told, "tasks": []}
+def _word(error: RunnerError, advice: str = "") -> dict[str, Any]:
+    return {"code": error.code, "error": type(error).__name__, "message": redact(f"{error}{advice}")[:_LONGEST]}
 
 
-def _commit(documents: Storage, claim: Claim, tell: Tell, end: dict[str, Any]) -> None:
-    try:
-        claims.end_attempt(documents, claim, end)
-    except RunnerError as error:
-        raise WriteFailed(f"the end of the run could not be written: {error.message}", hint=error.hint) from error
-    tell(committed=end["exit_code"])
-
-
-def _try_to_commit(documents: Storage, claim: Claim, tell: Tell, end: dict[str, Any]) -> None:
-    """Commit an end after storage failed already: it may fail again, and the first failure is the one to tell."""
-    try:
-        _commit(documents, claim, tell, end)
-    except RunnerError as error:
-        log.warning("nor could the attempt's end: %s", error)
-
-
-def _refused(error: RunnerError, settings: Settings) -> int:
-    """Log why, once, and give the exit code."""
-    text = str(error)
+def _advice(error: RunnerError, settings: Settings) -> str:
+    """Say when a known secret is here that nobody named: the usual reason for a refusal."""
     unused = [
         name for name in present(settings.environ) if name not in settings.secrets and name.endswith("CREDENTIALS")
     ]
-    if isinstance(error, CredentialsRefused) and unused:
-        text += f" {', '.join(unused)} is set, but not named in RUNNER_SECRETS, and so was not used."
-    log.error("%s", text, extra={"code": error.code, "error": type(error).__name__})
-    return error.code
+    if not isinstance(error, CredentialsRefused) or not unused:
+        return ""
+    return f" {', '.join(unused)} is set, but not named in RUNNER_SECRETS, and so was not used."
+
+
+def _opened_with(credentials: Credentials, scheme: str) -> str:
+    if scheme == "file":
+        return ""
+    return f", opened with {credentials.used_by(scheme) or 'the ambient credentials'}"
 
 
 def _import_what_loading_needs() -> None:

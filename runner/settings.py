@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, UsageError
 from runner.storage import SCHEMES, Location, parse_location
+from runner.storage.base import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +110,7 @@ class _Values:
             return default
         try:
             return read(text)
-        except ValueError as error:
+        except (ValueError, OSError, RuntimeError) as error:
             self.problems.append(f"{name}: {error}")
             return default
 
@@ -131,10 +132,13 @@ def _location(values: _Values, *, needed: bool) -> Location | None:
         )
         return None
     try:
-        return parse_location(text, (storage or "").lower())
-    except ValueError as error:
-        values.problems.append(f"RUNNER_LOCATION: {error}")
+        location = parse_location(text, (storage or "").lower())
+        if location.key:
+            check_key(location.key)
+    except (ValueError, UsageError, OSError, RuntimeError) as error:  # no right to look there, no such home
+        values.problems.append(f"RUNNER_LOCATION: {str(error).rstrip('.')}")
         return None
+    return location
 
 
 def _near(name: str, environ: Mapping[str, str]) -> str:
@@ -156,14 +160,19 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _parameters(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         message = f"no JSON ({error})"
         raise ValueError(message) from error
     if not isinstance(value, dict):
         message = 'no JSON object; write {"name": value}'
         raise ValueError(message)  # noqa: TRY004 - a value from outside, not a type of ours
     return value
+
+
+def _no_constant(name: str) -> None:
+    message = f"{name} is none of its values"
+    raise ValueError(message)
 
 
 def _run_id(text: str) -> str:

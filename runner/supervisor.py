@@ -1,8 +1,9 @@
-"""The parent: forks the process that runs the flow, passes signals on, keeps the time, and ends what died.
+"""The parent: forks the process that runs the flow, passes signals on, keeps the time, and has the last word.
 
-The child tells through a pipe what the parent must know if it dies: ``unpacked`` (a folder to remove), ``claimed``
-(which attempt needs an end), ``committed`` (the exit code that stands in the bucket), ``leaving`` (the code it is
-about to exit with). A child that dies without a word ended its own process, or was killed.
+The child tells through a pipe what the parent must know when it is gone: ``run`` (where its documents lie),
+``unpacked`` (a folder to remove), ``claim`` (the attempt that needs an end; None once it has one), ``facts`` (for that
+end), ``began`` (the flow's first line is near) and ``last`` (exit code and reason). A child that dies without a last
+word ended its own process, or was killed. Whatever it said: the end that stands in the storage decides the exit code.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runner.errors import InternalError, RunnerError
+from runner.errors import InternalError, RunnerError, WriteFailed
 from runner.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ASKED = (signal.SIGTERM, signal.SIGINT)
+ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,14 @@ class Finished:
     run: dict[str, str] | None
 
 
-def supervise(environ: Mapping[str, str], log_to: TextIO) -> Finished:
-    """Run the flow that the environment names in a child process; both log to the stream."""
+def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
+    """Run the flow that the environment names in a child process; both log to the stream, if there is one.
+
+    The signals that ask to stop stay blocked: when this returns all is done, and the exit code is settled.
+    """
+    log_to = log_to or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is the log until the end
     reader, writer = os.pipe()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a child's death is not told
     signal.pthread_sigmask(signal.SIG_BLOCK, {*ASKED, signal.SIGCHLD})
     child = os.fork()
     if child == 0:
@@ -44,37 +54,40 @@ def supervise(environ: Mapping[str, str], log_to: TextIO) -> Finished:
     status, asked, late = _wait(child, environ)
     told = _told(reader)
     os.close(reader)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ASKED, signal.SIGCHLD})
     if folder := told.get("unpacked"):
         import shutil
 
         shutil.rmtree(folder, ignore_errors=True)
-    if "committed" in told:
-        return Finished(int(told["committed"]), told["run"])
-    state, code, message = _verdict(status, asked, told.get("leaving"), late=late)
-    if "leaving" not in told or ("claimed" in told and code == InternalError.code):
-        _bury(told, environ, log_to, {"state": state, "exit_code": code, "error": {"type": state, "message": message}})
+    end = _spoken(told["last"], told) if "last" in told else _verdict(status, asked, late=late)
+    code = _last_word(told, end, environ, log_to)
+    _let_go(log_to)
     return Finished(code, told.get("run"))
 
 
 def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
     """Run the flow and leave; never returns."""
-    code = 70
     try:
         for number in ASKED:
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ASKED, signal.SIGCHLD})
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
         from runner.run import run
 
-        def tell(**fact: Any) -> None:  # noqa: ANN401
-            os.write(writer, json.dumps(fact).encode() + b"\n")
+        pipe = os.fstat(writer)
 
-        code = run(environ, tell, log_to)
-        tell(leaving=code)
+        def tell(**fact: Any) -> None:  # noqa: ANN401
+            with suppress(OSError):  # a flow may close what it did not open, or have another file of that number
+                if os.path.samestat(os.fstat(writer), pipe):
+                    os.write(writer, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+
+        tell(last=run(environ, tell, log_to))
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)  # native code that never returns, in a thread, must not hold the process
+            with suppress(Exception):  # closed, or nobody reads any more
+                stream.flush()
+        os._exit(1)  # native code that never returns, in a thread, must not hold the process
 
 
 def _wait(child: int, environ: Mapping[str, str]) -> tuple[int, int | None, bool]:
@@ -84,16 +97,17 @@ def _wait(child: int, environ: Mapping[str, str]) -> tuple[int, int | None, bool
     asked: int | None = None
     late = False
     while True:
-        left = 3600.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        left = _LONGEST_WAIT if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT)
         got = signal.sigtimedwait({*ASKED, signal.SIGCHLD}, left)
         if got is not None and got.si_signo in ASKED:
             os.kill(child, got.si_signo)
+            if asked is None and not late:  # asking again gives it no more time
+                deadline = time.monotonic() + grace
             asked = asked or got.si_signo
-            deadline = deadline if late else time.monotonic() + grace
         elif got is None and deadline is not None and time.monotonic() >= deadline:
             stopping = late or asked is not None
             os.kill(child, signal.SIGKILL if stopping else signal.SIGTERM)
-            late = late or asked is None
+            late = late or not stopping
             deadline = None if stopping else time.monotonic() + grace
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -112,59 +126,100 @@ def _told(reader: int) -> dict[str, Any]:
     """Read what the child told; a grandchild may still hold the pipe open, so nothing is waited for."""
     os.set_blocking(reader, False)
     data = b""
-    while True:
-        try:
-            chunk = os.read(reader, 65536)
-        except BlockingIOError:
-            break
-        if not chunk:
-            break
-        data += chunk
+    with suppress(BlockingIOError):
+        while chunk := os.read(reader, 65536):
+            data += chunk
     facts: dict[str, Any] = {}
     for line in data.splitlines():
-        facts |= json.loads(line)
+        with suppress(ValueError):  # half a line of a process that was killed, or what a flow wrote here
+            fact = json.loads(line)
+            facts |= fact if isinstance(fact, dict) else {}
     return facts
 
 
-def _verdict(status: int, asked: int | None, leaving: int | None, *, late: bool) -> tuple[str, int, str]:
-    """Give state, exit code and reason of an attempt that its child did not bring to an end."""
+def _spoken(last: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """Give the child's own last word, with the state in which that leaves an attempt that has no end yet."""
+    if last["code"] == 0 and told.get("claim"):  # a flow garbled what was told, so the storage is asked
+        return _word("crashed", InternalError.code, "InternalError", "it is not known how the run ended")
+    crashed = "began" in told or last["code"] in {InternalError.code, WriteFailed.code}
+    return {"state": "crashed" if crashed else "refused", **last}
+
+
+def _verdict(status: int, asked: int | None, *, late: bool) -> dict[str, Any]:
+    """Give state, exit code and reason of a child that died without a word."""
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    asked = asked or (number if number in ASKED else None)
     if late:
-        return "timed_out", 124, "the run took longer than RUNNER_TIMEOUT"
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if asked is not None:
-            return "cancelled", 128 + asked, f"asked to stop by {signal.Signals(asked).name}"
-        return (
-            "crashed",
-            128 + number,
-            f"the flow's process was ended by signal {number}, {signal.Signals(number).name}",
-        )
-    if leaving is None:
-        return "failed", 1, f"the flow ended its own process with os._exit({os.WEXITSTATUS(status)})"
-    return "crashed", leaving, "the run could not be brought to its end; the log says why"
+        return _word("timed_out", 124, "TimedOut", "the run took longer than RUNNER_TIMEOUT")
+    if asked is not None:
+        return _word("cancelled", 128 + asked, "Cancelled", f"the run was asked to stop by {_name(asked)}")
+    if number is not None:
+        likely = " (out of memory is the usual reason)" if number == signal.SIGKILL else ""
+        return _word("crashed", 128 + number, "Crashed", f"the flow's process was ended by {_name(number)}{likely}")
+    code = os.WEXITSTATUS(status)
+    return _word("failed", 1, "FlowFailed", f"the flow ended its own process, with exit status {code}")
 
 
-def _bury(told: dict[str, Any], environ: Mapping[str, str], log_to: TextIO, end: dict[str, Any]) -> None:
-    """Say why the child died, and write the end of its attempt if it held one."""
-    from runner import claims, logs
+def _word(state: str, code: int, error: str, message: str) -> dict[str, Any]:
+    return {"state": state, "code": code, "error": error, "message": message}
+
+
+def _name(number: int) -> str:
+    try:
+        return f"signal {number}, {signal.Signals(number).name}"
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _last_word(told: dict[str, Any], end: dict[str, Any], environ: Mapping[str, str], log_to: TextIO) -> int:
+    """End the attempt if the child left one without an end, log how it all ended, once, and give the exit code."""
+    from runner import logs
+
+    settings = Settings(environ=environ, log_format=environ.get("RUNNER_LOG_FORMAT"))
+    with suppress(RunnerError):  # what is wrong with the environment is the child's last word
+        settings = Settings.from_environ(environ, needs_location=False)
+    logs.begin(log_to, settings.log_level, settings.log_format)
+    log = logs.logger("run")
+    run, claim, facts = (told.get(name) or {} for name in ("run", "claim", "facts"))
+    if facts and "run_id" in run:
+        logs.run_context(run_id=run["run_id"], flow=facts["flow"])
+    if claim or told.get("attempt"):
+        logs.run_context(attempt=claim.get("attempt") or told["attempt"])
+    if claim:
+        try:
+            end = _settled(run, claim, facts, end, settings)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the last word must still be said
+            log.warning("the attempt's end could not be written: %s", error)
+    details = {name: end[name] for name in ("code", "error", "exception") if end.get(name) is not None}
+    log.log(logs.ERROR if end["code"] else logs.INFO, "%s", end["message"], extra=details)
+    return int(end["code"])
+
+
+def _settled(
+    run: dict[str, Any], claim: dict[str, Any], facts: dict[str, Any], end: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """Write the end of the attempt, or find the one that the child committed before it died, and give what stands."""
+    from runner import claims
     from runner.credentials import resolve
     from runner.records import RunFolder
     from runner.storage import Location, open_storage
 
-    log = logs.logger("supervisor")
+    location = Location(run["scheme"], run["container"], "")
+    storage = open_storage(location, resolve(settings.secrets, settings.environ), settings.environ)
+    held = claims.Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
+    error = {"type": end["error"], "message": end["message"]}
+    document = {**facts, "state": end["state"], "exit_code": end["code"], "error": error, "tasks": []}
+    stands = claims.settle_attempt(storage, held, document)
+    if stands is None or stands["error"] == error:
+        return end
+    told = stands["error"] or {"type": None, "message": f"run {held.folder.run_id} {stands['state']}"}
+    return _word(stands["state"], stands["exit_code"], told["type"], told["message"])
+
+
+def _let_go(log_to: TextIO) -> None:
+    """Give up what could not be written: a reader that went away must not change the exit code when Python flushes."""
     try:
-        settings = Settings.from_environ(environ, needs_location=False)
-        logs.begin(log_to, settings.log_level, settings.log_format)
-        run, claimed = told.get("run"), told.get("claimed")
-        if run and claimed:
-            logs.run_context(run_id=run["run_id"], flow=claimed["facts"]["flow"], attempt=claimed["attempt"])
-        if "leaving" not in told:
-            log.error("%s", end["error"]["message"], extra={"code": end["exit_code"]})
-        if run and claimed:
-            storage = open_storage(
-                Location(run["scheme"], run["container"], ""), resolve(settings.secrets, environ), environ
-            )
-            claim = claims.Claim(RunFolder(run["home"], run["run_id"]), claimed["attempt"], claimed["started"])
-            claims.end_attempt(storage, claim, {**claimed["facts"], **end, "tasks": []})
-    except RunnerError as error:
-        log.error("the attempt's end could not be written: %s", error)  # noqa: TRY400 - ours, no traceback
+        log_to.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), log_to.fileno())

@@ -38,8 +38,8 @@ class Task:
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.retries = retries
-        self.retry_delay = _seconds(retry_delay)
-        self.timeout = None if timeout is None else _seconds(timeout)
+        self.retry_delay = self._seconds("retry_delay", retry_delay)
+        self.timeout = None if timeout is None else self._seconds("timeout", timeout)
         self.checkpoint = checkpoint
         self.trigger = trigger
         self.__doc__ = getattr(function, "__doc__", None)
@@ -47,13 +47,23 @@ class Task:
         wrong = ""
         if trigger not in get_args(Trigger):
             wrong = f"trigger {trigger!r}: choose one of {', '.join(get_args(Trigger))}"
-        elif retries < 0 or self.retry_delay < 0:
-            wrong = "retries and retry_delay cannot be negative"
-        elif self.timeout is not None and self.timeout <= 0:
+        elif not isinstance(retries, int) or retries < 0:
+            wrong = "retries must be a whole number, 0 or more"
+        elif self.timeout == 0:
             wrong = "timeout must be more than 0 seconds"
         if wrong:
             message = f"task {self.name!r}: {wrong}"
             raise UsageError(message)
+
+    def _seconds(self, what: str, value: float | timedelta) -> float:
+        try:
+            seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            message = f"task {self.name!r}: {what} takes seconds, 0 or more, not {value!r}"
+            raise UsageError(message)
+        return seconds
 
     def __call__(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Any:  # noqa: ANN401
         """Use the task in the flow that is being written; without one, call the function."""
@@ -78,6 +88,8 @@ class Task:
         if all(isinstance(value, unmapped) for value in (*args, *kwargs.values())):
             message = f"task {self.name!r} is mapped over nothing"
             raise UsageError(message, hint="Give at least one argument that is not unmapped.")
+        args = tuple(_lasting(value) for value in args)
+        kwargs = {name: _lasting(value) for name, value in kwargs.items()}
         return flow.add(Node(self, args, kwargs, upstream_tasks, mapped=True))
 
     def __repr__(self) -> str:
@@ -86,7 +98,17 @@ class Task:
 
 
 @overload
-def task(function: Callable[..., Any], /) -> Task: ...
+def task(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: float | timedelta = 0,
+    timeout: float | timedelta | None = None,
+    checkpoint: bool = True,
+    trigger: Trigger = "all_successful",
+) -> Task: ...
 @overload
 def task(
     *,
@@ -108,7 +130,7 @@ def task(function: Callable[..., Any] | None = None, /, **rules: Any) -> Task | 
             before it did not succeed, that argument is the exception that ended it.
     """
     if function is not None:
-        return Task(function)
+        return Task(function, **rules)
     return lambda function: Task(function, **rules)
 
 
@@ -149,10 +171,15 @@ class Node:
         return self.task.name
 
     @property
+    def inputs(self) -> list[Node]:
+        """The nodes whose values it is given, each once."""
+        found = references((self.args, self.kwargs))
+        return list(dict.fromkeys(node for node in found if isinstance(node, Node)))
+
+    @property
     def upstream(self) -> list[Node]:
-        """All nodes that this one waits for, each once."""
-        found = dict.fromkeys(node for node in references((self.args, self.kwargs)) if isinstance(node, Node))
-        return list(found | dict.fromkeys(self.after))
+        """All nodes that it waits for, each once."""
+        return list(dict.fromkeys((*self.inputs, *self.after)))
 
     def __iter__(self) -> Iterator[Any]:
         """Refuse: there is nothing to go through before the flow runs."""
@@ -216,5 +243,6 @@ def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:  # noqa
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
-def _seconds(value: float | timedelta) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+def _lasting(value: Any) -> Any:  # noqa: ANN401
+    """Read an iterator, which could be gone through by one run only."""
+    return list(value) if hasattr(value, "__next__") else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from runner.redact import redact
 if TYPE_CHECKING:
     from types import TracebackType
 
-_OURS = str(Path(__file__).parent)
+_OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - with the slash at its end
 _LONGEST = 20_000  # characters of a traceback that are kept, its end: the innermost frames and the message
 
 
@@ -21,7 +22,10 @@ class TaskError(Exception):
 
 def told(error: BaseException) -> dict[str, Any]:
     """Describe an exception for a document: ``type``, ``message`` and ``traceback``, with no hidden value in them."""
-    message = f"the task called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+    try:
+        message = f"the task called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+    except Exception as worse:  # noqa: BLE001 - the user's own __str__
+        message = f"its message cannot be told: {type(worse).__name__}"
     text = "".join(traceback.format_exception(type(error), error, user_part(error.__traceback__)))
     return {"type": type_name(type(error)), "message": redact(message), "traceback": redact(text)[-_LONGEST:]}
 

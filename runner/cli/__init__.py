@@ -32,7 +32,7 @@ for command in (run, build, inspect, ls, show, result, version):
 def main() -> int:
     """Do what the command line says, and give the exit code; an error of ours is one sentence, never a traceback."""
     try:
-        return int(cli.main(standalone_mode=False) or 0)
+        return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         return errors.UsageError.code
@@ -46,3 +46,6 @@ def main() -> int:
         else:
             click.echo(f"runner: {error}", err=True)
         return error.code
+    except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
+        click.echo(f"runner: a bug in runner: {error!r}. Please report it.", err=True)
+        return errors.InternalError.code

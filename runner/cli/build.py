@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-@click.command()
+@click.command(short_help="Publish the flow in a file.")
 @click.argument("file", metavar="FILE[:NAME]")
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
 @click.option("-i", "--include", multiple=True, metavar="PATH", help="A file or folder to take along.")
@@ -79,7 +79,7 @@ def load_file(path: Path) -> ModuleType:
             spec.loader.exec_module(module)
     except RunnerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
         raise FlowFailed(message, hint="Run it with Python to see where.") from error
     return module

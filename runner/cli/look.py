@@ -14,7 +14,7 @@ import click
 from runner import bundle, claims, foreign, records, results
 from runner.cli.places import open_place, open_run, place
 from runner.cli.table import print_table, size_text
-from runner.errors import NotFound, UsageError
+from runner.errors import BundleCorrupt, NotFound, UsageError
 from runner.fetch import fetch
 from runner.records import RunFolder
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.command()
+@click.command(short_help="Show what a bundle says about itself.")
 @click.argument("location")
 @as_json_option
 def inspect(location: str, *, as_json: bool) -> None:
@@ -45,7 +45,12 @@ def inspect(location: str, *, as_json: bool) -> None:
         from runner.payload import modules_in
 
         pickled, versions = foreign.open_pickle(data)
-        facts |= {"manifest": None, "versions": versions, "imports": sorted(modules_in(pickled))}
+        try:
+            imports = sorted(modules_in(pickled))
+        except ValueError as error:
+            message = f"{storage.url(key)} is no whole pickle: {error}"
+            raise BundleCorrupt(message, hint="Store the flow again.") from error
+        facts |= {"manifest": None, "versions": versions, "imports": imports}
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -73,7 +78,7 @@ def _plain(value: Any) -> str:  # noqa: ANN401
     return "none" if value is None or value == {} else str(value)
 
 
-@click.command()
+@click.command(short_help="List flows, or a flow's versions and runs.")
 @click.argument("url")
 @as_json_option
 def ls(url: str, *, as_json: bool) -> None:
@@ -125,7 +130,7 @@ def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
     return {"state": standing.state, "began": began, "url": storage.url(folder.prefix)}
 
 
-@click.command()
+@click.command(short_help="Show a run: state, tasks, error.")
 @click.argument("run")
 @as_json_option
 def show(run: str, *, as_json: bool) -> None:
@@ -138,10 +143,11 @@ def show(run: str, *, as_json: bool) -> None:
         return
     click.echo(f"run      {folder.run_id}\nstate    {standing.state}")
     if document is None:
-        held = standing.claim or {}
-        click.echo(f"attempt  {held.get('attempt')}, since {held.get('started')} on {held.get('host')}")
+        if held := standing.claim:
+            click.echo(f"attempt  {held['attempt']}, since {held['started']} on {held['host']}")
         return
-    click.echo(f"flow     {document['flow']}\nbundle   {document['bundle']['url']}\nexit     {document['exit_code']}")
+    click.echo(f"flow     {_plain(document['flow'])}\nbundle   {document['bundle']['url']}")
+    click.echo(f"exit     {document['exit_code']}")
     click.echo(f"began    {document['started']}\nended    {document['ended']}, attempt {document['attempt']}")
     if document["error"]:
         click.echo(f"error    {document['error']['message']}")
@@ -186,7 +192,7 @@ def _label(task: dict[str, Any]) -> str:
     return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
 
 
-@click.command()
+@click.command(short_help="Show or copy what a task gave.")
 @click.argument("run")
 @click.argument("task", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy the bytes to a file; nothing is unpickled.")
@@ -201,6 +207,8 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
             message = f"{found[0]['task']} is mapped, and a file takes one result"
             raise UsageError(message, hint=f"Choose an element: {found[0]['task']}[0].")
         _copy(storage, found[0]["result"], output)
+        if str(output) == "-":
+            return
         told: Any = {"task": _label(found[0]), "file": str(output), **found[0]["result"]}
         click.echo(json.dumps(told) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
         return

@@ -22,8 +22,8 @@ def settings() -> Settings:
 def place(text: str) -> Location:
     """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
     try:
-        return parse_location(text, "" if "://" in text else process_environ().get("RUNNER_STORAGE", ""))
-    except ValueError as error:
+        return parse_location(text, "" if "://" in text else process_environ().get("RUNNER_STORAGE", "").lower())
+    except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
         raise UsageError(str(error)) from error
 
 
@@ -48,14 +48,18 @@ def open_run(text: str) -> tuple[Storage, RunFolder]:
             raise UsageError(message, hint="runner ls lists a flow's runs.")
         candidates = [RunFolder(home, run_id)]
     else:
-        flow = settings().location
+        flow, results = settings().location, settings().results
         if flow is None:
             message = f"{text!r} is a run id, and the environment names no flow"
             raise UsageError(
                 message, hint="Set RUNNER_STORAGE and RUNNER_LOCATION, or give the URL of the run's folder."
             )
+        homes = [flow.key, flow.key.rpartition("/")[0]]  # a flow's folder, or that of the version or key it names
+        if results:
+            flow = results.as_root()
+            homes = [f"{flow.key}/{home.rpartition('/')[2]}".lstrip("/") for home in homes]
         storage = open_place(flow)
-        candidates = [RunFolder(flow.key, text), RunFolder(flow.key.rpartition("/")[0], text)]
+        candidates = [RunFolder(home, text) for home in homes]
     for folder in candidates:
         folders, entries = storage.folder(f"{folder.prefix}/")
         if folders or entries:

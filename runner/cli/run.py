@@ -10,14 +10,14 @@ import click
 
 from runner import claims
 from runner.cli.places import open_place
-from runner.errors import UsageError
+from runner.errors import RunnerError, UsageError
 from runner.records import RunFolder
 from runner.settings import process_environ
 from runner.storage import Location
-from runner.supervisor import supervise
+from runner.supervisor import Finished, supervise
 
 
-@click.command()
+@click.command(short_help="Run a flow.")
 @click.argument("location", required=False)
 @click.option(
     "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
@@ -38,7 +38,7 @@ def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> 
         )
     finished = supervise(environ, sys.stderr if as_json else sys.stdout)
     if as_json:
-        click.echo(json.dumps(_outcome(finished.run) or {"state": None, "exit_code": finished.code}))
+        click.echo(json.dumps(_outcome(finished) or {"state": None, "exit_code": finished.code}))
     return finished.code
 
 
@@ -64,9 +64,13 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _outcome(run: dict[str, str] | None) -> dict[str, Any] | None:
-    """Read back what was committed: the run's outcome, else its last attempt's end."""
-    if run is None:
+def _outcome(finished: Finished) -> dict[str, Any] | None:
+    """Read back what was committed: the run's outcome, else its last attempt's end; None if this start has neither."""
+    if (run := finished.run) is None:
         return None
-    storage = open_place(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
-    return claims.latest(storage, RunFolder(run["home"], run["run_id"])).document
+    try:
+        storage = open_place(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
+        document = claims.latest(storage, RunFolder(run["home"], run["run_id"])).document
+    except RunnerError:  # why is in the log already
+        return None
+    return document if document and document["exit_code"] == finished.code else None

@@ -10,7 +10,7 @@ import click
 from runner import __version__
 
 
-@click.command()
+@click.command(short_help="Show the versions of runner and Python.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def version(*, as_json: bool) -> None:
     """Show the versions of runner and Python."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from runner.storage.objects import ObjectStorage
 
 
+_KEYS = {"account_key": "access_key", "sas_key": "sas_token"}  # by `parse_connection_string`'s names, obstore's
+
+
 class Azure(Declared):
     """A container of Azure Blob Storage.
 
@@ -72,10 +75,21 @@ def open_azure(container: str, credentials: Credentials, environ: Mapping[str, s
     if not text:
         message = "no credentials for Azure found: AZURE_STORAGE_CONNECTION_STRING is not set"
         raise CredentialsRefused(message, hint="Set it, or name a secret of that name in RUNNER_SECRETS.")
-    config = parse_connection_string(text)
+    parts = parse_connection_string(text)
+    config = {name: parts[name] for name in ("account_name", "endpoint")}
+    # obstore reads the process's own environment first, and there a pod's AZURE_CLIENT_ID or a stray token would win
+    # over the connection string: so the keys come by a function, and what else must win is named
+    config |= {"use_emulator": "false", "skip_signature": "false"}
+    keys = {_KEYS[name]: value for name, value in parts.items() if name in _KEYS}
 
     def connect(_place: str, options: dict[str, object], retries: dict[str, object]) -> object:
-        return AzureStore(container, config=config, client_options=options, retry_config=retries)  # type: ignore[arg-type]
+        return AzureStore(
+            container,
+            config=config,  # type: ignore[arg-type]
+            client_options=options,  # type: ignore[arg-type]
+            retry_config=retries,  # type: ignore[arg-type]
+            credential_provider=lambda: keys | {"expires_at": None},  # type: ignore[arg-type]
+        )
 
     return ObjectStorage("azure", container, connect, environ)
 
@@ -90,7 +104,8 @@ def parse_connection_string(text: str) -> dict[str, str]:
     account, key, sas = parts.get("AccountName"), parts.get("AccountKey"), parts.get("SharedAccessSignature")
     endpoint = parts.get("BlobEndpoint")
     if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone
-        account = endpoint.split("://", 1)[-1].split(".", 1)[0]
+        host, _, path = endpoint.partition("://")[2].partition("/")
+        account = path.strip("/") or host.partition(".")[0]
     if not account or not (key or sas):
         missing = "AccountName or BlobEndpoint" if not account else "AccountKey or SharedAccessSignature"
         message = f"the Azure connection string has no {missing}"
@@ -101,5 +116,10 @@ def parse_connection_string(text: str) -> dict[str, str]:
             parts.get("EndpointSuffix", "core.windows.net"),
         )
         endpoint = f"{protocol}://{account}.blob.{suffix}"
-    config = {"account_name": account, "account_key": key, "sas_key": sas, "endpoint": endpoint.rstrip("/")}
+    config = {
+        "account_name": account,
+        "account_key": key,
+        "sas_key": sas and sas.lstrip("?"),
+        "endpoint": endpoint.rstrip("/"),
+    }
     return {name: value for name, value in config.items() if value}

@@ -16,12 +16,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from runner.errors import RunnerError, Unreachable, UsageError
+from runner.errors import AlreadyExists, CredentialsRefused, NotFound, RunnerError, Unreachable, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 LONGEST_KEY = 1024  # bytes of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
@@ -36,11 +36,21 @@ class Entry:
     size: int
 
 
-class Writer(Protocol):
-    """Takes an object's bytes in order; see `Storage.writer`."""
+class Writer:
+    """Takes an object's bytes in order (see `Storage.writer`), and hands them on in pieces of at most `CHUNK`.
 
-    def write(self, data: memoryview | bytes) -> object:
+    So a large buffer is never copied as a whole.
+    """
+
+    def __init__(self, put: Callable[[memoryview], object]) -> None:
+        """Take what stores, or sends, one piece."""
+        self._put = put
+
+    def write(self, data: memoryview | bytes) -> None:
         """Take the next bytes."""
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), CHUNK):
+            self._put(view[start : start + CHUNK])
 
 
 class Storage(ABC):
@@ -80,21 +90,25 @@ class Storage(ABC):
         check_key(key)
         try:
             self._create(key, data)
-        except Unreachable:
-            raise  # says nothing about the object, and asking once more would only double the wait
-        except RunnerError:
-            if not self._holds(key, data):
+        except (Unreachable, CredentialsRefused):
+            raise  # nothing was stored, and asking once more would only double the wait
+        except RunnerError as refusal:
+            if not self._is_ours(key, data, refusal):
                 raise
+
+    def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
+        try:
+            return self.read(key) == data
+        except (NotFound, CredentialsRefused):
+            return False  # not stored, or nobody here may know more
+        except RunnerError as error:
+            if isinstance(refusal, AlreadyExists):
+                raise error from refusal  # whose it is was not found out, so nothing is concluded
+            return False
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
         """Ask the backend to create the object; an answer that was lost may be reported as AlreadyExists."""
-
-    def _holds(self, key: str, data: bytes) -> bool:
-        try:
-            return self.read(key) == data
-        except RunnerError:
-            return False
 
     @contextmanager
     def writer(self, key: str) -> Iterator[Writer]:
@@ -110,16 +124,32 @@ class Storage(ABC):
     def _writer(self, key: str) -> AbstractContextManager[Writer]:
         """See `Storage.writer`."""
 
-    @abstractmethod
     def walk(self, prefix: str = "") -> Iterator[Entry]:
         """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
+        _check_prefix(prefix)
+        return self._walk(prefix)
 
     @abstractmethod
+    def _walk(self, prefix: str) -> Iterator[Entry]:
+        """See `Storage.walk`."""
+
     def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
         """Give the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
 
-        Folder names come without slashes and sorted, entries sorted by key.
+        Folder names come without slashes and sorted, entries sorted by key. The empty objects named ``etl/`` that
+        consoles leave for a folder are none.
         """
+        _check_prefix(prefix)
+        return self._folder(prefix)
+
+    @abstractmethod
+    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+        """See `Storage.folder`."""
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix:
+        check_key(prefix.removesuffix("/"))
 
 
 def check_key(key: str) -> None:
@@ -128,6 +158,8 @@ def check_key(key: str) -> None:
     reason = ""
     if not key:
         reason = "it is empty"
+    elif any("\ud800" <= char <= "\udfff" for char in key):
+        reason = "it is not valid Unicode"
     elif len(key.encode()) > LONGEST_KEY:
         reason = f"it is longer than {LONGEST_KEY} bytes"
     elif any(part in {"", ".", ".."} for part in parts):

@@ -61,10 +61,8 @@ class Declared:
 
     def of(self, flow: Flow) -> Declared:
         """Give a copy that belongs to the flow, so that one declaration can serve several flows."""
-        from copy import copy
-
-        mine = copy(self)
-        mine._flow = flow  # noqa: SLF001 - it is one of us
+        mine = object.__new__(type(self))
+        mine.__dict__ |= {**self.__dict__, "_flow": flow}  # copy.copy would leave behind what must not be pickled
         return mine
 
     def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:

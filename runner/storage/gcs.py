@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.errors import (
@@ -16,16 +19,15 @@ from runner.errors import (
     RunnerError,
     TooSlow,
     Unreachable,
-    WriteFailed,
 )
-from runner.storage.base import CHUNK, Entry, Storage
+from runner.storage.base import CHUNK, Entry, Storage, Writer
 from runner.storage.declared import Declared
+from runner.storage.failures import failed, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from runner.credentials import Credentials
-    from runner.storage.base import Writer
 
 T = TypeVar("T")
 
@@ -69,31 +71,56 @@ def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) 
     Google's own library finds. Needs the role "Storage Object User". Raises CredentialsRefused and EnvironmentWrong.
     """
     try:
+        import google.auth
         from google.auth import exceptions
         from google.auth.credentials import AnonymousCredentials
+        from google.auth.transport.requests import AuthorizedSession
         from google.cloud import storage
         from google.oauth2 import service_account
     except ImportError as error:
         message = f"gs://{bucket} needs google-cloud-storage, which is not installed"
         raise EnvironmentWrong(message, hint="Use the gcp image, or pip install 'flow-runner[gcp]'.") from error
-    project = environ.get("GOOGLE_CLOUD_PROJECT")
-    options: dict[str, Any] = {"project": project or "none"}  # only buckets belong to one, and none is made here
     emulator = environ.get("STORAGE_EMULATOR_HOST")
+    scopes = ["https://www.googleapis.com/auth/devstorage.read_write"]
+    options: dict[str, Any] = {}
     try:
         if emulator:
             endpoint = emulator if "://" in emulator else f"http://{emulator}"
-            options |= {"credentials": AnonymousCredentials(), "client_options": {"api_endpoint": endpoint}}
+            options["client_options"] = {"api_endpoint": endpoint}
+            chosen: Any = AnonymousCredentials()
         elif secret := credentials.gcp():
-            scopes = ["https://www.googleapis.com/auth/devstorage.read_write"]
-            options["credentials"] = service_account.Credentials.from_service_account_info(secret, scopes=scopes)
-        return GCSStorage(storage.Client(**options).bucket(bucket))
+            chosen = service_account.Credentials.from_service_account_info(secret, scopes=scopes)
+        else:
+            chosen, _ = google.auth.default(scopes=scopes)
     except exceptions.DefaultCredentialsError as error:
         message = f"no credentials for gs://{bucket} found: {_first_line(error)}"
         hint = "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS."
         raise CredentialsRefused(message, hint=hint) from error
-    except ValueError as error:
+    except (ValueError, exceptions.GoogleAuthError) as error:
         message = f"the credentials for gs://{bucket} cannot be used: {_first_line(error)}"
         raise CredentialsRefused(message, hint="Use the service account's JSON key as Google gave it.") from error
+    session = AuthorizedSession(chosen, refresh_timeout=DEADLINE)  # else a token server that is down takes 120 s
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _in_blocks())
+    # only buckets belong to a project, and none is made here
+    project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
+    return GCSStorage(storage.Client(project=project, credentials=chosen, _http=session, **options).bucket(bucket))
+
+
+def _in_blocks() -> Any:  # noqa: ANN401 - requests is imported late
+    """Give what sends bodies block by block: as one, each would have to be sent within the time for a connection.
+
+    https://docs.python.org/3/library/socket.html#socket.socket.sendall has the timeout for all of the data.
+    """
+    from requests.adapters import HTTPAdapter
+
+    class InBlocks(HTTPAdapter):
+        def send(self, request: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+            if isinstance(request.body, bytes):
+                request.body = io.BytesIO(request.body)
+            return super().send(request, *args, **options)
+
+    return InBlocks()
 
 
 class GCSStorage(Storage):
@@ -116,13 +143,16 @@ class GCSStorage(Storage):
             raise self._told(what, key, error) from error
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        blob = self._bucket.blob(key, chunk_size=CHUNK)
+        blob = self._bucket.blob(key)
         end = None if length is None else offset + length
-        if length == 0:
-            return
         while end is None or offset < end:
             last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
-            chunk = self._ask("read", key, self._range(blob, offset, last))
+            try:
+                chunk = self._ask("read", key, self._range(blob, offset, last))
+            except (NotFound, AlreadyExists) as error:
+                if blob.generation is None:
+                    raise
+                raise failure(ReadFailed, self, "read", key, "it was replaced meanwhile") from error
             if chunk:
                 yield chunk
             offset += len(chunk)
@@ -134,10 +164,9 @@ class GCSStorage(Storage):
 
         def read(options: dict[str, Any]) -> bytes:
             try:
-                # a change between two ranges would join two objects: the generation of the first holds for the rest
-                data: bytes = blob.download_as_bytes(
-                    start=first, end=last, if_generation_match=blob.generation if first else None, **options
-                )
+                # the first answer sets the blob's generation, and the next ranges are then asked of that one alone;
+                # raw: of an object that is stored compressed the ranges would not fit together
+                data: bytes = blob.download_as_bytes(start=first, end=last, raw_download=True, **options)
             except RequestRangeNotSatisfiable:
                 return b""
             return data
@@ -152,24 +181,20 @@ class GCSStorage(Storage):
     def _writer(self, key: str) -> Iterator[Writer]:
         blob = self._bucket.blob(key)
         upload = self._ask("write", key, lambda options: blob.open("wb", chunk_size=CHUNK, **options))
-        parts = _Parts(upload, lambda call: self._ask("write", key, lambda _options: call()))
         try:
-            yield parts
-        except BaseException:
-            upload._buffer.close()  # noqa: SLF001 - close() would finish the upload, and there is no public way not to
-            raise
-        self._ask("write", key, lambda _options: upload.close())
+            yield Writer(lambda part: self._ask("write", key, lambda _options: upload.write(part)))
+            self._ask("write", key, lambda _options: upload.close())
+        finally:
+            # the garbage collector closes files, and to close this one is to finish the upload
+            upload.close = lambda: None
 
-    def walk(self, prefix: str = "") -> Iterator[Entry]:
-        """See `Storage.walk`."""
+    def _walk(self, prefix: str) -> Iterator[Entry]:
         found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
         while blob := self._ask("list", prefix, lambda _options: next(found, None)):
             if not blob.name.endswith("/"):
                 yield Entry(blob.name, blob.size)
 
-    def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
-        """See `Storage.folder`."""
-
+    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
             found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
             entries = [Entry(blob.name, blob.size) for blob in found if not blob.name.endswith("/")]
@@ -181,44 +206,43 @@ class GCSStorage(Storage):
     def _told(self, what: str, key: str, error: Exception) -> RunnerError:
         """Say what an exception of Google's libraries means for a person who wanted to read, write or list a key."""
         import requests
-        from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError, TransportError
 
-        where, cause = self.url(key), error
-        if isinstance(error, exceptions.RetryError) and error.cause is not None:
-            cause = error.cause
-        if isinstance(cause, exceptions.NotFound):
-            if "bucket" in str(cause).lower() and "object" not in str(cause).lower():
-                return BucketMissing(f"there is no bucket {self.url('')}", hint="Check its name and the project.")
-            return NotFound(f"there is no object {where}")
-        if isinstance(cause, exceptions.PreconditionFailed):
-            return AlreadyExists(f"{where} exists already", hint="Choose another key.")
-        if isinstance(cause, exceptions.Forbidden):
-            needed = {"read": "objects.get", "write": "objects.create", "list": "objects.list"}[what]
-            return Denied(f"not allowed to {what} {where}", hint=f"Give the identity storage.{needed}.")
-        if isinstance(cause, requests.exceptions.ReadTimeout | TimeoutError):
-            return TooSlow(f"{where}: no answer within {TIMEOUT[1]:.0f} s to {what}", hint="Try again.")
-        if isinstance(cause, requests.exceptions.ConnectionError | TransportError | ConnectionError):
-            hint = "Check the endpoint's address, the network and the proxy."
-            return Unreachable(f"{self.url('')} cannot be reached: {_first_line(cause)}", hint=hint)
-        if isinstance(cause, GoogleAuthError | exceptions.Unauthorized):
-            message = f"{self.url('')} refused the credentials: {_first_line(cause)}"
-            return CredentialsRefused(message, hint="Check the key in use.")
-        failed = WriteFailed if what == "write" else ReadFailed
-        return failed(f"{what} {where} failed: {_first_line(cause)}", hint="Try again; if it stays, ask the provider.")
+        def told(kind: type[RunnerError], detail: object = "") -> RunnerError:
+            return failure(kind, self, what, key, detail)
+
+        # a retry that gave up hides why, and so does a transport of google-auth's
+        while isinstance(inner := getattr(error, "cause", None), Exception):
+            error = inner
+        answer: Any = getattr(error, "response", None)
+        status = getattr(answer, "status_code", None)
+        if status == HTTPStatus.NOT_FOUND:
+            return told(BucketMissing if "bucket does not exist" in answer.text else NotFound)
+        if status == HTTPStatus.PRECONDITION_FAILED:
+            return told(AlreadyExists)
+        if status == HTTPStatus.FORBIDDEN:
+            return told(Denied)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return told(CredentialsRefused, _first_line(error))
+        chain = [error, *_below(error)]
+        if any(isinstance(one, requests.exceptions.ReadTimeout | TimeoutError) for one in chain) and not any(
+            isinstance(one, requests.exceptions.ConnectTimeout) for one in chain
+        ):
+            return told(TooSlow, f"{TIMEOUT[1]:.0f}")
+        if isinstance(error, requests.exceptions.ConnectionError | TransportError | ConnectionError):
+            broken = any(isinstance(one, ConnectionResetError | http.client.HTTPException) for one in chain)
+            return told(failed(what) if broken else Unreachable, _first_line(chain[-1]))
+        if isinstance(error, GoogleAuthError):
+            return told(CredentialsRefused, _first_line(error))
+        return told(failed(what), _first_line(error))
 
 
-class _Parts:
-    """Feeds an upload part by part, so that a large buffer is never copied as a whole."""
-
-    def __init__(self, upload: Any, ask: Callable[[Callable[[], object]], object]) -> None:  # noqa: ANN401
-        self._upload, self._ask = upload, ask
-
-    def write(self, data: memoryview | bytes) -> None:
-        view = memoryview(data).cast("B")
-        for start in range(0, len(view), CHUNK):
-            part = view[start : start + CHUNK]
-            self._ask(lambda part=part: self._upload.write(part))  # type: ignore[misc]
+def _below(error: BaseException) -> Iterator[BaseException]:
+    """Give what an exception was raised from, or holds, down to the system's own."""
+    inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
+    if inner is not None:
+        yield inner
+        yield from _below(inner)
 
 
 def _first_line(error: BaseException) -> str:

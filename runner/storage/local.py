@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
-from runner.storage.base import CHUNK, Entry, Storage
+from runner.storage.base import CHUNK, Entry, Storage, Writer
 from runner.storage.declared import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from runner.storage.base import Writer
 
 DEFAULT_FOLDER = "~/.runner/flows"
 _TEMPORARY = ".tmp-"  # hidden, so that no listing shows it and no key can name it by accident
@@ -89,46 +87,60 @@ class LocalStorage(Storage):
         return ReadFailed(f"reading {path} failed: {error.strerror}")
 
     def _create(self, key: str, data: bytes) -> None:
-        with self._temporary(key) as (temporary, target):
-            _fill(temporary, data)
+        with self._telling(key), self._temporary(key) as (temporary, target):
+            with temporary.open("xb", buffering=0) as file:
+                _write(file.fileno(), data)
+                os.fsync(file.fileno())
             try:
                 os.link(temporary, target)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                self._create_exclusively(target, data)
+                _create_exclusively(target, data)
             _sync(target.parent)
-
-    def _create_exclusively(self, target: Path, data: bytes) -> None:
-        """Create where there are no links: still one winner, but a reader may see the file grow."""
-        with target.open("xb", buffering=0) as file:
-            try:
-                _Whole(file.fileno()).write(data)
-                os.fsync(file.fileno())
-            except OSError:
-                target.unlink()
-                raise
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
-        with self._temporary(key) as (temporary, target):
-            with temporary.open("wb", buffering=0) as file:
-                yield _Whole(file.fileno())
+        def put(part: memoryview) -> None:
+            with self._telling(key):
+                _write(file.fileno(), part)
+
+        # what the block itself raises is none of ours: it passes, and only the temporary file goes
+        with ExitStack() as stack:
+            with self._telling(key):
+                temporary, target = stack.enter_context(self._temporary(key))
+                file = stack.enter_context(temporary.open("xb", buffering=0))
+            yield Writer(put)
+            with self._telling(key):
                 os.fsync(file.fileno())
-            temporary.replace(target)
-            _sync(target.parent)
+                file.close()
+                temporary.replace(target)
+                _sync(target.parent)
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
-        """Give a temporary path beside the target, gone when the block ends, and turn what fails into our errors."""
+        """Give a temporary path beside the target, which is gone when the block ends."""
         target = self._path(key)
         temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
+        made = [folder for folder in target.parents if not folder.exists()]
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                yield temporary, target
-            finally:
+        except FileExistsError as error:  # a file lies where the folder should: it is not the key that is taken
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+        for folder in made:
+            _sync(folder.parent)
+        try:
+            yield temporary, target
+        finally:
+            with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _telling(self, key: str) -> Iterator[None]:
+        """Turn what the system answers to a write into our errors."""
+        target = self._path(key)
+        try:
+            yield
         except FileExistsError as error:
             raise AlreadyExists(f"{target} exists already", hint="Choose another key.") from error
         except PermissionError as error:
@@ -138,14 +150,13 @@ class LocalStorage(Storage):
             message = f"writing {target} failed: {error.strerror}"
             raise WriteFailed(message, hint="Make room, or choose another folder.") from error
 
-    def walk(self, prefix: str = "") -> Iterator[Entry]:
-        """See `Storage.walk`."""
-        folders, entries = self.folder(prefix)
+    def _walk(self, prefix: str) -> Iterator[Entry]:
+        folders, entries = self._folder(prefix)
         yield from entries
         for name in folders:
-            yield from self.walk(f"{prefix}{name}/")
+            yield from self._walk(f"{prefix}{name}/")
 
-    def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
+    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""
         folders, entries = [], []
         try:
@@ -155,7 +166,8 @@ class LocalStorage(Storage):
                         continue
                     if item.is_dir():
                         folders.append(item.name)
-                    else:
+                        continue
+                    with suppress(FileNotFoundError):  # gone since, or a link to nowhere
                         entries.append(Entry(prefix + item.name, item.stat().st_size))
         except OSError as error:
             refusal = self._read_error(prefix, error)
@@ -164,22 +176,22 @@ class LocalStorage(Storage):
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
 
 
-class _Whole:
-    """A file whose ``write`` takes all that it is given: a raw write stops at 2 GB, or short of a full disk."""
+def _create_exclusively(target: Path, data: bytes) -> None:
+    """Create where there are no links: still one winner, but a reader may see the file grow."""
+    with target.open("xb", buffering=0) as file:
+        try:
+            _write(file.fileno(), data)
+            os.fsync(file.fileno())
+        except OSError:
+            target.unlink()
+            raise
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
 
-    def write(self, data: memoryview | bytes) -> None:
-        view = memoryview(data).cast("B")
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-
-
-def _fill(path: Path, data: bytes) -> None:
-    with path.open("xb", buffering=0) as file:
-        _Whole(file.fileno()).write(data)
-        os.fsync(file.fileno())
+def _write(descriptor: int, data: memoryview | bytes) -> None:
+    """Write all of it: a raw write stops at 2 GB, or short of a full disk."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _sync(folder: Path) -> None:

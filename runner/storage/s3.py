@@ -24,6 +24,7 @@ _PASSED_ON = {
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "virtual_hosted_style_request",
     "AWS_REQUEST_PAYER": "request_payer",
     "AWS_CHECKSUM_ALGORITHM": "checksum_algorithm",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT": "metadata_endpoint",
 }
 
 
@@ -68,14 +69,26 @@ def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -
     from runner.storage.objects import ObjectStorage
 
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-    config: dict[str, str] = {name: environ[variable] for variable, name in _PASSED_ON.items() if variable in environ}
-    config |= _keys(credentials, environ)
-    if endpoint:
-        config["endpoint"] = endpoint
+    passed_on = {name: environ[variable] for variable, name in _PASSED_ON.items() if variable in environ}
+    keys = _keys(credentials, environ)
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
     def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
-        return S3Store(bucket, config=config | {"region": region}, client_options=options, retry_config=retries)  # type: ignore[arg-type]
+        # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys it
+        # is given: what must win is named here, and the keys come by a function
+        config = passed_on | {
+            "region": region,
+            "aws_endpoint_url_s3": endpoint or _endpoint(bucket, region, passed_on),
+            "conditional_put": "etag",
+        }
+        provider = (lambda: keys | {"expires_at": None}) if keys else None
+        return S3Store(
+            bucket,
+            config=config,  # type: ignore[arg-type]
+            client_options=options,  # type: ignore[arg-type]
+            retry_config=retries,  # type: ignore[arg-type]
+            credential_provider=provider,  # type: ignore[arg-type]
+        )
 
     def relocated(reason: str) -> str | None:
         return _told_region(reason) or _asked_region(bucket, endpoint, environ)
@@ -83,11 +96,21 @@ def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -
     return ObjectStorage("s3", bucket, connect, environ, place=region, relocated=relocated)
 
 
+def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str]) -> str:
+    """Give AWS's own endpoint. https://docs.aws.amazon.com/general/latest/gr/s3.html."""
+    domain = f"s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+    virtual = passed_on.get("virtual_hosted_style_request", "").lower() in {"1", "true", "on", "yes", "y"}
+    return f"https://{bucket}.{domain}" if virtual else f"https://{domain}"
+
+
 def _keys(credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
     """Give the keys to sign with; none leaves it to the machine's or pod's own chain, which obstore knows."""
     if secret := credentials.aws():
         return _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
     if environ.get("AWS_ACCESS_KEY_ID"):
+        if not environ.get("AWS_SECRET_ACCESS_KEY"):
+            message = "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
+            raise CredentialsRefused(message, hint="Set both, or neither.")
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         return _named(*(environ.get(name) for name in names))
     return _profile(environ)
@@ -104,21 +127,21 @@ def _profile(environ: Mapping[str, str]) -> dict[str, str]:
     from pathlib import Path
 
     path = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
-    asked = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
+    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     file = ConfigParser(interpolation=None)
     try:
-        file.read(path)
-    except (Error, UnicodeDecodeError) as error:
-        message = f"{path} cannot be parsed as an AWS credentials file"
+        file.read(path, "utf-8")
+    except (Error, OSError, UnicodeDecodeError) as error:
+        message = f"{path} cannot be read as an AWS credentials file"
         raise CredentialsRefused(
             message, hint="Mend it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
-    profile = asked or "default"
-    if file.has_section(profile) and "aws_access_key_id" in file[profile]:
-        values = file[profile]
-        return _named(*(values.get(f"aws_{name}") for name in ("access_key_id", "secret_access_key", "session_token")))
-    if asked:
-        message = f"AWS_PROFILE is {asked!r}, and {path} has no keys for a profile of that name"
+    values = file[profile or "default"] if file.has_section(profile or "default") else {}
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    if all(values.get(name) for name in names[:2]):
+        return _named(*(values.get(name) for name in names))
+    if profile:
+        message = f"AWS_PROFILE is {profile!r}, and {path} has no keys for a profile of that name"
         raise CredentialsRefused(message, hint="Correct the name, or mount the file into the container.")
     return {}
 

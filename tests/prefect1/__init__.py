@@ -47,11 +47,9 @@ def prefect_python(project_root: Path, cache: Path) -> Path:
 
 
 def _digest(project_root: Path) -> str:
-    """Hash all that an environment depends on: the pins, the project's metadata and place, the interpreter."""
-    pyproject = project_root / "pyproject.toml"
+    """Hash all that an environment depends on: the pins, the project's place (it is editable), the interpreter."""
     parts = [
         REQUIREMENTS.read_bytes(),
-        pyproject.read_bytes() if pyproject.exists() else b"",
         str(project_root).encode(),
         f"{sys.base_prefix} {sys.version}".encode(),
     ]

@@ -1,0 +1,71 @@
+"""What obstore's exceptions mean: they give the status and body of an answer, and why there is none, as text alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import AlreadyExistsError
+
+from runner.errors import (
+    AlreadyExists,
+    BucketMissing,
+    CredentialsRefused,
+    Denied,
+    NotFound,
+    RunnerError,
+    TooSlow,
+    Unreachable,
+)
+from runner.storage.failures import failed, failure, no_credentials
+
+if TYPE_CHECKING:
+    from runner.storage.base import Storage
+
+_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound")
+_WRONG_KEYS = re.compile(
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
+    r"|AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate|Invalid Access Key"
+)
+# Asked before the bucket is, of the machine or the pod; and what obstore says where it is not even asked.
+_NO_KEYS = re.compile(
+    r"\w+ https?://[^/ ]+/(latest/(api|meta-data|dynamic)|v\d/credentials|metadata/identity)/?"
+    r"|\w+ https?://sts\.|Generic \w+ error: Failed to read (\w+ )?token file"
+)
+
+
+def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
+    """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
+    # what stands before may hold the key, which may hold anything; the URL after it is encoded
+    text = str(error).rpartition("Error performing ")[2]
+    if _NO_KEYS.match(text):
+        return no_credentials(storage)
+    if isinstance(error, AlreadyExistsError):
+        return failure(AlreadyExists, storage, what, key)
+    status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
+    if not status and "HTTP error" in text:
+        kind, detail = _unanswered(what, text, patience)
+        return failure(kind, storage, what, key, detail)
+    if status == "404":
+        return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
+    if (code := _WRONG_KEYS.search(text)) or status == "401":
+        return failure(CredentialsRefused, storage, what, key, code[0] if code else text)
+    return failure(Denied if status == "403" else failed(what), storage, what, key, text or error)
+
+
+def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:
+    if re.search(r"\bConnect,", text):
+        return Unreachable, _cause(text)
+    took = re.search(r" in ([\d.]+)s\b", text)
+    if "kind: Timeout" in text or (took and float(took[1]) >= patience):
+        return TooSlow, f"{patience:.0f}"
+    # a writer's errors don't say why: they have no «kind»
+    return failed(what) if "kind: " in text else Unreachable, _cause(text)
+
+
+def _cause(text: str) -> str:
+    """Find the system's own words in obstore's: ``Connection refused``, ``UnknownIssuer`` and their like."""
+    if found := re.search(r"InvalidCertificate\(\s*(\w+)", text):
+        return f"its certificate is not trusted ({found[1]})"
+    words = re.findall(r'(?:message|error): "([^"]+)"|kind: (TimedOut)|(IncompleteMessage)', text)
+    return next((word for match in reversed(words) for word in match if word), text)

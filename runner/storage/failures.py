@@ -1,0 +1,78 @@
+"""What a storage's failures are called: one message and one remedy each, the same for every backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import (
+    AlreadyExists,
+    BucketMissing,
+    CredentialsRefused,
+    Denied,
+    NotFound,
+    ReadFailed,
+    RunnerError,
+    TooSlow,
+    Unreachable,
+    WriteFailed,
+)
+
+if TYPE_CHECKING:
+    from runner.storage.base import Storage
+
+# By class: what failed, and what to do; `root` is the bucket's URL, `where` the object's.
+_TEXTS: dict[type[RunnerError], tuple[str, str]] = {
+    BucketMissing: ("there is no bucket {root}", "Check its name and the account."),
+    NotFound: ("there is no object {where}", ""),
+    AlreadyExists: ("{where} exists already", "Choose another key."),
+    CredentialsRefused: ("{root} refused the credentials: {detail}", "Check the keys in use."),
+    Denied: ("not allowed to {what} {where}", "{permission}"),
+    Unreachable: ("{root} cannot be reached: {detail}", "Check the endpoint's address, the network and the proxy."),
+    TooSlow: ("{where}: no answer within {detail} s to {what}", "Try again."),
+    ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
+    WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
+}
+_EITHER = " Without s3:ListBucket this is also what S3 answers when there is no such object."
+_PERMISSIONS = {
+    ("s3", "read"): "s3:GetObject." + _EITHER,
+    ("s3", "write"): "s3:PutObject.",
+    ("s3", "list"): "s3:ListBucket.",
+    ("gs", "read"): "storage.objects.get.",
+    ("gs", "write"): "storage.objects.create.",
+    ("gs", "list"): "storage.objects.list.",
+}
+_NAME_THEM = {
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS.",
+    "gs": "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS.",
+    "azure": "Set AZURE_STORAGE_CONNECTION_STRING, or name a secret of that name in RUNNER_SECRETS.",
+}
+# What a detail says by itself about the remedy.
+_HINTS = {
+    "RequestTimeTooSkewed": "Check the clock of this machine.",
+    "certificate": "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE.",
+}
+
+
+def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
+    """Give the error of a kind that tells of a key which somebody wanted to ``read``, ``write`` or ``list``."""
+    permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
+    words = {
+        "root": storage.url(""),
+        "where": storage.url(key),
+        "what": what,
+        "detail": str(detail).partition("\n")[0].strip()[:300],
+        "permission": f"Give the identity {permission}",
+    }
+    message, hint = _TEXTS[kind]
+    hint = next((told for word, told in _HINTS.items() if word in words["detail"]), hint)
+    return kind(message.format(**words), hint=hint.format(**words))
+
+
+def no_credentials(storage: Storage) -> CredentialsRefused:
+    """Give the error of a storage that was opened with no credentials at all."""
+    return CredentialsRefused(f"no credentials for {storage.url('')} found", hint=_NAME_THEM.get(storage.scheme, ""))
+
+
+def failed(what: str) -> type[RunnerError]:
+    """Give the class of what went wrong in no way that has a name of its own."""
+    return WriteFailed if what == "write" else ReadFailed

@@ -1,0 +1,207 @@
+"""Which attempt may work on a run, and how each of them ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import schemas
+from places import Place, local_place
+from runner import claims, records
+from runner.claims import Claim, Concluded
+from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld
+from runner.records import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runner.storage.base import Storage
+
+FOLDER = RunFolder("etl", "r")
+ASKED: dict[str, Any] = {"bundle": {"url": "file:///etl/v", "sha256": "0" * 64}, "parameters": {"day": 1}}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Place]:
+    place = local_place(tmp_path / "storage")
+    yield place
+    schemas.validate_place(place)
+
+
+@pytest.fixture
+def storage(here: Place) -> Storage:
+    return here.open()
+
+
+def claim(storage: Storage, *, fresh: bool = False) -> Claim | Concluded:
+    return claims.claim_run(storage, FOLDER, lambda _claim: None, fresh=fresh)
+
+
+def claimed(storage: Storage) -> Claim:
+    made = claim(storage)
+    assert isinstance(made, Claim)
+    return made
+
+
+def end(state: str) -> dict[str, Any]:
+    codes = {
+        "succeeded": 0,
+        "failed": 1,
+        "timed_out": 124,
+        "cancelled": 143,
+        "crashed": 137,
+        "lost": 137,
+        "refused": 65,
+    }
+    error = None if state == "succeeded" else {"type": "X", "message": state}
+    facts = {"flow": "etl", "bundle": ASKED["bundle"]}
+    return {**facts, "state": state, "exit_code": codes[state], "error": error, "tasks": []}
+
+
+def test_a_run_is_begun_once_and_asked_for_again_alike(storage: Storage, here: Place) -> None:
+    claims.begin_run(storage, FOLDER, ASKED)
+    before = here.read(FOLDER.run)
+    claims.begin_run(storage, FOLDER, ASKED | {"bundle": {"url": "file:///mounted/elsewhere", "sha256": "0" * 64}})
+    assert here.read(FOLDER.run) == before
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"parameters": {"day": 2}}, "other parameters: {'day': 1}"),
+        ({"bundle": {"url": "file:///etl/w", "sha256": "1" * 64}}, "another bundle: file:///etl/v"),
+    ],
+)
+def test_a_run_id_stands_for_one_bundle_and_its_parameters(storage: Storage, other: dict[str, Any], said: str) -> None:
+    claims.begin_run(storage, FOLDER, ASKED)
+    with pytest.raises(EnvironmentWrong, match="RUNNER_RUN_ID") as caught:
+        claims.begin_run(storage, FOLDER, ASKED | other)
+    assert said in caught.value.message
+
+
+def test_of_many_starts_at_once_one_holds_the_run(storage: Storage) -> None:
+    got: list[object] = []
+
+    def race() -> None:
+        try:
+            got.append(claim(storage))
+        except RunHeld as error:
+            got.append(error)
+
+    threads = [threading.Thread(target=race) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(each, Claim) for each in got) == 1
+    assert sum(isinstance(each, RunHeld) for each in got) == 15
+
+
+@pytest.mark.parametrize("state", ["cancelled", "crashed", "lost", "refused"])
+def test_after_an_end_that_concludes_nothing_the_next_attempt_goes_on(
+    storage: Storage, here: Place, state: str
+) -> None:
+    claims.end_attempt(storage, claimed(storage), end(state))
+    assert claimed(storage).attempt == 2
+    kept = here.keys()
+    assert FOLDER.outcome not in kept
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "timed_out"])
+def test_an_end_that_concludes_the_run_is_its_outcome(storage: Storage, here: Place, state: str) -> None:
+    document = claims.end_attempt(storage, claimed(storage), end(state))
+    assert here.read(FOLDER.outcome) == here.read(FOLDER.end(1))
+    again = claim(storage)
+    assert isinstance(again, Concluded)
+    assert again.outcome == document
+
+
+def test_whoever_finds_an_outcome_missing_writes_it(storage: Storage, here: Place) -> None:
+    claims.end_attempt(storage, claimed(storage), end("failed"))
+    written = here.read(FOLDER.outcome)
+    (here.open()._path(FOLDER.outcome)).unlink()  # type: ignore[attr-defined]
+    assert isinstance(claim(storage), Concluded)
+    assert here.read(FOLDER.outcome) == written
+
+
+def test_a_claim_is_announced_before_it_is_made_and_taken_back_when_it_is_anothers(
+    storage: Storage, here: Place
+) -> None:
+    announced: list[Claim | None] = []
+
+    def announce(made: Claim | None) -> None:
+        kept = here.keys()
+        assert made is None or FOLDER.claim(made.attempt) not in kept or made.attempt == 1
+        announced.append(made)
+
+    first = claims.claim_run(storage, FOLDER, announce, fresh=True)
+    assert announced == [first]
+    with pytest.raises(RunHeld, match="since"):
+        claims.claim_run(storage, FOLDER, announce, fresh=False)
+    assert announced[2] is None
+
+
+def test_an_attempt_is_settled_from_outside_only_if_it_was_its_own(storage: Storage, here: Place) -> None:
+    mine = claimed(storage)
+    anothers = Claim(FOLDER, 1, mine.started, records.token())
+    never_made = Claim(FOLDER, 2, mine.started, records.token())
+    assert claims.settle_attempt(storage, anothers, end("crashed")) is None
+    assert claims.settle_attempt(storage, never_made, end("crashed")) is None
+    kept = here.keys()
+    assert FOLDER.end(1) not in kept
+    settled = claims.settle_attempt(storage, mine, end("crashed"))
+    assert settled is not None
+    assert settled["state"] == "crashed"
+
+
+@pytest.mark.parametrize("state", ["succeeded", "crashed"])
+def test_the_end_that_an_attempt_committed_itself_stands(storage: Storage, here: Place, state: str) -> None:
+    mine = claimed(storage)
+    document = claims.end_attempt(storage, mine, end(state))
+    assert claims.settle_attempt(storage, mine, end("crashed") | {"exit_code": 139}) == document
+    kept = here.keys()
+    assert (FOLDER.outcome in kept) == (state == "succeeded")
+
+
+def test_a_document_of_another_version_is_told_by_its_url(storage: Storage, here: Place) -> None:
+    here.write("etl/runs/other/outcome.json", b'{"format": 2}')
+    with pytest.raises(BundleCorrupt, match=r"outcome\.json"):
+        claims.latest(storage, RunFolder("etl", "other"))
+    (here.open()._path("etl/runs/other/outcome.json")).unlink()  # type: ignore[attr-defined]
+
+
+def test_how_a_run_stands_is_told_at_each_of_its_steps(storage: Storage) -> None:
+    with pytest.raises(NotFound, match="there is no run"):
+        claims.latest(storage, FOLDER)
+    claims.begin_run(storage, FOLDER, ASKED)
+    assert claims.latest(storage, FOLDER).state == "asked for"
+    first = claimed(storage)
+    running = claims.latest(storage, FOLDER)
+    assert (running.state, running.claim and running.claim["token"]) == ("running", first.token)
+    claims.end_attempt(storage, first, end("crashed"))
+    assert claims.latest(storage, FOLDER).state == "crashed"
+    claims.end_attempt(storage, claimed(storage), end("failed"))
+    assert claims.latest(storage, FOLDER).state == "failed"
+
+
+def test_text_that_is_no_unicode_can_be_written_down() -> None:
+    document = {"format": 1, "name": "täglich \udce9"}
+    assert records.decode(records.encode(document)) == document
+    assert "täglich".encode() in records.encode({"format": 1, "name": "täglich"})
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff"])
+def test_what_is_no_document_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - what json says of it, or we
+        records.decode(data)
+
+
+def test_run_ids_and_versions_sort_by_time() -> None:
+    made = [records.new_run_id() for _ in range(5)]
+    assert [each[:23] for each in made] == sorted(each[:23] for each in made)
+    assert records.VERSION.fullmatch(records.new_version())
+    assert json.loads(records.encode({"format": 1})) == {"format": 1}

@@ -1,0 +1,385 @@
+"""Every command as a user types it, with and without --json."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import pytest
+
+import schemas
+from flows import HERE, located, publish
+from places import Place, local_place
+from runner import __version__, records
+from starting import Ran, start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ETL = "e-t-l-taglich"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Place]:
+    place = local_place(tmp_path / "storage")
+    yield place
+    schemas.validate_place(place)
+
+
+@pytest.fixture
+def ran(here: Place) -> Place:
+    """A place in which etl.py was published and run as r."""
+    publish(here, "etl.py")
+    assert start(located(here, ETL) | {"RUNNER_RUN_ID": "r"}).code == 0
+    return here
+
+
+def told(done: Ran) -> Any:
+    """Give what --json printed: one JSON document and nothing beside it."""
+    assert done.code == 0, done
+    return json.loads(done.stdout)
+
+
+def refused(done: Ran, code: int, *said: str) -> None:
+    """See that a command failed with one sentence on standard error, which is no traceback."""
+    assert done.code == code, done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in said), done.stderr
+
+
+def run_url(place: Place, run_id: str = "r", home: str = ETL) -> str:
+    return f"{place.url}/{home}/runs/{run_id}"
+
+
+# Help
+
+
+def test_help_fits_a_screen() -> None:
+    done = start({"COLUMNS": "80"}, "--help")
+    assert done.code == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    for command in ("run", "build", "inspect", "ls", "show", "result", "version"):
+        assert f"\n  {command} " in done.stdout
+    assert "..." not in done.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("command", ["run", "build", "inspect", "ls", "show", "result", "version"])
+def test_every_command_has_help_and_takes_json(command: str) -> None:
+    done = start({}, command, "--help")
+    assert done.code == 0
+    assert "--json" in done.stdout
+
+
+def test_a_command_that_is_not_known_is_a_wrong_command_line() -> None:
+    refused(start({}, "rnu"), 2, "No such command 'rnu'")
+    refused(start({}, "ls"), 2, "Missing argument 'URL'")
+
+
+def test_version_tells_runner_and_python() -> None:
+    assert f"runner {__version__}\npython 3." in start({}, "version").stdout
+    assert told(start({}, "version", "--json"))["runner"] == __version__
+
+
+# runner build
+
+
+def test_build_publishes_a_file_and_prints_where(tmp_path: Path) -> None:
+    shutil.copytree(HERE / "modular", tmp_path / "project")
+    url = (tmp_path / "store").as_uri()
+    done = start({}, "build", "modular.py", "--storage", url, cwd=tmp_path / "project")
+    assert done.code == 0, done
+    *taken, location = done.stdout.splitlines()
+    assert location.startswith(f"{url}/modular/")
+    assert "takes along shipped/data/words.txt (14 B)" in taken
+    assert start({"RUNNER_LOCATION": location}).code == 0
+
+    more = ("--include", "shipped/data", "--exclude", "*.txt", "--json")
+    document = told(start({}, "build", str(tmp_path / "project" / "modular.py"), "--storage", url, *more))
+    assert sorted(document["files"]) == ["shipped/__init__.py", "shipped/late.py"]
+    schemas.validate("manifest", document["manifest"])
+
+
+def test_build_chooses_by_name_and_takes_functions(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.py"
+    file.write_text(
+        "from runner import Flow\na = Flow('first flow')\nb = Flow('second')\ndef job(day):\n    return day\n"
+    )
+    url = (tmp_path / "store").as_uri()
+    for name, slug in [("first flow", "first-flow"), ("b", "second"), ("job", "job")]:
+        done = start({}, "build", f"{file}:{name}", "--storage", url)
+        assert done.stdout.startswith(f"{url}/{slug}/"), done
+    refused(start({}, "build", str(file)), 2, "several flows", "jobs.py:NAME", "first flow, second")
+    refused(start({}, "build", f"{file}:c"), 2, "'c'", "first flow, second")
+    refused(start({}, "build", f"{file}:a", "--storage", "ftp://x"), 2, "unknown scheme 'ftp'")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("from runner import Flow\n", 2, "no flow"),
+        ("syntax error\n", 1, "SyntaxError"),
+        ("import not_installed_here\n", 1, "not_installed_here"),
+        ("import sys\nsys.exit(0)\n", 1, "SystemExit"),
+        ("from runner import Flow\nflow = Flow('a')\nflow.storage.build()\n", 2, "while a flow is being loaded"),
+        ("from runner import Flow, task\nflow = Flow('')\n", 2, "neither a letter nor a digit"),
+    ],
+)
+def test_build_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, code: int, said: str) -> None:
+    (tmp_path / "flow.py").write_text(text)
+    refused(start({}, "build", str(tmp_path / "flow.py")), code, said)
+
+
+def test_build_of_no_file_is_a_wrong_command_line() -> None:
+    refused(start({}, "build", "none.py:flow"), 2, "there is no file none.py")
+
+
+# runner run
+
+
+def test_run_takes_location_and_parameters(here: Place, tmp_path: Path) -> None:
+    publish(here, "trouble.py")
+    path = str(tmp_path / "storage" / "trouble")
+    done = start({"RUNNER_STORAGE": "s3"}, "run", f"{here.url}/trouble", "-p", "kind=do well")
+    assert done.code == 0, done
+    assert done.lines[-1]["code"] == 0
+    document = told(start({}, "run", path, "-p", "kind=do well", "-p", 'file="x"', "--json"))
+    schemas.validate("outcome", document)
+    assert document["state"] == "succeeded"
+
+
+def test_run_gives_the_exit_code_and_document_of_a_failure(here: Place) -> None:
+    publish(here, "trouble.py")
+    environ = located(here, "trouble") | {"RUNNER_PARAMETERS": '{"file": "why"}'}
+    done = start(environ, "run", "-p", "kind=fail", "--json")
+    assert done.code == 1
+    document = json.loads(done.stdout)
+    assert (document["exit_code"], document["state"]) == (1, "failed")
+    assert "ValueError: why" in document["error"]["message"]
+    killed = start(located(here, "trouble"), "run", "-p", "kind=be killed", "--json")
+    assert json.loads(killed.stdout)["state"] == "crashed"
+    nowhere = start(located(here, "none"), "run", "--json")
+    assert (nowhere.code, json.loads(nowhere.stdout)) == (66, {"state": None, "exit_code": 66})
+
+
+def test_run_of_another_run_does_not_print_that_ones_outcome(here: Place) -> None:
+    publish(here, "trouble.py")
+    environ = located(here, "trouble") | {"RUNNER_RUN_ID": "r"}
+    assert start(environ, "run", "-p", "kind=do well").code == 0
+    done = start(environ, "run", "-p", "kind=fail", "--json")
+    assert (done.code, json.loads(done.stdout)) == (78, {"state": None, "exit_code": 78})
+
+
+def test_run_says_what_is_wrong_with_parameters(here: Place) -> None:
+    refused(start(located(here, "x"), "run", "-p", "kind"), 2, "'kind' has no value", "-p NAME=VALUE")
+    refused(start({"RUNNER_PARAMETERS": "[]"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
+    refused(start({"RUNNER_PARAMETERS": "{"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
+
+
+# runner inspect
+
+
+@pytest.mark.parametrize("backend", ["local", "s3"], indirect=True)
+def test_inspect_shows_the_manifest_and_digests(place: Place) -> None:
+    url = publish(place, "etl.py")
+    text = start(place.environ, "inspect", url).stdout
+    assert f"location: {url}\n" in text
+    assert "name: E.T.L. täglich\n" in text
+    assert "- task: clean, name: clean, mapped: True, upstream: extract\n" in text
+    document = told(start(place.environ, "inspect", f"{place.url}/{ETL}", "--json"))
+    schemas.validate("manifest", document["manifest"])
+    assert document["location"] == url
+
+
+def test_inspect_unpickles_nothing(here: Place, tmp_path: Path) -> None:
+    marker = tmp_path / "unpickled"
+    pickled = (
+        b"\x80\x04\x8c\x05posix\x8c\x05mkdir\x93\x8c" + bytes([len(str(marker))]) + str(marker).encode() + b"\x85R."
+    )
+    here.write("raw/one", pickled)
+    done = start({}, "inspect", f"{here.url}/raw/one")
+    assert "nothing of it can be verified" in done.stdout
+    assert "imports: posix\n" in done.stdout
+    assert not marker.exists()
+    pickle.loads(pickled)
+    assert marker.exists()  # it would have
+
+
+def test_inspect_refuses_what_is_damaged(here: Place) -> None:
+    url = publish(here, "etl.py")
+    data = bytearray(here.read(f"{ETL}/{url.rpartition('/')[2]}"))
+    data[-1] ^= 1
+    here.write("bad/bundle", bytes(data))
+    here.write("bad/pickle", cloudpickle.dumps([1])[:-1])
+    refused(start({}, "inspect", f"{here.url}/bad/bundle"), 65, "corrupt")
+    refused(start({}, "inspect", f"{here.url}/bad/pickle"), 65, "no whole pickle")
+    done = start({}, "inspect", f"{here.url}/bad/bundle", "--json")
+    document = json.loads(done.stdout)
+    assert (done.code, document["error"], document["exit_code"]) == (65, "BundleCorrupt", 65)
+
+
+# runner ls
+
+
+@pytest.mark.parametrize("backend", ["local", "s3"], indirect=True)
+def test_ls_lists_flows_then_versions_and_runs(place: Place) -> None:
+    url = publish(place, "etl.py")
+    newest = publish(place, "etl.py")
+    publish(place, "trouble.py")
+    assert start(located(place, ETL) | {"RUNNER_RUN_ID": "r"}).code == 0
+    flows = told(start(place.environ, "ls", place.url, "--json"))["flows"]
+    assert [(flow["flow"], flow["versions"]) for flow in flows] == [(ETL, 2), ("trouble", 1)]
+    assert flows[0]["newest"] == newest.rpartition("/")[2]
+    listed = told(start(place.environ, "ls", f"{place.url}/{ETL}", "--json"))
+    assert [version["location"] for version in listed["versions"]] == [url, newest]
+    assert [(run["run"], run["state"], run["url"]) for run in listed["runs"]] == [("r", "succeeded", run_url(place))]
+    text = start(place.environ, "ls", f"{place.url}/{ETL}").stdout
+    assert newest.rpartition("/")[2] in text
+    assert f"r    succeeded  {listed['runs'][0]['began']}  {run_url(place)}\n" in text
+    assert f"\n{ETL}  2         " in start(place.environ, "ls", place.url).stdout
+
+
+def test_ls_of_nothing_says_so(here: Place) -> None:
+    refused(start({}, "ls", f"{here.url}/none"), 66, "there is no folder", "/none")
+    here.write("empty/.tmp-left-over", b"")
+    refused(start({}, "ls", f"{here.url}/empty"), 66, "there is nothing at", "/empty")
+    refused(start({}, "ls", "ftp://x"), 2, "unknown scheme 'ftp'")
+
+
+def test_ls_stops_quietly_when_its_reader_does(ran: Place) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "runner", "ls", f"{ran.url}/{ETL}"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.stderr == b""
+
+
+# runner show
+
+
+def test_show_prints_state_and_tasks(ran: Place) -> None:
+    text = start({}, "show", run_url(ran)).stdout
+    assert "state    succeeded\nflow     E.T.L. täglich\n" in text
+    assert "clean    succeeded (3 of 3)  3 " in text
+    assert f"{run_url(ran)}/attempts/0001/results/clean/\n" in text
+    assert f"{run_url(ran)}/attempts/0001/results/load-it.pkl\n" in text
+    schemas.validate("outcome", told(start({}, "show", run_url(ran), "--json")))
+
+
+def test_show_takes_a_runs_id_where_the_environment_names_the_flow(ran: Place, tmp_path: Path) -> None:
+    assert told(start(located(ran, ETL), "show", "r", "--json"))["run_id"] == "r"
+    kept = ran.keys()
+    [version] = [key for key in kept if key.count("/") == 1]
+    assert told(start(located(ran, version), "show", "r", "--json"))["run_id"] == "r"
+    elsewhere = located(ran, ETL) | {"RUNNER_RESULTS": str(tmp_path / "elsewhere"), "RUNNER_RUN_ID": "s"}
+    assert start(elsewhere).code == 0
+    assert told(start(elsewhere, "show", "s", "--json"))["run_id"] == "s"
+    refused(start({}, "show", "r"), 2, "'r' is a run id", "RUNNER_LOCATION")
+    refused(start(located(ran, ETL), "show", "none"), 66, "there is no run none", "runner ls")
+    refused(start({}, "show", f"{ran.url}/{ETL}"), 2, "not the folder of a run")
+
+
+def test_show_prints_the_error_and_the_users_traceback(here: Place) -> None:
+    publish(here, "trouble.py")
+    given = {"RUNNER_PARAMETERS": '{"kind": "fail", "file": "why"}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "trouble") | given).code == 1
+    text = start({}, "show", run_url(here, home="trouble")).stdout
+    assert "exit     1\n" in text
+    assert "error    task misbehave failed: ValueError: why\n" in text
+    assert "\nmisbehave:\nTraceback (most recent call last):\n" in text
+    assert "trouble.py" in text
+
+
+def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
+    publish(here, "trouble.py")
+    killed = {"RUNNER_PARAMETERS": '{"kind": "be killed"}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "trouble") | killed).code == 137
+    assert "state    crashed\n" in start({}, "show", run_url(here, home="trouble")).stdout
+    claim = json.loads(here.read("trouble/runs/r/attempts/0001/claim.json"))
+    second = claim | {"attempt": 2, "host": "elsewhere", "token": records.token()}
+    here.write("trouble/runs/r/attempts/0002/claim.json", records.encode(second))
+    text = start({}, "show", run_url(here, home="trouble")).stdout
+    assert "state    running\nattempt  2, since" in text
+    assert "on elsewhere" in text
+    document = told(start({}, "show", run_url(here, home="trouble"), "--json"))
+    assert (document["state"], document["claim"]["attempt"]) == ("running", 2)
+
+
+def test_show_of_a_document_that_cannot_be_read_says_so(ran: Place) -> None:
+    kept = ran.read(f"{ETL}/runs/r/outcome.json")
+    ran.write(f"{ETL}/runs/r/outcome.json", b'{"format": 9}')
+    refused(start({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
+    ran.write(f"{ETL}/runs/r/outcome.json", kept)
+
+
+# runner result
+
+
+def test_result_shows_what_a_task_gave(ran: Place) -> None:
+    assert start({}, "result", run_url(ran), "load-it").stdout == "6\n"
+    assert start({}, "result", run_url(ran), "clean").stdout == "[0, 2, 4]\n"
+    assert start({}, "result", run_url(ran), "clean[2]").stdout == "4\n"
+    assert start({}, "result", run_url(ran)).stdout == "None\n"  # the last one, nothing
+    assert told(start({}, "result", run_url(ran), "clean", "--json")) == [0, 2, 4]
+    assert told(start(located(ran, ETL), "result", "r", "extract", "--json"))[0]["row"] == 0
+    refused(start({}, "result", run_url(ran), "unkept"), 66, "'unkept'", "extract, clean, load-it, large, nothing")
+    refused(start({}, "result", run_url(ran), "clean[3]"), 66, "clean[3]")
+
+
+def test_result_copies_without_unpickling(ran: Place, tmp_path: Path) -> None:
+    done = start({}, "result", run_url(ran), "large", "-o", "copy.pkl", cwd=tmp_path)
+    assert done.stdout == "copy.pkl: 3.0 MB, verified\n"
+    key = f"{ETL}/runs/r/attempts/0001/results/large.pkl"
+    assert (tmp_path / "copy.pkl").read_bytes() == ran.read(key)
+    document = told(start({}, "result", run_url(ran), "clean[0]", "-o", str(tmp_path / "one.pkl"), "--json"))
+    assert (document["task"], document["type"]) == ("clean[0]", "int")
+    refused(start({}, "result", run_url(ran), "clean", "-o", str(tmp_path / "x")), 2, "mapped", "clean[0]")
+    refused(start({}, "result", run_url(ran), "large", "-o", "/none/x"), 2, "/none/x cannot be written")
+    to_stdout = start({}, "result", run_url(ran), "nothing", "-o", "-", encoding="latin-1")
+    assert pickle.loads(to_stdout.stdout.encode("latin-1")) is None
+
+
+def test_a_result_that_needs_what_is_not_here_is_copied_all_the_same(ran: Place, tmp_path: Path) -> None:
+    """A result that cannot be unpickled here is refused as such, and its bytes can still be had."""
+    import hashlib
+
+    data = b"\x80\x05\x8c\x0dnot_installed\x8c\x01f\x93."
+    digest = hashlib.sha256(data)
+    trailer = b"RNR1" + len(data).to_bytes(8, "big") + digest.digest()
+    ran.write(f"{ETL}/runs/r/attempts/0001/results/nothing.pkl", data + trailer)
+    for name in ("outcome.json", "attempts/0001/end.json"):
+        document = json.loads(ran.read(f"{ETL}/runs/r/{name}"))
+        document["tasks"][-1]["result"] |= {"size": len(data), "sha256": digest.hexdigest()}
+        ran.write(f"{ETL}/runs/r/{name}", records.encode(document))
+    refused(start({}, "result", run_url(ran), "nothing"), 76, "not_installed", "runner result -o FILE")
+    assert start({}, "result", run_url(ran), "nothing", "-o", str(tmp_path / "copy")).code == 0
+    assert (tmp_path / "copy").read_bytes() == data + trailer
+
+
+@pytest.mark.parametrize("position", [5, -44, -40, -1])
+def test_a_tampered_result_is_refused_before_it_is_unpickled(ran: Place, tmp_path: Path, position: int) -> None:
+    key = f"{ETL}/runs/r/attempts/0001/results/load-it.pkl"
+    whole = ran.read(key)
+    damaged = bytearray(whole)
+    damaged[position] ^= 0x01
+    ran.write(key, bytes(damaged))
+    refused(start({}, "result", run_url(ran), "load-it"), 65, "load-it.pkl", "not the one that the outcome lists")
+    refused(start({}, "result", run_url(ran), "load-it", "-o", str(tmp_path / "copy")), 65, "load-it.pkl")
+    assert not (tmp_path / "copy").exists()
+    assert not list(tmp_path.glob(".copy*"))
+
+
+def test_a_result_that_json_cannot_hold_says_so(ran: Place) -> None:
+    done = start({}, "result", run_url(ran), "large", "--json")
+    assert done.code == 2
+    assert "-o FILE" in json.loads(done.stdout)["message"]

@@ -1,0 +1,139 @@
+"""Log lines: JSON or text, with their run and task, without secrets, and never the reason that a run fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner import logs
+from runner.redact import hide, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield io.StringIO()
+    root.handlers[:] = before
+    root.setLevel(level)
+    logs._run.clear()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_a_json_object_with_its_run_and_task(stream: io.StringIO) -> None:
+    logs.begin(stream, "INFO", None)
+    logs.run_context(run_id="r", flow="etl", attempt=1)
+    with logs.task_context("clean[3]"):
+        logs.logger().info("read %d rows", 3, extra={"rows": 3})
+    logs.logger().debug("too fine")
+    [line] = lines(stream)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO", "logger": "runner.flow", "message": "read 3 rows", "rows": 3,
+        "run_id": "r", "flow": "etl", "attempt": 1, "task": "clean[3]",
+    }  # fmt: skip
+
+
+def test_an_exception_stands_in_its_line(stream: io.StringIO) -> None:
+    logs.begin(stream, "INFO", "json")
+    try:
+        _ = 1 // 0
+    except ZeroDivisionError:
+        logging.getLogger("other").exception("failed")
+    [line] = lines(stream)
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("integer division or modulo by zero")
+
+
+def test_text_is_for_people(stream: io.StringIO) -> None:
+    logs.begin(stream, "DEBUG", "text")
+    logs.logger().debug("fine")
+    logs.logger().error("failed", extra={"exception": "Traceback …\nValueError: x\n"})
+    first, second, *rest = stream.getvalue().splitlines()
+    assert first.endswith(" DEBUG   runner.flow: fine")
+    assert second.endswith(" ERROR   runner.flow: failed")
+    assert rest == ["Traceback …", "ValueError: x"]
+
+
+def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    logs.begin(stream, "INFO", None)
+    logs.logger().info("for a person")
+    assert not stream.getvalue().startswith("{")
+    logs.begin(stream, "INFO", "json")
+    logs.logger().info("for a machine")
+    assert json.loads(stream.getvalue().splitlines()[-1])["message"] == "for a machine"
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("secret", ["hunter2", 'with "quotes" and \\', "two\nlines", "ümläut", "}{", "qx"])
+def test_no_secret_is_printed_in_any_form(stream: io.StringIO, form: str, secret: str) -> None:
+    hide(secret)
+    logs.begin(stream, "INFO", form)
+    try:
+        _ = dict[str, int]()[secret]
+    except KeyError:
+        logging.getLogger("x").exception("it is %s", secret, extra={"deep": {"list": [secret, 1], secret: None}})
+    logging.getLogger("x").info("%r", [secret])
+    text = stream.getvalue()
+    if form == "json":
+        assert [line["message"] for line in lines(stream)] == ["it is ***", "['***']"]
+    for shown in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+        assert shown not in text
+
+
+def test_of_a_json_secret_every_text_is_hidden_but_short_words() -> None:
+    hide({"user": "etl-user", "keys": ["k3y-one", {"deep": "k3y-two"}], "region": "eu", "port": 5432})
+    assert redact("etl-user k3y-one k3y-two eu 5432 user") == "*** *** *** eu 5432 user"
+
+
+def test_a_secret_that_holds_another_goes_as_a_whole() -> None:
+    hide("pass")
+    hide("password")
+    assert redact("password pass") == "*** ***"
+
+
+class Awkward:
+    def __repr__(self) -> str:
+        message = "no repr"
+        raise RuntimeError(message)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_line_that_cannot_be_made_is_told_of_in_its_place(stream: io.StringIO, form: str) -> None:
+    logs.begin(stream, "INFO", form)
+    log = logging.getLogger("theirs")
+    log.info("does not fit %d", "text")  # noqa: PLE1206, RUF100
+    log.info("nor this: %r", Awkward())
+    log.info("and on")
+    first, second, third = stream.getvalue().splitlines()
+    assert "test_logs.py" in first
+    assert "cannot be made" in first
+    assert "TypeError" in first
+    assert "no repr" in second
+    assert "and on" in third
+
+
+def test_what_json_does_not_know_is_told_as_text(stream: io.StringIO) -> None:
+    logs.begin(stream, "INFO", "json")
+    logging.getLogger("x").info("odd", extra={"odd": object, "bytes": b"x", "half": "\udce9"})
+    [line] = lines(stream)
+    assert line["half"] == "\udce9"
+    assert line["message"] == "odd"
+
+
+def test_a_stream_that_is_closed_is_no_reason_to_fail(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.begin(stream, "INFO", "json")
+    stream.close()
+    logs.logger().info("into the void")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,123 @@
+"""The environment: every variable, its file, and all that can be wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.errors import EnvironmentWrong
+from runner.settings import VARIABLES, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = {"RUNNER_LOCATION": "s3://b/k"}
+
+
+def read(**environ: str) -> Settings:
+    return Settings.from_environ(PLACE | environ)
+
+
+def test_without_more_than_a_location_everything_has_its_default() -> None:
+    settings = read()
+    assert settings.location is not None
+    assert (settings.location.scheme, settings.location.container, settings.location.key) == ("s3", "b", "k")
+    assert (settings.secrets, settings.parameters, settings.run_id, settings.results) == ((), {}, None, None)
+    assert (settings.executor, settings.timeout, settings.grace) == ("threads", None, 10.0)
+    assert (settings.min_version, settings.log_level, settings.log_format) == (None, "INFO", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("RUNNER_SECRETS", "A, B_2 ,,c.d", "secrets", ("A", "B_2", "c.d")),
+        ("RUNNER_PARAMETERS", '{"a": [1, null]}', "parameters", {"a": [1, None]}),
+        ("RUNNER_RUN_ID", "2026.a_b-C", "run_id", "2026.a_b-C"),
+        ("RUNNER_EXECUTOR", "threads:8", "executor", "threads:8"),
+        ("RUNNER_EXECUTOR", "sequential", "executor", "sequential"),
+        ("RUNNER_TIMEOUT", "1.5", "timeout", 1.5),
+        ("RUNNER_GRACE", "3", "grace", 3.0),
+        ("RUNNER_MIN_VERSION", "2026-01-01t", "min_version", "2026-01-01t"),
+        ("RUNNER_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("RUNNER_LOG_FORMAT", "TEXT", "log_format", "text"),
+    ],
+)
+def test_a_variable_is_read_from_the_environment_or_from_its_file(
+    tmp_path: Path, name: str, text: str, field: str, value: object
+) -> None:
+    assert name in VARIABLES
+    (tmp_path / "file").write_text(f"{text}\n")
+    assert getattr(read(**{name: text}), field) == value
+    assert getattr(read(**{f"{name}_FILE": str(tmp_path / "file")}), field) == value
+    assert getattr(read(**{name: text, f"{name}_FILE": "/none"}), field) == value
+    assert getattr(read(**{name: " "}), field) == getattr(read(), field)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("RUNNER_SECRETS", "A=value", "no name"),
+        ("RUNNER_PARAMETERS", "a=1", "no JSON"),
+        ("RUNNER_PARAMETERS", "1", "no JSON object"),
+        ("RUNNER_PARAMETERS", '{"a": Infinity}', "Infinity"),
+        ("RUNNER_PARAMETERS", "[" * 100_000, "no JSON"),
+        ("RUNNER_RUN_ID", ".hidden", "run id"),
+        ("RUNNER_RUN_ID", "a" * 129, "128"),
+        ("RUNNER_EXECUTOR", "processes", "threads"),
+        ("RUNNER_EXECUTOR", "threads:", "threads"),
+        ("RUNNER_EXECUTOR", "sequential:1", "threads"),
+        ("RUNNER_TIMEOUT", "0", "positive"),
+        ("RUNNER_TIMEOUT", "inf", "positive"),
+        ("RUNNER_TIMEOUT", "nan", "positive"),
+        ("RUNNER_GRACE", "-1", "positive"),
+        ("RUNNER_LOG_LEVEL", "TRACE", "WARNING"),
+        ("RUNNER_LOG_FORMAT", "xml", "json, text"),
+        ("RUNNER_RESULTS", "s3://", "no bucket"),
+        ("RUNNER_SIGNING_KEY", "x", "neither signs nor verifies"),
+        ("RUNNER_TIMEOUT_FILE", "/none", "cannot be read"),
+    ],
+)
+def test_a_wrong_value_is_named_and_explained(name: str, text: str, said: str) -> None:
+    with pytest.raises(EnvironmentWrong) as caught:
+        read(**{name: text})
+    assert name in caught.value.message
+    assert said in caught.value.message
+    assert "=value" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("storage", "location", "expected"),
+    [
+        ("s3", "bucket/a/b", ("s3", "bucket", "a/b")),
+        ("GCS", "bucket/a", ("gs", "bucket", "a")),
+        ("azure", "container/a/", ("azure", "container", "a")),
+        ("", "gs://bucket/a", ("gs", "bucket", "a")),
+        ("azure", "azure://c/a", ("azure", "c", "a")),
+        ("local", "/data/etl", ("file", "/data", "etl")),
+        ("", "file:///data/with%20space", ("file", "/data", "with space")),
+        ("s3", "bucket", ("s3", "bucket", "")),
+    ],
+)
+def test_a_location_is_read_with_its_storage_or_as_a_url(
+    storage: str, location: str, expected: tuple[str, str, str]
+) -> None:
+    found = Settings.from_environ({"RUNNER_STORAGE": storage, "RUNNER_LOCATION": location}).location
+    assert found is not None
+    assert (found.scheme, found.container, found.key) == expected
+
+
+def test_commands_that_need_no_location_get_none() -> None:
+    assert Settings.from_environ({}, needs_location=False).location is None
+
+
+def test_settings_do_not_show_the_environment() -> None:
+    assert "hunter2" not in repr(read(DB_PASSWORD="hunter2"))
+
+
+def test_every_variable_of_the_table_is_read() -> None:
+    """A variable in the table that nothing reads would be passed over in silence: give each a broken file."""
+    broken: dict[str, Any] = {f"{name}_FILE": "/none" for name in VARIABLES}
+    with pytest.raises(EnvironmentWrong) as caught:
+        Settings.from_environ(broken)
+    assert all(f"{name}_FILE names /none" in caught.value.message for name in VARIABLES)
