@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
         """Take the seconds."""
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._over = False
+        self._over = self._fired = False
 
     def __enter__(self) -> Self:
         """Start the clock."""
@@ -37,7 +38,8 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
     def _fire(self) -> None:
         with self._lock:
             if not self._over:
-                _raise_in(self._thread, TaskTimeout)
+                self._fired = True
+                _raise_in(self._thread)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -48,12 +50,25 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
         with self._lock:
             self._over = True
         self._timer.cancel()
-        _raise_in(self._thread, None)  # takes back what was set and not raised yet
+        if self._fired:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Let what was set, and may not have been raised yet, be raised here.
+
+        To take it back would leave the interpreter's flag for it up for good: that slows all threads down, and makes
+        Python 3.11 spin in place under a debugger or coverage.
+        """
+        try:
+            _raise_in(self._thread)  # instead of the other one, if that is still to come
+            while True:
+                time.sleep(0)
+        except TaskTimeout:
+            pass
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+def _raise_in(thread: int) -> None:
     """See https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc."""
     import ctypes
 
-    set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    set_exception(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TaskTimeout))

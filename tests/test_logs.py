@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kept_logging import kept_logging
 from runner import logs
 from runner.redact import hide, redact
 
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield io.StringIO()
-    root.handlers[:] = before
-    root.setLevel(level)
-    logs._run.clear()
+    with kept_logging():
+        yield io.StringIO()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:

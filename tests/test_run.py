@@ -18,6 +18,7 @@ import pytest
 
 import schemas
 from flows import located, outcome_of, publish
+from kept_logging import kept_logging
 from places import Place, local_place
 from runner import claims, records, supervisor
 from runner.records import RunFolder
@@ -533,7 +534,8 @@ def test_a_process_that_dies_right_after_its_end_leaves_the_exit_code_to_it(
 
     monkeypatch.setattr(claims, "conclude", die_or_conclude)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    finished = supervisor.supervise(trouble(here, "do well"), sys.stdout)
+    with kept_logging():
+        finished = supervisor.supervise(trouble(here, "do well"), sys.stdout)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert finished.code == 0
     assert outcome_of(here, "r", "trouble")["state"] == "succeeded"
@@ -544,6 +546,14 @@ def test_a_process_that_dies_right_after_its_end_leaves_the_exit_code_to_it(
 # How long it takes, and what is not imported for it
 
 
+@pytest.fixture
+def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without coverage, which takes time and imports much itself."""
+    for name in [name for name in os.environ if name.startswith(("COVERAGE_", "COV_"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("_unmeasured")
 def test_ten_thousand_mapped_tasks_run(here: Place) -> None:
     publish(here, "wide.py")
     begun = time.monotonic()
@@ -564,9 +574,8 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("backend", ["local", "s3"], indirect=True)
-def test_nothing_heavy_is_imported_before_the_flows_first_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(("COVERAGE_", "COV_"))]:
-        monkeypatch.delenv(name)  # measuring imports much itself
+@pytest.mark.usefixtures("_unmeasured")
+def test_nothing_heavy_is_imported_before_the_flows_first_line(place: Place) -> None:
     publish(place, "modules_seen.py")
     done = start(located(place, "modules-seen") | {"RUNNER_RUN_ID": "r"})
     assert done.code == 0, done

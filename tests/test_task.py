@@ -104,7 +104,7 @@ def test_a_result_cannot_be_gone_through_before_it_is_there() -> None:
 def test_upstream_tasks_takes_one_node_or_many_and_nothing_else() -> None:
     with Flow("f"):
         first = task(add)(1)
-        second = task(add)(1, upstream_tasks=first)  # type: ignore[arg-type]
+        second = task(add)(1, upstream_tasks=first)
         third = task(add).map([second], upstream_tasks=[first, second])
         with pytest.raises(UsageError, match="upstream_tasks of 'add' takes what calling tasks in the flow gave"):
             task(add)(1, upstream_tasks=[add])  # type: ignore[list-item]

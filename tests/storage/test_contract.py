@@ -292,6 +292,7 @@ def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_whose_object_it_is_stays_open_while_it_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
+    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
     place.write("lost", b"theirs")
     broken = Fault("answer", "GET", "lost", status=500, body=b"no")
     with relayed(place, broken) as (_, storage), pytest.raises(errors.ReadFailed) as refusal:
@@ -483,6 +484,7 @@ def test_a_body_that_breaks_off_once_is_read_on(place: Place) -> None:
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_body_that_always_breaks_off_is_a_failed_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
+    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 2})
     place.write("large", noise(MB))
     with (
         relayed(place, Fault("cut", "GET", "large")) as (_, storage),
@@ -506,6 +508,7 @@ def test_a_server_that_is_busy_is_asked_again(place: Place) -> None:
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_server_that_stays_broken_fails_the_write(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
+    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
     broken = [Fault("answer", method, status=500, body=b"<Error/>") for method in ("PUT", "POST")]
     with relayed(place, *broken) as (_, storage):
         for what in ("create", "write"):
@@ -601,10 +604,10 @@ def test_a_range_gives_those_bytes_alone(root: Root, size: int) -> None:
 
 def test_listings_go_past_a_thousand_keys(root: Root) -> None:
     names = [f"many/{number:04}" for number in range(550)] + [f"many/d{number:04}/x" for number in range(550)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: root.write(name, b"12"), names))
-    root.write("manyfold", b"not in the folder")
     storage = root.open()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: storage.create(root.prefix + name, b"12"), names))
+    root.write("manyfold", b"not in the folder")
     walked = [(entry.key, entry.size) for entry in storage.walk(f"{root.prefix}many/")]
     assert sorted(walked) == sorted((root.prefix + name, 2) for name in names)
     folders, entries = storage.folder(f"{root.prefix}many/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -18,10 +19,11 @@ from runner import errors
 from runner.credentials import resolve
 from runner.storage import open_storage, parse_location
 from servers import HOST
-from storage.wire import refused
+from storage.wire import blackhole, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from runner.storage.base import Storage
@@ -88,6 +90,9 @@ def place(gcs_emulator: Server) -> Place:
 def googles(place: Place, monkeypatch: pytest.MonkeyPatch) -> str:
     """The emulator's bucket where the library looks for Google's own: with credentials, and no emulator's variable."""
     monkeypatch.setenv("API_ENDPOINT_OVERRIDE", endpoint(place))
+    # google-auth would ask a host of Google's in which regions the account may work: nothing leaves this machine
+    asks = "google.auth.credentials.CredentialsWithRegionalAccessBoundary._is_regional_access_boundary_lookup_required"
+    monkeypatch.setattr(asks, lambda _self: False)
     return place.url
 
 
@@ -114,7 +119,7 @@ def test_a_service_accounts_key_as_a_named_secret_is_exchanged_for_a_token(
     tokens, uri = token_server
     environ = {"GCP_CREDENTIALS": service_account(private_key, uri)}
     assert opened(googles, environ, "GCP_CREDENTIALS").read("etl/v1") == b"bundle"
-    assert len(tokens.assertions) == 1
+    assert tokens.assertions  # not always one: beside a bucket's first request the library looks at the bucket itself
 
 
 def test_a_service_accounts_key_is_found_by_google_application_credentials(
@@ -128,7 +133,7 @@ def test_a_service_accounts_key_is_found_by_google_application_credentials(
     (tmp_path / "key.json").write_text(service_account(private_key, uri))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     assert opened(googles, {}).read("etl/v1") == b"bundle"
-    assert len(tokens.assertions) == 1
+    assert tokens.assertions  # not always one: beside a bucket's first request the library looks at the bucket itself
 
 
 def test_an_account_that_google_does_not_know_is_refused(
@@ -144,12 +149,17 @@ def test_an_account_that_google_does_not_know_is_refused(
         assert private_key.splitlines()[1] not in str(refusal.value)
 
 
-def test_a_token_server_that_is_down_makes_the_bucket_unreachable(googles: str, private_key: str) -> None:
-    with refused() as port:
+@pytest.mark.parametrize("door", [refused, blackhole])
+def test_a_token_server_that_is_down_makes_the_bucket_unreachable_within_15_seconds(
+    googles: str, private_key: str, door: Callable[[], AbstractContextManager[int]]
+) -> None:
+    began = time.monotonic()
+    with door() as port:
         uri = f"http://{HOST}:{port}/token"
         storage = opened(googles, {"GCP_CREDENTIALS": service_account(private_key, uri)}, "GCP_CREDENTIALS")
         with pytest.raises(errors.Unreachable):
             storage.read("etl/v1")
+    assert time.monotonic() - began < 15
 
 
 def test_a_key_that_is_none_is_refused_and_never_shown(googles: str) -> None:
