@@ -47,17 +47,29 @@ class Loaded:
     parameters: dict[str, Any]
 
 
-def load(data: bytes, scheme: str, settings: Settings, unpacked: Callable[[str], None]) -> Loaded:
-    """Verify what was fetched and make the flow of it.
+def verify(data: bytes) -> Bundle | None:
+    """Prove that what was fetched is a whole bundle; None for an object that runner did not write.
+
+    Raises BundleCorrupt, and Incompatible for a bundle of a newer format.
+    """
+    if not bundle.is_bundle(data):
+        return None
+    opened = bundle.read_bundle(data)
+    manifest.check_complete(opened.manifest)
+    return opened
+
+
+def load(
+    data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
+) -> Loaded:
+    """Make the flow of what was fetched and verified.
 
     ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
-    if not bundle.is_bundle(data):
+    if opened is None:
         return _load_foreign(data, scheme, settings)
-    opened = bundle.read_bundle(data)
     facts = opened.manifest
-    manifest.check_complete(facts)
     manifest.check_fit(facts, scheme)
     manifest.check_trust(facts["flow"]["version"], settings)
     given = manifest.checked_parameters(facts["parameters"], settings.parameters)

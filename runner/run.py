@@ -11,9 +11,11 @@ import traceback
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 
 from runner import claims, logs, records
+from runner.bundle import Bundle
 from runner.credentials import present, resolve
 from runner.errors import CredentialsRefused, FlowFailed, InternalError, RunnerError, WriteFailed
 from runner.fetch import fetch
+from runner.load import load, verify
 from runner.records import RunFolder
 from runner.redact import redact
 from runner.settings import Settings
@@ -36,13 +38,12 @@ log = logs.logger("run")
 
 def run(environ: Mapping[str, str], tell: Tell, log_to: TextIO) -> dict[str, Any]:
     """Run the flow that the environment names, and give the last word: ``code``, ``error``, ``message``."""
-    warm = _Background(_import_what_loading_needs)
     logs.begin(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"))
     settings = Settings(environ=environ)
     try:
         settings = Settings.from_environ(environ)
         logs.begin(log_to, settings.log_level, settings.log_format)
-        return _run(settings, warm, tell)
+        return _run(settings, tell)
     except RunnerError as error:
         return _word(error, _advice(error, settings))
     except Exception as error:  # noqa: BLE001 - told with its traceback
@@ -50,11 +51,12 @@ def run(environ: Mapping[str, str], tell: Tell, log_to: TextIO) -> dict[str, Any
         return {**_word(bug), "exception": redact(traceback.format_exc())[-_LONGEST:]}
 
 
-def _run(settings: Settings, warm: _Background[None], tell: Tell) -> dict[str, Any]:
+def _run(settings: Settings, tell: Tell) -> dict[str, Any]:
     location = settings.location
     assert location is not None  # noqa: S101 - settings without one were refused
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
+    warm = _Background(_import_what_loading_needs)  # while the network is waited for
     key, data = fetch(storage, location.key)
 
     run_id = settings.run_id or records.new_run_id()
@@ -65,15 +67,16 @@ def _run(settings: Settings, warm: _Background[None], tell: Tell) -> dict[str, A
     tell(
         run={"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}, facts=facts
     )
-    claiming = _Background(lambda: _claim(documents, RunFolder(home, run_id), settings, bundle, tell))
-    loaded: Loaded | RunnerError
-    try:
-        warm.result()
-        from runner.load import load
-
-        loaded = load(data, location.scheme, settings, lambda path: tell(unpacked=path))
-    except RunnerError as error:
-        loaded = error
+    opened = _tried(lambda: verify(data))
+    said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
+    asked = {"bundle": bundle, "parameters": settings.parameters, "labels": said["labels"], "image": said["image"]}
+    claiming = _Background(lambda: _claim(documents, RunFolder(home, run_id), settings, asked, tell))
+    warm.result()
+    loaded = (
+        opened
+        if isinstance(opened, RunnerError)
+        else _tried(lambda: load(data, opened, location.scheme, settings, lambda path: tell(unpacked=path)))
+    )
 
     claim = claiming.result()
     if isinstance(claim, claims.Concluded):
@@ -89,11 +92,10 @@ def _run(settings: Settings, warm: _Background[None], tell: Tell) -> dict[str, A
 
 
 def _claim(
-    documents: Storage, folder: RunFolder, settings: Settings, bundle: dict[str, str], tell: Tell
+    documents: Storage, folder: RunFolder, settings: Settings, asked: dict[str, Any], tell: Tell
 ) -> Claim | Concluded:
     """Write down what is asked for and claim an attempt at it; of a run id of our own nobody else can know."""
     fresh = settings.run_id is None
-    asked = {"bundle": bundle, "parameters": settings.parameters}
 
     def announce(claim: Claim | None) -> None:
         held = claim and {"attempt": claim.attempt, "started": claim.started, "token": claim.token}
@@ -138,6 +140,14 @@ def _execute(
     return last
 
 
+def _tried(action: Callable[[], T]) -> T | RunnerError:
+    """Do something whose failure must wait until it is known who tells of it: the attempt that is being claimed."""
+    try:
+        return action()
+    except RunnerError as error:
+        return error
+
+
 def _results_home(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> tuple[Storage, str]:
     """Give the storage and the folder that hold the run's documents: beside the bundle, or below RUNNER_RESULTS."""
     home = key.rpartition("/")[0]
@@ -180,7 +190,6 @@ def _import_what_loading_needs() -> None:
 
     import runner.engine
     import runner.executors
-    import runner.load
     import runner.results  # noqa: F401
 
 

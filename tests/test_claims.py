@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from runner.storage.base import Storage
 
 FOLDER = RunFolder("etl", "r")
-ASKED: dict[str, Any] = {"bundle": {"url": "file:///etl/v", "sha256": "0" * 64}, "parameters": {"day": 1}}
+ASKED: dict[str, Any] = {
+    "bundle": {"url": "file:///etl/v", "sha256": "0" * 64},
+    "parameters": {"day": 1},
+    "labels": ["etl"],
+    "image": None,
+}
 
 
 @pytest.fixture

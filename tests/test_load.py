@@ -35,7 +35,7 @@ def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
 
     monkeypatch.setattr(tempfile, "mkdtemp", no_room)
     with pytest.raises(EnvironmentWrong, match="--tmpfs /tmp"):
-        load.load(modular, "file", Settings(), lambda _folder: None)
+        load.load(modular, load.verify(modular), "file", Settings(), lambda _folder: None)
 
 
 def test_a_flows_modules_never_hide_installed_ones(
@@ -45,7 +45,7 @@ def test_a_flows_modules_never_hide_installed_ones(
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     told: list[str] = []
-    load.load(modular, "file", Settings(), told.append)
+    load.load(modular, load.verify(modular), "file", Settings(), told.append)
     assert sys.path[-1] == told[0]
     assert told[0].startswith(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shipped"]:
