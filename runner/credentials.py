@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
@@ -12,7 +11,7 @@ from runner.redact import hide
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MOUNTED = Path("/run/secrets")  # where Docker and Kubernetes put them
+MOUNTED = "/run/secrets"  # where Docker and Kubernetes put them
 
 # The secrets that storages understand, and the keys that each must have: a JSON object with them, or ("",) plain text.
 KNOWN: dict[str, tuple[str, ...]] = {
@@ -74,7 +73,9 @@ def find(name: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - a secr
     A JSON object or array is parsed, anything else is text as it stands, less one trailing newline.
     Raises EnvironmentWrong if it is nowhere.
     """
-    mounted, file = MOUNTED / name, environ.get(f"{name}_FILE")
+    from pathlib import Path
+
+    mounted, file = Path(MOUNTED, name), environ.get(f"{name}_FILE")
     if mounted.is_file() or file:
         path = mounted if mounted.is_file() else Path(str(file))
         try:
@@ -130,4 +131,6 @@ def _checked(name: str, value: object) -> object:
 
 def present(environ: Mapping[str, str]) -> list[str]:
     """List the known secrets that are here, named or not."""
-    return [name for name in KNOWN if name in environ or f"{name}_FILE" in environ or (MOUNTED / name).is_file()]
+    from pathlib import Path
+
+    return [name for name in KNOWN if name in environ or f"{name}_FILE" in environ or Path(MOUNTED, name).is_file()]

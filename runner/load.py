@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import bundle, logs, manifest
 from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
+from runner.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runner.bundle import Bundle
-    from runner.flow import Flow
     from runner.settings import Settings
 
 log = logs.logger("load")
@@ -110,6 +109,8 @@ def _unpickled(data: bytes | memoryview) -> object:
 
 
 def _runnable(obj: object) -> Flow:
+    if isinstance(obj, Flow):
+        return obj
     from runner import foreign
 
     try:
@@ -123,6 +124,7 @@ def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:
     sources = {name: data for name, data in opened.members.items() if name.startswith(bundle.SOURCES)}
     if not sources:
         return
+    from pathlib import Path
     from tempfile import mkdtemp
 
     try:

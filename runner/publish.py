@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def build_flow(
 
 
 def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
-    """Store a flow's bundle.
+    """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
     Raises FlowFailed when it cannot be pickled or is too large, AlreadyExists when the key is taken, WriteFailed when
     the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what the
@@ -79,6 +80,8 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     data = bundle.write_bundle(facts, members)
 
     opened.create(key, data)
+    for name, content in files.items():
+        print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
     return Published(
         opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()}
     )

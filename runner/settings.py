@@ -6,7 +6,6 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
@@ -97,6 +96,8 @@ class _Values:
     def text(self, name: str) -> str | None:
         file = self.environ.get(f"{name}_FILE")
         if file and name not in self.environ:
+            from pathlib import Path  # which costs the start 5 ms, and is seldom needed
+
             try:
                 return Path(file).read_text("utf-8").strip() or None
             except (OSError, UnicodeDecodeError):

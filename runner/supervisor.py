@@ -16,7 +16,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runner.errors import InternalError, RunnerError, WriteFailed
@@ -42,7 +41,7 @@ def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
 
     The signals that ask to stop stay blocked: when this returns all is done, and the exit code is settled.
     """
-    log_to = log_to or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is the log until the end
+    log_to = log_to or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is the log until the end
     reader, writer = os.pipe()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a child's death is not told
     signal.pthread_sigmask(signal.SIG_BLOCK, {*ASKED, signal.SIGCHLD})

@@ -117,9 +117,9 @@ def test_build_publishes_a_file_and_prints_where(tmp_path: Path) -> None:
     url = (tmp_path / "store").as_uri()
     done = start({}, "build", "modular.py", "--storage", url, cwd=tmp_path / "project")
     assert done.code == 0, done
-    *taken, location = done.stdout.splitlines()
+    (location,) = done.stdout.splitlines()
     assert location.startswith(f"{url}/modular/")
-    assert "takes along shipped/data/words.txt (14 B)" in taken
+    assert "takes along shipped/data/words.txt (14 bytes)" in done.stderr
     assert start({"RUNNER_LOCATION": location}).code == 0
 
     more = ("--include", "shipped/data", "--exclude", "*.txt", "--json")

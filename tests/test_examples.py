@@ -16,7 +16,7 @@ def run(command: list[str], cwd: Path) -> str:
     environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_the_demo_publishes_runs_and_shows_the_example(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import foreign
-from runner.cli.table import size_text
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.flow import Flow
 from runner.load import loading
@@ -43,8 +42,6 @@ def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tup
     if as_json:
         click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
         return
-    for travelling, size in published.files.items():
-        click.echo(f"takes along {travelling} ({size_text(size)})")
     click.echo(published.url)
 
 

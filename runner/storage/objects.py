@@ -6,7 +6,6 @@ import re
 import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
@@ -66,7 +65,7 @@ class ObjectStorage(Storage):
         }
         trusted = (scheme == "s3" and environ.get("AWS_CA_BUNDLE")) or environ.get("SSL_CERT_FILE")
         if trusted:
-            self._options["root_certificate"] = _certificates(Path(trusted))
+            self._options["root_certificate"] = _certificates(trusted)
         self._store = self._open()
         self._uploads: Any = None  # a second store, with an upload's patience; opened with the first large one
         self._answered = False  # an answer of the bucket has shown that this is its place
@@ -182,9 +181,11 @@ class ObjectStorage(Storage):
         return True
 
 
-def _certificates(path: Path) -> bytes:
+def _certificates(path: str) -> bytes:
+    from pathlib import Path
+
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         message = f"the certificates {path} cannot be read: {error.strerror}"
         raise EnvironmentWrong(message, hint="Correct AWS_CA_BUNDLE or SSL_CERT_FILE, or mount the file.") from error
