@@ -278,7 +278,8 @@ class Engine:
         self.busy -= 1
         task = unit.group.node.task
         if retry and unit.tries <= task.retries:
-            log.warning("task %s failed, try %d of %d: %r", unit.label, unit.tries, task.retries + 1, error)
+            tries = f"try {unit.tries} of {task.retries + 1}"
+            log.warning("task %s failed, %s: %r", unit.label, tries, error, extra={"task": unit.label})
             self._at(time.monotonic() + task.retry_delay, lambda: self._queue(unit))
         else:
             self._end(unit, "failed", error, broken=True)
@@ -309,16 +310,17 @@ class Engine:
     def _end(self, unit: Unit, state: str, error: BaseException | None, *, broken: bool) -> None:
         unit.state, unit.broken, unit.done = state, broken, True
         unit.ended = time.time() if unit.started else None
+        named = {"task": unit.label}
         if error is not None:
             unit.error, unit.told = error, told(error)
-            details = {"exception": unit.told["traceback"]}
+            details = {**named, "exception": unit.told["traceback"]}
             log.error("task %s failed: %s: %s", unit.label, unit.told["type"], unit.told["message"], extra=details)
         elif state == "skipped":
             unit.error = TaskError(f"{unit.label} was skipped")
-            log.info("task %s skipped", unit.label)
+            log.info("task %s skipped", unit.label, extra=named)
         else:
             level = logs.INFO if unit.index is None else logs.DEBUG  # 10,000 elements are no 10,000 lines
-            log.log(level, "task %s succeeded", unit.label)
+            log.log(level, "task %s succeeded", unit.label, extra=named)
         unit.args, unit.kwargs = (), {}
         self._follow(unit)
         for source in unit.sources:
@@ -329,6 +331,10 @@ class Engine:
         if unit.group.open == 0:
             unit.group.finish()
             self.left -= 1
+            if unit.index is not None:
+                done, slug = [each.state for each in unit.group.units], unit.group.node.slug
+                numbers = done.count("succeeded"), len(done)
+                log.info("task %s: %d of %d elements succeeded", slug, *numbers, extra={"task": slug})
             self._follow(unit.group)
 
     def _follow(self, done: Unit | Group) -> None:

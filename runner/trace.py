@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
-_LONGEST = 20_000  # characters of a traceback that are kept, its end: the innermost frames and the message
+_LONGEST = 20_000  # characters that are kept: a message's beginning, and a traceback's end with its innermost frames
 
 
 class TaskError(Exception):
@@ -26,7 +26,11 @@ def told(error: BaseException) -> dict[str, Any]:
     except Exception as worse:  # noqa: BLE001 - the user's own __str__
         message = f"its message cannot be told: {type(worse).__name__}"
     text = "".join(traceback.format_exception(type(error), error, user_part(error.__traceback__)))
-    return {"type": type_name(type(error)), "message": redact(message), "traceback": redact(text)[-_LONGEST:]}
+    return {
+        "type": type_name(type(error)),
+        "message": redact(message)[:_LONGEST],
+        "traceback": redact(text)[-_LONGEST:],
+    }
 
 
 def user_part(trace: TracebackType | None) -> TracebackType | None:
