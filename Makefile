@@ -23,7 +23,7 @@ types: .cache/tests-installed
 	$(BIN)/mypy
 
 bench: .cache/tests-installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

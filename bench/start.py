@@ -3,7 +3,7 @@
 Both fetch the same function from a moto server on loopback, in turns, each in a fresh process; the function's first
 statement notes the time. What is compared is the ratio of the medians: the machine's own speed cancels out.
 
-    python bench/start.py [--rounds 15]
+    python bench/start.py [--rounds 15] [--at-most 0.5]
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def main() -> None:
     """Measure in turns and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--at-most", type=float, metavar="RATIO", help="fail if the ratio of first lines is above this")
+    options = parser.parse_args()
+    rounds = options.rounds
     with start_moto() as server:
         make_bucket(server, "bench")
         os.environ.update(server.environ)
@@ -90,6 +92,8 @@ def main() -> None:
         print(f"{name:22}{first:12.0f}{total:12.0f}")
     ours, theirs = (statistics.median(t[0] for t in times[name]) for name in ("runner", "boto3 + cloudpickle"))
     print(f"runner's first line comes after {ours / theirs:.2f} of the time that boto3 + cloudpickle takes")
+    if options.at_most is not None and ours / theirs > options.at_most:
+        sys.exit(f"that is more than {options.at_most}")
 
 
 def first_line_source() -> str:

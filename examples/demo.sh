@@ -2,17 +2,17 @@
 # What make demo does: publish the example to a folder, run it as a container would, and look at what became of it.
 set -eu
 cd "$(dirname "$0")/.."
-folder="$PWD/demo"
-rm -rf "$folder"
-mkdir -p "$folder"
+rm -rf demo
+mkdir -p demo
 
 echo "== runner build examples/rides_report.py --storage demo/flows"
-runner build examples/rides_report.py --storage "$folder/flows"
+runner build examples/rides_report.py --storage demo/flows
 
 echo
-echo "== RUNNER_STORAGE=local RUNNER_LOCATION=demo/flows/rides-report python -m runner"
-export RUNNER_STORAGE=local RUNNER_LOCATION="$folder/flows/rides-report" RUNNER_RUN_ID=demo
-RUNNER_LOG_FORMAT=text RUNNER_PARAMETERS="{\"path\": \"$folder/report.csv\"}" python -m runner
+echo "== export RUNNER_STORAGE=local RUNNER_LOCATION=demo/flows/rides-report RUNNER_RUN_ID=demo"
+echo "== RUNNER_LOG_FORMAT=text RUNNER_PARAMETERS='{\"path\": \"demo/report.csv\"}' python -m runner"
+export RUNNER_STORAGE=local RUNNER_LOCATION=demo/flows/rides-report RUNNER_RUN_ID=demo
+RUNNER_LOG_FORMAT=text RUNNER_PARAMETERS='{"path": "demo/report.csv"}' python -m runner
 
 echo
 echo "== runner show demo"
@@ -24,4 +24,4 @@ runner result demo rank
 
 echo
 echo "== demo/report.csv"
-cat "$folder/report.csv"
+cat demo/report.csv

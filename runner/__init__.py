@@ -11,15 +11,28 @@ from runner.task import Parameter, Task, task, unmapped  # at once: the function
 
 if TYPE_CHECKING:
     from runner.credentials import secret
+    from runner.errors import FlowFailed
     from runner.flow import Flow
     from runner.logs import logger
     from runner.publish import build_flow
 
 __version__ = "0.1.0"
-__all__ = ["Flow", "Parameter", "Task", "__version__", "build_flow", "logger", "secret", "task", "unmapped"]
+__all__ = [
+    "Flow",
+    "FlowFailed",
+    "Parameter",
+    "Task",
+    "__version__",
+    "build_flow",
+    "logger",
+    "secret",
+    "task",
+    "unmapped",
+]
 
 _HOMES = {
     "Flow": "runner.flow",
+    "FlowFailed": "runner.errors",
     "build_flow": "runner.publish",
     "logger": "runner.logs",
     "secret": "runner.credentials",

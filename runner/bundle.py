@@ -14,12 +14,14 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import BundleCorrupt, Incompatible
+from runner.errors import BundleCorrupt, FlowFailed, Incompatible
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 FLOW = "flow.pkl"
 SOURCES = "src/"
+
+_MOST_MEMBERS, _LARGEST = 65_535, 2**32 - 2**24  # what a zip without its 64-bit extension can tell
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -37,6 +39,9 @@ class Bundle:
 
 def write_bundle(facts: dict[str, Any], members: dict[str, bytes]) -> bytes:
     """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order."""
+    if len(members) >= _MOST_MEMBERS or sum(map(len, members.values())) >= _LARGEST:
+        message = f"{len(members)} files are more than a bundle holds, or they are larger than 4 GB"
+        raise FlowFailed(message, hint="Leave some out with exclude=[…], or pack them into one file.")
     digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
     manifest = {"format": FORMAT, **facts, "members": digests}
     return b"".join(_framed({MANIFEST: _json(manifest), **members}))

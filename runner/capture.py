@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, FunctionType, ModuleType
 
-LARGEST = 50 * 1024 * 1024  # bytes of sources; more is nearly always data that belongs into the bucket
+LARGEST = 50_000_000  # bytes of sources; more is nearly always data that belongs into the bucket
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _NEVER = {"__pycache__", "CVS"}  # besides all that is hidden: .git, .hg, .svn, .env, …
@@ -40,22 +40,31 @@ class Captured:
     imports: set[str] = field(default_factory=set)
 
 
-def capture(module: ModuleType | None, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Captured:
+def capture(
+    module: ModuleType | None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    reached: Iterable[str] = (),
+) -> Captured:
     """Find what travels with a flow that this module defines.
 
     Args:
-        module: the module; None, or one without a file (a notebook), reaches nothing.
+        module: the module, whose import statements are followed; a notebook has no file that could be read.
         include: files or folders that import statements do not show: paths, relative to the flow's file.
         exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind.
+        reached: modules that the flow is known to import otherwise: from its pickle, or when its tasks are called.
 
     Raises FlowFailed above `LARGEST` bytes, naming the largest files, and UsageError for an include that is not there.
     """
     found = Captured()
     file = getattr(module, "__file__", None)
     base = Path(file).absolute().parent if file else Path.cwd()
+    itself = {"__main__", module.__name__ if module else ""}
+    names = [name for name in sorted(reached) if name not in itself]
     if module is not None and file:
-        # the file itself is not executed in the container, so what it alone imports need not be there
-        _follow([(name, True) for name, _ in _imports(Path(file), module.__package__ or "")], found)
+        names += [name for name, _ in _imports(Path(file), module.__package__ or "")]
+    # the file itself is not executed in the container, so what it alone imports need not be there
+    _follow([(name, True) for name in names], found)
     for name in include:
         _include(base, name, found)
     patterns = list(exclude)

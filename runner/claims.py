@@ -5,6 +5,7 @@ All rests on one primitive, create and fail if it exists; see section "Where thi
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ class Concluded:
     outcome: dict[str, Any]
 
 
+def begun_with(storage: Storage, folder: RunFolder) -> str | None:
+    """Give the URL of the bundle that a run was begun with, or None if it was not begun."""
+    before = _read(storage, folder.run)
+    return None if before is None else str(before["bundle"]["url"])
+
+
 def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
     """Write down what was asked for, or find that just this was asked for before.
 
@@ -51,7 +58,7 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
         different = ""
         if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
             different = f"another bundle: {before.get('bundle', {}).get('url')}"
-        elif before.get("parameters") != asked["parameters"]:
+        elif _text(before.get("parameters")) != _text(asked["parameters"]):
             different = f"other parameters: {before.get('parameters')}"
         if different:
             message = f"run {folder.run_id!r} was begun with {different}"
@@ -70,19 +77,19 @@ def claim_run(
         return Concluded(outcome)
     attempt = 1
     while True:
+        while not fresh and (end := _read(storage, folder.end(attempt))):
+            if end["state"] in records.CONCLUDING:
+                conclude(storage, folder, end)
+                return Concluded(end)
+            attempt += 1
         claim = Claim(folder, attempt, records.now(), records.token())
         announce(claim)
         try:
             _create(storage, folder.claim(attempt), _document(claim))
         except AlreadyExists:
             announce(None)
-            end = _read(storage, folder.end(attempt))
-            if end is None:
+            if fresh or _read(storage, folder.end(attempt)) is None:
                 raise _held(storage, folder, attempt) from None
-            if end["state"] in records.CONCLUDING:
-                conclude(storage, folder, end)
-                return Concluded(end)
-            attempt += 1
         else:
             return claim
 
@@ -169,6 +176,10 @@ def _read(storage: Storage, key: str) -> dict[str, Any] | None:
     except ValueError as error:
         message = f"{storage.url(key)} cannot be read: {error}"
         raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
+
+
+def _text(parameters: object) -> str:
+    return json.dumps(parameters, sort_keys=True)  # to Python, true and 1 are equal
 
 
 def _uid() -> int | None:

@@ -22,6 +22,9 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }
 
 
+_resolved: dict[str, Any] = {}  # what was named and found in this process: a secret's file may be read only once
+
+
 class Credentials:
     """The values of the secrets that were named, by name; it never shows one."""
 
@@ -59,7 +62,7 @@ def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
     values, problems = {}, []
     for name in names:
         try:
-            values[name] = _checked(name, find(name, environ))
+            values[name] = _resolved[name] = _checked(name, find(name, environ))
         except EnvironmentWrong as error:
             problems.append(str(error))
     if problems:
@@ -105,7 +108,7 @@ def secret(name: str) -> Any:  # noqa: ANN401 - see `find`
     """Give a flow one of its secrets; see `find`. Raises EnvironmentWrong if it is nowhere."""
     from runner.settings import process_environ
 
-    return find(name, process_environ())
+    return _resolved[name] if name in _resolved else find(name, process_environ())
 
 
 def _checked(name: str, value: object) -> object:

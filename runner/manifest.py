@@ -84,6 +84,7 @@ def check_complete(manifest: Mapping[str, Any]) -> None:
     """Refuse a bundle whose manifest, though undamaged, says less than a run needs. Raises BundleCorrupt."""
     try:
         _ = manifest["flow"]["name"], manifest["flow"]["version"] + "", manifest["image"]
+        _ = [label + "" for label in manifest["labels"]]
         _ = manifest["python"]["version"] + "", manifest["python"]["implementation"]
         _ = [need["module"] + need["distribution"] + need["version"] for need in manifest["requires"]]
         _ = [(parameter["name"] + "", parameter["required"]) for parameter in manifest["parameters"]]
@@ -100,8 +101,12 @@ def check_fit(manifest: Mapping[str, Any], scheme: str) -> None:
         pins = " ".join(dict.fromkeys(f"{need['distribution']}=={need['version']}" for need in missing))
         message = f"the flow needs modules that are not installed here: {', '.join(need['module'] for need in missing)}"
         image = manifest["image"] or f"org/runner:{_IMAGES[scheme]}"
-        hint = f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {pins}\nUSER 65532\n"
-        raise Incompatible(message, hint=hint)
+        raise Incompatible(message, hint=own_image(image, pins))
+
+
+def own_image(image: str, requirements: str) -> str:
+    """Give the lines that add packages to an image."""
+    return f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {requirements}\nUSER 65532\n"
 
 
 def check_python(version: str, implementation: str, scheme: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import cloudpickle
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError
+from runner.manifest import own_image
 from runner.task import Task
 from runner.trace import TaskError
 
@@ -99,9 +100,8 @@ def load_flow(data: bytes | memoryview) -> Any:  # noqa: ANN401
         return pickle.loads(data)
     except ModuleNotFoundError as error:
         message = f"the flow needs a module that is not installed here: {error.name}"
-        raise Incompatible(
-            message, hint="Install it in an image of your own; the README shows the four lines."
-        ) from error
+        hint = own_image("org/runner:all_extras", str(error.name).partition(".")[0])
+        raise Incompatible(message, hint=hint) from error
     except (ImportError, AttributeError) as error:
         message = f"the flow does not fit what is installed here: {error}"
         hint = "Install the versions that it was built with: runner inspect lists them."
@@ -143,10 +143,17 @@ def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str: 
     if depth < _DEEPEST:
         for step, part in _parts(value):
             try:
-                _Recorder(io.BytesIO()).dump(part)
+                _Recorder(_Nowhere()).dump(part)  # type: ignore[arg-type]
             except Exception as deeper:  # noqa: BLE001 - any failure is what is looked for
                 return _blame(part, path + step, deeper, depth + 1)
     return f"{path}: {type(value).__name__}: {error}"
+
+
+class _Nowhere:
+    """A file that keeps nothing: only whether something can be pickled is asked."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401
+        return len(data)
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401

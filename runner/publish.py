@@ -71,9 +71,10 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
     module = capture.defining_module(flow.module)
-    captured = capture.capture(module, include, exclude)
     pickled = payload.dump_flow(flow, module)
-    modules = pickled.modules | captured.imports | capture.imported_in(pickled.functions)
+    reached = pickled.modules | capture.imported_in(pickled.functions)
+    captured = capture.capture(module, include, exclude, reached)
+    modules = reached | captured.imports
     facts = manifest.facts_of(flow, version, _installed(modules), storage.secrets)
     files = {name: path.read_bytes() for name, path in captured.files.items()}
     members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
@@ -89,12 +90,14 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
 
 def _open(storage: Declared) -> tuple[str, Storage]:
     """Give the root's key and the opened storage; what the author handed over in person counts as a secret."""
-    from runner.settings import process_environ
+    from runner.settings import Settings, process_environ
 
     environ = process_environ()
     location = parse_location(storage.url).as_root()
     extra = storage.extra_secrets()
-    credentials = Credentials(extra) if extra else resolve(set(storage.secrets) & set(present(environ)), environ)
+    # those that the flow names and that are here, and those that RUNNER_SECRETS names, as for any other command
+    named = {*storage.secrets, *Settings.from_environ(environ, needs_location=False).secrets} & set(present(environ))
+    credentials = Credentials(extra) if extra else resolve(sorted(named), environ)
     return location.key, open_storage(location, credentials, environ)
 
 

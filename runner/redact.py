@@ -41,7 +41,7 @@ def forget() -> None:
 
 
 def _leaves(value: object) -> set[str]:
-    if isinstance(value, str):
-        return {value} if len(value) >= SHORTEST_LEAF else set()
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return {str(value)} if len(str(value)) >= SHORTEST_LEAF else set()
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return set().union(*(_leaves(part) for part in parts))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 from runner import claims, logs, records
 from runner.bundle import Bundle
 from runner.credentials import present, resolve
-from runner.errors import CredentialsRefused, FlowFailed, InternalError, RunnerError, WriteFailed
+from runner.errors import BucketMissing, CredentialsRefused, FlowFailed, InternalError, RunnerError, WriteFailed
 from runner.fetch import fetch
 from runner.load import load, verify
 from runner.records import RunFolder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.load import Loaded
     from runner.storage.base import Storage
 
-    Tell = Callable[..., None]  # tells the supervisor what it must know if this process dies: see `Supervisor`
+    Tell = Callable[..., None]  # tells the supervisor what it must know if this process dies: see `runner.supervisor`
 
 T = TypeVar("T")
 _LONGEST = 2000  # characters of a last word: the pipe that it goes through holds 64 KiB until somebody reads
@@ -57,7 +57,7 @@ def _run(settings: Settings, tell: Tell) -> dict[str, Any]:
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
     warm = _Background(_import_what_loading_needs)  # while the network is waited for
-    key, data = fetch(storage, location.key)
+    key, data = fetch(storage, _begun_key(settings, credentials, storage) or location.key)
 
     run_id = settings.run_id or records.new_run_id()
     logs.run_context(run_id=run_id)
@@ -140,6 +140,19 @@ def _execute(
     return last
 
 
+def _begun_key(settings: Settings, credentials: Credentials, storage: Storage) -> str | None:
+    """Give the key of the bundle that a run of the named flow was begun with, though newer ones may have come since."""
+    location = settings.location
+    if settings.run_id is None or location is None:
+        return None
+    documents, home = _results_home(settings, credentials, storage, f"{location.key}/")
+    try:
+        begun = claims.begun_with(documents, RunFolder(home, settings.run_id))
+    except BucketMissing:
+        return None
+    return begun and f"{location.key}/{begun.rpartition('/')[2]}"
+
+
 def _tried(action: Callable[[], T]) -> T | RunnerError:
     """Do something whose failure must wait until it is known who tells of it: the attempt that is being claimed."""
     try:
@@ -160,8 +173,10 @@ def _results_home(settings: Settings, credentials: Credentials, storage: Storage
 
 def _repeated(outcome: dict[str, Any]) -> dict[str, Any]:
     """Repeat the outcome of a run that is over, without running it."""
+    error = outcome["error"] or {}
     message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
-    return {"code": outcome["exit_code"], "error": (outcome["error"] or {}).get("type"), "message": message}
+    message += f". {error['message']}" if error else ""
+    return {"code": outcome["exit_code"], "error": error.get("type"), "message": message[:_LONGEST]}
 
 
 def _word(error: RunnerError, advice: str = "") -> dict[str, Any]:

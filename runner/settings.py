@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ class Settings:
             executor=values.get("RUNNER_EXECUTOR", _executor, "threads"),
             timeout=values.get("RUNNER_TIMEOUT", _seconds, None),
             grace=values.get("RUNNER_GRACE", _seconds, 10.0),
-            min_version=values.get("RUNNER_MIN_VERSION", str, None),
+            min_version=values.get("RUNNER_MIN_VERSION", _version, None),
             log_level=values.get("RUNNER_LOG_LEVEL", _one_of(_LEVELS, str.upper), "INFO"),
             log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
             environ=environ,
@@ -80,6 +81,24 @@ class Settings:
         if problems:
             raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
         return settings
+
+
+def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment with the content of each file that a ``NAME_FILE`` names, as if it stood in ``NAME``.
+
+    A pipe can be read only once, and two processes need what stands in it. What cannot be read is left as it is.
+    """
+    read = dict(environ)
+    secrets = _Values(environ, []).text("RUNNER_SECRETS") or ""
+    for name in (*VARIABLES, *_NOT_YET, *(secret.strip() for secret in secrets.split(","))):
+        file = environ.get(f"{name}_FILE")
+        if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
+            from pathlib import Path
+
+            with suppress(OSError, UnicodeDecodeError):
+                read[name] = Path(file).read_text("utf-8") if name != "RUNNER_SECRETS" else secrets
+                del read[f"{name}_FILE"]
+    return read
 
 
 def process_environ() -> Mapping[str, str]:
@@ -176,9 +195,16 @@ def _no_constant(name: str) -> None:
     raise ValueError(message)
 
 
+def _version(text: str) -> str:
+    if not re.match(r"\d{4}-\d\d-\d\d", text):
+        message = f"{text!r} is no version; those begin with a date, as in 2026-11-22t12-10-24-845190-00-00"
+        raise ValueError(message)
+    return text
+
+
 def _run_id(text: str) -> str:
     if not _RUN_ID.fullmatch(text):
-        message = f"{text!r} is no run id: letters, digits, '.', '_' and '-', at most 128"
+        message = f"{text!r} is no run id: a letter or digit, then at most 127 letters, digits, '.', '_' and '-'"
         raise ValueError(message)
     return text
 

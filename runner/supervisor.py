@@ -19,7 +19,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runner.errors import InternalError, RunnerError, WriteFailed
-from runner.settings import Settings
+from runner.settings import Settings, with_files_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
     The signals that ask to stop stay blocked: when this returns all is done, and the exit code is settled.
     """
     log_to = log_to or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is the log until the end
+    environ = with_files_read(environ)
     reader, writer = os.pipe()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a child's death is not told
     signal.pthread_sigmask(signal.SIG_BLOCK, {*ASKED, signal.SIGCHLD})
@@ -72,8 +73,6 @@ def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ASKED, signal.SIGCHLD})
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
-        from runner.run import run
-
         pipe = os.fstat(writer)
 
         def tell(**fact: Any) -> None:  # noqa: ANN401
@@ -81,7 +80,13 @@ def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
                 if os.path.samestat(os.fstat(writer), pipe):
                     os.write(writer, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
 
-        tell(last=run(environ, tell, log_to))
+        try:
+            from runner.run import run
+
+            last = run(environ, tell, log_to)
+        except Exception as error:  # noqa: BLE001 - it cannot even be imported
+            last = {"code": InternalError.code, "error": "InternalError", "message": f"a bug in runner: {error!r}"}
+        tell(last=last)
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # closed, or nobody reads any more

@@ -72,7 +72,22 @@ class Task:
         flow = current_flow()
         if flow is None:
             return self.function(*args, **kwargs)
+        self._check_call(args, kwargs)
         return flow.add(Node(self, args, kwargs, upstream_tasks, mapped=False))
+
+    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse a call that the function would refuse, now and not when the flow runs."""
+        from inspect import signature
+
+        try:
+            called = signature(self.function)
+        except (TypeError, ValueError):  # a builtin that does not tell
+            return
+        try:
+            called.bind(*args, **kwargs)
+        except TypeError as error:
+            message = f"task {self.name!r} cannot be called so: {error}"
+            raise UsageError(message) from None
 
     def map(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Node:  # noqa: ANN401
         """Use the task once for each element of its arguments, all of one length; `unmapped` ones go to every element.
@@ -90,6 +105,7 @@ class Task:
             raise UsageError(message, hint="Give at least one argument that is not unmapped.")
         args = tuple(_lasting(value) for value in args)
         kwargs = {name: _lasting(value) for name, value in kwargs.items()}
+        self._check_call(args, kwargs)
         return flow.add(Node(self, args, kwargs, upstream_tasks, mapped=True))
 
     def __repr__(self) -> str:

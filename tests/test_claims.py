@@ -210,3 +210,24 @@ def test_run_ids_and_versions_sort_by_time() -> None:
     assert [each[:23] for each in made] == sorted(each[:23] for each in made)
     assert records.VERSION.fullmatch(records.new_version())
     assert json.loads(records.encode({"format": 1})) == {"format": 1}
+
+
+def test_only_a_claim_that_may_succeed_is_announced(storage: Storage) -> None:
+    claims.begin_run(storage, FOLDER, ASKED)
+    facts = {"flow": "etl", "bundle": ASKED["bundle"]}
+    end = {"state": "crashed", "exit_code": 137, "error": {"type": "Crashed", "message": "killed"}, "tasks": []}
+    for _ in range(20):
+        held = claim(storage)
+        assert isinstance(held, Claim)
+        claims.end_attempt(storage, held, facts | end)
+    announced: list[Claim | None] = []
+    last = claims.claim_run(storage, FOLDER, announced.append, fresh=False)
+    assert announced == [last]
+    assert isinstance(last, Claim)
+    assert last.attempt == 21
+
+
+def test_true_and_one_are_different_parameters(storage: Storage) -> None:
+    claims.begin_run(storage, FOLDER, ASKED | {"parameters": {"x": True}})
+    with pytest.raises(EnvironmentWrong, match="other parameters"):
+        claims.begin_run(storage, FOLDER, ASKED | {"parameters": {"x": 1}})

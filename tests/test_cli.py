@@ -22,6 +22,7 @@ from flows import HERE, located, publish
 from places import Place, local_place
 from runner import __version__, cli, records
 from runner.cli.table import size_text
+from servers.s3_as_aws import S3AsAws
 from starting import Ran, start
 
 if TYPE_CHECKING:
@@ -427,3 +428,32 @@ def test_a_location_that_cannot_be_looked_at_is_a_wrong_command_line() -> None:
 )
 def test_sizes_are_told_as_people_read_them(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_build_keeps_the_files_secrets_and_opens_with_those_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(
+        "from runner import Flow\nfrom runner.storage import S3\n"
+        "flow = Flow('f', storage=S3('other', secrets=['TOKEN'], labels=['gpu']))\n"
+    )
+    with S3AsAws() as s3:
+        environ = s3.server.environ
+        keys = {
+            "ACCESS_KEY": environ.pop("AWS_ACCESS_KEY_ID"),
+            "SECRET_ACCESS_KEY": environ.pop("AWS_SECRET_ACCESS_KEY"),
+        }
+        environ |= {"RUNNER_SECRETS": "AWS_CREDENTIALS", "AWS_CREDENTIALS": json.dumps(keys)}
+        done = start(environ, "build", str(tmp_path / "flow.py"), "--storage", f"s3://{s3.bucket}", "--json")
+    manifest = told(done)["manifest"]
+    assert manifest["secrets"] == ["TOKEN"]
+    assert manifest["labels"] == ["gpu", "s3-flow-storage"]
+
+
+def test_ls_lists_bundles_with_keys_of_their_own(here: Place) -> None:
+    publish(here, "trouble.py", key="team/release-1")
+    listed = told(look({}, "ls", f"{here.url}/team", "--json"))
+    assert [version["location"] for version in listed["versions"]] == [f"{here.url}/team/release-1"]
+    assert told(look({}, "ls", here.url, "--json"))["flows"] == [{"flow": "team", "versions": 1, "newest": None}]
+
+
+def test_a_result_is_not_copied_onto_a_folder(ran: Place, tmp_path: Path) -> None:
+    refused(look({}, "result", run_url(ran), "-o", str(tmp_path)), 2, "is a folder")

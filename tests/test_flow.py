@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import runner
-from runner import Flow, Parameter, task, unmapped
+from runner import Flow, Parameter, Task, task, unmapped
 from runner.environments import LocalEnvironment
 from runner.errors import EnvironmentWrong, UsageError
 from runner.flow import current_flow
@@ -58,7 +58,7 @@ def test_a_name_without_letters_or_digits_is_refused() -> None:
     [
         give,
         lambda node: give([{"a": (node,)}]),
-        lambda node: give.map([1], unmapped(node)),
+        lambda node: Task(lambda _a, _b: None, name="give").map([1], unmapped(node)),
         lambda node: give(upstream_tasks=[node]),
     ],
 )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,13 +156,37 @@ def test_a_run_id_that_stands_for_other_parameters_is_refused_and_claims_nothing
     assert place.keys() == before
 
 
+def test_a_run_goes_on_with_the_bundle_that_it_was_begun_with(place: Place) -> None:
+    first = publish(place, "trouble.py")
+    assert start(trouble(place, "be killed")).code == 137
+    publish(place, "trouble.py")
+    again = start(trouble(place, "be killed"))
+    assert again.code == 137, again
+    assert end_of(place, 2)["bundle"]["url"] == first
+
+
 def test_a_run_id_that_stands_for_another_bundle_is_refused(here: Place) -> None:
     publish(here, "trouble.py")
     assert start(trouble(here, "do well")).code == 0
-    publish(here, "trouble.py")
-    done = start(trouble(here, "do well"))
+    newer = publish(here, "trouble.py")
+    done = start(trouble(here, "do well") | {"RUNNER_LOCATION": newer})
     assert done.code == 78
     assert "another bundle" in done.error["message"]
+
+
+def test_a_file_that_can_be_read_only_once_is_read_once(here: Place, tmp_path: Path) -> None:
+    publish(here, "trouble.py")
+    environ = trouble(here, "do well") | {"RUNNER_SECRETS": "TOKEN"}
+    pipes = {"RUNNER_PARAMETERS": environ.pop("RUNNER_PARAMETERS"), "TOKEN": "a secret of ours"}
+    for name in pipes:
+        os.mkfifo(tmp_path / name)
+        environ[f"{name}_FILE"] = str(tmp_path / name)
+    with ThreadPoolExecutor() as pool:
+        writing = [pool.submit((tmp_path / name).write_text, text) for name, text in pipes.items()]
+        done = start(environ)
+        assert all(future.result() for future in writing)
+    assert done.code == 0, done
+    assert json.loads(here.read("trouble/runs/r/run.json"))["parameters"] == {"kind": "do well"}
 
 
 @pytest.mark.parametrize("backend", ["local", "s3"], indirect=True)

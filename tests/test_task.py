@@ -120,3 +120,14 @@ def test_a_parameter_is_required_unless_it_has_a_default() -> None:
     assert repr(Parameter("day")) == "<Parameter day>"
     with pytest.raises(UsageError, match="parameter 'day' has a default and is required"):
         Parameter("day", default=1, required=True)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [task(add), lambda: task(add)(1, c=2), lambda: task(add).map([1], [2], [3])],
+    ids=["few", "c", "many"],
+)
+def test_a_call_that_the_function_would_refuse_is_refused_when_it_is_written_down(use: Any) -> None:
+    with Flow("f") as flow, pytest.raises(UsageError, match="task 'add' cannot be called so: "):
+        use()
+    assert flow.nodes == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -35,7 +36,7 @@ def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tup
     flow.module = module.__name__
     if storage:
         try:
-            flow.storage = declare(storage)
+            flow.storage = flow.storage.moved_to(declare(storage))
         except ValueError as error:
             raise UsageError(str(error)) from error
     published = publish(flow, flow.storage, include=include, exclude=exclude)
@@ -55,24 +56,26 @@ def _split(text: str) -> tuple[Path, str | None]:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Run an author's file as a module, its folder first on the path, as ``python FILE`` has it.
+    """Run an author's file as a module: as ``python FILE`` has it, or, inside a package, as ``python -m`` does.
 
     Raises FlowFailed with the author's own error.
     """
-    name = (
-        path.stem
-        if path.stem.isidentifier() and importlib.util.find_spec(path.stem) is None
-        else f"flow_of_{path.stem}"
-    )
-    sys.path.insert(0, str(path.parent))
+    root, name = path.parent, path.stem
+    while (root / "__init__.py").is_file():
+        root, name = root.parent, f"{root.name}.{name}"
+    sys.path.insert(0, str(root))
+    if root == path.parent and (not name.isidentifier() or importlib.util.find_spec(name)):
+        name = f"flow_of_{name}"  # the plain name means another module, or none
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"{path} is no Python file"
         raise UsageError(message, hint="Give the file that defines the flow.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
         with loading():
+            if "." in name:
+                importlib.import_module(name.rpartition(".")[0])
+            sys.modules[name] = module
             spec.loader.exec_module(module)
     except RunnerError:
         raise

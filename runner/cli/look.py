@@ -87,21 +87,20 @@ def ls(url: str, *, as_json: bool) -> None:
     storage = open_place(location)
     prefix = f"{location.key}/".lstrip("/")
     folders, entries = storage.folder(prefix)
-    versions = [entry for entry in entries if records.VERSION.fullmatch(entry.key.removeprefix(prefix))]
     if not folders and not entries:
         message = f"there is nothing at {location.url}"
         raise NotFound(message, hint="Check the name.")
-    if not versions and "runs" not in folders:
+    if not entries and "runs" not in folders:
         _list_flows(storage, prefix, folders, as_json=as_json)
         return
     home = location.key
     run_ids = storage.folder(f"{prefix}runs/")[0] if "runs" in folders else []
     runs = [{"run": run_id, **_standing(storage, RunFolder(home, run_id))} for run_id in run_ids]
     if as_json:
-        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in versions]
+        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
         click.echo(json.dumps({"versions": listed, "runs": runs}))
         return
-    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in versions])
+    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in entries])
     click.echo()
     print_table(
         ["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["state"], run["began"], run["url"]] for run in runs]
@@ -113,9 +112,9 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
     for name in folders:
         inside, entries = storage.folder(f"{prefix}{name}/")
         versions = [entry.key.rpartition("/")[2] for entry in entries]
-        named = [version for version in versions if records.VERSION.fullmatch(version)]
-        if named or "runs" in inside:
-            flows.append({"flow": name, "versions": len(named), "newest": max(named, default=None)})
+        if versions or inside:  # a folder that holds neither is none of ours, or a prefix with flows below it
+            named = [version for version in versions if records.VERSION.fullmatch(version)]
+            flows.append({"flow": name, "versions": len(versions), "newest": max(named, default=None)})
     if as_json:
         click.echo(json.dumps({"flows": flows}))
     else:
@@ -234,6 +233,8 @@ def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[st
     if not found:
         names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
         message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
+        if states := {task["state"] for task in tasks if wanted in {task["task"], _label(task)}}:
+            message += f", which {' and '.join(sorted(states))}"
         raise NotFound(message, hint=f"Tasks with results: {names}.")
     return found
 
@@ -243,6 +244,9 @@ def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:
     if str(output) == "-":
         results.copy_result(storage, kept, sys.stdout.buffer)
         return
+    if output.is_dir():
+        message = f"{output} is a folder"
+        raise UsageError(message, hint="Name a file in it.")
     temporary = output.with_name(f".{output.name}.part")
     try:
         with temporary.open("wb") as file:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.credentials import resolve
 from runner.errors import NotFound, UsageError
 from runner.records import RunFolder
-from runner.settings import Settings, process_environ
+from runner.settings import Settings, process_environ, with_files_read
 from runner.storage import Location, open_storage, parse_location
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def settings() -> Settings:
 def place(text: str) -> Location:
     """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
     try:
-        return parse_location(text, "" if "://" in text else process_environ().get("RUNNER_STORAGE", "").lower())
+        return parse_location(
+            text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
+        )
     except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
         raise UsageError(str(error)) from error
 

@@ -12,7 +12,7 @@ from runner import claims
 from runner.cli.places import open_place
 from runner.errors import RunnerError, UsageError
 from runner.records import RunFolder
-from runner.settings import process_environ
+from runner.settings import process_environ, with_files_read
 from runner.storage import Location
 from runner.supervisor import Finished, supervise
 
@@ -25,7 +25,7 @@ from runner.supervisor import Finished, supervise
 @click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; the log goes to stderr.")
 def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
     """Run the flow at LOCATION, or the one that the environment names."""
-    environ = dict(process_environ())
+    environ = with_files_read(process_environ())
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:

@@ -59,6 +59,12 @@ class Declared:
         """Give what the author handed over in person; it opens the storage here and never travels."""
         return {}
 
+    def moved_to(self, other: Declared) -> Declared:
+        """Give the other place with what was declared here beside the place: key, secrets and labels."""
+        other.key, other.secrets, other.own_labels = self.key, self.secrets, self.own_labels
+        other.add_default_labels = self.add_default_labels
+        return other
+
     def of(self, flow: Flow) -> Declared:
         """Give a copy that belongs to the flow, so that one declaration can serve several flows."""
         mine = object.__new__(type(self))
