@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import CredentialsRefused, EnvironmentWrong
-from runner.storage.declared import Declared
+from runner.storage.declared import DeclaredBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 _KEYS = {"account_key": "access_key", "sas_key": "sas_token"}  # by `parse_connection_string`'s names, obstore's
 
 
-class Azure(Declared):
+class Azure(DeclaredBucket):
     """A container of Azure Blob Storage.
 
     The connection string serves to publish from here and never travels with the flow: in the container it comes
     from the secret or variable ``AZURE_STORAGE_CONNECTION_STRING``.
     """
+
+    scheme = "azure"
+    label = "azure-flow-storage"
 
     def __init__(
         self,
@@ -35,21 +38,11 @@ class Azure(Declared):
         labels: Sequence[str] = (),
         add_default_labels: bool = True,
     ) -> None:
-        """Take the container and a prefix below which everything lies. See `Declared` for the rest."""
-        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
-        self.container = container
+        """Take the container and what opens it from here."""
+        super().__init__(
+            container, prefix=prefix, key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels
+        )
         self.connection_string = connection_string
-        self.prefix = prefix.strip("/")
-
-    @property
-    def url(self) -> str:
-        """See `Declared.url`."""
-        return f"azure://{self.container}/{self.prefix}".rstrip("/")
-
-    @property
-    def default_labels(self) -> tuple[str, ...]:
-        """See `Declared.default_labels`."""
-        return ("azure-flow-storage",)
 
     def extra_secrets(self) -> dict[str, str]:
         """See `Declared.extra_secrets`."""

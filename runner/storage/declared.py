@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from runner.errors import UsageError
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from runner.flow import Flow
 
 
-class Declared:
+class Declared(ABC):
     """A storage as an author declares it: plain data, nothing is opened before `build`.
 
     Args:
@@ -41,14 +42,14 @@ class Declared:
         self._flow: Flow | None = None
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """The root's URL, as `runner build --storage` takes it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def default_labels(self) -> tuple[str, ...]:
         """The labels that this kind of storage brings along."""
-        raise NotImplementedError
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -83,3 +84,35 @@ class Declared:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the flow behind: a pickled declaration is the declaration alone."""
         return {**self.__dict__, "_flow": None}
+
+
+class DeclaredBucket(Declared):
+    """A bucket, or container, of a cloud; see `Declared` for what it takes besides a prefix for all that lies in it."""
+
+    scheme: ClassVar[str]
+    label: ClassVar[str]
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        key: str | None = None,
+        secrets: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        add_default_labels: bool = True,
+    ) -> None:
+        """Take the bucket's name and a prefix below which everything lies."""
+        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
+        self.bucket = bucket
+        self.prefix = prefix.strip("/")
+
+    @property
+    def url(self) -> str:
+        """See `Declared.url`."""
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def default_labels(self) -> tuple[str, ...]:
+        """See `Declared.default_labels`."""
+        return (self.label,)

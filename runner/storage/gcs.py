@@ -21,11 +21,11 @@ from runner.errors import (
     Unreachable,
 )
 from runner.storage.base import CHUNK, Entry, Storage, Writer
-from runner.storage.declared import Declared
+from runner.storage.declared import DeclaredBucket
 from runner.storage.failures import failed, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from runner.credentials import Credentials
 
@@ -35,33 +35,11 @@ DEADLINE = 8.0  # seconds in which a retry may begin; the library's own is 120
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and without a byte
 
 
-class GCS(Declared):
+class GCS(DeclaredBucket):
     """A bucket of Google Cloud Storage."""
 
-    def __init__(
-        self,
-        bucket: str,
-        *,
-        prefix: str = "",
-        key: str | None = None,
-        secrets: Sequence[str] = (),
-        labels: Sequence[str] = (),
-        add_default_labels: bool = True,
-    ) -> None:
-        """Take the bucket and a prefix below which everything lies. See `Declared` for the rest."""
-        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
-        self.bucket = bucket
-        self.prefix = prefix.strip("/")
-
-    @property
-    def url(self) -> str:
-        """See `Declared.url`."""
-        return f"gs://{self.bucket}/{self.prefix}".rstrip("/")
-
-    @property
-    def default_labels(self) -> tuple[str, ...]:
-        """See `Declared.default_labels`."""
-        return ("gcs-flow-storage",)
+    scheme = "gs"
+    label = "gcs-flow-storage"
 
 
 def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> GCSStorage:

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.errors import CredentialsRefused
-from runner.storage.declared import Declared
+from runner.storage.declared import DeclaredBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from runner.credentials import Credentials
     from runner.storage.objects import ObjectStorage
@@ -28,33 +28,11 @@ _PASSED_ON = {
 }
 
 
-class S3(Declared):
+class S3(DeclaredBucket):
     """A bucket of Amazon S3, or of anything that speaks its protocol (``AWS_ENDPOINT_URL``)."""
 
-    def __init__(
-        self,
-        bucket: str,
-        *,
-        prefix: str = "",
-        key: str | None = None,
-        secrets: Sequence[str] = (),
-        labels: Sequence[str] = (),
-        add_default_labels: bool = True,
-    ) -> None:
-        """Take the bucket and a prefix below which everything lies. See `Declared` for the rest."""
-        super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
-        self.bucket = bucket
-        self.prefix = prefix.strip("/")
-
-    @property
-    def url(self) -> str:
-        """See `Declared.url`."""
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-
-    @property
-    def default_labels(self) -> tuple[str, ...]:
-        """See `Declared.default_labels`."""
-        return ("s3-flow-storage",)
+    scheme = "s3"
+    label = "s3-flow-storage"
 
 
 def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
