@@ -70,7 +70,7 @@ def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
     return Credentials(values)
 
 
-def find(name: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - a secret is whatever its JSON says
+def find(name: str, environ: Mapping[str, str]) -> Any:
     """Look one secret up: ``/run/secrets/NAME``, the file that ``NAME_FILE`` names, the variable ``NAME``.
 
     A JSON object or array is parsed, anything else is text as it stands, less one trailing newline.
@@ -104,7 +104,7 @@ def find(name: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - a secr
     return value
 
 
-def secret(name: str) -> Any:  # noqa: ANN401 - see `find`
+def secret(name: str) -> Any:
     """Give a flow one of its secrets; see `find`. Raises EnvironmentWrong if it is nowhere."""
     from runner.settings import process_environ
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ class Report:
     error: BaseException | None = None
     values: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def result(self, slug: str) -> Any:  # noqa: ANN401 - whatever the task gave
+    def result(self, slug: str) -> Any:
         """Give a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
         return self.values[slug]
 
@@ -197,7 +198,7 @@ class Engine:
         self.due.extend(group.when_expanded)
         for unit in units:
             waits = [source for source in unit.sources if not source.done]
-            step = self._after(len(waits), lambda unit=unit: self._decide(unit))  # type: ignore[misc]
+            step = self._after(len(waits), partial(self._decide, unit))
             for source in waits:
                 source.followers.append(step)
 
@@ -240,7 +241,7 @@ class Engine:
             try:
                 self._try(unit, number)
             except BaseException as error:  # noqa: BLE001 - storage failed, or we did: the run cannot go on
-                self.events.put(lambda error=error: self._abort(error))  # type: ignore[misc]
+                self.events.put(partial(self._abort, error))
         return unit.abandoned < number
 
     def _try(self, unit: Unit, number: int) -> None:
@@ -266,7 +267,7 @@ class Engine:
             try:
                 durable = self.save(unit.group.node, unit.index, value)
             except TaskError as error:
-                post(lambda error=error: self._failed(unit, number, error, retry=False))  # type: ignore[misc]
+                post(partial(self._failed, unit, number, error, retry=False))
                 return
         post(lambda: self._succeeded(unit, number, value))  # tasks after it may run while the result is still under way
         result = durable() if durable else None
@@ -294,7 +295,7 @@ class Engine:
         message = f"took longer than {limit:g} s and is still in native code, so it is not tried again"
         self._end(unit, "failed", TimeoutError(message), broken=True)
 
-    def _succeeded(self, unit: Unit, number: int, value: Any) -> None:  # noqa: ANN401
+    def _succeeded(self, unit: Unit, number: int, value: Any) -> None:
         if unit.abandoned < number:
             unit.value = value
             self._end(unit, "succeeded", None, broken=False)
@@ -342,20 +343,20 @@ class Engine:
         done.followers = []
 
 
-def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:  # noqa: ANN401
+def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:
     with time_limit(limit):
         value = function(*args, **kwargs)
     return _awaited(value, limit) if isinstance(value, CoroutineType) else value
 
 
-def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:  # noqa: ANN401
+def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:
     """Run a coroutine to its end; over its time it is cancelled, and interrupted only if it does not heed that.
 
     An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
     """
     import asyncio
 
-    async def limited() -> Any:  # noqa: ANN401
+    async def limited() -> Any:
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:

@@ -107,7 +107,7 @@ class Flow:
         """Give a value for every parameter."""
         return {parameter.name: given.get(parameter.name, parameter.default) for parameter in self.parameters}
 
-    def run(self, **parameters: Any) -> Report:  # noqa: ANN401
+    def run(self, **parameters: Any) -> Report:
         """Run the flow in this process, with the engine that the container uses, and keep the results in memory.
 
         ``RUNNER_EXECUTOR`` holds here too. Raises EnvironmentWrong for unknown or missing parameters, and FlowFailed

@@ -21,7 +21,7 @@ class ForeignFailed(Exception):
     """A flow of another system said that it failed."""
 
 
-def as_flow(obj: Any, name: str | None = None) -> Flow:  # noqa: ANN401 - that is the question
+def as_flow(obj: Any, name: str | None = None) -> Flow:
     """Make a flow of anything that can be called or has a ``.run()``; a `Flow` is one already.
 
     Its one task has the flow's name. Raises UsageError for anything else.
@@ -103,7 +103,7 @@ class _Called:
         self.function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
-    def __call__(self, **parameters: Any) -> Any:  # noqa: ANN401
+    def __call__(self, **parameters: Any) -> Any:
         given = self.function(**parameters)
         return _true_outcome(given)
 
@@ -111,10 +111,10 @@ class _Called:
 class _Prefect1:
     """Runs a flow of Prefect 1 without its server, and gives its tasks' results by slug."""
 
-    def __init__(self, flow: Any) -> None:  # noqa: ANN401
+    def __init__(self, flow: Any) -> None:
         self.flow = flow
 
-    def __call__(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+    def __call__(self, **parameters: Any) -> dict[str, Any]:
         # a schedule would make it wait for its next date, and again after every run
         state = _true_outcome(self.flow.run(parameters=parameters, run_on_schedule=False))
         return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}
@@ -125,7 +125,7 @@ def _is_prefect_1(obj: object) -> bool:
     return not callable(obj) and all(hasattr(obj, name) for name in ("run", "parameters", "slugs", "sorted_tasks"))
 
 
-def _true_outcome(state: Any) -> Any:  # noqa: ANN401
+def _true_outcome(state: Any) -> Any:
     """Raise ForeignFailed when a state, as Prefect's flows give it, is not a success."""
     is_state = all(callable(getattr(type(state), name, None)) for name in ("is_failed", "is_successful")) or all(
         callable(getattr(type(state), name, None)) for name in ("is_failed", "is_completed")

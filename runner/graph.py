@@ -53,7 +53,7 @@ class Unit:
         return slug if self.index is None else f"{slug}[{self.index}]"
 
     @property
-    def handed(self) -> Any:  # noqa: ANN401
+    def handed(self) -> Any:
         """What tasks after it are given: its value, or the exception that ended it."""
         return self.value if self.state == "succeeded" else self.error
 
@@ -173,7 +173,7 @@ class Graph:
         self._want_elements_alone(group, units)
         return units
 
-    def _column(self, value: Any) -> Any:  # noqa: ANN401
+    def _column(self, value: Any) -> Any:
         """Give a list with the elements of a mapped argument, or what stands for an unmapped one."""
         if isinstance(value, unmapped):
             return _part(value.value)
@@ -217,10 +217,10 @@ class Graph:
     def arguments(self, unit: Unit) -> tuple[list[Any], dict[str, Any]]:
         """Give what the function is called with, now that everything before it is done."""
 
-        def given(part: Node | Parameter) -> Any:  # noqa: ANN401
+        def given(part: Node | Parameter) -> Any:
             return self.parameters[part.name] if isinstance(part, Parameter) else self.groups[part].handed
 
-        def value(part: Any) -> Any:  # noqa: ANN401
+        def value(part: Any) -> Any:
             return part.handed if isinstance(part, Unit | Value) else filled(part, given)
 
         return [value(part) for part in unit.args], {name: value(part) for name, part in unit.kwargs.items()}
@@ -230,7 +230,7 @@ def _values(node: Node) -> list[Any]:
     return [*node.args, *node.kwargs.values()]
 
 
-def _part(value: Any) -> Any:  # noqa: ANN401
+def _part(value: Any) -> Any:
     """Give an argument that was written down, or, so that it is looked through once only, the value that it is."""
     return value if next(references(value), None) is not None else Value(value)
 

@@ -32,7 +32,7 @@ def begin(stream: TextIO, level: str, form: str | None) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
 
 
-def run_context(**fields: Any) -> None:  # noqa: ANN401
+def run_context(**fields: Any) -> None:
     """Add fields (``run_id``, ``flow``, ``attempt``) to every line from now on."""
     _run.update(fields)
 
@@ -97,13 +97,13 @@ class _Text(logging.Formatter):
         return redact(text)
 
 
-def _dumps(line: dict[str, Any], **options: Any) -> str:  # noqa: ANN401
+def _dumps(line: dict[str, Any], **options: Any) -> str:
     """Encode a line; secrets are taken out of its texts, so that it stays JSON whatever a secret looks like."""
     text = json.dumps(line, **options)
     return json.dumps(_redacted(json.loads(text))) if hides() else text
 
 
-def _redacted(value: Any) -> Any:  # noqa: ANN401
+def _redacted(value: Any) -> Any:
     if isinstance(value, dict):
         return {redact(key): _redacted(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -46,7 +46,7 @@ class _Recorder(cloudpickle.Pickler):
         self.functions: list[FunctionType] = []
         self.modules: set[str] = set()
 
-    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401
+    def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Task) and (home := _home(obj)):
             return getattr, home
         reduced = super().reducer_override(obj)
@@ -94,7 +94,7 @@ def _travels(module: ModuleType | None) -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
-def load_flow(data: bytes | memoryview) -> Any:  # noqa: ANN401
+def load_flow(data: bytes | memoryview) -> Any:
     """Unpickle a flow whose bundle was verified. Raises Incompatible and BundleCorrupt."""
     try:
         return pickle.loads(data)
@@ -111,7 +111,7 @@ def load_flow(data: bytes | memoryview) -> Any:  # noqa: ANN401
         raise BundleCorrupt(message, hint="Build it again.") from error
 
 
-def load_result(file: BinaryIO) -> Any:  # noqa: ANN401
+def load_result(file: BinaryIO) -> Any:
     """Unpickle a result whose trailer was verified. Raises Incompatible and BundleCorrupt."""
     try:
         return pickle.load(file)
@@ -124,7 +124,7 @@ def load_result(file: BinaryIO) -> Any:  # noqa: ANN401
         raise BundleCorrupt(message, hint="Run the flow again.") from error
 
 
-def dump_result(value: Any, file: BinaryIO, name: str) -> None:  # noqa: ANN401
+def dump_result(value: Any, file: BinaryIO, name: str) -> None:
     """Pickle a task's value into a file, large buffers without a copy.
 
     Raises TaskError, naming the task's value and what in it cannot be pickled; what the file raises comes through.
@@ -138,7 +138,7 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:  # noqa: ANN401
         raise TaskError(message) from error
 
 
-def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str:  # noqa: ANN401
+def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str:
     """Find the innermost part that cannot be pickled and say where it is: ``result['db'].lock: cannot pickle …``."""
     if depth < _DEEPEST:
         for step, part in _parts(value):
@@ -152,11 +152,11 @@ def _blame(value: Any, path: str, error: BaseException, depth: int = 0) -> str: 
 class _Nowhere:
     """A file that keeps nothing: only whether something can be pickled is asked."""
 
-    def write(self, data: Any) -> int:  # noqa: ANN401
+    def write(self, data: Any) -> int:
         return len(data)
 
 
-def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+def _parts(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         parts = [(f"[{key!r}]", part) for key, part in list(value.items())[:_WIDEST]]
     elif isinstance(value, list | tuple):

@@ -35,7 +35,7 @@ class Results:
         """Take the attempt's place."""
         self.storage, self.folder, self.attempt = storage, folder, attempt
 
-    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:  # noqa: ANN401
+    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:
         """Pickle a value; the callable that is given makes it durable and describes it: key, size, sha256, type.
 
         A large value is streamed now, so that nobody changes it while it is under way. Raises TaskError when the
@@ -68,7 +68,7 @@ class _Spool:
         self.writer: Writer | None = None
         self._open_writer = open_writer
 
-    def write(self, data: Any) -> int:  # noqa: ANN401 - bytes, or the buffer of a large array
+    def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         self.digest.update(view)
         self.size += len(view)
@@ -102,7 +102,7 @@ def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> N
         raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
 
 
-def read_result(storage: Storage, result: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the task gave
+def read_result(storage: Storage, result: dict[str, Any]) -> Any:
     """Give a task's value, verified before it is unpickled. Raises what `copy_result` and `payload.load_result` do."""
     from tempfile import SpooledTemporaryFile
 

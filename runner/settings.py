@@ -124,7 +124,7 @@ class _Values:
                 return None
         return self.environ.get(name, "").strip() or None
 
-    def get(self, name: str, read: Callable[[str], Any], default: Any) -> Any:  # noqa: ANN401
+    def get(self, name: str, read: Callable[[str], Any], default: Any) -> Any:
         text = self.text(name)
         if text is None:
             return default

@@ -75,7 +75,7 @@ def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
             sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
         pipe = os.fstat(writer)
 
-        def tell(**fact: Any) -> None:  # noqa: ANN401
+        def tell(**fact: Any) -> None:
             with suppress(OSError):  # a flow may close what it did not open, or have another file of that number
                 if os.path.samestat(os.fstat(writer), pipe):
                     os.write(writer, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")

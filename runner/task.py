@@ -65,7 +65,7 @@ class Task:
             raise UsageError(message)
         return seconds
 
-    def __call__(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Any:  # noqa: ANN401
+    def __call__(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Any:
         """Use the task in the flow that is being written; without one, call the function."""
         from runner.flow import current_flow
 
@@ -89,7 +89,7 @@ class Task:
             message = f"task {self.name!r} cannot be called so: {error}"
             raise UsageError(message) from None
 
-    def map(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Node:  # noqa: ANN401
+    def map(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Node:
         """Use the task once for each element of its arguments, all of one length; `unmapped` ones go to every element.
 
         Raises UsageError outside ``with Flow(…)``, and when there is nothing to map over.
@@ -153,7 +153,7 @@ def task(function: Callable[..., Any] | None = None, /, **rules: Any) -> Task | 
 class unmapped:  # noqa: N801 - reads as a word in a call, as it does elsewhere
     """Marks an argument of `Task.map` that goes to every element as it is."""
 
-    def __init__(self, value: Any) -> None:  # noqa: ANN401
+    def __init__(self, value: Any) -> None:
         """Take the argument."""
         self.value = value
 
@@ -213,7 +213,7 @@ class Parameter:
     Made inside ``with Flow(…)``, or handed to a task there, it belongs to that flow.
     """
 
-    def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:  # noqa: ANN401
+    def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:
         """Take the name by which a run gives the value. A default of ``...`` means none."""
         from runner.flow import current_flow
 
@@ -231,7 +231,7 @@ class Parameter:
         return f"<Parameter {self.name}>"
 
 
-def references(value: Any) -> Iterator[Node | Parameter]:  # noqa: ANN401
+def references(value: Any) -> Iterator[Node | Parameter]:
     """Give every node and parameter in an argument, also inside lists, tuples, sets, dicts and `unmapped`."""
     if isinstance(value, Node | Parameter):
         yield value
@@ -245,7 +245,7 @@ def references(value: Any) -> Iterator[Node | Parameter]:  # noqa: ANN401
             yield from references(part)
 
 
-def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:  # noqa: ANN401
+def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:
     """Give an argument with every node and parameter in it replaced; one that holds none is passed on as it is."""
     if isinstance(value, Node | Parameter):
         return given(value)
@@ -259,6 +259,6 @@ def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:  # noqa
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
-def _lasting(value: Any) -> Any:  # noqa: ANN401
+def _lasting(value: Any) -> Any:
     """Read an iterator, which could be gone through by one run only."""
     return list(value) if hasattr(value, "__next__") else value

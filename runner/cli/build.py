@@ -85,7 +85,7 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def _choose(module: ModuleType, path: Path, name: str | None) -> Any:  # noqa: ANN401
+def _choose(module: ModuleType, path: Path, name: str | None) -> Any:
     flows = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}
     if name is not None:
         named = [flow for flow in flows.values() if flow.name == name]

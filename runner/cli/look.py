@@ -59,7 +59,7 @@ def inspect(location: str, *, as_json: bool) -> None:
     _print_tree(facts)
 
 
-def _print_tree(value: Any, indent: str = "") -> None:  # noqa: ANN401
+def _print_tree(value: Any, indent: str = "") -> None:
     for name, part in value.items():
         if isinstance(part, dict) and part:
             click.echo(f"{indent}{name}:")
@@ -72,7 +72,7 @@ def _print_tree(value: Any, indent: str = "") -> None:  # noqa: ANN401
             click.echo(f"{indent}{name}: {_plain(part)}")
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401
+def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value == {} else str(value)

@@ -85,7 +85,7 @@ def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) 
     return GCSStorage(storage.Client(project=project, credentials=chosen, _http=session, **options).bucket(bucket))
 
 
-def _in_blocks() -> Any:  # noqa: ANN401 - requests is imported late
+def _in_blocks() -> Any:
     """Give what sends bodies block by block: as one, each would have to be sent within the time for a connection.
 
     https://docs.python.org/3/library/socket.html#socket.socket.sendall has the timeout for all of the data.
@@ -93,7 +93,7 @@ def _in_blocks() -> Any:  # noqa: ANN401 - requests is imported late
     from requests.adapters import HTTPAdapter
 
     class InBlocks(HTTPAdapter):
-        def send(self, request: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        def send(self, request: Any, *args: Any, **options: Any) -> Any:
             if isinstance(request.body, bytes):
                 request.body = io.BytesIO(request.body)
             return super().send(request, *args, **options)
@@ -104,7 +104,7 @@ def _in_blocks() -> Any:  # noqa: ANN401 - requests is imported late
 class GCSStorage(Storage):
     """See `Storage`; ``bucket`` is the library's own."""
 
-    def __init__(self, bucket: Any) -> None:  # noqa: ANN401 - the library has no types
+    def __init__(self, bucket: Any) -> None:
         """Take the library's bucket."""
         super().__init__("gs", bucket.name)
         self._bucket = bucket
@@ -137,7 +137,7 @@ class GCSStorage(Storage):
             if len(chunk) < CHUNK:
                 return
 
-    def _range(self, blob: Any, first: int, last: int) -> Callable[[dict[str, Any]], bytes]:  # noqa: ANN401
+    def _range(self, blob: Any, first: int, last: int) -> Callable[[dict[str, Any]], bytes]:
         from google.api_core.exceptions import RequestRangeNotSatisfiable
 
         def read(options: dict[str, Any]) -> bytes:

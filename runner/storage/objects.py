@@ -70,7 +70,7 @@ class ObjectStorage(Storage):
         self._uploads: Any = None  # a second store, with an upload's patience; opened with the first large one
         self._answered = False  # an answer of the bucket has shown that this is its place
 
-    def _open(self, place: str | None = None, **changed: object) -> Any:  # noqa: ANN401 - stores have no common type
+    def _open(self, place: str | None = None, **changed: object) -> Any:
         try:
             return self._connect(self._place if place is None else place, self._options | changed, RETRIES)
         except (exceptions.BaseError, ValueError) as error:
@@ -95,7 +95,7 @@ class ObjectStorage(Storage):
             self._store, self._uploads, self._place = self._open(place), None, place
         return self._store is not store
 
-    def _patient(self, size: int) -> Any:  # noqa: ANN401 - see `_open`
+    def _patient(self, size: int) -> Any:
         """Give the store for bodies so large that sending them may take longer than an answer may."""
         if size <= CHUNK:
             return self._store
@@ -149,7 +149,7 @@ class ObjectStorage(Storage):
     def _walk(self, prefix: str) -> Iterator[Entry]:
         folder = prefix.rstrip("/") or None
 
-        def begin(store: Any) -> tuple[Any, Any]:  # noqa: ANN401
+        def begin(store: Any) -> tuple[Any, Any]:
             pages = obstore.list(store, folder, chunk_size=1000)
             return pages, next(pages, None)  # the first page is the first request
 
@@ -164,7 +164,7 @@ class ObjectStorage(Storage):
         names = sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
         return names, sorted(self._entries(prefix, found["objects"]), key=lambda entry: entry.key)
 
-    def _entries(self, prefix: str, found: Any) -> Iterator[Entry]:  # noqa: ANN401 - obstore's list of objects
+    def _entries(self, prefix: str, found: Any) -> Iterator[Entry]:
         """Leave out folder markers: obstore takes the slash off, and then only asking tells them from empty objects."""
         for meta in found:
             key, size = meta["path"], meta["size"]

@@ -91,7 +91,11 @@ def _keys(credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str
             raise CredentialsRefused(message, hint="Set both, or neither.")
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         return _named(*(environ.get(name) for name in names))
-    return _profile(environ)
+    keys = _profile(environ)
+    if not keys and "AWS_ACCESS_KEY_ID" in environ:  # obstore would sign with it, and S3 refuse that as any wrong key
+        message = "AWS_ACCESS_KEY_ID is set, and empty"
+        raise CredentialsRefused(message, hint="Unset it, or give it its value.")
+    return keys
 
 
 def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:

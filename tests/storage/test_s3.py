@@ -178,6 +178,11 @@ def test_a_key_without_its_secret_is_told(s3: S3AsAws) -> None:
         opened(without(s3, "AWS_SECRET_ACCESS_KEY"))
 
 
+def test_an_empty_key_is_told(s3: S3AsAws) -> None:
+    with pytest.raises(errors.CredentialsRefused, match="AWS_ACCESS_KEY_ID is set, and empty"):
+        opened(s3.server.environ | {"AWS_ACCESS_KEY_ID": ""})
+
+
 PROFILES = """
 [default]
 aws_access_key_id = AKIDEXAMPLE
