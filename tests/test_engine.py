@@ -558,6 +558,7 @@ def test_a_value_that_cannot_be_pickled_is_no_reason_to_try_again(executor: Exec
 # Time limits
 
 
+@pytest.mark.unmeasured
 def test_a_python_loop_is_interrupted_at_its_time_limit(executor: Executor) -> None:
     def forever() -> None:
         count = 0
@@ -574,6 +575,7 @@ def test_a_python_loop_is_interrupted_at_its_time_limit(executor: Executor) -> N
     assert states(report)["give"] == "succeeded"
 
 
+@pytest.mark.unmeasured
 def test_except_exception_does_not_swallow_a_time_limit(executor: Executor) -> None:
     def stubborn() -> None:
         while True:
@@ -588,6 +590,7 @@ def test_except_exception_does_not_swallow_a_time_limit(executor: Executor) -> N
     assert run(flow, executor).failed[0]["error"]["message"] == "took longer than 0.1 s"
 
 
+@pytest.mark.unmeasured
 def test_a_task_that_ran_out_of_time_is_tried_again(executor: Executor) -> None:
     tries: list[int] = []
 
@@ -602,6 +605,7 @@ def test_a_task_that_ran_out_of_time_is_tried_again(executor: Executor) -> None:
     assert run(flow, executor).result("slow-once") == "done"
 
 
+@pytest.mark.unmeasured
 def test_a_coroutine_is_cancelled_at_its_time_limit(executor: Executor) -> None:
     cancelled: list[bool] = []
 
@@ -625,6 +629,7 @@ def test_a_coroutine_is_cancelled_at_its_time_limit(executor: Executor) -> None:
 
 
 @pytest.mark.usefixtures("soon_stuck")
+@pytest.mark.unmeasured
 def test_a_coroutine_that_does_not_wait_is_interrupted_at_its_time_limit(executor: Executor) -> None:
     async def forever() -> None:
         count = 0
@@ -707,6 +712,7 @@ def test_the_process_ends_although_native_code_still_runs() -> None:
 
 
 @pytest.mark.usefixtures("soon_stuck")
+@pytest.mark.unmeasured
 def test_a_task_that_swallows_the_interruption_is_given_up_on() -> None:
     stop, threads, saved = threading.Event(), list[threading.Thread](), list[str]()
 
@@ -1067,6 +1073,7 @@ def test_any_graph_comes_to_what_a_plain_reading_of_the_rules_gives(block: int) 
         logging.disable(logging.NOTSET)
 
 
+@pytest.mark.unmeasured
 def test_time_limits_that_run_out_as_the_task_ends_disturb_nothing() -> None:
     """Each task ends about when its limit does; what it says must hold, and the next one in its thread goes free."""
     dice, before = random.Random(5), sys.getswitchinterval()

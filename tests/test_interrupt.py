@@ -14,6 +14,8 @@ from runner.interrupt import TaskTimeout, time_limit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.fixture
 def eager_threads() -> Iterator[None]:
