@@ -399,7 +399,7 @@ def test_an_envelope_whose_flow_is_no_base64_is_no_flow(marked: Marked) -> None:
 
 
 def test_a_plain_pickle_is_never_new_enough(marked: Marked) -> None:
-    marked.refused(marked.pickled, 79, "RUNNER_MIN_VERSION", RUNNER_MIN_VERSION="2020")
+    marked.refused(marked.pickled, 79, "RUNNER_MIN_VERSION", RUNNER_MIN_VERSION="2020-01-01")
 
 
 def test_a_flow_that_leaves_while_it_is_loaded_is_told(here: Place) -> None:
