@@ -96,7 +96,8 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
             from pathlib import Path
 
             with suppress(OSError, UnicodeDecodeError):
-                read[name] = Path(file).read_text("utf-8") if name != "RUNNER_SECRETS" else secrets
+                # the names were read above; if they could not be, the file stays named, and is told as unreadable
+                read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
     return read
 
