@@ -7,7 +7,7 @@ import pickle
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import CellType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cloudpickle
@@ -18,7 +18,7 @@ from runner.task import Task
 from runner.trace import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROTOCOL = 5
 _DEEPEST = 6  # steps into a value in search of what cannot be pickled
@@ -49,12 +49,19 @@ class _Recorder(cloudpickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Task) and (home := _home(obj)):
             return getattr, home
+        if isinstance(obj, CodeType):
+            return _with_file_name(obj, *self.dispatch_table[CodeType](obj))
         reduced = super().reducer_override(obj)
         if isinstance(obj, FunctionType) and reduced is not NotImplemented:
             self.functions.append(obj)
         elif isinstance(obj, ModuleType):
             self.modules.add(obj.__name__)
         return reduced
+
+
+def _with_file_name(code: CodeType, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keep the name of the file, which a traceback shows; cloudpickle 3.1.3 and later put this word in its place."""
+    return make, tuple(code.co_filename if part == "<dynamic-code>" else part for part in arguments)
 
 
 def _home(task: Task) -> tuple[ModuleType, str] | None:

@@ -877,6 +877,7 @@ def test_keyboard_interrupt_ends_a_sequential_run_at_once() -> None:
 
 
 def test_ctrl_c_ends_a_run_on_threads() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     never = threading.Event()
 
     def interrupts() -> None:
