@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sys
 
+_HELP = """
+This is runner. It runs a Python flow that lies in a bucket, or a folder, and wants to be told where:
+
+    docker run -e RUNNER_STORAGE=s3 -e RUNNER_LOCATION=my-flows/etl --env-file credentials org/runner:aws
+    docker run -e RUNNER_STORAGE=local -e RUNNER_LOCATION=/flows/etl -v ~/.runner/flows:/flows org/runner:slim
+
+«runner --help» lists what else it does, the README all variables."""
+
 
 def main() -> int:
     """Run, and give the exit code."""
     if len(sys.argv) == 1:
-        from runner.settings import process_environ
+        from runner.settings import names_nothing, process_environ
         from runner.supervisor import supervise
 
-        return supervise(process_environ(), sys.stdout).code
+        environ = process_environ()
+        code = supervise(environ, sys.stdout).code
+        if names_nothing(environ):
+            print(_HELP, file=sys.stderr)  # noqa: T201 - for a person; standard output has the log
+        return code
     from runner.cli import main as command_line
 
     return command_line()

@@ -66,7 +66,12 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
 
 
 def claim_run(
-    storage: Storage, folder: RunFolder, announce: Callable[[Claim | None], None], *, fresh: bool
+    storage: Storage,
+    folder: RunFolder,
+    announce: Callable[[Claim | None], None],
+    *,
+    fresh: bool,
+    image: str | None = None,
 ) -> Claim | Concluded:
     """Claim the next attempt, or find the run over; a fresh run id needs no look.
 
@@ -85,7 +90,7 @@ def claim_run(
         claim = Claim(folder, attempt, records.now(), records.token())
         announce(claim)
         try:
-            _create(storage, folder.claim(attempt), _document(claim))
+            _create(storage, folder.claim(attempt), _document(claim, image))
         except AlreadyExists:
             announce(None)
             if fresh or _read(storage, folder.end(attempt)) is None:
@@ -94,7 +99,7 @@ def claim_run(
             return claim
 
 
-def _document(claim: Claim) -> dict[str, Any]:
+def _document(claim: Claim, image: str | None) -> dict[str, Any]:
     return {
         "format": records.FORMAT,
         "token": claim.token,
@@ -102,7 +107,7 @@ def _document(claim: Claim) -> dict[str, Any]:
         "attempt": claim.attempt,
         "host": platform.node(),
         "pid": os.getpid(),
-        "image": None,
+        "image": image,
         "python": platform.python_version(),
         "started": claim.started,
         "beat": None,  # seconds between beats; this version has none, so nobody may take its silence for death

@@ -64,12 +64,12 @@ class Report:
 def run_here(flow: Flow, parameters: Mapping[str, Any]) -> Report:
     """Run a flow in this process and keep its values; see `Flow.run`."""
     from runner.executors import open_executor
-    from runner.manifest import checked_parameters, parameters_of
+    from runner.manifest import check_parameters, parameters_of
     from runner.settings import Settings, process_environ
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
-    given = checked_parameters(parameters_of(flow), parameters)
-    report = Engine(flow, flow.with_defaults(given), open_executor(settings.executor), keep=True).run()
+    check_parameters(parameters_of(flow), parameters)
+    report = Engine(flow, flow.with_defaults(parameters), open_executor(settings.executor), keep=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report

@@ -61,24 +61,33 @@ def verify(data: bytes) -> Bundle | None:
 def load(
     data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
 ) -> Loaded:
-    """Make the flow of what was fetched and verified.
+    """Make the flow of what was fetched and verified, with the parameters that the settings give it.
 
     ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
+    if opened is not None:
+        manifest.check_parameters(opened.manifest["parameters"], settings.parameters)
+    flow = load_flow(data, opened, scheme, settings, unpacked)
+    if opened is None:
+        manifest.check_parameters(manifest.parameters_of(flow), settings.parameters)
+    return Loaded(flow, flow.with_defaults(settings.parameters))
+
+
+def load_flow(
+    data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
+) -> Flow:
+    """Make the flow alone, whatever its parameters are; see `load`."""
     if opened is None:
         return _load_foreign(data, scheme, settings)
-    facts = opened.manifest
-    manifest.check_fit(facts, scheme)
-    manifest.check_trust(facts["flow"]["version"], settings)
-    given = manifest.checked_parameters(facts["parameters"], settings.parameters)
+    manifest.check_fit(opened.manifest, manifest.image_for(scheme, settings.image))
+    manifest.check_trust(opened.manifest["flow"]["version"], settings)
     with loading():
         _unpack(opened, unpacked)
-        flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
-    return Loaded(flow, flow.with_defaults(given))
+        return _runnable(_unpickled(opened.members[bundle.FLOW]))
 
 
-def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
+def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Flow:
     """Load what runner did not write: only its outermost form could be checked."""
     from runner import foreign
 
@@ -86,14 +95,12 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
     if settings.min_version:
         manifest.check_trust("", settings)
     if "python" in versions:
-        manifest.check_python(versions["python"], sys.implementation.name, scheme)
+        manifest.check_python(versions["python"], sys.implementation.name, manifest.image_for(scheme, settings.image))
     log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")
     with loading():
         obj = _unpickled(pickled)
     foreign.quiet_prefect()
-    flow = _runnable(obj)
-    given = manifest.checked_parameters(manifest.parameters_of(flow), settings.parameters)
-    return Loaded(flow, flow.with_defaults(given))
+    return _runnable(obj)
 
 
 def _unpickled(data: bytes | memoryview) -> object:

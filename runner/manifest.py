@@ -64,11 +64,8 @@ def parameters_of(flow: Flow) -> list[dict[str, Any]]:
     return listed
 
 
-def checked_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parameters that a run was given, once they are known to be neither unknown nor too few.
-
-    Raises EnvironmentWrong, which tells of all of them at once.
-    """
+def check_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:
+    """Refuse parameters that are unknown, or too few. Raises EnvironmentWrong, which tells of all of them at once."""
     names = [parameter["name"] for parameter in declared]
     unknown = [name for name in given if name not in names]
     missing = [parameter["name"] for parameter in declared if parameter["required"] and parameter["name"] not in given]
@@ -77,7 +74,6 @@ def checked_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str
     if problems:
         hint = f"Its parameters are: {', '.join(names) or 'none'}. Set RUNNER_PARAMETERS to a JSON object."
         raise EnvironmentWrong("; ".join(problems), hint=hint)
-    return dict(given)
 
 
 def check_complete(manifest: Mapping[str, Any]) -> None:
@@ -93,15 +89,22 @@ def check_complete(manifest: Mapping[str, Any]) -> None:
         raise BundleCorrupt(message, hint="Build the flow again.") from error
 
 
-def check_fit(manifest: Mapping[str, Any], scheme: str) -> None:
-    """Refuse a bundle that this image cannot run. Raises Incompatible, which names the image or the lines that can."""
-    check_python(manifest["python"]["version"], manifest["python"]["implementation"], scheme)
+def check_fit(manifest: Mapping[str, Any], image: str) -> None:
+    """Refuse a bundle that this image cannot run. Raises Incompatible, which names the image or the lines that can.
+
+    ``image`` is this image's own name or, outside one, that of the image made for the storage; see `image_for`.
+    """
+    check_python(manifest["python"]["version"], manifest["python"]["implementation"], image)
     missing = [need for need in manifest["requires"] if _absent(need["module"])]
     if missing:
         pins = " ".join(dict.fromkeys(f"{need['distribution']}=={need['version']}" for need in missing))
         message = f"the flow needs modules that are not installed here: {', '.join(need['module'] for need in missing)}"
-        image = manifest["image"] or f"org/runner:{_IMAGES[scheme]}"
-        raise Incompatible(message, hint=own_image(image, pins))
+        raise Incompatible(message, hint=own_image(manifest["image"] or image, pins))
+
+
+def image_for(scheme: str, image: str | None) -> str:
+    """Name the image to advise: the one that this is or, outside an image, the one made for a storage's scheme."""
+    return image or f"org/runner:{_IMAGES[scheme]}"
 
 
 def own_image(image: str, requirements: str) -> str:
@@ -109,7 +112,7 @@ def own_image(image: str, requirements: str) -> str:
     return f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {requirements}\nUSER 65532\n"
 
 
-def check_python(version: str, implementation: str, scheme: str) -> None:
+def check_python(version: str, implementation: str, image: str) -> None:
     """Refuse another implementation or minor version: their bytecode differs, and may crash only at the second call."""
     here = platform.python_version()
     minor, ours = (".".join(each.split(".")[:2]) for each in (version, here))
@@ -120,7 +123,7 @@ def check_python(version: str, implementation: str, scheme: str) -> None:
         raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
     if minor != ours:
         message = f"the flow was built with Python {version}, and this image has Python {here}"
-        hint = f"Use org/runner:{_IMAGES[scheme]}-py{minor}, or build the flow with Python {ours}."
+        hint = f"Use {image.partition('-py')[0]}-py{minor}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
 
 

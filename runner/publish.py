@@ -51,7 +51,7 @@ def build_flow(
     flow = foreign.as_flow(obj, name)
     if storage is not None:
         flow.storage = storage
-    return publish(flow, flow.storage, include=include, exclude=exclude).url
+    return flow.storage.build(include=include, exclude=exclude)
 
 
 def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:

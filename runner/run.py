@@ -19,7 +19,7 @@ from runner.load import load, verify
 from runner.records import RunFolder
 from runner.redact import redact
 from runner.settings import Settings
-from runner.storage import open_storage
+from runner.storage import Location, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +87,8 @@ def _run(settings: Settings, tell: Tell) -> dict[str, Any]:
     facts = {"flow": loaded.flow.name, "bundle": bundle}
     logs.run_context(flow=loaded.flow.name)
     tell(facts=facts, began=True)
+    if settings.baked and settings.results is None:
+        log.warning("RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it")
     log.info("run %s begins: %s%s", run_id, storage.url(key), _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, documents, claim, facts, tell)
 
@@ -104,7 +106,7 @@ def _claim(
     beginning = _Background(lambda: claims.begin_run(documents, folder, asked))
     if not fresh:
         beginning.result()  # a run of other parameters must not be claimed
-    claim = claims.claim_run(documents, folder, announce, fresh=fresh)
+    claim = claims.claim_run(documents, folder, announce, fresh=fresh, image=settings.image)
     beginning.result()
     return claim
 
@@ -162,13 +164,23 @@ def _tried(action: Callable[[], T]) -> T | RunnerError:
 
 
 def _results_home(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> tuple[Storage, str]:
-    """Give the storage and the folder that hold the run's documents: beside the bundle, or below RUNNER_RESULTS."""
+    """Give the storage and the folder that hold the run's documents: beside the bundle, or below RUNNER_RESULTS.
+
+    Beside a bundle in an image nothing can be written, so without RUNNER_RESULTS they lie in the temporary folder.
+    """
     home = key.rpartition("/")[0]
-    if settings.results is None:
+    results = settings.results or (_in_container() if settings.baked else None)
+    if results is None:
         return storage, home
     flow = home.rpartition("/")[2] or records.slugify(key)
-    root = settings.results.as_root()
+    root = results.as_root()
     return open_storage(root, credentials, settings.environ), f"{root.key}/{flow}".lstrip("/")
+
+
+def _in_container() -> Location:
+    from tempfile import gettempdir
+
+    return Location("file", gettempdir(), "runner-results")
 
 
 def _repeated(outcome: dict[str, Any]) -> dict[str, Any]:

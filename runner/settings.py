@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 # Every variable and what it means, in the order of the README's table, which a test compares with this one.
 VARIABLES = {
-    "RUNNER_STORAGE": "`local`, `s3`, `gcs` or `azure`",
+    "RUNNER_STORAGE": "`local`, `s3`, `gcs`, `azure`, or `docker`: a flow that was baked into this image",
     "RUNNER_LOCATION": "`bucket/key`, `container/blob` or a path; or a whole URL (then the storage may be left out)",
     "RUNNER_SECRETS": "names of secrets, comma separated: `AWS_CREDENTIALS,DB_PASSWORD`",
     "RUNNER_PARAMETERS": "the flow's parameters, a JSON object",
     "RUNNER_RUN_ID": "begin, or repeat, the run of this id; absent: a new one",
-    "RUNNER_RESULTS": "another storage URL for the run's documents",
+    "RUNNER_RESULTS": "another storage URL for the run's documents; needed for `docker`",
     "RUNNER_EXECUTOR": "`threads` (default), `threads:8` or `sequential`",
     "RUNNER_TIMEOUT": "seconds that the whole run may take",
     "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
+    "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 # Settings of later versions. To pass over them would run what the user wanted guarded, so they are refused.
 _NOT_YET = ("RUNNER_TRUSTED_KEYS", "RUNNER_SIGNING_KEY")
@@ -43,6 +44,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 class Settings:
     """What one start was asked to do; `VARIABLES` says what each one means."""
 
+    baked: bool = False  # the flow lies in this image, where nothing else can be kept
     location: Location | None = None
     secrets: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Settings:
     min_version: str | None = None
     log_level: str = "INFO"
     log_format: str | None = None
+    image: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -63,6 +66,7 @@ class Settings:
         values = _Values(environ, problems)
         location = _location(values, needed=needs_location)
         settings = cls(
+            baked=(values.text("RUNNER_STORAGE") or "").lower() == "docker",
             location=location,
             secrets=values.get("RUNNER_SECRETS", _names, ()),
             parameters=values.get("RUNNER_PARAMETERS", _parameters, {}),
@@ -74,6 +78,7 @@ class Settings:
             min_version=values.get("RUNNER_MIN_VERSION", _version, None),
             log_level=values.get("RUNNER_LOG_LEVEL", _one_of(_LEVELS, str.upper), "INFO"),
             log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
+            image=values.text("RUNNER_IMAGE"),
             environ=environ,
         )
         unheard = [name for name in _NOT_YET if values.text(name)]
@@ -100,6 +105,13 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
     return read
+
+
+def names_nothing(environ: Mapping[str, str]) -> bool:
+    """Whether nothing says what to run, as when somebody tries an image for the first time."""
+    return not any(
+        name.removesuffix("_FILE") in {"RUNNER_STORAGE", "RUNNER_LOCATION"} for name, text in environ.items() if text
+    )
 
 
 def process_environ() -> Mapping[str, str]:

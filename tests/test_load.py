@@ -76,4 +76,4 @@ def test_a_module_whose_search_fails_is_missing() -> None:
         "image": None,
     }
     with pytest.raises(Incompatible, match=r"\.relative"):
-        manifest.check_fit(facts, "file")
+        manifest.check_fit(facts, "org/runner:slim")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from typing import Any
 
@@ -10,9 +12,11 @@ import click
 
 from runner import errors
 from runner.cli.build import build
+from runner.cli.check import check
 from runner.cli.look import inspect, ls, result, show
 from runner.cli.run import run
 from runner.cli.version import version
+from runner.settings import process_environ
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,12 +29,13 @@ def cli() -> None:
     """
 
 
-for command in (run, build, inspect, ls, show, result, version):
+for command in (run, build, check, inspect, ls, show, result, version):
     cli.add_command(command)
 
 
 def main() -> int:
     """Do what the command line says, and give the exit code; an error of ours is one sentence, never a traceback."""
+    _become_program(sys.argv[1:])
     try:
         return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -49,3 +54,10 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
         click.echo(f"runner: a bug in runner: {error!r}. Please report it.", err=True)
         return errors.InternalError.code
+
+
+def _become_program(arguments: list[str]) -> None:
+    """In an image, run a program that is no command of ours: «docker run -it org/runner:aws bash» gives a shell."""
+    in_image = "RUNNER_IMAGE" in process_environ()
+    if in_image and arguments and arguments[0] not in cli.commands and (program := shutil.which(arguments[0])):
+        os.execv(program, arguments)  # noqa: S606 - what the user asked for, and no shell between

@@ -15,7 +15,6 @@ from runner import foreign
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.flow import Flow
 from runner.load import loading
-from runner.publish import publish
 from runner.storage import declare
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tup
             flow.storage = flow.storage.moved_to(declare(storage))
         except ValueError as error:
             raise UsageError(str(error)) from error
-    published = publish(flow, flow.storage, include=include, exclude=exclude)
+    published = flow.storage.publish(include=include, exclude=exclude)
     if as_json:
         click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
         return

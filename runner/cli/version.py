@@ -8,11 +8,16 @@ import platform
 import click
 
 from runner import __version__
+from runner.settings import process_environ
+
+_OF_IMAGE = ("image", "revision")  # in the environment of our images
 
 
 @click.command(short_help="Show the versions of runner and Python.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def version(*, as_json: bool) -> None:
-    """Show the versions of runner and Python."""
+    """Show the versions of runner and Python, and in an image its name and revision."""
     facts = {"runner": __version__, "python": platform.python_version()}
+    environ = process_environ()
+    facts |= {name: environ[f"RUNNER_{name.upper()}"] for name in _OF_IMAGE if f"RUNNER_{name.upper()}" in environ}
     click.echo(json.dumps(facts) if as_json else "\n".join(f"{name} {value}" for name, value in facts.items()))

@@ -1,6 +1,6 @@
 """Places for bundles and results: from a location's scheme to the backend that serves it.
 
-``Local``, ``S3``, ``GCS`` and ``Azure`` are what an author writes; `open_storage` is what a run uses.
+``Local``, ``S3``, ``GCS``, ``Azure`` and ``Docker`` are what an author writes; `open_storage` is what a run uses.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from runner.credentials import Credentials
+    from runner.docker_image import Docker
     from runner.storage.azure import Azure
     from runner.storage.base import Storage
     from runner.storage.declared import Declared
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
     Scheme = Literal["file", "s3", "gs", "azure"]
 
-__all__ = ["GCS", "S3", "Azure", "Local", "Location", "declare", "open_storage", "parse_location"]
+__all__ = ["GCS", "S3", "Azure", "Docker", "Local", "Location", "declare", "open_storage", "parse_location"]
 
-SCHEMES: dict[str, Scheme] = {"local": "file", "s3": "s3", "gcs": "gs", "azure": "azure"}  # by RUNNER_STORAGE's words
-_MODULES = {"Local": "local", "S3": "s3", "GCS": "gcs", "Azure": "azure"}
+# By RUNNER_STORAGE's words; what is baked into an image lies in a folder of it.
+SCHEMES: dict[str, Scheme] = {"local": "file", "s3": "s3", "gcs": "gs", "azure": "azure", "docker": "file"}
+_HOMES = {
+    "Local": "runner.storage.local",
+    "S3": "runner.storage.s3",
+    "GCS": "runner.storage.gcs",
+    "Azure": "runner.storage.azure",
+    "Docker": "runner.docker_image",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ def parse_location(text: str, storage: str = "") -> Location:
     else:
         found = next((known for known in SCHEMES.values() if known == scheme), None)
     if found is None:
-        message = f"unknown scheme {scheme!r} in {text!r}: choose one of {', '.join(SCHEMES.values())}"
+        message = f"unknown scheme {scheme!r} in {text!r}: choose one of {', '.join(dict.fromkeys(SCHEMES.values()))}"
         raise ValueError(message)
     if storage and SCHEMES.get(storage) != found:
         message = f"the storage is {storage!r}, but {text!r} is a location of another one"
@@ -160,9 +168,9 @@ def open_storage(location: Location, credentials: Credentials, environ: Mapping[
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
+    if name not in _HOMES:
         message = f"module 'runner.storage' has no attribute {name!r}"
         raise AttributeError(message)
     from importlib import import_module
 
-    return getattr(import_module(f"runner.storage.{_MODULES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runner.flow import Flow
+    from runner.publish import Published
 
 
 class Declared(ABC):
@@ -72,14 +73,23 @@ class Declared(ABC):
         mine.__dict__ |= {**self.__dict__, "_flow": flow}  # copy.copy would leave behind what must not be pickled
         return mine
 
-    def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:
-        """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publish.publish`."""
+    @property
+    def flow(self) -> Flow:
+        """The flow that this storage belongs to. Raises UsageError if it belongs to none."""
         if self._flow is None:
             message = f"this {type(self).__name__} storage belongs to no flow"
             raise UsageError(message, hint="Set flow.storage = … and call flow.storage.build().")
+        return self._flow
+
+    def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:
+        """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publish.publish`."""
+        return self.publish(include=include, exclude=exclude).url
+
+    def publish(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+        """Do what `build` does, and give all that is known of it."""
         from runner.publish import publish
 
-        return publish(self._flow, self, include=include, exclude=exclude).url
+        return publish(self.flow, self, include=include, exclude=exclude)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the flow behind: a pickled declaration is the declaration alone."""

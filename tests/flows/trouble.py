@@ -65,6 +65,11 @@ def wait_deaf(file: str) -> None:
     wait(file)
 
 
+def leave_orphans_and_wait(file: str) -> None:
+    subprocess.run(["sh", "-c", "for each in 1 2 3; do sleep 0.1 & done"], check=True)
+    wait(file)
+
+
 def give_much() -> bytes:
     return os.urandom(4_000_000)
 
@@ -156,7 +161,7 @@ ALONE = (
     fail_at_length,
     do_well,
 )
-WITH_FILE = (fail, wait, wait_deaf, close_descriptors)
+WITH_FILE = (fail, wait, wait_deaf, leave_orphans_and_wait, close_descriptors)
 
 
 @task

@@ -1,0 +1,38 @@
+"""``runner check``: whether a flow could be run here, short of running it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+
+from runner.cli.places import open_place, place, settings
+from runner.errors import UsageError
+from runner.fetch import fetch
+from runner.load import load_flow, verify
+
+
+@click.command(short_help="Load a flow as a run would, without running it.")
+@click.argument("location", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(location: str | None, *, as_json: bool) -> None:
+    """Fetch, verify and load the flow at LOCATION, or the one that the environment names, and run nothing.
+
+    Loading runs the code of the author's modules. The exit code is the one that a run would end with.
+    """
+    asked = settings()
+    where = place(location) if location else asked.location
+    if where is None:
+        message = "nothing says which flow to check"
+        raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
+    storage = open_place(where)
+    key, data = fetch(storage, where.key)
+    folders: list[str] = []
+    try:
+        flow = load_flow(data, verify(data), where.scheme, asked, folders.append)
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    facts = {"location": storage.url(key), "flow": flow.name, "tasks": len(flow.nodes)}
+    click.echo(json.dumps(facts) if as_json else f"flow {flow.name!r} can be run here: {facts['location']}")

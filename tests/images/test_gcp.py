@@ -1,0 +1,19 @@
+"""What holds in the image for Google Cloud, and in those built on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from containers import ETL, run_etl
+from flows import located, publish
+
+if TYPE_CHECKING:
+    from places import Place
+
+
+@pytest.mark.parametrize("backend", ["gcs"])
+def test_google_cloud_storage_is_reached(image: str, place: Place) -> None:
+    publish(place, "etl.py")
+    run_etl(image, place, located(place, ETL))
