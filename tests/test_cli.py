@@ -143,6 +143,27 @@ def test_build_chooses_by_name_and_takes_functions(tmp_path: Path) -> None:
     refused(start({}, "build", f"{file}:a", "--storage", "ftp://x"), 2, "unknown scheme 'ftp'")
 
 
+@pytest.mark.parametrize("name", ["my.flow.py", "my-flow.py", "json.py", "pack/my.flow.py"])
+def test_build_takes_files_whose_names_no_import_statement_could_hold(tmp_path: Path, name: str) -> None:
+    """Or whose name is taken by a module that the flow may need."""
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    if file.parent != tmp_path:
+        (file.parent / "__init__.py").touch()
+    file.write_text("import json\ndef job():\n    return json.dumps(1)\n")
+    done = start({}, "build", f"{file}:job", "--storage", (tmp_path / "store").as_uri())
+    assert done.code == 0, done
+    assert start({"RUNNER_LOCATION": done.stdout.strip()}, cwd=tmp_path / "store").code == 0
+
+
+def test_build_loads_a_file_under_the_name_by_which_others_import_it(tmp_path: Path) -> None:
+    (tmp_path / "etl.py").write_text("print(__name__)\nimport helper\ndef job():\n    return helper\n")
+    (tmp_path / "helper.py").write_text("import etl\n")
+    for path in ("", str(tmp_path)):  # also where the file's folder is on the path already
+        done = start({"PYTHONPATH": path}, "build", f"{tmp_path / 'etl.py'}:job", "--storage", str(tmp_path / "store"))
+        assert done.stdout.splitlines()[:-1] == ["etl"], done  # and not once more under another name
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [

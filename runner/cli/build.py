@@ -60,12 +60,13 @@ def load_file(path: Path) -> ModuleType:
 
     Raises FlowFailed with the author's own error.
     """
-    root, name = path.parent, path.stem
+    root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
-        root, name = root.parent, f"{root.name}.{name}"
+        root, package = root.parent, f"{root.name}.{package}"
+    if not name.isidentifier() or (not package and _means_another(name, path)):
+        name = f"flow_of_{name.replace('.', '_')}"  # a dot would make its first part a package
+    name = package + name
     sys.path.insert(0, str(root))
-    if root == path.parent and (not name.isidentifier() or importlib.util.find_spec(name)):
-        name = f"flow_of_{name}"  # the plain name means another module, or none
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"{path} is no Python file"
@@ -73,8 +74,8 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         with loading():
-            if "." in name:
-                importlib.import_module(name.rpartition(".")[0])
+            if package:
+                importlib.import_module(package.rstrip("."))
             sys.modules[name] = module
             spec.loader.exec_module(module)
     except RunnerError:
@@ -83,6 +84,14 @@ def load_file(path: Path) -> ModuleType:
         message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
         raise FlowFailed(message, hint="Run it with Python to see where.") from error
     return module
+
+
+def _means_another(name: str, path: Path) -> bool:
+    """Whether a name stands for another module than the file: asked before the file's folder is put on the path."""
+    if name in sys.modules:
+        return True
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin != str(path)
 
 
 def _choose(module: ModuleType, path: Path, name: str | None) -> Any:
