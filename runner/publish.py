@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
+    from runner.bundle import Bundle
     from runner.capture import Captured
     from runner.flow import Flow
     from runner.storage.base import Storage
@@ -59,9 +60,9 @@ def build_flow(
 def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
-    Raises FlowFailed when it cannot travel or is too large, AlreadyExists when the key is taken, WriteFailed when
-    the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what the
-    storage raises.
+    Raises FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken, WriteFailed
+    when the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what
+    the storage raises.
     """
     if is_loading():
         message = f"flow {flow.name!r} is built while a flow is being loaded"
@@ -82,13 +83,13 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     files = {name: path.read_bytes() for name, path in captured.files.items()}
     members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
     data = bundle.write_bundle(facts, members)
+    written = bundle.read_bundle(data)
+    _refuse_private(storage.private_texts(), written)
 
     opened.create(key, data)
     for name, content in files.items():
         print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
-    return Published(
-        opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()}
-    )
+    return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
 
 
 def _open(storage: Declared) -> tuple[str, Storage]:
@@ -130,6 +131,15 @@ def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, 
     if found := sorted(name for home, name in names if home in absent):
         message = f"{', '.join(found)} cannot travel: it is only known by its name in the flow's file, which stays here"
         hint = "Put it into a module of its own, which travels as a file, or make it (a cache, say) inside the task."
+        raise FlowFailed(message, hint=hint)
+
+
+def _refuse_private(texts: set[str], written: Bundle) -> None:
+    """Refuse a bundle that holds what opens the storage; whoever may read the bundle could take it from there."""
+    holding = [name for name, data in written.members.items() if any(text.encode() in bytes(data) for text in texts)]
+    if holding:
+        message = f"the connection string, or the key in it, would travel in {', '.join(holding)}"
+        hint = "Read it from the environment where you build, or leave such a file behind with exclude=[…]."
         raise FlowFailed(message, hint=hint)
 
 

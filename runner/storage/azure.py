@@ -49,6 +49,12 @@ class Azure(DeclaredBucket):
         """See `Declared.extra_secrets`."""
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string} if self.connection_string else {}
 
+    def private_texts(self) -> set[str]:
+        """See `Declared.private_texts`: also the key alone, as a file may put the string together from parts."""
+        parts = (part.strip().partition("=") for part in (self.connection_string or "").split(";"))
+        keys = {value.lstrip("?") for name, _, value in parts if name in {"AccountKey", "SharedAccessSignature"}}
+        return super().private_texts() | (keys - {""})
+
     def moved_to(self, other: Declared) -> Declared:
         """See `Declared.moved_to`; the connection string opens the other container as well."""
         if isinstance(other, Azure):
