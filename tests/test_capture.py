@@ -381,6 +381,14 @@ def test_travelling_modules_never_hide_installed_ones(author: Author) -> None:
     assert "site-packages" in author.answer(url)
 
 
+def test_modules_of_the_working_directory_never_hide_travelling_ones(author: Author) -> None:
+    author.write({"flow.py": author.flow("import mine", "return mine.NAME"), "mine.py": "NAME = 'travelled'\n"})
+    author.write({"mine.py": "NAME = 'hidden'\n"}, folder="elsewhere")
+    url = author.publish()
+    assert author.sources(url) == ["mine.py"]
+    assert author.answer(url) == "travelled"
+
+
 def test_tasks_of_a_helper_are_the_helpers_own_and_share_its_state(author: Author) -> None:
     """By value they could not travel at all here, and would each see a copy of what the module holds."""
     author.write(
