@@ -24,7 +24,8 @@ from runner.settings import Settings, with_files_read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
+ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 
 

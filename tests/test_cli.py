@@ -180,6 +180,25 @@ def test_build_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, code: i
     refused(start({}, "build", str(tmp_path / "flow.py")), code, said)
 
 
+AS_ON_WINDOWS = """
+import os, signal, sys
+for module, names in [(os, "fork geteuid getuid"), (signal, "SIGHUP SIGCHLD SIGKILL pthread_sigmask sigtimedwait")]:
+    for name in names.split():
+        delattr(module, name)
+sys.modules |= dict.fromkeys(["fcntl", "pwd", "resource", "termios"])
+from runner.cli import main
+sys.exit(main())
+"""
+
+
+def test_build_needs_nothing_that_windows_lacks(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text("def job(): ...\n")
+    command = [sys.executable, "-c", AS_ON_WINDOWS, "build", f"{tmp_path / 'flow.py'}:job"]
+    command += ["--storage", str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_build_of_no_file_is_a_wrong_command_line() -> None:
     refused(start({}, "build", "none.py:flow"), 2, "there is no file none.py")
 
