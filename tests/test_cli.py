@@ -245,6 +245,43 @@ def test_run_says_what_is_wrong_with_parameters(here: Place) -> None:
     refused(start({"RUNNER_PARAMETERS": "{"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
 
 
+PRINTING = """
+import os, subprocess
+from runner import Flow, task
+subprocess.run(["echo", "from a child process"])
+os.write(1, b"from a descriptor\\n")
+print("from the file")
+@task
+def printing():
+    subprocess.run(["echo", "from a child process"])
+    os.write(1, b"from a descriptor\\n")
+    print("from a task")
+with Flow("f") as flow:
+    printing()
+"""
+
+
+def test_what_an_author_prints_never_stands_beside_the_json(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(PRINTING)
+    built = start({}, "build", str(tmp_path / "flow.py"), "--storage", str(tmp_path / "store"), "--json")
+    url = told(built)["location"]
+    ran = start({}, "run", url, "--json")
+    assert told(ran)["state"] == "succeeded"
+    for done, last in ((built, "from the file"), (ran, "from a task")):
+        said = done.stderr.splitlines()
+        assert {"from a child process", "from a descriptor", last} <= set(said)
+    assert "from a task" in start({}, "run", url).stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_json_is_asked_for_also_where_a_standard_stream_is_closed(tmp_path: Path, closed: int) -> None:
+    (tmp_path / "flow.py").write_text("print('said')\ndef job(): ...\n")
+    command = ("build", f"{tmp_path / 'flow.py'}:job", "--storage", str(tmp_path / "store"), "--json")
+    done = start({}, *command, preexec_fn=lambda: os.close(closed))
+    assert done.code == 0, done
+    assert closed == 1 or told(done)["files"] == {}
+
+
 # runner inspect
 
 

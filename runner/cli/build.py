@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import foreign
+from runner.cli.stdout import prints_aside
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.flow import Flow
 from runner.load import loading
@@ -27,9 +28,20 @@ if TYPE_CHECKING:
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
 @click.option("-i", "--include", multiple=True, metavar="PATH", help="A file or folder to take along.")
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
 def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tuple[str, ...], *, as_json: bool) -> None:
     """Publish the flow in FILE; NAME is its name, or that of a function or object to run."""
+    with prints_aside(wanted=as_json):
+        flow = _flow_in(file, storage)
+        published = publish(flow, flow.storage, include=include, exclude=exclude)
+    if as_json:
+        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
+        return
+    click.echo(published.url)
+
+
+def _flow_in(file: str, storage: str | None) -> Flow:
+    """Load the flow that stands on the command line, and give it the storage that does."""
     path, name = _split(file)
     module = load_file(path)
     flow = foreign.as_flow(_choose(module, path, name))
@@ -39,11 +51,7 @@ def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tup
             flow.storage = flow.storage.moved_to(declare(storage))
         except ValueError as error:
             raise UsageError(str(error)) from error
-    published = publish(flow, flow.storage, include=include, exclude=exclude)
-    if as_json:
-        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
-        return
-    click.echo(published.url)
+    return flow
 
 
 def _split(text: str) -> tuple[Path, str | None]:
