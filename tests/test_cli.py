@@ -345,6 +345,21 @@ def test_ls_lists_flows_then_versions_and_runs(place: Place) -> None:
     assert f"\n{ETL}  2         " in look(place.environ, "ls", place.url).stdout
 
 
+def test_ls_shows_what_it_can_where_a_run_cannot_be_read(ran: Place) -> None:
+    assert start(located(ran, ETL) | {"RUNNER_RUN_ID": "s"}).code == 0
+    kept = ran.read(f"{ETL}/runs/r/outcome.json")
+    ran.write(f"{ETL}/runs/r/outcome.json", kept[:100])
+    ran.write(f"{ETL}/runs/stray/notes.txt", b"no run")
+    listed = told(look({}, "ls", f"{ran.url}/{ETL}", "--json"))["runs"]
+    ran.write(f"{ETL}/runs/r/outcome.json", kept)
+    states = {run["run"]: (run["state"], run["url"]) for run in listed}
+    assert states == {
+        "r": ("unreadable", run_url(ran)),
+        "s": ("succeeded", run_url(ran, "s")),
+        "stray": ("unreadable", run_url(ran, "stray")),
+    }
+
+
 def test_ls_of_nothing_says_so(here: Place) -> None:
     refused(look({}, "ls", f"{here.url}/none"), 66, "there is no folder", "/none")
     here.write("empty/.tmp-left-over", b"")

@@ -124,7 +124,11 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
 
 
 def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
-    standing = claims.latest(storage, folder)
+    """Tell how a run stands; one that cannot be told of must not hide the others."""
+    try:
+        standing = claims.latest(storage, folder)
+    except (BundleCorrupt, NotFound):
+        return {"state": "unreadable", "began": None, "url": storage.url(folder.prefix)}
     began = (standing.document or standing.claim or {}).get("started")
     return {"state": standing.state, "began": began, "url": storage.url(folder.prefix)}
 
