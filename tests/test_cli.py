@@ -448,6 +448,32 @@ def test_result_shows_what_a_task_gave(ran: Place) -> None:
     refused(look({}, "result", run_url(ran), "clean[3]"), 66, "clean[3]")
 
 
+def test_result_of_a_mapped_task_is_whole_or_names_what_is_missing(here: Place, tmp_path: Path) -> None:
+    (tmp_path / "some.py").write_text("""
+from runner import Flow, task
+@task
+def odd(number):
+    return {1: 1, 3: 3}[number]
+@task
+def after(number): ...
+with Flow("some") as flow:
+    after.map(odd.map([0, 1, 2, 3, 4, 5, 6, 7, 8]))
+    task(odd, name="none").map([2])
+    task(odd, name="empty").map([])
+""")
+    assert start({}, "build", str(tmp_path / "some.py"), "--storage", here.url).code == 0
+    assert start(located(here, "some") | {"RUNNER_RUN_ID": "r"}).code == 1
+    url = run_url(here, home="some")
+    message = "7 of 9 elements have no result: odd[0], odd[2], odd[4], odd[5], odd[6] and 2 more (failed)."
+    for options in ([], ["-o", str(tmp_path / "x")]):
+        refused(look({}, "result", url, "odd", *options), 66, message, "Ask for one element, like odd[1]")
+    refused(look({}, "result", url, "after"), 66, "after[0], after[2]", "(skipped)")
+    assert look({}, "result", url, "odd[3]").stdout == "3\n"
+    refused(look({}, "result", url, "odd[4]"), 66, "no result of 'odd[4]', which failed", "Tasks with results: odd, ")
+    refused(look({}, "result", url, "none"), 66, "no result of 'none', which failed")
+    assert look({}, "result", url, "empty").stdout == "[]\n"
+
+
 def test_result_copies_without_unpickling(ran: Place, tmp_path: Path) -> None:
     done = look({}, "result", run_url(ran), "large", "-o", "copy.pkl", cwd=tmp_path)
     assert done.stdout == "copy.pkl: 3.0 MB, verified\n"
