@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Publish the flow in a file.")
 @click.argument("file", metavar="FILE[:NAME]")
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
-@click.option("-i", "--include", multiple=True, metavar="PATH", help="A file or folder to take along.")
+@click.option("-i", "--include", multiple=True, metavar="PATH", help="What to take along, relative to FILE.")
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
 def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tuple[str, ...], *, as_json: bool) -> None:
