@@ -30,4 +30,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the working directory, whose modules are none of the flow's
     sys.exit(main())

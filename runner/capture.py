@@ -39,6 +39,11 @@ class Captured:
     files: dict[str, Path] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
 
+    def has(self, module: str) -> bool:
+        """Whether a module can be imported from the files."""
+        path = module.replace(".", "/")
+        return f"{path}.py" in self.files or f"{path}/__init__.py" in self.files
+
 
 def capture(
     module: ModuleType | None,

@@ -204,12 +204,13 @@ def latest(storage: Storage, folder: RunFolder) -> Standing:
     """Tell how a run stands. Raises NotFound when nothing was ever written of it."""
     if outcome := _read(storage, folder.outcome):
         return Standing(outcome["state"], outcome, None)
-    attempts, _ = storage.folder(f"{folder.prefix}/attempts/")
+    names, _ = storage.folder(f"{folder.prefix}/attempts/")
+    attempts = [int(name) for name in names if name.isdecimal()]  # anything may lie there besides
     if not attempts:
         if _read(storage, folder.run) is None:
             message = f"there is no run {storage.url(folder.prefix)}"
             raise NotFound(message)
         return Standing("asked for", None, None)
-    number = int(attempts[-1])
+    number = max(attempts)
     end = _read(storage, folder.end(number))
     return Standing(end["state"] if end else "running", end, _read(storage, folder.claim(number)))

@@ -27,10 +27,14 @@ _WIDEST = 100  # parts looked at in each step
 
 @dataclass(frozen=True, slots=True)
 class Pickled:
-    """A pickled flow, the functions that travel in it by value, and the modules that unpickling it imports."""
+    """A pickled flow, the functions that travel in it by value, and what unpickling it imports.
+
+    ``names`` are those that it looks up, as ``(module, name)``; ``modules`` also has those that it takes as a whole.
+    """
 
     data: bytes
     functions: list[FunctionType]
+    names: set[tuple[str, str]]
     modules: set[str]
 
 
@@ -86,7 +90,8 @@ def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
             hint = "Make such things (connections, locks, open files) inside the task that needs them."
             raise FlowFailed(message, hint=hint) from error
     data = buffer.getvalue()
-    return Pickled(data, recorder.functions, recorder.modules | modules_in(data))
+    names = _names_in(data)
+    return Pickled(data, recorder.functions, names, recorder.modules | {module for module, _ in names})
 
 
 @contextmanager
@@ -191,9 +196,14 @@ def _contents(cell: CellType) -> list[Any]:
 
 def modules_in(data: bytes) -> set[str]:
     """Name the modules that unpickling would import, without unpickling: read off the pickle's opcodes."""
+    return {module for module, _ in _names_in(data)}
+
+
+def _names_in(data: bytes) -> set[tuple[str, str]]:
+    """Give what unpickling would look up, as ``(module, name)``."""
     import pickletools
 
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     strings: list[str] = []  # the texts pushed so far; STACK_GLOBAL takes the last two, a call takes what stands near
     memo: dict[int, str] = {}
     for opcode, argument, _ in pickletools.genops(data):
@@ -204,7 +214,8 @@ def modules_in(data: bytes) -> set[str]:
         elif opcode.name in {"BINGET", "LONG_BINGET"}:
             strings.append(memo.get(argument or 0, ""))
         elif opcode.name == "GLOBAL":
-            found.add(str(argument).split(" ")[0])
+            module, _, name = str(argument).partition(" ")
+            found.add((module, name))
         elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
-            found.add(strings[-2])
-    return found - {""}
+            found.add((strings[-2], strings[-1]))
+    return {(module, name) for module, name in found if module}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import bundle, capture, foreign, manifest, payload, records
 from runner.credentials import Credentials, present, resolve
-from runner.errors import BucketMissing, RunnerError, UsageError, WriteFailed
+from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.fetch import newest_version
 from runner.load import is_loading
 from runner.storage import open_storage, parse_location
@@ -17,7 +17,10 @@ from runner.storage.base import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
+    from runner.bundle import Bundle
+    from runner.capture import Captured
     from runner.flow import Flow
     from runner.storage.base import Storage
     from runner.storage.declared import Declared
@@ -57,9 +60,9 @@ def build_flow(
 def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
-    Raises FlowFailed when it cannot be pickled or is too large, AlreadyExists when the key is taken, WriteFailed when
-    the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what the
-    storage raises.
+    Raises FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken, WriteFailed
+    when the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what
+    the storage raises.
     """
     if is_loading():
         message = f"flow {flow.name!r} is built while a flow is being loaded"
@@ -74,18 +77,19 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     pickled = payload.dump_flow(flow, module)
     reached = pickled.modules | capture.imported_in(pickled.functions)
     captured = capture.capture(module, include, exclude, reached)
+    _refuse_left_behind(pickled.names, module, captured)
     modules = reached | captured.imports
     facts = manifest.facts_of(flow, version, _installed(modules), storage.secrets)
     files = {name: path.read_bytes() for name, path in captured.files.items()}
     members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
     data = bundle.write_bundle(facts, members)
+    written = bundle.read_bundle(data)
+    _refuse_private(storage.private_texts(), written)
 
     opened.create(key, data)
     for name, content in files.items():
         print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
-    return Published(
-        opened.url(key), bundle.read_bundle(data).manifest, {name: len(data) for name, data in files.items()}
-    )
+    return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
 
 
 def _open(storage: Declared) -> tuple[str, Storage]:
@@ -117,6 +121,26 @@ def _refuse_another(storage: Storage, folder: str, name: str) -> None:
     if other != name:
         message = f"{storage.url(folder)} belongs to flow {other!r}, and flow {name!r} would lie among its bundles"
         raise WriteFailed(message, hint="Choose another name or another prefix.")
+
+
+def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, captured: Captured) -> None:
+    """Refuse a pickle that looks something up in the flow's own file, unless that travels as a module as well."""
+    absent = {"__main__"}  # where the flow runs, that is runner
+    if module is not None and not captured.has(module.__name__):
+        absent.add(module.__name__)
+    if found := sorted(name for home, name in names if home in absent):
+        message = f"{', '.join(found)} cannot travel: it is only known by its name in the flow's file, which stays here"
+        hint = "Put it into a module of its own, which travels as a file, or make it (a cache, say) inside the task."
+        raise FlowFailed(message, hint=hint)
+
+
+def _refuse_private(texts: set[str], written: Bundle) -> None:
+    """Refuse a bundle that holds what opens the storage; whoever may read the bundle could take it from there."""
+    holding = [name for name, data in written.members.items() if any(text.encode() in bytes(data) for text in texts)]
+    if holding:
+        message = f"the connection string, or the key in it, would travel in {', '.join(holding)}"
+        hint = "Read it from the environment where you build, or leave such a file behind with exclude=[…]."
+        raise FlowFailed(message, hint=hint)
 
 
 def _installed(modules: Iterable[str]) -> list[dict[str, str]]:

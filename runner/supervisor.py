@@ -24,7 +24,8 @@ from runner.settings import Settings, with_files_read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
+ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 
 
@@ -45,13 +46,15 @@ def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
     environ = with_files_read(environ)
     reader, writer = os.pipe()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a child's death is not told
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*ASKED, signal.SIGCHLD})
+    # one that is ignored stays so, as nohup has it, and a script for SIGINT of what it starts with &
+    heeded = {number for number in ASKED if signal.getsignal(number) is not signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*heeded, signal.SIGCHLD})
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _be_child(environ, writer, log_to)
+        _be_child(environ, writer, log_to, heeded)
     os.close(writer)
-    status, asked, late = _wait(child, environ)
+    status, asked, late = _wait(child, environ, heeded)
     told = _told(reader)
     os.close(reader)
     if folder := told.get("unpacked"):
@@ -64,13 +67,12 @@ def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
     return Finished(code, told.get("run"))
 
 
-def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
+def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO, heeded: set[signal.Signals]) -> None:
     """Run the flow and leave; never returns."""
     try:
-        for number in ASKED:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ASKED, signal.SIGCHLD})
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*heeded, signal.SIGCHLD})
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
         pipe = os.fstat(writer)
@@ -94,7 +96,7 @@ def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO) -> None:
         os._exit(1)  # native code that never returns, in a thread, must not hold the process
 
 
-def _wait(child: int, environ: Mapping[str, str]) -> tuple[int, int | None, bool]:
+def _wait(child: int, environ: Mapping[str, str], heeded: set[signal.Signals]) -> tuple[int, int | None, bool]:
     """Wait for the child; give its status, the signal that asked it to stop, and whether it took too long."""
     limit, grace = _limits(environ)
     deadline = None if limit is None else time.monotonic() + limit
@@ -102,8 +104,8 @@ def _wait(child: int, environ: Mapping[str, str]) -> tuple[int, int | None, bool
     late = False
     while True:
         left = _LONGEST_WAIT if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT)
-        got = signal.sigtimedwait({*ASKED, signal.SIGCHLD}, left)
-        if got is not None and got.si_signo in ASKED:
+        got = signal.sigtimedwait({*heeded, signal.SIGCHLD}, left)
+        if got is not None and got.si_signo in heeded:
             os.kill(child, got.si_signo)
             if asked is None and not late:  # asking again gives it no more time
                 deadline = time.monotonic() + grace

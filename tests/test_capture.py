@@ -83,6 +83,45 @@ def test_a_flow_in_a_module_that_is_imported_travels_by_value_too(author: Author
     assert author.answer(url) == 1
 
 
+CACHED = """
+import functools
+@functools.lru_cache
+def cached():
+    return 1
+class Own:
+    @functools.cache
+    def method(self):
+        return 1
+"""
+
+
+@pytest.mark.parametrize("arguments", [("flow.py",), ("-m", "runner", "build", "flow.py"), ("build.py",)])
+def test_what_can_only_be_looked_up_in_the_flows_own_file_is_refused(author: Author, arguments: list[str]) -> None:
+    author.write(
+        {
+            "flow.py": author.flow(CACHED, "return cached() + Own().method()"),
+            "build.py": "import flow\nflow.flow.storage.build()\n",
+        }
+    )
+    done = author.python(*arguments)
+    assert "Own.method, cached cannot travel" in done.stderr
+    assert "Put it into a module of its own" in done.stderr
+    assert not author.root.exists()
+
+
+def test_what_is_looked_up_in_the_flows_own_file_is_found_where_that_travels_too(author: Author) -> None:
+    author.write(
+        {
+            "etl_flow.py": author.flow(f"{CACHED}\nimport circular", "return cached() + circular.one()"),
+            "circular.py": "import etl_flow\ndef one():\n    return etl_flow.cached()\n",
+        }
+    )
+    url = author.publish("-m", "runner", "build", "etl_flow.py")
+    assert author.sources(url) == ["circular.py", "etl_flow.py"]
+    assert author.answer(url) == 2
+    assert author.python("etl_flow.py").returncode == 1  # there it is __main__, and that is another module there
+
+
 def test_packages_travel_with_their_data_files_and_relative_imports(author: Author) -> None:
     author.write(
         {
@@ -340,6 +379,14 @@ def test_travelling_modules_never_hide_installed_ones(author: Author) -> None:
     url = author.publish()
     assert author.sources(url) == ["click.py"]
     assert "site-packages" in author.answer(url)
+
+
+def test_modules_of_the_working_directory_never_hide_travelling_ones(author: Author) -> None:
+    author.write({"flow.py": author.flow("import mine", "return mine.NAME"), "mine.py": "NAME = 'travelled'\n"})
+    author.write({"mine.py": "NAME = 'hidden'\n"}, folder="elsewhere")
+    url = author.publish()
+    assert author.sources(url) == ["mine.py"]
+    assert author.answer(url) == "travelled"
 
 
 def test_tasks_of_a_helper_are_the_helpers_own_and_share_its_state(author: Author) -> None:

@@ -193,6 +193,15 @@ def test_how_a_run_stands_is_told_at_each_of_its_steps(storage: Storage) -> None
     assert claims.latest(storage, FOLDER).state == "failed"
 
 
+def test_the_last_attempt_is_that_of_the_greatest_number_whatever_else_lies_there(storage: Storage) -> None:
+    claims.end_attempt(storage, claimed(storage), end("crashed"))
+    second = claimed(storage)
+    for stray in ("notes", "0003.old", "lost+found"):
+        storage.create(f"{FOLDER.prefix}/attempts/{stray}/x", b"")
+    assert claims.latest(storage, FOLDER).claim == claims._read(storage, FOLDER.claim(second.attempt))
+    assert claims.latest(storage, FOLDER).state == "running"
+
+
 def test_text_that_is_no_unicode_can_be_written_down() -> None:
     document = {"format": 1, "name": "täglich \udce9"}
     assert records.decode(records.encode(document)) == document

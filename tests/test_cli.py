@@ -143,6 +143,27 @@ def test_build_chooses_by_name_and_takes_functions(tmp_path: Path) -> None:
     refused(start({}, "build", f"{file}:a", "--storage", "ftp://x"), 2, "unknown scheme 'ftp'")
 
 
+@pytest.mark.parametrize("name", ["my.flow.py", "my-flow.py", "json.py", "pack/my.flow.py"])
+def test_build_takes_files_whose_names_no_import_statement_could_hold(tmp_path: Path, name: str) -> None:
+    """Or whose name is taken by a module that the flow may need."""
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    if file.parent != tmp_path:
+        (file.parent / "__init__.py").touch()
+    file.write_text("import json\ndef job():\n    return json.dumps(1)\n")
+    done = start({}, "build", f"{file}:job", "--storage", (tmp_path / "store").as_uri())
+    assert done.code == 0, done
+    assert start({"RUNNER_LOCATION": done.stdout.strip()}, cwd=tmp_path / "store").code == 0
+
+
+def test_build_loads_a_file_under_the_name_by_which_others_import_it(tmp_path: Path) -> None:
+    (tmp_path / "etl.py").write_text("print(__name__)\nimport helper\ndef job():\n    return helper\n")
+    (tmp_path / "helper.py").write_text("import etl\n")
+    for path in ("", str(tmp_path)):  # also where the file's folder is on the path already
+        done = start({"PYTHONPATH": path}, "build", f"{tmp_path / 'etl.py'}:job", "--storage", str(tmp_path / "store"))
+        assert done.stdout.splitlines()[:-1] == ["etl"], done  # and not once more under another name
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
@@ -157,6 +178,25 @@ def test_build_chooses_by_name_and_takes_functions(tmp_path: Path) -> None:
 def test_build_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, code: int, said: str) -> None:
     (tmp_path / "flow.py").write_text(text)
     refused(start({}, "build", str(tmp_path / "flow.py")), code, said)
+
+
+AS_ON_WINDOWS = """
+import os, signal, sys
+for module, names in [(os, "fork geteuid getuid"), (signal, "SIGHUP SIGCHLD SIGKILL pthread_sigmask sigtimedwait")]:
+    for name in names.split():
+        delattr(module, name)
+sys.modules |= dict.fromkeys(["fcntl", "pwd", "resource", "termios"])
+from runner.cli import main
+sys.exit(main())
+"""
+
+
+def test_build_needs_nothing_that_windows_lacks(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text("def job(): ...\n")
+    command = [sys.executable, "-c", AS_ON_WINDOWS, "build", f"{tmp_path / 'flow.py'}:job"]
+    command += ["--storage", str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_build_of_no_file_is_a_wrong_command_line() -> None:
@@ -203,6 +243,43 @@ def test_run_says_what_is_wrong_with_parameters(here: Place) -> None:
     refused(start(located(here, "x"), "run", "-p", "kind"), 2, "'kind' has no value", "-p NAME=VALUE")
     refused(start({"RUNNER_PARAMETERS": "[]"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
     refused(start({"RUNNER_PARAMETERS": "{"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
+
+
+PRINTING = """
+import os, subprocess
+from runner import Flow, task
+subprocess.run(["echo", "from a child process"])
+os.write(1, b"from a descriptor\\n")
+print("from the file")
+@task
+def printing():
+    subprocess.run(["echo", "from a child process"])
+    os.write(1, b"from a descriptor\\n")
+    print("from a task")
+with Flow("f") as flow:
+    printing()
+"""
+
+
+def test_what_an_author_prints_never_stands_beside_the_json(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(PRINTING)
+    built = start({}, "build", str(tmp_path / "flow.py"), "--storage", str(tmp_path / "store"), "--json")
+    url = told(built)["location"]
+    ran = start({}, "run", url, "--json")
+    assert told(ran)["state"] == "succeeded"
+    for done, last in ((built, "from the file"), (ran, "from a task")):
+        said = done.stderr.splitlines()
+        assert {"from a child process", "from a descriptor", last} <= set(said)
+    assert "from a task" in start({}, "run", url).stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_json_is_asked_for_also_where_a_standard_stream_is_closed(tmp_path: Path, closed: int) -> None:
+    (tmp_path / "flow.py").write_text("print('said')\ndef job(): ...\n")
+    command = ("build", f"{tmp_path / 'flow.py'}:job", "--storage", str(tmp_path / "store"), "--json")
+    done = start({}, *command, preexec_fn=lambda: os.close(closed))
+    assert done.code == 0, done
+    assert closed == 1 or told(done)["files"] == {}
 
 
 # runner inspect
@@ -266,6 +343,21 @@ def test_ls_lists_flows_then_versions_and_runs(place: Place) -> None:
     assert newest.rpartition("/")[2] in text
     assert f"r    succeeded  {listed['runs'][0]['began']}  {run_url(place)}\n" in text
     assert f"\n{ETL}  2         " in look(place.environ, "ls", place.url).stdout
+
+
+def test_ls_shows_what_it_can_where_a_run_cannot_be_read(ran: Place) -> None:
+    assert start(located(ran, ETL) | {"RUNNER_RUN_ID": "s"}).code == 0
+    kept = ran.read(f"{ETL}/runs/r/outcome.json")
+    ran.write(f"{ETL}/runs/r/outcome.json", kept[:100])
+    ran.write(f"{ETL}/runs/stray/notes.txt", b"no run")
+    listed = told(look({}, "ls", f"{ran.url}/{ETL}", "--json"))["runs"]
+    ran.write(f"{ETL}/runs/r/outcome.json", kept)
+    states = {run["run"]: (run["state"], run["url"]) for run in listed}
+    assert states == {
+        "r": ("unreadable", run_url(ran)),
+        "s": ("succeeded", run_url(ran, "s")),
+        "stray": ("unreadable", run_url(ran, "stray")),
+    }
 
 
 def test_ls_of_nothing_says_so(here: Place) -> None:
@@ -354,6 +446,32 @@ def test_result_shows_what_a_task_gave(ran: Place) -> None:
     assert told(look(located(ran, ETL), "result", "r", "extract", "--json"))[0]["row"] == 0
     refused(look({}, "result", run_url(ran), "unkept"), 66, "'unkept'", "extract, clean, load-it, large, nothing")
     refused(look({}, "result", run_url(ran), "clean[3]"), 66, "clean[3]")
+
+
+def test_result_of_a_mapped_task_is_whole_or_names_what_is_missing(here: Place, tmp_path: Path) -> None:
+    (tmp_path / "some.py").write_text("""
+from runner import Flow, task
+@task
+def odd(number):
+    return {1: 1, 3: 3}[number]
+@task
+def after(number): ...
+with Flow("some") as flow:
+    after.map(odd.map([0, 1, 2, 3, 4, 5, 6, 7, 8]))
+    task(odd, name="none").map([2])
+    task(odd, name="empty").map([])
+""")
+    assert start({}, "build", str(tmp_path / "some.py"), "--storage", here.url).code == 0
+    assert start(located(here, "some") | {"RUNNER_RUN_ID": "r"}).code == 1
+    url = run_url(here, home="some")
+    message = "7 of 9 elements have no result: odd[0], odd[2], odd[4], odd[5], odd[6] and 2 more (failed)."
+    for options in ([], ["-o", str(tmp_path / "x")]):
+        refused(look({}, "result", url, "odd", *options), 66, message, "Ask for one element, like odd[1]")
+    refused(look({}, "result", url, "after"), 66, "after[0], after[2]", "(skipped)")
+    assert look({}, "result", url, "odd[3]").stdout == "3\n"
+    refused(look({}, "result", url, "odd[4]"), 66, "no result of 'odd[4]', which failed", "Tasks with results: odd, ")
+    refused(look({}, "result", url, "none"), 66, "no result of 'none', which failed")
+    assert look({}, "result", url, "empty").stdout == "[]\n"
 
 
 def test_result_copies_without_unpickling(ran: Place, tmp_path: Path) -> None:

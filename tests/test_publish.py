@@ -185,6 +185,32 @@ def test_a_connection_string_never_enters_the_bundle(azurite: Server, monkeypatc
     assert flow.storage.extra_secrets()
 
 
+SAS = "sv=2025-01-05&sig=c2VjcmV0%3D"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("AccountName=me;AccountKey=c2VjcmV0", "AccountName=me;AccountKey=c2VjcmV0"),
+        ("AccountName=me;AccountKey=c2VjcmV0", "KEY = 'c2VjcmV0'"),
+        (f"BlobEndpoint=https://me.example;SharedAccessSignature=?{SAS}", f"url?{SAS}"),
+    ],
+)
+@pytest.mark.parametrize("where", ["src/x.txt", "flow.pkl", "manifest.json"])
+def test_a_bundle_that_holds_the_connection_string_is_refused(
+    tmp_path: Path, text: str, written: str, where: str
+) -> None:
+    """Also when --storage named another place, whose readers are others."""
+    root = tmp_path / "root"
+    with Flow("f", storage=Azure("one", connection_string=text).moved_to(Local(root))) as flow:
+        task(same)(written if where == "flow.pkl" else Parameter("a", default=written if where[0] == "m" else ""))
+    (tmp_path / "x.txt").write_text(written if where[0] == "s" else "")
+    with pytest.raises(FlowFailed, match=f"would travel in .*{where}") as refusal:
+        flow.storage.build(include=[str(tmp_path / "x.txt")], exclude=["*.py"])
+    assert "c2VjcmV0" not in str(refusal.value)
+    assert not root.exists()
+
+
 @pytest.mark.parametrize("key", ["a//b", "../up", "a\\b"])
 def test_a_key_that_some_storage_would_take_for_another_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match="cannot be used"):

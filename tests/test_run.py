@@ -389,13 +389,30 @@ def test_asked_to_stop_a_run_is_cancelled_and_the_next_start_goes_on(here: Place
 
 def test_an_interrupt_from_the_keyboard_cancels_the_run(here: Place, tmp_path: Path) -> None:
     publish(here, "trouble.py")
-    process = begin(trouble(here, "wait", file=str(tmp_path / "marker")), start_new_session=True)
+    environ = trouble(here, "wait", file=str(tmp_path / "marker"))
+    process = begin(environ, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     wait_for(tmp_path / "marker", process)
     os.killpg(process.pid, signal.SIGINT)  # both processes get it, as from a terminal
     stdout, stderr = process.communicate()
     assert (process.returncode, stderr) == (130, "")
     assert json.loads(stdout.splitlines()[-1])["code"] == 130
     assert end_of(here)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
+    here: Place, tmp_path: Path, number: signal.Signals
+) -> None:
+    """SIGHUP as under nohup, SIGINT as a shell's script has it for what it starts in the background."""
+    publish(here, "trouble.py")
+    environ = trouble(here, "wait", file=str(tmp_path / "marker"))
+    process = begin(environ, start_new_session=True, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    wait_for(tmp_path / "marker", process)
+    os.killpg(process.pid, number)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert "SIGTERM" in end_of(here)["error"]["message"]
 
 
 def test_a_process_that_dies_while_it_loads_leaves_no_claim_without_an_end(here: Place) -> None:

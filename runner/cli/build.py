@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import foreign
+from runner.cli.stdout import prints_aside
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.flow import Flow
 from runner.load import loading
@@ -24,11 +25,22 @@ if TYPE_CHECKING:
 @click.command(short_help="Publish the flow in a file.")
 @click.argument("file", metavar="FILE[:NAME]")
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
-@click.option("-i", "--include", multiple=True, metavar="PATH", help="A file or folder to take along.")
+@click.option("-i", "--include", multiple=True, metavar="PATH", help="What to take along, relative to FILE.")
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
 def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tuple[str, ...], *, as_json: bool) -> None:
     """Publish the flow in FILE; NAME is its name, or that of a function or object to run."""
+    with prints_aside(wanted=as_json):
+        flow = _flow_in(file, storage)
+        published = flow.storage.publish(include=include, exclude=exclude)
+    if as_json:
+        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
+        return
+    click.echo(published.url)
+
+
+def _flow_in(file: str, storage: str | None) -> Flow:
+    """Load the flow that stands on the command line, and give it the storage that does."""
     path, name = _split(file)
     module = load_file(path)
     flow = foreign.as_flow(_choose(module, path, name))
@@ -38,11 +50,7 @@ def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tup
             flow.storage = flow.storage.moved_to(declare(storage))
         except ValueError as error:
             raise UsageError(str(error)) from error
-    published = flow.storage.publish(include=include, exclude=exclude)
-    if as_json:
-        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
-        return
-    click.echo(published.url)
+    return flow
 
 
 def _split(text: str) -> tuple[Path, str | None]:
@@ -59,12 +67,13 @@ def load_file(path: Path) -> ModuleType:
 
     Raises FlowFailed with the author's own error.
     """
-    root, name = path.parent, path.stem
+    root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
-        root, name = root.parent, f"{root.name}.{name}"
+        root, package = root.parent, f"{root.name}.{package}"
+    if not name.isidentifier() or (not package and _means_another(name, path)):
+        name = f"flow_of_{name.replace('.', '_')}"  # a dot would make its first part a package
+    name = package + name
     sys.path.insert(0, str(root))
-    if root == path.parent and (not name.isidentifier() or importlib.util.find_spec(name)):
-        name = f"flow_of_{name}"  # the plain name means another module, or none
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"{path} is no Python file"
@@ -72,8 +81,8 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         with loading():
-            if "." in name:
-                importlib.import_module(name.rpartition(".")[0])
+            if package:
+                importlib.import_module(package.rstrip("."))
             sys.modules[name] = module
             spec.loader.exec_module(module)
     except RunnerError:
@@ -82,6 +91,14 @@ def load_file(path: Path) -> ModuleType:
         message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
         raise FlowFailed(message, hint="Run it with Python to see where.") from error
     return module
+
+
+def _means_another(name: str, path: Path) -> bool:
+    """Whether a name stands for another module than the file: asked before the file's folder is put on the path."""
+    if name in sys.modules:
+        return True
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin != str(path)
 
 
 def _choose(module: ModuleType, path: Path, name: str | None) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.storage.base import Storage
 
+_TOLD = 5  # elements that a message names
 as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -124,7 +125,11 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
 
 
 def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
-    standing = claims.latest(storage, folder)
+    """Tell how a run stands; one that cannot be told of must not hide the others."""
+    try:
+        standing = claims.latest(storage, folder)
+    except (BundleCorrupt, NotFound):
+        return {"state": "unreadable", "began": None, "url": storage.url(folder.prefix)}
     began = (standing.document or standing.claim or {}).get("started")
     return {"state": standing.state, "began": began, "url": storage.url(folder.prefix)}
 
@@ -225,18 +230,34 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
 
 
 def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
-    """Choose the tasks, or elements, whose results are asked for. Raises NotFound, naming those that have one."""
-    kept = [task for task in tasks if task["result"] or (task["mapped"] and task["index"] is None)]
+    """Choose the tasks, or elements, whose results are asked for.
+
+    Raises NotFound, naming those that have one; also for a mapped task of which elements have none, as what is left
+    would stand in wrong places.
+    """
+    kept = [task for task in tasks if _has_value(task)]
     if wanted is None and kept:
         wanted = kept[-1]["task"]
-    found = [task for task in kept if wanted in {task["task"], _label(task)}]
+    asked = [task for task in tasks if wanted in {task["task"], _label(task)}]
+    found, lacking = ([task for task in asked if _has_value(task) is has] for has in (True, False))
+    states = " and ".join(sorted({task["state"] for task in lacking}))
     if not found:
         names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
         message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
-        if states := {task["state"] for task in tasks if wanted in {task["task"], _label(task)}}:
-            message += f", which {' and '.join(sorted(states))}"
+        message += f", which {states}" if states else ""
         raise NotFound(message, hint=f"Tasks with results: {names}.")
+    if lacking:
+        labels = ", ".join(map(_label, lacking[:_TOLD]))
+        labels += f" and {len(lacking) - _TOLD} more" if len(lacking) > _TOLD else ""
+        message = f"{len(lacking)} of {len(asked)} elements have no result: {labels} ({states})"
+        raise NotFound(message, hint=f"Ask for one element, like {_label(found[0])}.")
     return found
+
+
+def _has_value(task: dict[str, Any]) -> bool:
+    """Whether a task has something to show: a result, or, mapped over nothing, an empty list."""
+    empty = task["mapped"] and task["index"] is None and task["state"] == "succeeded"
+    return bool(task["result"] or empty)
 
 
 def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:

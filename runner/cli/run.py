@@ -10,6 +10,7 @@ import click
 
 from runner import claims
 from runner.cli.places import open_place
+from runner.cli.stdout import prints_aside
 from runner.errors import RunnerError, UsageError
 from runner.records import RunFolder
 from runner.settings import process_environ, with_files_read
@@ -22,7 +23,7 @@ from runner.supervisor import Finished, supervise
 @click.option(
     "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; the log goes to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; all else goes to stderr.")
 def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
     """Run the flow at LOCATION, or the one that the environment names."""
     environ = with_files_read(process_environ())
@@ -36,7 +37,8 @@ def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> 
         environ["RUNNER_PARAMETERS"] = json.dumps(
             _given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters))
         )
-    finished = supervise(environ, sys.stderr if as_json else sys.stdout)
+    with prints_aside(wanted=as_json):
+        finished = supervise(environ, sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(_outcome(finished) or {"state": None, "exit_code": finished.code}))
     return finished.code

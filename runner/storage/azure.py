@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.credentials import Credentials
+    from runner.storage.declared import Declared
     from runner.storage.objects import ObjectStorage
 
 
@@ -47,6 +48,18 @@ class Azure(DeclaredBucket):
     def extra_secrets(self) -> dict[str, str]:
         """See `Declared.extra_secrets`."""
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string} if self.connection_string else {}
+
+    def private_texts(self) -> set[str]:
+        """See `Declared.private_texts`: also the key alone, as a file may put the string together from parts."""
+        parts = (part.strip().partition("=") for part in (self.connection_string or "").split(";"))
+        keys = {value.lstrip("?") for name, _, value in parts if name in {"AccountKey", "SharedAccessSignature"}}
+        return super().private_texts() | (keys - {""})
+
+    def moved_to(self, other: Declared) -> Declared:
+        """See `Declared.moved_to`; the connection string opens the other container as well."""
+        if isinstance(other, Azure):
+            other.connection_string = self.connection_string
+        return super().moved_to(other)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the connection string behind as well."""

@@ -41,6 +41,7 @@ class Declared(ABC):
         self.own_labels = tuple(labels)
         self.add_default_labels = add_default_labels
         self._flow: Flow | None = None
+        self._before: Declared | None = None
 
     @property
     @abstractmethod
@@ -61,10 +62,15 @@ class Declared(ABC):
         """Give what the author handed over in person; it opens the storage here and never travels."""
         return {}
 
+    def private_texts(self) -> set[str]:
+        """Give what a bundle must not hold: what was handed over here, or to the storage that this one stands for."""
+        return set(self.extra_secrets().values()) | (self._before.private_texts() if self._before else set())
+
     def moved_to(self, other: Declared) -> Declared:
         """Give the other place with what was declared here beside the place: key, secrets and labels."""
         other.key, other.secrets, other.own_labels = self.key, self.secrets, self.own_labels
         other.add_default_labels = self.add_default_labels
+        other._before = self
         return other
 
     def of(self, flow: Flow) -> Declared:
@@ -92,8 +98,8 @@ class Declared(ABC):
         return publish(self.flow, self, include=include, exclude=exclude)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the flow behind: a pickled declaration is the declaration alone."""
-        return {**self.__dict__, "_flow": None}
+        """Leave behind what the declaration refers to: a pickled declaration is the declaration alone."""
+        return {**self.__dict__, "_flow": None, "_before": None}
 
 
 class DeclaredBucket(Declared):

@@ -83,7 +83,7 @@ class LocalStorage(Storage):
                 return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
             return NotFound(f"there is no file {path}")
         if isinstance(error, PermissionError):
-            return Denied(f"not allowed to read {path}", hint=f"Give user {os.geteuid()} the right to read it.")
+            return Denied(f"not allowed to read {path}", hint=f"Give {_who()} the right to read it.")
         return ReadFailed(f"reading {path} failed: {error.strerror}")
 
     def _create(self, key: str, data: bytes) -> None:
@@ -145,7 +145,7 @@ class LocalStorage(Storage):
             raise AlreadyExists(f"{target} exists already", hint="Choose another key.") from error
         except PermissionError as error:
             message = f"not allowed to write {target}"
-            raise Denied(message, hint=f"Give user {os.geteuid()} the right to write there.") from error
+            raise Denied(message, hint=f"Give {_who()} the right to write there.") from error
         except OSError as error:
             message = f"writing {target} failed: {error.strerror}"
             raise WriteFailed(message, hint="Make room, or choose another folder.") from error
@@ -174,6 +174,10 @@ class LocalStorage(Storage):
             if not isinstance(refusal, NotFound) or isinstance(refusal, BucketMissing):
                 raise refusal from error
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
+
+
+def _who() -> str:
+    return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "yourself"  # Windows has no numbers of users
 
 
 def _create_exclusively(target: Path, data: bytes) -> None:

@@ -106,9 +106,12 @@ def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, 
 def _profile(environ: Mapping[str, str]) -> dict[str, str]:
     """Give the keys that stand in the shared credentials file; a profile that is asked for must be there."""
     from configparser import ConfigParser, Error
+    from contextlib import suppress
     from pathlib import Path
 
-    path = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
+    path = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
+    with suppress(RuntimeError):  # no HOME, and a user whom the system does not know: so there is no such file
+        path = path.expanduser()
     profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     file = ConfigParser(interpolation=None)
     try:

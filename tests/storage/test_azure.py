@@ -14,7 +14,7 @@ from azure.storage.blob import generate_container_sas
 from places import Place, azure_place
 from runner import errors
 from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.storage import Azure, declare, open_storage, parse_location
 from runner.storage.azure import parse_connection_string
 from storage.wire import Relay
 
@@ -57,6 +57,14 @@ def with_sas(place: Place, permission: str, hours: int = 1, mark: str = "") -> S
         expiry=dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours),
     )
     return opened(place, join({"BlobEndpoint": values["BlobEndpoint"], "SharedAccessSignature": mark + sas}))
+
+
+def test_a_connection_string_opens_the_container_that_takes_its_ones_place() -> None:
+    declared = Azure("one", connection_string=f"AccountName=me;AccountKey={KEY}", secrets=["TOKEN"])
+    moved = declared.moved_to(declare("azure://other/deep"))
+    assert (moved.url, moved.secrets) == ("azure://other/deep", ("TOKEN",))
+    assert moved.extra_secrets() == declared.extra_secrets()
+    assert declared.moved_to(declare("s3://other")).extra_secrets() == {}
 
 
 @pytest.mark.parametrize(

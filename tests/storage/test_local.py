@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -212,6 +213,16 @@ def test_who_may_not_is_denied_and_told_as_whom(tmp_path: Path) -> None:
     for line, what in zip(lines[1:], ["read", "write", "write", "write", "read", "read"], strict=True):
         assert line.startswith(f"Denied 77 not allowed to {what} {root}/"), line
         assert f"user {NOBODY}" in line
+
+
+def test_who_may_not_is_told_also_where_users_have_no_numbers(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    monkeypatch.delattr(os, "geteuid")
+    monkeypatch.setattr(os, "link", mock.Mock(side_effect=PermissionError()))
+    with pytest.raises(errors.Denied, match="Give yourself the right to write there"):
+        storage.create("etl/v1", b"1")
 
 
 def test_a_read_only_file_system_fails_the_write(tiny: Path) -> None:

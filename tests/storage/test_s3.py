@@ -223,6 +223,15 @@ def test_the_shared_credentials_file_lies_in_the_home(s3: S3AsAws) -> None:
     assert opened(without(s3, *KEYS)).read("etl/v1") == b"bundle"
 
 
+def test_where_nobody_has_a_home_there_is_no_shared_credentials_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is started as some number, without HOME."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
+    assert opened({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://none.example"})
+    with pytest.raises(errors.CredentialsRefused, match=r"~/\.aws/credentials has no keys for a profile"):
+        opened({"AWS_PROFILE": "mine"})
+
+
 @pytest.mark.parametrize("door", [refused, blackhole])
 def test_no_credentials_at_all_are_told(s3: S3AsAws, door: Callable[[], AbstractContextManager[int]]) -> None:
     def attempt(call: Callable[[Storage], object]) -> float:

@@ -1,0 +1,203 @@
+"""Docker storage: flows baked into images, on a real engine, pushed to a real registry."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from containers import HARDENED, docker, run_image
+from flows import HERE as FLOWS
+from packages import make_wheel
+from runner import errors
+from runner.cli.build import load_file
+from runner.storage import Docker, Local
+from servers import free_port, request
+from servers.registry import PASSWORD, USER, start_registry
+from starting import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from places import Place
+
+SLUG = "baked-in"
+
+
+@pytest.fixture(autouse=True)
+def _no_image_is_left(images: dict[str, str]) -> Iterator[None]:
+    del images
+    yield
+    made = [line.split() for line in docker("images", "--format={{.Repository}}:{{.Tag}} {{.ID}}").stdout.splitlines()]
+    for name, _ in made:
+        if f"/{SLUG}:" in f"/{name}":
+            docker("rmi", "--force", name)
+
+
+def bake(file: str = "baked.py", **declared: Any) -> str:
+    """Build the image of a flow of the tests."""
+    flow = load_file(FLOWS / file).flow
+    flow.storage = Docker(**declared)
+    return str(flow.storage.build())
+
+
+def looked(image: str, folder: Place, *options: str) -> tuple[str | None, list[str]]:
+    """Run the image, and give what its flow saw."""
+    mount = f"--volume={folder.url.removeprefix('file://')}:/results"
+    environ = {"RUNNER_RESULTS": "file:///results", "RUNNER_RUN_ID": "r"}
+    done = run_image(image, environ=environ, options=[mount, *options])
+    assert done.code == 0, done
+    assert [line for line in done.lines if line["level"] != "INFO"] == []
+    outcome = json.loads(folder.read(f"{SLUG}/runs/r/outcome.json"))
+    assert outcome["bundle"]["url"].startswith(f"file:///opt/flows/{SLUG}/")
+    seen: tuple[str | None, list[str]] = pickle.loads(folder.read(outcome["tasks"][0]["result"]["key"]))
+    return seen
+
+
+def test_the_image_runs_its_flow_and_writes_where_it_is_told(folder: Place) -> None:
+    image = bake()
+    assert image.startswith(f"{SLUG}:20")
+    assert looked(image, folder, *HARDENED, "--user=12345:6789") == (None, [])
+    [facts] = json.loads(docker("image", "inspect", image).stdout)
+    assert facts["Config"]["User"] == "65532:65532"
+
+
+def test_without_a_place_for_results_it_warns_that_they_go_with_the_container() -> None:
+    done = run_image(bake(), options=[*HARDENED, "--user=12345:6789"])
+    assert done.code == 0, done
+    assert [line["message"] for line in done.lines if line["level"] == "WARNING"] == [
+        "RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it"
+    ]
+
+
+def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "our_package", "1.0", "")
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep/a b.txt").write_text("a")
+    greeting = 'say "$HOME" \\ and {json: 1}'
+    image = bake(
+        python_dependencies=[f"/opt/wheels/{wheel.name}"],
+        files={str(wheel): f"/opt/wheels/{wheel.name}", str(data): "/opt/data"},
+        env_vars={"GREETING": greeting},
+        build_args={"PIP_NO_INDEX": "1"},
+        image_name="team/" + SLUG,
+        image_tag="1.0",
+    )
+    assert image == f"team/{SLUG}:1.0"
+    assert looked(image, folder) == (greeting, ["/opt/data/deep/a b.txt"])
+    assert run_image(image, "python", "-c", "import our_package").code == 0
+
+
+def test_it_is_pushed_and_named_by_its_digest(folder: Place) -> None:
+    with start_registry() as host:
+        image = bake(registry_url=f"http://{host}/team/")
+        name, _, digest = image.partition("@")
+        assert name.startswith(f"{host}/team/{SLUG}:20")
+        assert digest.startswith("sha256:")
+        docker("rmi", "--force", name)
+        assert looked(image, folder) == (None, [])
+
+
+def test_a_registry_with_a_login_takes_it_from_docker_login() -> None:
+    with start_registry(login=True) as host:
+        with pytest.raises(errors.CredentialsRefused, match=f"docker login {host}"):
+            bake(registry_url=host)
+        assert docker("login", f"--username={USER}", "--password-stdin", host, stdin=PASSWORD).code == 0
+        assert "@sha256:" in bake(registry_url=host)
+
+
+def test_a_registry_that_is_down_is_told() -> None:
+    host = f"127.0.0.1:{free_port()}"
+    with pytest.raises(errors.WriteFailed, match="could not be pushed"):
+        bake(registry_url=host)
+
+
+def test_a_missing_module_is_told_before_anything_is_pushed() -> None:
+    with start_registry() as host:
+        with pytest.raises(errors.Incompatible, match=r"(?s)not installed here: numpy.*python_dependencies"):
+            bake("needs_numpy.py", registry_url=host, image_name=SLUG)
+        assert json.loads(request("GET", f"http://{host}/v2/_catalog")[1]) == {"repositories": []}
+
+
+def test_a_base_of_another_python_is_told(images: dict[str, str]) -> None:
+    with pytest.raises(errors.Incompatible, match=r"built with Python 3\.11\.\d+, and this image has Python 3\.13"):
+        bake(base_image=images["slim-py3.13"])
+
+
+def test_a_base_without_runner_is_told(bases: dict[str, str]) -> None:
+    with pytest.raises(errors.FlowFailed, match="needs their entrypoint"):
+        bake(base_image=bases["3.11"])
+
+
+def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile.team").write_text(
+        "ARG FROM_IMAGE\nFROM $FROM_IMAGE\nUSER root\nCOPY . /opt/data/\nENV GREETING=hello\nUSER 4321\n"
+    )
+    (context / ".dockerignore").write_text("# not wanted\nDockerfile*\n.dockerignore\nbig\n")
+    (context / "big").write_text("x")
+    (context / "kept").write_text("x")
+    args = {"FROM_IMAGE": "org/runner:slim-py3.11"}
+    image = bake(dockerfile=str(context / "Dockerfile.team"), build_args=args)
+    assert looked(image, folder) == ("hello", ["/opt/data/kept"])
+    assert run_image(image, "sh", "-c", "id -u").stdout == "4321\n"
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "told"),
+    [
+        ({"base_image": "127.0.0.1:1/no-such:base"}, errors.NotFound, "no base image 127.0.0.1:1/no-such:base"),
+        ({"python_dependencies": ["/no/such.whl"]}, errors.FlowFailed, r"(?s)cannot be built.*/no/such\.whl"),
+        ({"files": {"/no/such/file": "/opt/x"}}, errors.UsageError, "no file /no/such/file"),
+        ({"dockerfile": "/no/such/Dockerfile"}, errors.UsageError, "no file /no/such/Dockerfile"),
+        ({"dockerfile": "Dockerfile", "base_image": "a"}, errors.UsageError, "both given"),
+        ({"image_name": "No Name"}, errors.UsageError, "No Name:20.* is no name for an image"),
+        ({"env_vars": {"A": "1\n2"}}, errors.UsageError, "several lines"),
+        ({"python_dependencies": "pandas"}, errors.UsageError, "a list of requirements"),
+        ({"path": "flows"}, errors.UsageError, "not absolute"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_makes_no_image_is_told(declared: dict[str, Any], kind: type[errors.RunnerError], told: str) -> None:
+    with pytest.raises(kind, match=told):
+        bake(**declared)
+
+
+def test_without_an_engine_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
+    with pytest.raises(errors.Unreachable, match="no Docker engine answers"):
+        bake()
+
+
+def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(errors.EnvironmentWrong, match=r"flow-runner\[docker\]"):
+        bake()
+
+
+def test_the_command_line_builds_it_and_can_publish_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "baked.py"
+    text = (FLOWS / "baked.py").read_text("utf-8")
+    file.write_text(
+        f"{text}\nfrom runner.storage import Docker\nflow.storage = Docker(labels=['gpu'], secrets=['DB'])\n"
+    )
+    done = start({}, "build", str(file))
+    assert done.code == 0, done
+    image = done.stdout.strip()
+    inspected = run_image(image, "sh", "-c", "runner inspect $RUNNER_LOCATION --json")
+    manifest = json.loads(inspected.stdout)["manifest"]
+    assert (manifest["labels"], manifest["secrets"]) == (["gpu"], ["DB"])
+    elsewhere = start({}, "build", str(file), "--storage", str(tmp_path / "flows"))
+    assert elsewhere.stdout.startswith("file:///")
+
+
+def test_its_labels_are_the_authors_alone() -> None:
+    assert Docker().labels == ()
+    assert Docker(labels=["gpu"]).labels == ("gpu",)
+    assert Local().labels != ()
