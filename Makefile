@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench images locks clean
+.PHONY: demo test lint types bench bench-images images locks clean
 
 demo: $(BIN)/runner
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -30,6 +30,9 @@ types: .cache/tests-installed
 
 bench: .cache/tests-installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5
+
+bench-images: .cache/tests-installed
+	$(BIN)/python bench/container.py
 
 images:
 	VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' runner/__init__.py) REVISION=$$(git rev-parse HEAD) docker buildx bake

@@ -141,23 +141,22 @@ class Docker(Declared):
 
     def _build(self, engine: Any, name: str, tag: str, bundles: Path, key: str) -> str:
         """Build the image from a context of its own, and give its id."""
+        base = self.base_image or f"org/runner:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
         if self.dockerfile:
-            with _context(Path(self.dockerfile).absolute().parent) as context:
-                dockerfile = Path(self.dockerfile).name
-                base = _run_build(engine, context, dockerfile=dockerfile, buildargs=self.build_args)
-        else:
-            base = self.base_image or f"org/runner:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
+            path = Path(self.dockerfile).absolute()
+            base = _run_build(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
         text = self._dockerfile(base, _user(engine, base), key)
-        with _context(None) as context, tarfile.open(fileobj=context, mode="w") as tar:
-            member = tarfile.TarInfo("Dockerfile")
-            member.size = len(text)
-            tar.addfile(member, BytesIO(text))
-            tar.add(bundles / key, arcname=f"flows/{key}")
-            for number, file in enumerate(self.files):
-                tar.add(file, arcname=f"files/{number}")
-            tar.close()
+        with TemporaryFile() as context:
+            with tarfile.open(fileobj=context, mode="w") as tar:
+                member = tarfile.TarInfo("Dockerfile")
+                member.size = len(text)
+                tar.addfile(member, BytesIO(text))
+                tar.add(bundles / key, arcname=f"flows/{key}")
+                for number, file in enumerate(self.files):
+                    tar.add(file, arcname=f"files/{number}")
             context.seek(0)
-            return _run_build(engine, context, tag=f"{name}:{tag}", buildargs=self.build_args)
+            given = {"fileobj": context, "custom_context": True, "buildargs": self.build_args}
+            return _run_build(engine, tag=f"{name}:{tag}", **given)
 
     def _dockerfile(self, base: str, user: str, key: str) -> bytes:
         """Write the Dockerfile; what stands in JSON there goes through no shell."""
@@ -200,21 +199,6 @@ def _engine() -> Iterator[Any]:
         client.close()
 
 
-@contextmanager
-def _context(folder: Path | None) -> Iterator[Any]:
-    """Give a build's context as an open tar: of a folder, less what its .dockerignore names, or empty."""
-    if folder is None:
-        with TemporaryFile() as file:
-            yield file
-        return
-    from docker.utils import build
-
-    ignored = folder / ".dockerignore"
-    patterns = ignored.read_text("utf-8").splitlines() if ignored.is_file() else []
-    with build.tar(str(folder), exclude=[line.strip() for line in patterns if line.strip() and line[0] != "#"]) as file:
-        yield file
-
-
 def _user(engine: Any, base: str) -> str:
     """Give the user of the base image, which may be the empty text for root. Raises NotFound."""
     from docker.errors import APIError
@@ -230,15 +214,14 @@ def _user(engine: Any, base: str) -> str:
     return str(image.attrs["Config"].get("User") or "")
 
 
-def _run_build(engine: Any, context: Any, **options: Any) -> str:
+def _run_build(engine: Any, **options: Any) -> str:
     """Build an image, telling its steps on standard error, and give its id. Raises FlowFailed."""
     from docker.errors import APIError
 
     output: list[str] = []
     image = ""
     try:
-        options |= {"fileobj": context, "custom_context": True, "rm": True, "forcerm": True, "decode": True}
-        for told in engine.api.build(**options):
+        for told in engine.api.build(rm=True, forcerm=True, decode=True, **options):
             if "error" in told:
                 lines = "".join(output).splitlines()[-_TAIL:]
                 message = f"the image cannot be built: {told['error']}"

@@ -156,7 +156,7 @@ class S3AsAws:
     def _server_context(self) -> ssl.SSLContext:
         import trustme
 
-        authority = trustme.CA()
+        authority = self.authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         regional = f"s3.{self.region}.amazonaws.com"
         names = [HOST, "localhost", "s3.amazonaws.com", "*.s3.amazonaws.com", regional, f"*.{regional}"]
