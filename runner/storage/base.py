@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from runner.storage.sources import Found
+
 LONGEST_KEY = 1024  # bytes of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
 
@@ -60,6 +62,7 @@ class Storage(ABC):
         """Take the URL's scheme and the name of the bucket, container or folder."""
         self.scheme = scheme
         self.container = container
+        self.found: Found | None = None  # what opened it; a folder needs nothing
 
     def url(self, key: str) -> str:
         """Give the URL of a key, as a person would write it."""
