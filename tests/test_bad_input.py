@@ -351,6 +351,12 @@ def test_a_missing_module_is_named_with_the_lines_that_install_it(marked: Marked
     assert lines in done.error["message"]
 
 
+def test_in_an_image_its_own_name_is_advised(marked: Marked) -> None:
+    image = {"RUNNER_IMAGE": "team/runner:aws-py3.98"}
+    other = {"version": "3.99.1", "implementation": sys.implementation.name}
+    marked.refused(marked.write(python=other), 76, "Use team/runner:aws-py3.99,", **image)
+
+
 def test_the_lines_begin_with_the_flows_own_image(marked: Marked) -> None:
     requires = [{"module": "not_installed", "distribution": "Not-Installed", "version": "1.2.3"}]
     marked.refused(marked.write(requires=requires, image="team/image:7"), 76, "FROM team/image:7\nUSER root\n")

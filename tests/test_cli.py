@@ -575,3 +575,38 @@ def test_ls_lists_bundles_with_keys_of_their_own(here: Place) -> None:
 
 def test_a_result_is_not_copied_onto_a_folder(ran: Place, tmp_path: Path) -> None:
     refused(look({}, "result", run_url(ran), "-o", str(tmp_path)), 2, "is a folder")
+
+
+def test_check_loads_a_flow_and_runs_nothing(here: Place) -> None:
+    publish(here, "trouble.py")  # whose parameter is required, and not given
+    done = start(located(here, "trouble"), "check")
+    assert done.code == 0, done
+    assert done.stdout.startswith("flow 'trouble' can be run here: file:///")
+    assert told(start({}, "check", f"{here.url}/trouble", "--json"))["tasks"] == 2
+    assert not any("/runs/" in key for key in here.keys())  # noqa: SIM118 - a place is no mapping
+
+
+def test_check_leaves_none_of_the_flows_modules_behind(here: Place, tmp_path: Path) -> None:
+    publish(here, "modular/modular.py")
+    (tmp_path / "tmp").mkdir()
+    assert start({"TMPDIR": str(tmp_path / "tmp")}, "check", f"{here.url}/modular").code == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_check_tells_what_a_run_would(here: Place) -> None:
+    here.write("fn/1", cloudpickle.dumps(3))
+    refused(start({}, "check", f"{here.url}/fn/1"), 65, "the object holds no flow")
+    refused(start({}, "check", f"{here.url}/none"), 66, "neither an object nor a flow")
+    refused(start({}, "check"), 2, "nothing says which flow to check")
+
+
+def test_only_in_an_image_a_program_can_be_given() -> None:
+    in_image = {"RUNNER_IMAGE": "org/runner:aws-py3.11"}
+    assert start(in_image, "echo", "hello").stdout == "hello\n"
+    assert start({}, "echo", "hello").code == 2
+    assert told(start(in_image | {"RUNNER_REVISION": "0123abc"}, "version", "--json")) == {
+        "runner": __version__,
+        "python": sys.version.split()[0],
+        "image": "org/runner:aws-py3.11",
+        "revision": "0123abc",
+    }
