@@ -42,10 +42,11 @@ ENV PATH=/opt/runner/bin:$PATH \
     LANG=C.UTF-8 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /home/runner
-ARG PYTHON_VERSION VERSION REVISION REPOSITORY
+ARG PYTHON_VERSION
 # Runs a flow, which also leaves the bytecode of all that a start imports from the standard library: the official Python
 # images ship none, and who may not write there would compile those modules at each start.
 RUN --mount=type=bind,source=images/smoke.sh,target=/smoke.sh sh /smoke.sh
+ARG VERSION REVISION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:slim-py${PYTHON_VERSION} \
     RUNNER_REVISION=${REVISION}
 LABEL org.opencontainers.image.title=runner \
@@ -55,8 +56,9 @@ LABEL org.opencontainers.image.title=runner \
       org.opencontainers.image.revision=${REVISION} \
       runner.python=${PYTHON_VERSION} \
       runner.image=${REPOSITORY}:slim-py${PYTHON_VERSION}
-# With -P no runner.py, and no json.py, of the working directory is run. tini gets no -g: runner passes signals on.
-ENTRYPOINT ["/usr/bin/tini", "--", "/opt/runner/bin/python", "-P", "-m", "runner"]
+# With -P no runner.py, and no json.py, of the working directory is run. tini gets no -g: runner passes signals on; with -s
+# it reaps also where it is not process 1 (--init, a pod's shared process namespace).
+ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/opt/runner/bin/python", "-P", "-m", "runner"]
 USER 65532:65532
 
 # aws: boto3, for flows that use it and for whatever credentials only it finds.

@@ -8,7 +8,8 @@ _HELP = """
 This is runner. It runs a Python flow that lies in a bucket, or a folder, and wants to be told where:
 
     docker run -e RUNNER_STORAGE=s3 -e RUNNER_LOCATION=my-flows/etl --env-file credentials org/runner:aws
-    docker run -e RUNNER_STORAGE=local -e RUNNER_LOCATION=/flows/etl -v ~/.runner/flows:/flows org/runner:slim
+    docker run -e RUNNER_STORAGE=local -e RUNNER_LOCATION=/flows/etl -v ~/.runner/flows:/flows \\
+      --user "$(id -u)" org/runner:slim
 
 «runner --help» lists what else it does, the README all variables."""
 

@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 import tarfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -22,12 +22,14 @@ from runner.errors import (
     CredentialsRefused,
     EnvironmentWrong,
     FlowFailed,
+    Incompatible,
     NotFound,
     RunnerError,
     Unreachable,
     UsageError,
     WriteFailed,
 )
+from runner.manifest import REPOSITORY
 from runner.storage.declared import Declared
 
 if TYPE_CHECKING:
@@ -36,9 +38,12 @@ if TYPE_CHECKING:
     from runner.publish import Published
 
 _TAIL = 20  # lines of a build step's output that are shown when it fails
-# https://github.com/distribution/reference: a path component, and a tag
-_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+# A registry and path components, and a tag, of https://github.com/distribution/reference
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:[a-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IN_IMAGE = re.compile(r'/[^$"\\\n]*')  # an absolute path without what a Dockerfile reads as its own
 
 
 class Docker(Declared):
@@ -53,10 +58,13 @@ class Docker(Declared):
         base_image: by default ``org/runner:slim`` of this Python. It must have runner's entrypoint.
         dockerfile: the path of a Dockerfile, whose folder is its context, to build the base from instead.
         python_dependencies: what ``pip install`` is given, each as one word: ``pandas>=2,<3``.
-        files: by path on this machine, where in the image each file or folder is put.
+        files: by path on this machine, where in the image each file or folder is put; there, everybody may read it.
         env_vars: variables of the image.
-        build_args: what ``ARG`` gets, in the Dockerfile and for ``pip install``: ``{"PIP_INDEX_URL": …}``.
+        build_args: what ``ARG`` gets, in the Dockerfile and for ``pip install``. They stay in the image's history, so
+            one with a password is refused.
         path: the folder of the image in which the flow lies.
+
+    Paths on this machine are relative to the file that defines the flow, as with ``include``.
     """
 
     def __init__(  # noqa: PLR0913 - one for each part of an image
@@ -84,9 +92,20 @@ class Docker(Declared):
         if isinstance(python_dependencies, str):
             message = "python_dependencies take a list of requirements, not one text"
             raise UsageError(message, hint='Write python_dependencies=["pandas>=2"].')
-        if not path.startswith("/"):
-            message = f"path {path!r} is not absolute"
-            raise UsageError(message, hint="Give the folder of the image in which the flow is to lie: /opt/flows.")
+        for target in (path, *(files or {}).values()):
+            if not _IN_IMAGE.fullmatch(target):
+                message = (
+                    f"{target!r} is no absolute path in an image, or has a character that a Dockerfile would change"
+                )
+                raise UsageError(message, hint="Give one like /opt/flows.")
+        for name, value in {**(env_vars or {}), **(build_args or {})}.items():
+            if not _VARIABLE.fullmatch(name) or not isinstance(value, str) or "\n" in value:
+                message = f"the variable {name!r} needs a plain name, and a text of one line"
+                raise UsageError(message, hint="What has more lines can go into a file, and its path into NAME_FILE.")
+        for name, value in (build_args or {}).items():
+            if re.search(r"://[^/]*@", value):
+                message = f"the build argument {name} has a password in it, which would stay in the image's history"
+                raise UsageError(message, hint="Give it as a build secret: docs/images.md has the lines.")
         self.registry_url = registry_url and registry_url.partition("://")[2 if "://" in registry_url else 0].strip("/")
         self.image_name = image_name
         self.image_tag = image_tag
@@ -111,82 +130,91 @@ class Docker(Declared):
     def publish(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
-        The URL that is given is the image's name, with the digest if it was pushed. Raises UsageError for a file or
-        name that cannot be used, Unreachable without an engine, NotFound when the base image is missing, FlowFailed
-        when a build step fails, WriteFailed and CredentialsRefused when the push does, and what loading the flow and
-        `runner.publish.publish` raise.
+        The URL that is given is the image's name, with the digest if it was pushed. Nothing gets the name before the
+        flow could be loaded. Raises UsageError for a file or name that cannot be used, Unreachable without an engine,
+        NotFound when the base image is missing, FlowFailed when a build step fails, WriteFailed and CredentialsRefused
+        when the push does, and what loading the flow and `runner.publish.publish` raise.
         """
         from runner.publish import publish
         from runner.storage.local import Local
 
-        for file in (*self.files, *((self.dockerfile,) if self.dockerfile else ())):
-            if not Path(file).exists():
-                message = f"there is no file {Path(file).absolute()}"
-                raise UsageError(message, hint="Correct its path in the flow's Docker storage.")
+        files = {self._here(file): target for file, target in self.files.items()}
         with _engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
             published = publish(self.flow, Local(folder, secrets=self.secrets), include=include, exclude=exclude)
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
-            image = self._build(engine, name, tag, Path(folder), f"{slug}/{version}")
-            _check(engine, image)
+            base = self._base(engine)
+            text = self._dockerfile(
+                base, _user(engine, base), list(files.values()), f"{slug}/{version}", f"{name}:{tag}"
+            )
+            contents = {f"flows/{slug}/{version}": Path(folder, slug, version)}
+            contents |= {f"files/{number}": file for number, file in enumerate(files)}
+            with _context(text, contents) as context:
+                given = {"fileobj": context, "custom_context": True, "buildargs": self.build_args}
+                image = _run_build(engine, **given)
+            try:
+                _check(engine, image, published.manifest)
+            except RunnerError:
+                with suppress(Exception):  # what is left of it is only in the way
+                    engine.images.remove(image)
+                raise
+            engine.images.get(image).tag(name, tag)
             digest = _push(engine, name, tag) if self.registry_url else None
         return replace(published, url=f"{name}:{tag}" + (f"@{digest}" if digest else ""))
 
+    def _here(self, file: str) -> Path:
+        """Find a file of this machine. Raises UsageError."""
+        of_flow = getattr(sys.modules.get(self.flow.module), "__file__", None)
+        folder = Path(of_flow).absolute().parent if of_flow else Path.cwd()
+        path = folder / Path(file).expanduser()
+        if not path.exists():
+            message = f"there is no file {path}"
+            raise UsageError(message, hint="Give its path relative to the file that defines the flow.")
+        return path
+
     def _named(self, slug: str, version: str) -> tuple[str, str]:
-        name, tag = self.image_name or slug, self.image_tag or version
+        name, tag = "/".join(filter(None, (self.registry_url, self.image_name or slug))), self.image_tag or version
         if not _NAME.fullmatch(name) or not _TAG.fullmatch(tag):
             message = f"{name}:{tag} is no name for an image: lower-case letters, digits, '.', '_' and '-'"
-            raise UsageError(message, hint="Set image_name and image_tag.")
-        return f"{self.registry_url}/{name}" if self.registry_url else name, tag
+            raise UsageError(message, hint="Set registry_url, image_name and image_tag.")
+        return name, tag
 
-    def _build(self, engine: Any, name: str, tag: str, bundles: Path, key: str) -> str:
-        """Build the image from a context of its own, and give its id."""
-        base = self.base_image or f"org/runner:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
-        if self.dockerfile:
-            path = Path(self.dockerfile).absolute()
-            base = _run_build(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
-        text = self._dockerfile(base, _user(engine, base), key)
-        with TemporaryFile() as context:
-            with tarfile.open(fileobj=context, mode="w") as tar:
-                member = tarfile.TarInfo("Dockerfile")
-                member.size = len(text)
-                tar.addfile(member, BytesIO(text))
-                tar.add(bundles / key, arcname=f"flows/{key}")
-                for number, file in enumerate(self.files):
-                    tar.add(file, arcname=f"files/{number}")
-            context.seek(0)
-            given = {"fileobj": context, "custom_context": True, "buildargs": self.build_args}
-            return _run_build(engine, tag=f"{name}:{tag}", **given)
+    def _base(self, engine: Any) -> str:
+        if not self.dockerfile:
+            return self.base_image or f"{REPOSITORY}:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
+        path = self._here(self.dockerfile)
+        return _run_build(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
 
-    def _dockerfile(self, base: str, user: str, key: str) -> bytes:
+    def _dockerfile(self, base: str, user: str, targets: list[str], key: str, image: str) -> bytes:
         """Write the Dockerfile; what stands in JSON there goes through no shell."""
         lines = [f"FROM {base}", "USER root"]
         lines += [f"ARG {name}" for name in self.build_args]
         lines += [f"ENV {name}={_quoted(value)}" for name, value in self.env_vars.items()]
-        lines += [f"COPY {json.dumps([f'files/{n}', target])}" for n, target in enumerate(self.files.values())]
+        lines += [f"COPY {json.dumps([f'files/{number}', target])}" for number, target in enumerate(targets)]
         if self.python_dependencies:
             lines.append(f"RUN {json.dumps(['pip', 'install', *self.python_dependencies])}")
         lines.append(f"COPY {json.dumps(['flows/', f'{self.path}/'])}")
-        lines.append(f"ENV RUNNER_STORAGE=docker RUNNER_LOCATION={_quoted(f'{self.path}/{key}')}")
+        lines.append(f"ENV RUNNER_STORAGE=docker RUNNER_LOCATION={_quoted(f'{self.path}/{key}')} RUNNER_IMAGE={image}")
+        lines.append("CMD []")  # of the base; with any argument the flow is not what runs
         lines += [f"USER {user}"] if user else []
         return "\n".join(lines).encode() + b"\n"
 
 
 def _quoted(value: str) -> str:
-    if "\n" in value:
-        message = "a variable of several lines cannot be laid in an image"
-        raise UsageError(message, hint="Put it in a file, and name that in a variable NAME_FILE.")
     return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
 
 
 @contextmanager
 def _engine() -> Iterator[Any]:
-    """Give a client of the engine that ``docker`` uses too. Raises EnvironmentWrong and Unreachable."""
+    """Give a client of the engine that DOCKER_HOST names, or the usual one. Raises EnvironmentWrong and Unreachable."""
     try:
         import docker
     except ImportError as error:
         message = "Docker storage needs the Docker SDK for Python"
         raise EnvironmentWrong(message, hint="Run pip install 'flow-runner[docker]'.") from error
+    from docker.credentials.errors import StoreError
+    from requests import RequestException
+
     try:
         client = docker.from_env()
         client.ping()
@@ -195,28 +223,53 @@ def _engine() -> Iterator[Any]:
         raise Unreachable(message, hint="Start one, or say in DOCKER_HOST where it is.") from error
     try:
         yield client
+    except StoreError as error:
+        message = f"the credential helper that ~/.docker/config.json names does not work: {error}"
+        raise CredentialsRefused(message, hint="Correct credsStore and credHelpers there.") from error
+    except (docker.errors.DockerException, RequestException) as error:
+        message = f"the Docker engine failed: {error}"
+        raise Unreachable(message, hint="Look at its log, and try again.") from error
     finally:
         client.close()
 
 
+@contextmanager
+def _context(dockerfile: bytes, contents: Mapping[str, Path]) -> Iterator[Any]:
+    """Give a build's context, an open tar: the Dockerfile, and what in the image everybody may read."""
+
+    def readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mode |= 0o555 if member.isdir() or member.mode & 0o100 else 0o444
+        return member
+
+    with TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
+            described = tarfile.TarInfo("Dockerfile")
+            described.size = len(dockerfile)
+            tar.addfile(described, BytesIO(dockerfile))
+            for name, path in contents.items():
+                tar.add(path, arcname=name, filter=readable)
+        file.seek(0)
+        yield file
+
+
 def _user(engine: Any, base: str) -> str:
     """Give the user of the base image, which may be the empty text for root. Raises NotFound."""
-    from docker.errors import APIError
+    from docker.errors import APIError, DockerException
 
     try:
         try:
             image = engine.images.get(base)
         except APIError:
             image = engine.images.pull(base)
-    except APIError as error:
-        message = f"there is no base image {base}: {error.explanation or error}"
+    except DockerException as error:
+        message = f"there is no base image {base}: {getattr(error, 'explanation', None) or error}"
         raise NotFound(message, hint="Correct base_image, log in to its registry, or build it here.") from error
     return str(image.attrs["Config"].get("User") or "")
 
 
 def _run_build(engine: Any, **options: Any) -> str:
     """Build an image, telling its steps on standard error, and give its id. Raises FlowFailed."""
-    from docker.errors import APIError
+    from docker.errors import DockerException
 
     output: list[str] = []
     image = ""
@@ -231,44 +284,60 @@ def _run_build(engine: Any, **options: Any) -> str:
             if text.startswith("Step "):
                 print(text.rstrip(), file=sys.stderr)  # noqa: T201 - a build may take minutes
             image = told.get("aux", {}).get("ID", image)
-    except APIError as error:
-        message = f"the image cannot be built: {error.explanation or error}"
+    except DockerException as error:
+        message = f"the image cannot be built: {getattr(error, 'explanation', None) or error}"
         raise FlowFailed(message, hint="Correct the flow's Docker storage.") from error
     return image
 
 
-def _check(engine: Any, image: str) -> None:
+def _check(engine: Any, image: str, manifest: Mapping[str, Any]) -> None:
     """Load the flow in its image, without a network. Raises the error that a run would end with."""
-    from docker.errors import ContainerError, DockerException
+    from docker.errors import DockerException
 
+    given = {parameter["name"]: None for parameter in manifest["parameters"]}  # only their names matter for loading
+    said, code = b"", None
     try:
-        engine.containers.run(image, ["check"], network_mode="none", remove=True)
-    except ContainerError as error:
-        told = (error.stderr or b"").decode(errors="replace").rpartition("runner: ")[2].strip()
-        kinds = {kind.code: kind for kind in RunnerError.__subclasses__()}
-        message = f"the flow cannot be loaded in its image: {told or f'exit code {error.exit_status}'}"
-        hint = "What is missing may be named in python_dependencies; nothing was pushed."
-        raise kinds.get(error.exit_status, FlowFailed)(message, hint=hint) from error
+        environ = {"RUNNER_PARAMETERS": json.dumps(given)}
+        container = engine.containers.create(image, ["check", "--json"], network_mode="none", environment=environ)
+        try:
+            container.start()
+            code = container.wait()["StatusCode"]
+            said = container.logs(stdout=True, stderr=False)
+        finally:
+            container.remove(force=True)
     except DockerException as error:
-        message = f"the flow cannot be loaded in its image: {error}"
-        raise FlowFailed(message, hint="Base it on one of runner's images: it needs their entrypoint.") from error
+        said = str(error).encode()
+    try:
+        answer = json.loads(said)
+        message, loaded = f"the flow cannot be loaded in its image: {answer.get('message')}", answer.get("flow")
+    except (ValueError, AttributeError):
+        message = f"the image does not run its flow: {said.decode(errors='replace').strip() or f'it ended with {code}'}"
+        raise FlowFailed(message, hint="Base it on one of runner's images, whose entrypoint it needs.") from None
+    if code or loaded != manifest["flow"]["name"]:
+        kind = {kind.code: kind for kind in RunnerError.__subclasses__()}.get(code or 0, FlowFailed)
+        hint = (
+            "In Docker storage, python_dependencies and base_image say what is there." if kind is Incompatible else ""
+        )
+        raise kind(message.rstrip("."), hint=hint)
 
 
 def _push(engine: Any, name: str, tag: str) -> str:
     """Push the image and give its digest. Raises CredentialsRefused and WriteFailed."""
     from docker.errors import DockerException
+    from requests import RequestException
 
     digest = refusal = ""
     try:
         for told in engine.api.push(name, tag, stream=True, decode=True):
             digest = told.get("aux", {}).get("Digest", digest)
             refusal = told.get("error", refusal)
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         refusal = str(error)
     if digest and not refusal:
         return str(digest)
-    registry = name.partition("/")[0]
+    first = name.partition("/")[0]
+    registry = f" {first}" if re.search(r"[.:]|^localhost$", first) else ""
     message = f"{name}:{tag} could not be pushed: {refusal or 'the registry told no digest'}"
     if re.search(r"unauthorized|authentication|no basic auth|denied|forbidden", refusal, re.IGNORECASE):
-        raise CredentialsRefused(message, hint=f"Run docker login {registry}, as somebody who may push there.")
+        raise CredentialsRefused(message, hint=f"Run docker login{registry}, as somebody who may push there.")
     raise WriteFailed(message, hint="The image is here; check the registry's address, and push it again.")

@@ -61,33 +61,24 @@ def verify(data: bytes) -> Bundle | None:
 def load(
     data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
 ) -> Loaded:
-    """Make the flow of what was fetched and verified, with the parameters that the settings give it.
+    """Make the flow of what was fetched and verified.
 
     ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
-    if opened is not None:
-        manifest.check_parameters(opened.manifest["parameters"], settings.parameters)
-    flow = load_flow(data, opened, scheme, settings, unpacked)
     if opened is None:
-        manifest.check_parameters(manifest.parameters_of(flow), settings.parameters)
+        return _load_foreign(data, scheme, settings)
+    facts = opened.manifest
+    manifest.check_fit(facts, manifest.image_for(scheme, settings.image))
+    manifest.check_trust(facts["flow"]["version"], settings)
+    manifest.check_parameters(facts["parameters"], settings.parameters)
+    with loading():
+        _unpack(opened, unpacked)
+        flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
     return Loaded(flow, flow.with_defaults(settings.parameters))
 
 
-def load_flow(
-    data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
-) -> Flow:
-    """Make the flow alone, whatever its parameters are; see `load`."""
-    if opened is None:
-        return _load_foreign(data, scheme, settings)
-    manifest.check_fit(opened.manifest, manifest.image_for(scheme, settings.image))
-    manifest.check_trust(opened.manifest["flow"]["version"], settings)
-    with loading():
-        _unpack(opened, unpacked)
-        return _runnable(_unpickled(opened.members[bundle.FLOW]))
-
-
-def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Flow:
+def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
     """Load what runner did not write: only its outermost form could be checked."""
     from runner import foreign
 
@@ -100,7 +91,9 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Flow:
     with loading():
         obj = _unpickled(pickled)
     foreign.quiet_prefect()
-    return _runnable(obj)
+    flow = _runnable(obj)
+    manifest.check_parameters(manifest.parameters_of(flow), settings.parameters)
+    return Loaded(flow, flow.with_defaults(settings.parameters))
 
 
 def _unpickled(data: bytes | memoryview) -> object:

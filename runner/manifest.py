@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from runner.flow import Flow
     from runner.settings import Settings
 
+REPOSITORY = "org/runner"  # of the images, for advice outside of one
 _IMAGES = {"file": "slim", "s3": "aws", "gs": "gcp", "azure": "azure"}  # by scheme: the image that is made for it
+_OURS = re.compile(r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?")
 
 
 def facts_of(flow: Flow, version: str, requires: Sequence[Mapping[str, str]], secrets: Iterable[str]) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def check_fit(manifest: Mapping[str, Any], image: str) -> None:
 
 def image_for(scheme: str, image: str | None) -> str:
     """Name the image to advise: the one that this is or, outside an image, the one made for a storage's scheme."""
-    return image or f"org/runner:{_IMAGES[scheme]}"
+    return image or f"{REPOSITORY}:{_IMAGES[scheme]}"
 
 
 def own_image(image: str, requirements: str) -> str:
@@ -123,7 +126,8 @@ def check_python(version: str, implementation: str, image: str) -> None:
         raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
     if minor != ours:
         message = f"the flow was built with Python {version}, and this image has Python {here}"
-        hint = f"Use {image.partition('-py')[0]}-py{minor}, or build the flow with Python {ours}."
+        fitting = f"{of_ours[1]}-py{minor}" if (of_ours := _OURS.fullmatch(image)) else f"an image with Python {minor}"
+        hint = f"Use {fitting}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import cloudpickle
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError
-from runner.manifest import own_image
+from runner.manifest import REPOSITORY, own_image
 from runner.task import Task
 from runner.trace import TaskError
 
@@ -112,7 +112,7 @@ def load_flow(data: bytes | memoryview) -> Any:
         return pickle.loads(data)
     except ModuleNotFoundError as error:
         message = f"the flow needs a module that is not installed here: {error.name}"
-        hint = own_image("org/runner:all_extras", str(error.name).partition(".")[0])
+        hint = own_image(f"{REPOSITORY}:all_extras", str(error.name).partition(".")[0])
         raise Incompatible(message, hint=hint) from error
     except (ImportError, AttributeError) as error:
         message = f"the flow does not fit what is installed here: {error}"

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 from runner import claims, logs, records
 from runner.bundle import Bundle
 from runner.credentials import present, resolve
-from runner.errors import BucketMissing, CredentialsRefused, FlowFailed, InternalError, RunnerError, WriteFailed
+from runner.errors import (
+    BucketMissing,
+    CredentialsRefused,
+    EnvironmentWrong,
+    FlowFailed,
+    InternalError,
+    RunnerError,
+    WriteFailed,
+)
 from runner.fetch import fetch
 from runner.load import load, verify
 from runner.records import RunFolder
@@ -180,7 +188,11 @@ def _results_home(settings: Settings, credentials: Credentials, storage: Storage
 def _in_container() -> Location:
     from tempfile import gettempdir
 
-    return Location("file", gettempdir(), "runner-results")
+    try:
+        return Location("file", gettempdir(), "runner-results")
+    except FileNotFoundError as error:
+        message = "RUNNER_RESULTS is not set, and this container has no folder that can be written to"
+        raise EnvironmentWrong(message, hint="Set it to a storage's URL, or run with --tmpfs /tmp.") from error
 
 
 def _repeated(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -578,11 +578,13 @@ def test_a_result_is_not_copied_onto_a_folder(ran: Place, tmp_path: Path) -> Non
 
 
 def test_check_loads_a_flow_and_runs_nothing(here: Place) -> None:
-    publish(here, "trouble.py")  # whose parameter is required, and not given
-    done = start(located(here, "trouble"), "check")
+    publish(here, "trouble.py")
+    given = {"RUNNER_PARAMETERS": '{"kind": "do well"}'}
+    done = start(located(here, "trouble") | given, "check")
     assert done.code == 0, done
     assert done.stdout.startswith("flow 'trouble' can be run here: file:///")
-    assert told(start({}, "check", f"{here.url}/trouble", "--json"))["tasks"] == 2
+    assert told(start(given, "check", f"{here.url}/trouble", "--json"))["tasks"] == 2
+    refused(start({}, "check", f"{here.url}/trouble"), 78, "parameter 'kind' is required")
     assert not any("/runs/" in key for key in here.keys())  # noqa: SIM118 - a place is no mapping
 
 

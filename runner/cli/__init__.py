@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from typing import Any
 
@@ -35,8 +36,8 @@ for command in (run, build, check, inspect, ls, show, result, version):
 
 def main() -> int:
     """Do what the command line says, and give the exit code; an error of ours is one sentence, never a traceback."""
-    _become_program(sys.argv[1:])
     try:
+        _become_program(sys.argv[1:])
         return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
@@ -60,4 +61,9 @@ def _become_program(arguments: list[str]) -> None:
     """In an image, run a program that is no command of ours: «docker run -it org/runner:aws bash» gives a shell."""
     in_image = "RUNNER_IMAGE" in process_environ()
     if in_image and arguments and arguments[0] not in cli.commands and (program := shutil.which(arguments[0])):
-        os.execv(program, arguments)  # noqa: S606 - what the user asked for, and no shell between
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a shell should not
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            os.execv(program, arguments)  # noqa: S606 - what the user asked for, and no shell between
+        except OSError as error:
+            raise errors.UsageError(f"{program} cannot be run: {error.strerror}") from error

@@ -8,18 +8,19 @@ import shutil
 import click
 
 from runner.cli.places import open_place, place, settings
+from runner.cli.stdout import prints_aside
 from runner.errors import UsageError
 from runner.fetch import fetch
-from runner.load import load_flow, verify
+from runner.load import load, verify
 
 
 @click.command(short_help="Load a flow as a run would, without running it.")
 @click.argument("location", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
 def check(location: str | None, *, as_json: bool) -> None:
     """Fetch, verify and load the flow at LOCATION, or the one that the environment names, and run nothing.
 
-    Loading runs the code of the author's modules. The exit code is the one that a run would end with.
+    Loading runs the code of the author's modules. If it fails, it does so with the exit code that a run would have.
     """
     asked = settings()
     where = place(location) if location else asked.location
@@ -30,7 +31,8 @@ def check(location: str | None, *, as_json: bool) -> None:
     key, data = fetch(storage, where.key)
     folders: list[str] = []
     try:
-        flow = load_flow(data, verify(data), where.scheme, asked, folders.append)
+        with prints_aside(wanted=as_json):
+            flow = load(data, verify(data), where.scheme, asked, folders.append).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

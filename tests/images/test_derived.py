@@ -66,7 +66,9 @@ def run_flow_that_imports(module: str, image: str, folder: Place, tmp_path: Path
 
 
 def test_the_four_lines(context: Path, folder: Place, tmp_path: Path) -> None:
-    image = made("FROM org/runner:aws\nUSER root\nRUN pip install pandas\nUSER 65532\n", context)
+    dockerfile = example("pip install pandas")
+    assert dockerfile.count("\n") == 4
+    image = made(dockerfile, context)
     run_flow_that_imports("pandas", image, folder, tmp_path)
     script = "find / -xdev -path '*cache*' -name '*.whl'; id -u; python -m pip list | grep -c ^pandas"
     assert run_image(image, "sh", "-c", script).stdout.split() == ["65532", "1"]
@@ -77,13 +79,13 @@ def test_a_lock_file(context: Path, folder: Place, tmp_path: Path) -> None:
     pinned = re.search(r"^jmespath==.*?(?=^\S|\Z)", LOCK, re.MULTILINE | re.DOTALL)
     assert pinned
     (context / "requirements.txt").write_text(pinned[0])
-    dockerfile = example("--require-hashes").replace("org/runner:aws", "org/runner:slim")
+    dockerfile = example("--require-hashes")
     run_flow_that_imports("jmespath", made(dockerfile, context), folder, tmp_path)
 
 
 def test_uv(context: Path, folder: Place, tmp_path: Path) -> None:
     (context / "requirements.txt").write_text("jmespath\n")
-    dockerfile = example("uv pip install").replace("org/runner:aws", "org/runner:slim")
+    dockerfile = example("uv pip install")
     # what this machine trusts, as the stand-in's pip is told in its own way
     trusting = dockerfile.replace("uv pip", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt uv pip")
     image = made(trusting, context)
@@ -118,11 +120,11 @@ def test_a_companys_authority(context: Path, folder: Place, tmp_path: Path) -> N
         environ |= {"RUNNER_STORAGE": "s3", "RUNNER_LOCATION": "bucket/etl/v1"}
         done = run_image(image, environ=environ)
         assert done.code == 0, done
-        assert run_image("org/runner:aws", environ=environ).code == 69  # nobody else trusts it
+        assert run_image("tested/runner:aws", environ=environ).code == 69  # nobody else trusts it
 
 
 def example(part: str) -> str:
-    """Give the Dockerfile of docs/images.md in which a part stands."""
+    """Give the Dockerfile of docs/images.md in which a part stands, with the images that are tested."""
     blocks = re.findall(r"```dockerfile\n(.*?)```", (ROOT / "docs/images.md").read_text("utf-8"), re.DOTALL)
     [found] = [block for block in blocks if part in block]
-    return str(found)
+    return str(found).replace("org/runner", "tested/runner")

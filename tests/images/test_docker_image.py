@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 from typing import TYPE_CHECKING, Any
@@ -28,20 +29,26 @@ if TYPE_CHECKING:
 SLUG = "baked-in"
 
 
+BASE = "tested/runner:slim-py3.11"
+
+
+def images_of_the_flow() -> list[list[str]]:
+    listed = docker("images", "--format={{.Repository}} {{.Tag}} {{.ID}}").stdout.splitlines()
+    return [line.split() for line in listed if f"/{SLUG} " in f"/{line}"]
+
+
 @pytest.fixture(autouse=True)
 def _no_image_is_left(images: dict[str, str]) -> Iterator[None]:
     del images
     yield
-    made = [line.split() for line in docker("images", "--format={{.Repository}}:{{.Tag}} {{.ID}}").stdout.splitlines()]
-    for name, _ in made:
-        if f"/{SLUG}:" in f"/{name}":
-            docker("rmi", "--force", name)
+    for _, _, number in images_of_the_flow():
+        docker("rmi", "--force", number)
 
 
 def bake(file: str = "baked.py", **declared: Any) -> str:
     """Build the image of a flow of the tests."""
     flow = load_file(FLOWS / file).flow
-    flow.storage = Docker(**declared)
+    flow.storage = Docker(**({} if "dockerfile" in declared else {"base_image": BASE}) | declared)
     return str(flow.storage.build())
 
 
@@ -59,11 +66,28 @@ def looked(image: str, folder: Place, *options: str) -> tuple[str | None, list[s
 
 
 def test_the_image_runs_its_flow_and_writes_where_it_is_told(folder: Place) -> None:
-    image = bake()
+    before = os.umask(0o077)
+    try:
+        image = bake()
+    finally:
+        os.umask(before)
     assert image.startswith(f"{SLUG}:20")
     assert looked(image, folder, *HARDENED, "--user=12345:6789") == (None, [])
     [facts] = json.loads(docker("image", "inspect", image).stdout)
-    assert facts["Config"]["User"] == "65532:65532"
+    assert (facts["Config"]["User"], facts["Config"]["Cmd"]) == ("65532:65532", [])
+    assert json.loads(run_image(image, "version", "--json").stdout)["image"] == image
+
+
+def test_the_default_base_is_slim_of_this_python() -> None:
+    default = f"org/runner:slim-py3.{sys.version_info.minor}"
+    kept = docker("image", "inspect", "--format={{.Id}}", default).stdout.strip()
+    docker("tag", BASE, default)
+    try:
+        bake(base_image=None)
+    finally:
+        docker("rmi", default)
+        if kept:
+            docker("tag", kept, default)
 
 
 def test_without_a_place_for_results_it_warns_that_they_go_with_the_container() -> None:
@@ -79,6 +103,9 @@ def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: P
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (data / "deep/a b.txt").write_text("a")
+    (data / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").write_text("b")
+    (tmp_path / "elsewhere").chmod(0o600)
     greeting = 'say "$HOME" \\ and {json: 1}'
     image = bake(
         python_dependencies=[f"/opt/wheels/{wheel.name}"],
@@ -89,7 +116,8 @@ def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: P
         image_tag="1.0",
     )
     assert image == f"team/{SLUG}:1.0"
-    assert looked(image, folder) == (greeting, ["/opt/data/deep/a b.txt"])
+    assert looked(image, folder) == (greeting, ["/opt/data/deep/a b.txt", "/opt/data/linked"])
+    assert run_image(image, "cat", "/opt/data/linked").stdout == "b"
     assert run_image(image, "python", "-c", "import our_package").code == 0
 
 
@@ -130,8 +158,29 @@ def test_a_base_of_another_python_is_told(images: dict[str, str]) -> None:
 
 
 def test_a_base_without_runner_is_told(bases: dict[str, str]) -> None:
-    with pytest.raises(errors.FlowFailed, match="needs their entrypoint"):
+    with pytest.raises(errors.FlowFailed, match="whose entrypoint it needs"):
         bake(base_image=bases["3.11"])
+
+
+def test_a_base_of_another_entrypoint_is_told_and_of_another_command_runs_the_flow(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f'FROM {BASE}\nENTRYPOINT ["true"]\n')
+    with pytest.raises(errors.FlowFailed, match="does not run its flow"):
+        bake(dockerfile=str(tmp_path / "Dockerfile"))
+    (tmp_path / "Dockerfile").write_text(f'FROM {BASE}\nCMD ["bash"]\n')
+    done = run_image(bake(dockerfile=str(tmp_path / "Dockerfile")))
+    assert "task look succeeded" in done.stdout
+
+
+def test_a_flow_that_cannot_be_loaded_takes_no_name_from_one_that_could(images: dict[str, str]) -> None:
+    good = docker("image", "inspect", "--format={{.Id}}", bake(image_tag="latest")).stdout
+    with pytest.raises(errors.Incompatible):
+        bake(base_image=images["slim-py3.13"], image_tag="latest")
+    assert docker("image", "inspect", "--format={{.Id}}", f"{SLUG}:latest").stdout == good
+    assert len(images_of_the_flow()) == 1
+
+
+def test_a_flow_whose_parameters_are_required_is_baked() -> None:
+    assert bake("trouble.py", image_name=SLUG).startswith(SLUG)
 
 
 def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
@@ -143,7 +192,7 @@ def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
     (context / ".dockerignore").write_text("# not wanted\nDockerfile*\n.dockerignore\nbig\n")
     (context / "big").write_text("x")
     (context / "kept").write_text("x")
-    args = {"FROM_IMAGE": "org/runner:slim-py3.11"}
+    args = {"FROM_IMAGE": BASE}
     image = bake(dockerfile=str(context / "Dockerfile.team"), build_args=args)
     assert looked(image, folder) == ("hello", ["/opt/data/kept"])
     assert run_image(image, "sh", "-c", "id -u").stdout == "4321\n"
@@ -158,9 +207,15 @@ def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
         ({"dockerfile": "/no/such/Dockerfile"}, errors.UsageError, "no file /no/such/Dockerfile"),
         ({"dockerfile": "Dockerfile", "base_image": "a"}, errors.UsageError, "both given"),
         ({"image_name": "No Name"}, errors.UsageError, "No Name:20.* is no name for an image"),
-        ({"env_vars": {"A": "1\n2"}}, errors.UsageError, "several lines"),
+        ({"registry_url": "host/Team"}, errors.UsageError, "host/Team/baked-in:20.* is no name for an image"),
+        ({"env_vars": {"A": "1\n2"}}, errors.UsageError, "variable 'A' needs a plain name, and a text of one line"),
+        ({"env_vars": {"A": 1}}, errors.UsageError, "variable 'A' needs"),
+        ({"env_vars": {"A B": "1"}}, errors.UsageError, "variable 'A B' needs"),
+        ({"build_args": {"PIP_INDEX_URL": "http://me:pa55@host/"}}, errors.UsageError, "PIP_INDEX_URL has a password"),
+        ({"files": {"/etc/hostname": "opt/x"}}, errors.UsageError, "'opt/x' is no absolute path"),
+        ({"path": "/opt/$HOME"}, errors.UsageError, "a character that a Dockerfile would change"),
         ({"python_dependencies": "pandas"}, errors.UsageError, "a list of requirements"),
-        ({"path": "flows"}, errors.UsageError, "not absolute"),
+        ({"path": "flows"}, errors.UsageError, "no absolute path"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -175,6 +230,14 @@ def test_without_an_engine_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         bake()
 
 
+@pytest.mark.filterwarnings("ignore:docker-credential-none-of-that-name")
+def test_a_credential_helper_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "none-of-that-name"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(errors.CredentialsRefused, match="credential helper"):
+        bake()
+
+
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "docker", None)
     with pytest.raises(errors.EnvironmentWrong, match=r"flow-runner\[docker\]"):
@@ -184,10 +247,10 @@ def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
 def test_the_command_line_builds_it_and_can_publish_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "baked.py"
     text = (FLOWS / "baked.py").read_text("utf-8")
-    file.write_text(
-        f"{text}\nfrom runner.storage import Docker\nflow.storage = Docker(labels=['gpu'], secrets=['DB'])\n"
-    )
-    done = start({}, "build", str(file))
+    declared = f"base_image={BASE!r}, labels=['gpu'], secrets=['DB'], files={{'near.txt': '/opt/data/near'}}"
+    file.write_text(f"{text}\nfrom runner.storage import Docker\nflow.storage = Docker({declared})\n")
+    (tmp_path / "near.txt").write_text("near the flow's file, wherever the command is given")
+    done = start({}, "build", str(file), cwd=tmp_path.parent)
     assert done.code == 0, done
     image = done.stdout.strip()
     inspected = run_image(image, "sh", "-c", "runner inspect $RUNNER_LOCATION --json")

@@ -23,7 +23,7 @@ def test_a_flow_of_another_python_is_refused_with_the_tag_that_fits(images: dict
     done = run_image(images["aws-py3.13"], environ=environ, options=options)
     assert done.code == 76
     assert "was built with Python 3.11." in done.error["message"]
-    assert "Use org/runner:aws-py3.11, or build the flow with Python 3.13." in done.error["message"]
+    assert "Use tested/runner:aws-py3.11, or build the flow with Python 3.13." in done.error["message"]
     assert not marker.exists()
 
 

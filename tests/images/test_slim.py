@@ -99,6 +99,8 @@ def test_commands_of_runner_and_programs_can_be_given(image: str, folder: Place)
     assert json.loads(inspected.stdout)["manifest"]["flow"]["name"] == "E.T.L. täglich"
     assert run_image(image, "ls", "/flows", options=options).code == 0
     assert run_image(image, "bash", "-c", "echo $((6 * 7))").stdout == "42\n"
+    piped = run_image(image, "bash", "-c", "yes | head -n1; exit ${PIPESTATUS[0]}", options=["--init"])
+    assert (piped.stdout, piped.stderr, piped.code) == ("y\n", "", 141)
     assert run_image(image, "no-such-thing").code == 2
 
 
