@@ -56,8 +56,7 @@ _HINTS = {
 
 
 def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
-    """Give the error of a kind that tells of a key which somebody wanted to ``read``, ``write``, ``delete`` or
-    ``list``."""
+    """Give the error of a kind that tells of a key to ``read``, ``write``, ``list`` or ``delete``."""
     permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
     words = {
         "root": storage.url(""),
