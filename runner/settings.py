@@ -14,7 +14,7 @@ from runner.storage import SCHEMES, Location, parse_location
 from runner.storage.base import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # Every variable and what it means, in the order of the README's table, which a test compares with this one.
 VARIABLES = {
@@ -62,6 +62,14 @@ class Settings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> Settings:
         """Read all variables, or their files. Raises EnvironmentWrong, which tells of all that is wrong at once."""
+        settings, problems = cls.read(environ, needs_location=needs_location)
+        if problems:
+            raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> tuple[Settings, list[str]]:
+        """Read what can be read, and say what is wrong with the rest, which has its default."""
         problems: list[str] = []
         values = _Values(environ, problems)
         location = _location(values, needed=needs_location)
@@ -83,9 +91,7 @@ class Settings:
         )
         unheard = [name for name in _NOT_YET if values.text(name)]
         problems += [f"{name} is set, but this version neither signs nor verifies signatures" for name in unheard]
-        if problems:
-            raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
-        return settings
+        return settings, problems
 
 
 def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
@@ -105,6 +111,22 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
     return read
+
+
+def origins(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+    """Give every variable with its text, or its default's, and where that comes from.
+
+    Takes the environment as it was, and as `with_files_read` gave it.
+    """
+    defaults = Settings()
+    for name in VARIABLES:
+        if name not in environ and (file := environ.get(f"{name}_FILE")):
+            yield name, read.get(name, "").strip() or None, f"file {file}"
+        elif text := environ.get(name, "").strip():
+            yield name, text, "variable"
+        else:
+            default = getattr(defaults, name.removeprefix("RUNNER_").lower(), None)
+            yield name, str(default) if default else None, "default"
 
 
 def names_nothing(environ: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ import click
 from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
+from runner.cli.doctor import doctor
 from runner.cli.look import inspect, ls, result, show
 from runner.cli.run import run
 from runner.cli.version import version
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (run, build, check, inspect, ls, show, result, version):
+for command in (run, build, check, doctor, inspect, ls, show, result, version):
     cli.add_command(command)
 
 

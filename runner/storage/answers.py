@@ -22,7 +22,7 @@ from runner.storage.failures import failed, failure, no_credentials
 if TYPE_CHECKING:
     from runner.storage.base import Storage
 
-_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound")
+_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|specified container does not exist")
 _WRONG_KEYS = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
     r"|AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate|Invalid Access Key"
@@ -32,6 +32,8 @@ _NO_KEYS = re.compile(
     r"\w+ https?://[^/ ]+/(latest/(api|meta-data|dynamic)|v\d/credentials|metadata/identity)/?"
     r"|\w+ https?://sts\.|Generic \w+ error: Failed to read (\w+ )?token file"
 )
+# A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+_NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 
 
 def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
@@ -42,6 +44,8 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
         return no_credentials(storage)
     if isinstance(error, AlreadyExistsError):
         return failure(AlreadyExists, storage, what, key)
+    if refused := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
+        return _not_deleted(storage, key, *refused[-1])
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
     if not status and "HTTP error" in text:
         kind, detail = _unanswered(what, text, patience)
@@ -51,6 +55,13 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
     if (code := _WRONG_KEYS.search(text)) or status == "401":
         return failure(CredentialsRefused, storage, what, key, code[0] if code else text)
     return failure(Denied if status == "403" else failed(what), storage, what, key, text or error)
+
+
+def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:
+    if code == "404":
+        return failure(BucketMissing if _NO_BUCKET.search(reason) else NotFound, storage, "delete", key)
+    kind = Denied if code in {"403", "AccessDenied"} else failed("delete")
+    return failure(kind, storage, "delete", key, f"{reason} ({code})")
 
 
 def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:

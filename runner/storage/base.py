@@ -6,6 +6,8 @@ What must hold, for every backend (``tests/storage/test_contract.py`` is the pro
 - **Create** fails when the key is taken. Of any number of creates at once exactly one succeeds, and one whose
   answer was lost recognises its own object; so the bytes given to it must be unlike anybody else's
   (documents of runner carry a random token).
+- **Delete** leaves nothing of that key, also where there was nothing: of a request that was repeated because its
+  answer was lost nobody could tell. Running deletes nothing, so it works without the right to.
 - **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
 - **Keys** are ``/``-separated, relative, in any script; see `check_key`.
 - No exception of an SDK leaves this package: only those of `runner.errors`.
@@ -63,6 +65,11 @@ class Storage(ABC):
         self.scheme = scheme
         self.container = container
         self.found: Found | None = None  # what opened it; a folder needs nothing
+
+    @property
+    def endpoint(self) -> str:
+        """Where it answers, as a URL; a folder has no such place."""
+        return ""
 
     def url(self, key: str) -> str:
         """Give the URL of a key, as a person would write it."""
@@ -126,6 +133,18 @@ class Storage(ABC):
     @abstractmethod
     def _writer(self, key: str) -> AbstractContextManager[Writer]:
         """See `Storage.writer`."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; that there is none is no error.
+
+        Raises WriteFailed and what `read` raises, but NotFound only as BucketMissing.
+        """
+        check_key(key)
+        self._delete(key)
+
+    @abstractmethod
+    def _delete(self, key: str) -> None:
+        """See `Storage.delete`."""
 
     def walk(self, prefix: str = "") -> Iterator[Entry]:
         """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""

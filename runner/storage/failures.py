@@ -37,9 +37,11 @@ _PERMISSIONS = {
     ("s3", "read"): "s3:GetObject." + _EITHER,
     ("s3", "write"): "s3:PutObject.",
     ("s3", "list"): "s3:ListBucket.",
+    ("s3", "delete"): "s3:DeleteObject.",
     ("gs", "read"): "storage.objects.get.",
     ("gs", "write"): "storage.objects.create.",
     ("gs", "list"): "storage.objects.list.",
+    ("gs", "delete"): "storage.objects.delete.",
 }
 _NAME_THEM = {
     "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS.",
@@ -54,7 +56,7 @@ _HINTS = {
 
 
 def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
-    """Give the error of a kind that tells of a key which somebody wanted to ``read``, ``write`` or ``list``."""
+    """Give the error of a kind that tells of a key to ``read``, ``write``, ``list`` or ``delete``."""
     permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
     words = {
         "root": storage.url(""),
@@ -75,4 +77,4 @@ def no_credentials(storage: Storage) -> CredentialsRefused:
 
 def failed(what: str) -> type[RunnerError]:
     """Give the class of what went wrong in no way that has a name of its own."""
-    return WriteFailed if what == "write" else ReadFailed
+    return WriteFailed if what in {"write", "delete"} else ReadFailed

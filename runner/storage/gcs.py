@@ -109,6 +109,11 @@ class GCSStorage(Storage):
         super().__init__("gs", bucket.name)
         self._bucket = bucket
 
+    @property
+    def endpoint(self) -> str:
+        """See `Storage.endpoint`."""
+        return str(self._bucket.client.api_endpoint).rstrip("/")
+
     def _ask(self, what: str, key: str, call: Callable[[dict[str, Any]], T]) -> T:
         """Make one call with our timeouts and retries, and turn what fails into our errors."""
         from google.cloud.storage.retry import DEFAULT_RETRY
@@ -165,6 +170,14 @@ class GCSStorage(Storage):
         finally:
             # the garbage collector closes files, and to close this one is to finish the upload
             upload.close = lambda: None
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._ask("delete", key, lambda options: self._bucket.blob(key).delete(**options))
+        except BucketMissing:
+            raise
+        except NotFound:
+            pass
 
     def _walk(self, prefix: str) -> Iterator[Entry]:
         found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))

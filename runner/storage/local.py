@@ -117,6 +117,19 @@ class LocalStorage(Storage):
                 temporary.replace(target)
                 _sync(target.parent)
 
+    def _delete(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            path.unlink()
+        except PermissionError as error:
+            raise Denied(f"not allowed to delete {path}", hint=f"Give {_who()} the right to write there.") from error
+        except OSError as error:
+            refusal = self._read_error(key, error)
+            if isinstance(refusal, ReadFailed):
+                raise WriteFailed(f"deleting {path} failed: {error.strerror}") from error
+            if isinstance(refusal, BucketMissing):
+                raise refusal from error
+
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
         """Give a temporary path beside the target, which is gone when the block ends."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.errors import AlreadyExists, Denied, EnvironmentWrong, NotFound, RunnerError
+from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
 from runner.storage.answers import explain
 from runner.storage.base import CHUNK, Entry, Storage, Writer
 
@@ -69,6 +69,12 @@ class ObjectStorage(Storage):
         self._store = self._open()
         self._uploads: Any = None  # a second store, with an upload's patience; opened with the first large one
         self._answered = False  # an answer of the bucket has shown that this is its place
+
+    @property
+    def endpoint(self) -> str:
+        """See `Storage.endpoint`."""
+        config = self._store.config  # S3 has an endpoint of its own beside that of all of AWS
+        return str(config.get("endpoint_url_s3") or config.get("endpoint") or "").rstrip("/")
 
     def _open(self, place: str | None = None, **changed: object) -> Any:
         try:
@@ -145,6 +151,14 @@ class ObjectStorage(Storage):
         upload = obstore.open_writer(store, key, buffer_size=CHUNK, max_concurrency=PARTS_AT_ONCE)
         yield Writer(lambda part: self._ask("write", key, lambda _store: upload.write(part)))
         self._ask("write", key, lambda _store: upload.close())  # without it nothing is there
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._ask("delete", key, lambda store: obstore.delete(store, key))
+        except BucketMissing:
+            raise
+        except NotFound:
+            pass
 
     def _walk(self, prefix: str) -> Iterator[Entry]:
         folder = prefix.rstrip("/") or None

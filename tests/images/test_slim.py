@@ -190,3 +190,29 @@ def test_docker_stop_reaches_the_flow_and_no_zombie_is_left(image: str, folder: 
 
 def logs(container: str) -> Ran:
     return docker("logs", container)
+
+
+@pytest.mark.parametrize("user", ["65532", "12345:6789"])
+def test_doctor_finds_nothing_wrong_in_a_locked_up_container_and_says_what_its_limits_are(
+    image: str, folder: Place, user: str
+) -> None:
+    environ, options = in_folder(folder)
+    before = folder.keys()
+    limited = [*options, *HARDENED, f"--user={user}", "--memory=512m"]
+    done = run_image(image, "doctor", "--json", environ=environ, options=limited)
+    assert done.code == 0, done
+    document = json.loads(done.stdout)
+    assert {check["state"] for check in document["checks"]} == {"ok", "unknown"}
+    assert document["machine"]["image"] == image
+    assert document["machine"]["limits"]["memory"] == 512 * 1024 * 1024
+    assert bool(document["machine"]["libraries"]["boto3"]) == ("aws" in {name_of(image), *PARENTS[name_of(image)]})
+    assert folder.keys() == before
+
+
+def test_doctor_says_what_a_container_lacks_that_can_write_nowhere(image: str, folder: Place) -> None:
+    environ, options = in_folder(folder)
+    done = run_image(image, "doctor", environ=environ, options=[*(f"{one}:ro" for one in options), "--read-only"])
+    assert done.code == 78, done
+    assert "FAILED   temporary folder: " in done.stdout
+    assert "docker run --tmpfs /tmp" in done.stdout
+    assert "FAILED   create: " in done.stdout

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, …/API/API
 """
 
 import hashlib
+import re
 import ssl
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from . import HOST, Server
 
@@ -88,7 +89,8 @@ class S3AsAws:
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         self.objects: dict[str, bytes] = {}
         self.requests: list[Request] = []
-        self.can_list = self.can_read = self.can_write = self.signature_ok = True
+        self.can_list = self.can_read = self.can_write = self.can_delete = self.signature_ok = True
+        self.overwrites = False  # what If-None-Match says never arrives
         self.clock_skewed = False
         self.redirect_mode: Literal["400", "301"] = "400"
         self.delay = 0.0
@@ -228,6 +230,8 @@ class S3AsAws:
     def _act(self, request: Request) -> _Answer:
         if request.method in ("GET", "HEAD"):
             return self._read(request) if request.key else self._look(request)
+        if request.method == "POST" and "delete" in request.query:
+            return self._delete(request)
         if not (self.can_write and request.key):
             return _denied()
         if request.method == "DELETE":
@@ -237,6 +241,17 @@ class S3AsAws:
                 self.objects.pop(request.key, None)
             return _Answer(204)
         return self._write(request)
+
+    def _delete(self, request: Request) -> _Answer:
+        """Remove each, and say of each that it could not be: …/API/API_DeleteObjects.html."""
+        told = ""
+        for key in re.findall(r"<Key>(.*?)</Key>", request.body.decode()):
+            if self.can_delete:
+                self.objects.pop(unescape(key), None)
+                told += f"<Deleted><Key>{key}</Key></Deleted>"
+            else:
+                told += f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        return _Answer(200, f"<DeleteResult {_NAMESPACE}>{told}</DeleteResult>".encode())
 
     def _look(self, request: Request) -> _Answer:
         if not self.can_list:
@@ -281,7 +296,7 @@ class S3AsAws:
         if upload is not None and request.method == "PUT":
             self._uploads[upload][int(request.query["partNumber"])] = request.body
             return _Answer(200, headers={"ETag": _etag(request.body)})
-        if request.headers.get("if-none-match") == "*" and request.key in self.objects:
+        if not self.overwrites and request.headers.get("if-none-match") == "*" and request.key in self.objects:
             message = "At least one of the pre-conditions you specified did not hold"
             return _error(412, "PreconditionFailed", message, "<Condition>If-None-Match</Condition>")
         if upload is None:

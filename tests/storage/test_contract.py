@@ -222,6 +222,7 @@ def operations(storage: Storage, key: str) -> dict[str, Callable[[], object]]:
         "read": lambda: storage.read(key),
         "create": lambda: storage.create(key, b"data"),
         "write": lambda: write_all(storage, key, b"data"),
+        "delete": lambda: storage.delete(key),
         "walk": lambda: list(storage.walk(f"{key}/")),
         "folder": lambda: storage.folder(f"{key}/"),
     }
@@ -352,6 +353,24 @@ def test_a_writer_whose_block_fails_leaves_the_key_as_it_was(root: Root, before:
 # ---- what is wrong is told apart
 
 
+def test_a_delete_leaves_nothing_of_its_key_and_all_others(root: Root) -> None:
+    storage = root.open()
+    for name in ("gone", "gone.not", "folder/gone", "folder/kept"):
+        root.write(name, b"data")
+    storage.delete(f"{root.prefix}gone")
+    storage.delete(f"{root.prefix}folder/gone")
+    assert sorted(root.keys()) == ["folder/kept", "gone.not"]
+    storage.create(f"{root.prefix}gone", b"again")  # the key is free
+    assert root.read("gone") == b"again"
+
+
+@pytest.mark.parametrize("key", ["nothing", "no/folder/either", "folder", "folder/file/below"])
+def test_a_delete_of_what_is_not_there_is_no_error(root: Root, key: str) -> None:
+    root.write("folder/file", b"data")
+    root.open().delete(f"{root.prefix}{key}")
+    assert root.keys() == ["folder/file"]
+
+
 def test_a_missing_object_is_not_found(root: Root) -> None:
     with pytest.raises(errors.NotFound, match=r"there is no (object|file) .*nope") as refusal:
         root.open().read(f"{root.prefix}nope/nope")
@@ -385,7 +404,7 @@ REFUSALS = {
     "gcs": (401, b'{"error": {"code": 401, "message": "Invalid Credentials"}}'),
     "azure": (403, b"<Error><Code>AuthenticationFailed</Code><Message>Server failed</Message></Error>"),
 }
-METHODS = ["GET", "PUT", "POST", "HEAD"]
+METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"]
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
@@ -394,7 +413,7 @@ def test_who_is_known_and_may_not_is_denied(place: Place, backend: str, key: str
     faults = [Fault("answer", method, status=403, body=DENIALS[backend]) for method in METHODS]
     with relayed(place, *faults) as (_, storage):
         for what, call in operations(storage, key).items():
-            with pytest.raises(errors.Denied, match=r"not allowed to (read|write|list)") as refusal:
+            with pytest.raises(errors.Denied, match=r"not allowed to (read|write|delete|list)") as refusal:
                 call()
             assert refusal.value.code == 77, what
             assert "Give the identity" in refusal.value.hint

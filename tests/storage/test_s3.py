@@ -385,3 +385,13 @@ def test_awss_own_endpoint_is_asked_for_by_region(tls: S3AsAws) -> None:
 def test_a_proxy_that_is_down_makes_the_bucket_unreachable(s3: S3AsAws) -> None:
     with refused() as port:
         assert "Unreachable" in read_in_a_process(s3.server.environ | {"HTTP_PROXY": f"http://127.0.0.1:{port}"})
+
+
+def test_who_may_not_delete_is_told_which_permission_is_missing(s3: S3AsAws) -> None:
+    s3.can_delete = False
+    with pytest.raises(errors.Denied, match="not allowed to delete s3://bucket/etl/v1") as refusal:
+        opened(s3.server.environ).delete("etl/v1")
+    assert "s3:DeleteObject" in refusal.value.hint
+    s3.can_delete = True
+    opened(s3.server.environ).delete("etl/v1")
+    assert s3.objects == {}

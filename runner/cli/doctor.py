@@ -1,0 +1,85 @@
+"""``runner doctor``: all checks as lines for a person, or as one document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.table import size_text
+from runner.doctor import examine
+from runner.redact import redact
+from runner.settings import process_environ
+
+if TYPE_CHECKING:
+    from runner.checks import Check
+    from runner.doctor import Report, Setting
+
+
+@click.command(short_help="Find out why it does not work.")
+@click.argument("url", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(url: str | None, *, as_json: bool) -> int:
+    """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
+
+    On the storage it reads, lists, creates an object below _doctor/, creates it again (which must be refused) and
+    deletes it. Each failure comes with its remedy; the exit code is that of the first one.
+    """
+    report = examine(process_environ(), url)
+    if as_json:
+        click.echo(json.dumps(report.document()))
+    else:
+        click.echo("\n".join(_lines(report)))
+    return report.code
+
+
+def _lines(report: Report) -> list[str]:
+    shown = [one for one in report.settings if one.origin != "default"]
+    defaults = ", ".join(f"{one.name}={one.value}" for one in report.settings if one.origin == "default" and one.value)
+    lines = [f"setting  {one.name} = {one.value or '(empty)'} ({one.origin})" for one in shown]
+    lines.append(f"default  {defaults}")
+    lines += [_secret(one) for one in report.secrets]
+    lines += [f"machine  {fact}" for fact in _machine(report.machine)]
+    about = ""
+    for check in report.checks:
+        if check.about != about:
+            lines += ["", check.about]
+            about = check.about
+        lines.append(_line(check))
+    wrong = sum(check.state == "FAILED" for check in report.checks)
+    told = "nothing failed" if not wrong else f"{wrong} failed; the exit code {report.code} is that of the first"
+    return [*lines, "", told]
+
+
+def _secret(secret: Setting) -> str:
+    return f"secret   {secret.name} ({secret.origin})"
+
+
+def _line(check: Check) -> str:
+    took = "" if check.seconds is None or check.seconds < 0.0005 else f" ({check.seconds * 1000:.0f} ms)"  # noqa: PLR2004
+    told = redact(check.told)
+    hint = f". {redact(check.hint)}" if check.hint else ""
+    return f"{check.state:7}  {check.name}: {told}{hint}{took}"
+
+
+def _machine(facts: dict[str, Any]) -> list[str]:
+    limits, image = facts["limits"], facts["image"] or "none of ours"
+    libraries = (f"{name} {found or 'not installed'}" for name, found in facts["libraries"].items())
+    return [
+        f"runner {facts['runner']}, {facts['implementation']} {facts['python']}, {facts['system']}"
+        + ("" if facts["user"] is None else f", user {facts['user']}"),
+        f"image: {image}" + (f", revision {facts['revision']}" if facts["revision"] else ""),
+        ", ".join(libraries),
+        "memory: " + _memory(limits),
+        f"CPUs: {facts['cpus']}" + ("" if limits["cpus"] is None else f", limited to {limits['cpus']:g}"),
+    ]
+
+
+def _memory(limits: dict[str, Any]) -> str:
+    total = "unknown" if limits["total"] is None else size_text(limits["total"])
+    if limits["cgroup"] is None:
+        return f"{total}, no control groups here"
+    used = "" if limits["used"] is None else f", {size_text(limits['used'])} in use"
+    limit = "no limit" if limits["memory"] is None else f"limited to {size_text(limits['memory'])}"
+    return f"{total}, {limit} (cgroup v{limits['cgroup']}{used})"
