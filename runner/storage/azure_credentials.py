@@ -35,6 +35,7 @@ HINT = (
 _SUFFIXES = {"login.chinacloudapi.cn": "core.chinacloudapi.cn", "login.microsoftonline.us": "core.usgovcloudapi.net"}
 _PUBLIC = "core.windows.net"
 # Published, and the same in every emulator: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
+EMULATOR_PORT = "10000"
 _EMULATED = {
     "accountname": "devstoreaccount1",
     "accountkey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
@@ -122,7 +123,7 @@ def parse_connection_string(text: str) -> dict[str, str]:
     parts = {name.strip().lower(): value.strip() for name, value in pairs}
     if parts.get("usedevelopmentstorage", "").lower() == "true":
         proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
-        parts = _EMULATED | {"blobendpoint": f"{proxy}:10000/{_EMULATED['accountname']}"}
+        parts = _EMULATED | {"blobendpoint": f"{proxy}:{EMULATOR_PORT}/{_EMULATED['accountname']}"}
     account, key, sas = parts.get("accountname"), parts.get("accountkey"), parts.get("sharedaccesssignature")
     endpoint = parts.get("blobendpoint")
     if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone

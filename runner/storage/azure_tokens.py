@@ -122,7 +122,8 @@ def _of_machine(environ: Mapping[str, str], looked: list[tuple[Source, str]]) ->
         environ.get(name) for name in ("AZURE_AUTHORITY_HOST", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
     ):
         # azure-identity takes a workload's identity for a managed one, and without AZURE_CLIENT_ID it ends here
-        return _of_workload(environ, looked) or _nothing(looked)
+        asked = any(source is WORKLOAD for source, _ in looked)
+        return (None if asked else _of_workload(environ, looked)) or _nothing(looked)
     if environ.get("IDENTITY_ENDPOINT") or environ.get("MSI_ENDPOINT") or Path(_ARC).exists():
         from runner.storage.azure_identity import ask_service
 

@@ -55,7 +55,7 @@ _HINTS = {
     "AADSTS700024": _CLOCK,  # Azure, of an assertion
     "specified time frame": _CLOCK,  # Azure, of a SAS
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
-    "this request is not authorized to perform this operation.": "Let this network through the account's firewall.",
+    "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
     "certificate": "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE.",
 }
 
