@@ -35,9 +35,16 @@ _NO_KEYS = re.compile(
 # A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 
+_TOKEN = re.compile(r"\w+ https?://\S+/oauth2/v2\.0/token ")  # Azure's, asked before the storage is
+
 
 def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
     """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
+    if found := re.search(
+        r"External \w+ credential provider: (\w+): (.*)", str(error)
+    ):  # of ours, asked for a new token
+        refusal = Unreachable if found[1] == "Unreachable" else CredentialsRefused
+        return failure(refusal, storage, what, key, found[2])
     # what stands before may hold the key, which may hold anything; the URL after it is encoded
     text = str(error).rpartition("Error performing ")[2]
     if _NO_KEYS.match(text):
@@ -52,9 +59,25 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
         return failure(kind, storage, what, key, detail)
     if status == "404":
         return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
+    if storage.scheme == "azure" and _TOKEN.match(text):
+        return failure(CredentialsRefused, storage, what, key, _grounds(text) or text)
     if (code := _WRONG_KEYS.search(text)) or status == "401":
-        return failure(CredentialsRefused, storage, what, key, code[0] if code else text)
-    return failure(Denied if status == "403" else failed(what), storage, what, key, text or error)
+        detail = f"{code[0] if code else ''} {_grounds(text) if storage.scheme == 'azure' else ''}".strip()
+        return failure(CredentialsRefused, storage, what, key, detail or text)
+    if status == "403":
+        return failure(Denied, storage, what, key, _grounds(text) if storage.scheme == "azure" else "")
+    return failure(failed(what), storage, what, key, text or error)
+
+
+def _grounds(text: str) -> str:
+    """Find why Azure refuses: what its answer says beside the code, and what the token endpoint's does; no value."""
+    if found := re.search(r'"error_description"\s*:\s*"((?:[^"\\]|\\.)*)"', text):
+        return re.split(r"\\[rn]| Trace ID", found[1])[0]
+    if found := re.search(r"<AuthenticationErrorDetail>([^<]*)<", text):
+        # of a wrong key it holds what was signed
+        return "" if "signature" in found[1].lower() and "time frame" not in found[1] else found[1]
+    found = re.search(r"<Message>([^<\n]*)", text)
+    return found[1].strip() if found else ""
 
 
 def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import CredentialsRefused, EnvironmentWrong
 from runner.storage.declared import DeclaredBucket
 
 if TYPE_CHECKING:
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from runner.credentials import Credentials
     from runner.storage.declared import Declared
     from runner.storage.objects import ObjectStorage
-
-
-_KEYS = {"account_key": "access_key", "sas_key": "sas_token"}  # by `parse_connection_string`'s names, obstore's
 
 
 class Azure(DeclaredBucket):
@@ -67,26 +63,21 @@ class Azure(DeclaredBucket):
 
 
 def open_azure(container: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
-    """Open a container.
+    """Open a container with what `find_azure` finds.
 
-    Credentials: the secret ``AZURE_STORAGE_CONNECTION_STRING`` or ``AZURE_CREDENTIALS``, else the variable
-    ``AZURE_STORAGE_CONNECTION_STRING``. Needs the role "Storage Blob Data Contributor", or a SAS with read, write,
-    create and list. Raises CredentialsRefused and EnvironmentWrong.
+    Needs the role "Storage Blob Data Contributor", or a SAS with read, write, create and list. Raises
+    CredentialsRefused, EnvironmentWrong and Unreachable.
     """
     from obstore.store import AzureStore
 
+    from runner.storage.azure_credentials import find_azure
     from runner.storage.objects import ObjectStorage
 
-    text = credentials.azure() or environ.get("AZURE_STORAGE_CONNECTION_STRING")
-    if not text:
-        message = "no credentials for Azure found: AZURE_STORAGE_CONNECTION_STRING is not set"
-        raise CredentialsRefused(message, hint="Set it, or name a secret of that name in RUNNER_SECRETS.")
-    parts = parse_connection_string(text)
-    config = {name: parts[name] for name in ("account_name", "endpoint")}
+    access = find_azure(credentials, environ)
     # obstore reads the process's own environment first, and there a pod's AZURE_CLIENT_ID or a stray token would win
-    # over the connection string: so the keys come by a function, and what else must win is named
-    config |= {"use_emulator": "false", "skip_signature": "false"}
-    keys = {_KEYS[name]: value for name, value in parts.items() if name in _KEYS}
+    # over what was found: so keys and tokens come by a function, or their kind is named, with what else must win
+    config = {"account_name": access.account, "endpoint": access.endpoint, "use_emulator": "false"}
+    config |= {"skip_signature": "false", **access.config}
 
     def connect(_place: str, options: dict[str, object], retries: dict[str, object]) -> object:
         return AzureStore(
@@ -94,38 +85,9 @@ def open_azure(container: str, credentials: Credentials, environ: Mapping[str, s
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=lambda: keys | {"expires_at": None},  # type: ignore[arg-type]
+            credential_provider=access.provider,  # type: ignore[arg-type]
         )
 
-    return ObjectStorage("azure", container, connect, environ)
-
-
-def parse_connection_string(text: str) -> dict[str, str]:
-    """Turn a connection string into what obstore calls its parts.
-
-    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string. Raises EnvironmentWrong,
-    which never shows a value.
-    """
-    parts = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
-    account, key, sas = parts.get("AccountName"), parts.get("AccountKey"), parts.get("SharedAccessSignature")
-    endpoint = parts.get("BlobEndpoint")
-    if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone
-        host, _, path = endpoint.partition("://")[2].partition("/")
-        account = path.strip("/") or host.partition(".")[0]
-    if not account or not (key or sas):
-        missing = "AccountName or BlobEndpoint" if not account else "AccountKey or SharedAccessSignature"
-        message = f"the Azure connection string has no {missing}"
-        raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
-    if not endpoint:
-        protocol, suffix = (
-            parts.get("DefaultEndpointsProtocol", "https"),
-            parts.get("EndpointSuffix", "core.windows.net"),
-        )
-        endpoint = f"{protocol}://{account}.blob.{suffix}"
-    config = {
-        "account_name": account,
-        "account_key": key,
-        "sas_key": sas and sas.lstrip("?"),
-        "endpoint": endpoint.rstrip("/"),
-    }
-    return {name: value for name, value in config.items() if value}
+    storage = ObjectStorage("azure", container, connect, environ)
+    storage.found = access.found
+    return storage

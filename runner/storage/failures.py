@@ -16,6 +16,7 @@ from runner.errors import (
     Unreachable,
     WriteFailed,
 )
+from runner.storage.sources import told
 
 if TYPE_CHECKING:
     from runner.storage.base import Storage
@@ -26,7 +27,7 @@ _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     NotFound: ("there is no object {where}", ""),
     AlreadyExists: ("{where} exists already", "Choose another key."),
     CredentialsRefused: ("{root} refused the credentials: {detail}", "Check the keys in use."),
-    Denied: ("not allowed to {what} {where}", "{permission}"),
+    Denied: ("not allowed to {what} {where}{told}", "{permission}"),
     Unreachable: ("{root} cannot be reached: {detail}", "Check the endpoint's address, the network and the proxy."),
     TooSlow: ("{where}: no answer within {detail} s to {what}", "Try again."),
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
@@ -48,9 +49,15 @@ _NAME_THEM = {
     "gs": "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS.",
     "azure": "Set AZURE_STORAGE_CONNECTION_STRING, or name a secret of that name in RUNNER_SECRETS.",
 }
+_CLOCK = "Check the clock of this machine: it is wrong by minutes, or what was signed has expired."
 # What a detail says by itself about the remedy.
 _HINTS = {
     "RequestTimeTooSkewed": "Check the clock of this machine.",
+    "Request date header": _CLOCK,  # Azure, of a key
+    "AADSTS700024": _CLOCK,  # Azure, of an assertion
+    "specified time frame": _CLOCK,  # Azure, of a SAS
+    "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
+    "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
     "certificate": "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE.",
 }
 
@@ -62,12 +69,26 @@ def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, deta
         "root": storage.url(""),
         "where": storage.url(key),
         "what": what,
-        "detail": str(detail).partition("\n")[0].strip()[:300],
+        "detail": _line(detail),
+        "told": f": {_line(detail)}" if detail and storage.scheme != "s3" else "",
         "permission": f"Give the identity {permission}",
     }
     message, hint = _TEXTS[kind]
     hint = next((told for word, told in _HINTS.items() if word in words["detail"]), hint)
-    return kind(message.format(**words), hint=hint.format(**words))
+    tried = _tried(storage) if kind in (CredentialsRefused, Denied) else ""
+    return kind(message.format(**words) + tried, hint=hint.format(**words))
+
+
+def _line(detail: object) -> str:
+    return str(detail).partition("\n")[0].strip()[:300]
+
+
+def _tried(storage: Storage) -> str:
+    """Say which credentials were used, and what the sources before them said."""
+    if not storage.found:
+        return ""
+    before = told(storage.found.looked_at)
+    return f" (used: {storage.found.source.name}{'; before it, ' + before if before else ''})"
 
 
 def no_credentials(storage: Storage) -> CredentialsRefused:

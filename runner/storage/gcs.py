@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,44 +46,30 @@ class GCS(DeclaredBucket):
 def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> GCSStorage:
     """Open a bucket.
 
-    Credentials: none for an emulator (``STORAGE_EMULATOR_HOST``), else the secret ``GCP_CREDENTIALS``, else what
-    Google's own library finds. Needs the role "Storage Object User". Raises CredentialsRefused and EnvironmentWrong.
+    Credentials: what `find_gcp` finds. Needs the role "Storage Object User". Raises CredentialsRefused and
+    EnvironmentWrong.
     """
     try:
-        import google.auth
-        from google.auth import exceptions
-        from google.auth.credentials import AnonymousCredentials
         from google.auth.transport.requests import AuthorizedSession
         from google.cloud import storage
-        from google.oauth2 import service_account
     except ImportError as error:
         message = f"gs://{bucket} needs google-cloud-storage, which is not installed"
-        raise EnvironmentWrong(message, hint="Use the gcp image, or pip install 'flow-runner[gcp]'.") from error
-    emulator = environ.get("STORAGE_EMULATOR_HOST")
-    scopes = ["https://www.googleapis.com/auth/devstorage.read_write"]
+        raise EnvironmentWrong(message, hint="Use org/runner:gcp or pip install 'flow-runner[gcp]'.") from error
+    from runner.storage.gcp_credentials import find_gcp
+
     options: dict[str, Any] = {}
-    try:
-        if emulator:
-            endpoint = emulator if "://" in emulator else f"http://{emulator}"
-            options["client_options"] = {"api_endpoint": endpoint}
-            chosen: Any = AnonymousCredentials()
-        elif secret := credentials.gcp():
-            chosen = service_account.Credentials.from_service_account_info(secret, scopes=scopes)
-        else:
-            chosen, _ = google.auth.default(scopes=scopes)
-    except exceptions.DefaultCredentialsError as error:
-        message = f"no credentials for gs://{bucket} found: {_first_line(error)}"
-        hint = "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS."
-        raise CredentialsRefused(message, hint=hint) from error
-    except (ValueError, exceptions.GoogleAuthError) as error:
-        message = f"the credentials for gs://{bucket} cannot be used: {_first_line(error)}"
-        raise CredentialsRefused(message, hint="Use the service account's JSON key as Google gave it.") from error
+    if emulator := environ.get("STORAGE_EMULATOR_HOST"):
+        options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+    chosen, found = find_gcp(bucket, credentials, environ)
     session = AuthorizedSession(chosen, refresh_timeout=DEADLINE)  # else a token server that is down takes 120 s
     for scheme in ("http://", "https://"):
         session.mount(scheme, _in_blocks())
     # only buckets belong to a project, and none is made here
     project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
-    return GCSStorage(storage.Client(project=project, credentials=chosen, _http=session, **options).bucket(bucket))
+    client = storage.Client(project=project, credentials=chosen, _http=session, **options)
+    opened = GCSStorage(client.bucket(bucket))
+    opened.found = found
+    return opened
 
 
 def _in_blocks() -> Any:
@@ -212,7 +199,7 @@ class GCSStorage(Storage):
         if status == HTTPStatus.PRECONDITION_FAILED:
             return told(AlreadyExists)
         if status == HTTPStatus.FORBIDDEN:
-            return told(Denied)
+            return told(Denied, _grounds(answer))
         if status == HTTPStatus.UNAUTHORIZED:
             return told(CredentialsRefused, _first_line(error))
         chain = [error, *_below(error)]
@@ -226,6 +213,15 @@ class GCSStorage(Storage):
         if isinstance(error, GoogleAuthError):
             return told(CredentialsRefused, _first_line(error))
         return told(failed(what), _first_line(error))
+
+
+def _grounds(answer: Any) -> str:
+    """Find what Google says: which account lacks which permission. An answer may be JSON, XML or text."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        found = re.search(r"<(?:Details|Message)>([^<]*)<", answer.text)
+        return found[1] if found else str(answer.text)
 
 
 def _below(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ from places import Place, azure_place
 from runner import errors
 from runner.credentials import resolve
 from runner.storage import Azure, declare, open_storage, parse_location
-from runner.storage.azure import parse_connection_string
+from runner.storage.azure_credentials import parse_connection_string
 from storage.wire import Relay
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def test_a_bare_environment_opens_every_backend_that_needs_no_sdk(bare_python: P
     if place.word == "gcs":
         assert (found["error"], found["code"]) == ("EnvironmentWrong", 78)
         assert "needs google-cloud-storage, which is not installed" in found["text"]
-        assert "Use the gcp image, or pip install 'flow-runner[gcp]'" in found["text"]
+        assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'" in found["text"]
     else:
         assert found == {"read": "bundle", "listed": ["etl/v1"]}
         assert place.read("etl/v1") == b"bundle"

@@ -127,12 +127,11 @@ def test_a_service_accounts_key_is_found_by_google_application_credentials(
     token_server: tuple[TokenServer, str],
     private_key: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tokens, uri = token_server
     (tmp_path / "key.json").write_text(service_account(private_key, uri))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    assert opened(googles, {}).read("etl/v1") == b"bundle"
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json")}
+    assert opened(googles, environ).read("etl/v1") == b"bundle"
     assert tokens.assertions  # not always one: beside a bucket's first request the library looks at the bucket itself
 
 
@@ -177,15 +176,14 @@ def test_without_credentials_the_error_says_what_to_set(googles: str, monkeypatc
     assert "GOOGLE_APPLICATION_CREDENTIALS" in refusal.value.hint
 
 
-def test_credentials_of_a_file_that_is_not_there_are_told(googles: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
+def test_credentials_of_a_file_that_is_not_there_are_told(googles: str) -> None:
     with pytest.raises(errors.CredentialsRefused, match=r"/nowhere/key\.json"):
-        opened(googles, {})
+        opened(googles, {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"})
 
 
 def test_without_the_library_the_image_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
     monkeypatch.delattr("google.cloud.storage", raising=False)
-    with pytest.raises(errors.EnvironmentWrong, match=r"gcp image, or pip install 'flow-runner\[gcp\]'") as refusal:
+    with pytest.raises(errors.EnvironmentWrong, match=r"org/runner:gcp or pip install 'flow-runner\[gcp\]'") as refusal:
         opened("gs://bucket", {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"})
     assert refusal.value.code == 78
