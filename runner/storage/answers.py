@@ -27,10 +27,12 @@ _WRONG_KEYS = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
     r"|AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate|Invalid Access Key"
 )
+# What a source of ours that has to give new keys says, through obstore.
+_NO_NEW_KEYS = re.compile(r"External \w+ credential provider: (?:\w+: )?(.+)")
 # Asked before the bucket is, of the machine or the pod; and what obstore says where it is not even asked.
 _NO_KEYS = re.compile(
     r"\w+ https?://[^/ ]+/(latest/(api|meta-data|dynamic)|v\d/credentials|metadata/identity)/?"
-    r"|\w+ https?://sts\.|Generic \w+ error: Failed to read (\w+ )?token file"
+    r"|\w+ https?://sts\.|POST REDACTED |Generic \w+ error: Failed to read (\w+ )?token file"
 )
 
 
@@ -38,8 +40,10 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
     """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
     # what stands before may hold the key, which may hold anything; the URL after it is encoded
     text = str(error).rpartition("Error performing ")[2]
+    if found := _NO_NEW_KEYS.search(text):
+        return failure(CredentialsRefused, storage, what, key, found[1])
     if _NO_KEYS.match(text):
-        return no_credentials(storage)
+        return no_credentials(storage, _said(text))
     if isinstance(error, AlreadyExistsError):
         return failure(AlreadyExists, storage, what, key)
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
@@ -49,8 +53,32 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
     if status == "404":
         return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
     if (code := _WRONG_KEYS.search(text)) or status == "401":
-        return failure(CredentialsRefused, storage, what, key, code[0] if code else text)
+        return failure(CredentialsRefused, storage, what, key, code[0] + _skew(text) if code else text)
     return failure(Denied if status == "403" else failed(what), storage, what, key, text or error)
+
+
+def _said(text: str) -> str:
+    """Find what AWS's own servers of credentials say in an answer, if it is one."""
+    found = re.search(r"<Code>(\w+)</Code>\s*<Message>([^<]+)", text)
+    return f"{found[1]}: {found[2]}" if found else ""
+
+
+def _skew(text: str) -> str:
+    """Say how far this machine's clock is from S3's, if S3 tells both times.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList, RequestTimeTooSkewed
+    """
+    from datetime import datetime
+
+    try:
+        ours, theirs = (
+            datetime.fromisoformat(text.partition(f"<{name}>")[2].partition("<")[0])
+            for name in ("RequestTime", "ServerTime")
+        )
+        minutes = (ours - theirs).total_seconds() / 60
+    except (ValueError, TypeError):
+        return ""
+    return f": this machine's clock is {abs(minutes):.0f} minutes {'ahead' if minutes > 0 else 'behind'}"
 
 
 def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:
