@@ -27,28 +27,26 @@ _WRONG_KEYS = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
     r"|AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate|Invalid Access Key"
 )
+# What a source of ours that has to give new keys says, through obstore.
+_NO_NEW_KEYS = re.compile(r"External \w+ credential provider: (?:(\w+): )?(.+)")
 # Asked before the bucket is, of the machine or the pod; and what obstore says where it is not even asked.
 _NO_KEYS = re.compile(
     r"\w+ https?://[^/ ]+/(latest/(api|meta-data|dynamic)|v\d/credentials|metadata/identity)/?"
-    r"|\w+ https?://sts\.|Generic \w+ error: Failed to read (\w+ )?token file"
+    r"|\w+ https?://sts\.|POST REDACTED |Generic \w+ error: Failed to read (\w+ )?token file"
 )
 # A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
-
 _TOKEN = re.compile(r"\w+ https?://\S+/oauth2/v2\.0/token ")  # Azure's, asked before the storage is
 
 
 def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
     """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
-    if found := re.search(
-        r"External \w+ credential provider: (\w+): (.*)", str(error)
-    ):  # of ours, asked for a new token
-        refusal = Unreachable if found[1] == "Unreachable" else CredentialsRefused
-        return failure(refusal, storage, what, key, found[2])
     # what stands before may hold the key, which may hold anything; the URL after it is encoded
     text = str(error).rpartition("Error performing ")[2]
+    if found := _NO_NEW_KEYS.search(text or str(error)):
+        return failure(Unreachable if found[1] == "Unreachable" else CredentialsRefused, storage, what, key, found[2])
     if _NO_KEYS.match(text):
-        return no_credentials(storage)
+        return no_credentials(storage, _said(text))
     if isinstance(error, AlreadyExistsError):
         return failure(AlreadyExists, storage, what, key)
     if refused := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
@@ -59,14 +57,19 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
         return failure(kind, storage, what, key, detail)
     if status == "404":
         return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
-    if storage.scheme == "azure" and _TOKEN.match(text):
-        return failure(CredentialsRefused, storage, what, key, _grounds(text) or text)
+    return _refused(storage, what, key, status, text) or failure(failed(what), storage, what, key, text or error)
+
+
+def _refused(storage: Storage, what: str, key: str, status: str, text: str) -> RunnerError | None:
+    """Tell whether an answer is about who asks; Azure says why in it, S3 for whom."""
+    of_azure = storage.scheme == "azure"
+    grounds = _grounds(text) if of_azure else ""
+    if of_azure and _TOKEN.match(text):
+        return failure(CredentialsRefused, storage, what, key, grounds or text)
     if (code := _WRONG_KEYS.search(text)) or status == "401":
-        detail = f"{code[0] if code else ''} {_grounds(text) if storage.scheme == 'azure' else ''}".strip()
-        return failure(CredentialsRefused, storage, what, key, detail or text)
-    if status == "403":
-        return failure(Denied, storage, what, key, _grounds(text) if storage.scheme == "azure" else "")
-    return failure(failed(what), storage, what, key, text or error)
+        detail = f"{code[0] if code else ''} {grounds}".strip()
+        return failure(CredentialsRefused, storage, what, key, detail + _skew(text) if detail else text)
+    return failure(Denied, storage, what, key, grounds if of_azure else text) if status == "403" else None
 
 
 def _grounds(text: str) -> str:
@@ -85,6 +88,30 @@ def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerEr
         return failure(BucketMissing if _NO_BUCKET.search(reason) else NotFound, storage, "delete", key)
     kind = Denied if code in {"403", "AccessDenied"} else failed("delete")
     return failure(kind, storage, "delete", key, f"{reason} ({code})")
+
+
+def _said(text: str) -> str:
+    """Find what AWS's own servers of credentials say in an answer, if it is one."""
+    found = re.search(r"<Code>(\w+)</Code>\s*<Message>([^<]+)", text)
+    return f"{found[1]}: {found[2]}" if found else ""
+
+
+def _skew(text: str) -> str:
+    """Say how far this machine's clock is from S3's, if S3 tells both times.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList, RequestTimeTooSkewed
+    """
+    from datetime import datetime
+
+    try:
+        ours, theirs = (
+            datetime.fromisoformat(text.partition(f"<{name}>")[2].partition("<")[0])
+            for name in ("RequestTime", "ServerTime")
+        )
+        minutes = (ours - theirs).total_seconds() / 60
+    except (ValueError, TypeError):
+        return ""
+    return f": this machine's clock is {abs(minutes):.0f} minutes {'ahead' if minutes > 0 else 'behind'}"
 
 
 def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:

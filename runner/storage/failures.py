@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from runner.errors import (
@@ -65,35 +66,47 @@ _HINTS = {
 def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
     """Give the error of a kind that tells of a key to ``read``, ``write``, ``list`` or ``delete``."""
     permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
+    who, missing, why = _refused(str(detail))
     words = {
         "root": storage.url(""),
         "where": storage.url(key),
         "what": what,
         "detail": _line(detail),
-        "told": f": {_line(detail)}" if detail and storage.scheme != "s3" else "",
-        "permission": f"Give the identity {permission}",
+        "told": f": {_line(detail)}" if detail and storage.scheme != "s3" else "",  # S3's words are in the remedy
+        "permission": f"Give {who} {missing}{why}." if who else f"Give the identity {permission}",
     }
     message, hint = _TEXTS[kind]
     hint = next((told for word, told in _HINTS.items() if word in words["detail"]), hint)
-    tried = _tried(storage) if kind in (CredentialsRefused, Denied) else ""
-    return kind(message.format(**words) + tried, hint=hint.format(**words))
+    message = message.format(**words) + (_opened_by(storage) if issubclass(kind, CredentialsRefused) else "")
+    return kind(message, hint=hint.format(**words))
 
 
 def _line(detail: object) -> str:
     return str(detail).partition("\n")[0].strip()[:300]
 
 
-def _tried(storage: Storage) -> str:
+def _refused(detail: str) -> tuple[str, str, str]:
+    """Find in AWS's words whom it refused, what, and why.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    found = re.search(r"User: (\S+) is not authorized to perform: ([\w:]+)", detail)
+    why = re.search(r",?( because no | with an )[^<]+", detail)
+    return (found[1], found[2], why[0].rstrip(". ") if why else "") if found else ("", "", "")
+
+
+def _opened_by(storage: Storage) -> str:
     """Say which credentials were used, and what the sources before them said."""
     if not storage.found:
         return ""
     before = told(storage.found.looked_at)
-    return f" (used: {storage.found.source.name}{'; before it, ' + before if before else ''})"
+    return f" (credentials used: {storage.found.source.name}{f'; before it, {before}' if before else ''})"
 
 
-def no_credentials(storage: Storage) -> CredentialsRefused:
-    """Give the error of a storage that was opened with no credentials at all."""
-    return CredentialsRefused(f"no credentials for {storage.url('')} found", hint=_NAME_THEM.get(storage.scheme, ""))
+def no_credentials(storage: Storage, said: str = "") -> CredentialsRefused:
+    """Give the error of a storage whose source gave no credentials; ``said`` is what was answered instead."""
+    message = f"no credentials for {storage.url('')} found{f': {said}' if said else ''}{_opened_by(storage)}"
+    return CredentialsRefused(message, hint=_NAME_THEM.get(storage.scheme, ""))
 
 
 def failed(what: str) -> type[RunnerError]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runner.errors import CredentialsRefused
+from runner.errors import EnvironmentWrong
 from runner.storage.declared import DeclaredBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.credentials import Credentials
+    from runner.storage.aws_config import AwsConfig
     from runner.storage.objects import ObjectStorage
 
 # What obstore itself reads from the environment and runner has no opinion on; named here so that a mapping which is
@@ -24,7 +25,6 @@ _PASSED_ON = {
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "virtual_hosted_style_request",
     "AWS_REQUEST_PAYER": "request_payer",
     "AWS_CHECKSUM_ALGORITHM": "checksum_algorithm",
-    "AWS_EC2_METADATA_SERVICE_ENDPOINT": "metadata_endpoint",
 }
 
 
@@ -38,97 +38,65 @@ class S3(DeclaredBucket):
 def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
     """Open a bucket.
 
-    Credentials: the secret ``AWS_CREDENTIALS``, else ``AWS_ACCESS_KEY_ID`` and its companions, else the profile of
-    the shared credentials file, else what the machine or pod offers (web identity, container, instance metadata).
-    Needs s3:GetObject, s3:PutObject and s3:ListBucket. Raises CredentialsRefused.
+    Credentials: the secret ``AWS_CREDENTIALS``, else what boto3 would find; see `runner.storage.aws_credentials`.
+    Needs s3:GetObject, s3:PutObject and s3:ListBucket. Raises CredentialsRefused and EnvironmentWrong.
     """
+    if bucket.startswith("arn:"):
+        message = f"{bucket!r} is an ARN, and a location begins with a bucket's name or an access point's alias"
+        hint = "Take the alias, which ends in -s3alias: aws s3control get-access-point shows it."
+        raise EnvironmentWrong(message, hint=hint)
     from obstore.store import S3Store
 
+    from runner.storage.aws_config import read_config
+    from runner.storage.aws_credentials import choose
     from runner.storage.objects import ObjectStorage
 
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    settings = read_config(environ)
+    chosen = choose(bucket, credentials, settings)
+    endpoint = settings.endpoint("s3")
     passed_on = {name: environ[variable] for variable, name in _PASSED_ON.items() if variable in environ}
-    keys = _keys(credentials, environ)
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    if "virtual_hosted_style_request" not in passed_on and settings.s3.get("addressing_style") == "virtual":
+        passed_on["virtual_hosted_style_request"] = "true"
+        scheme, separator, host = (endpoint or "").partition("://")
+        given = f"{scheme}{separator}{bucket}.{host}" if host else None  # obstore wants the bucket in it
+    else:
+        given = endpoint
 
     def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
         # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys it
         # is given: what must win is named here, and the keys come by a function
-        config = passed_on | {
+        config = {
+            **passed_on,
+            **chosen.native,
             "region": region,
-            "aws_endpoint_url_s3": endpoint or _endpoint(bucket, region, passed_on),
+            "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
             "conditional_put": "etag",
         }
-        provider = (lambda: keys | {"expires_at": None}) if keys else None
         return S3Store(
             bucket,
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=provider,  # type: ignore[arg-type]
+            credential_provider=chosen.provider,  # type: ignore[arg-type]
         )
 
     def relocated(reason: str) -> str | None:
         return _told_region(reason) or _asked_region(bucket, endpoint, environ)
 
-    return ObjectStorage("s3", bucket, connect, environ, place=region, relocated=relocated)
+    storage = ObjectStorage("s3", bucket, connect, environ, place=settings.region, relocated=relocated)
+    storage.found = chosen.found
+    return storage
 
 
-def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str]) -> str:
+def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str], settings: AwsConfig) -> str:
     """Give AWS's own endpoint. https://docs.aws.amazon.com/general/latest/gr/s3.html."""
-    domain = f"s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+    dual = settings.is_on("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+    dual = dual or str(settings.s3.get("use_dualstack_endpoint", "")).lower() == "true"
+    service = "s3-fips" if settings.is_on("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") else "s3"
+    domain = f"{service}.{'dualstack.' if dual else ''}{region}.amazonaws.com"
+    domain += ".cn" if region.startswith("cn-") else ""
     virtual = passed_on.get("virtual_hosted_style_request", "").lower() in {"1", "true", "on", "yes", "y"}
     return f"https://{bucket}.{domain}" if virtual else f"https://{domain}"
-
-
-def _keys(credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the keys to sign with; none leaves it to the machine's or pod's own chain, which obstore knows."""
-    if secret := credentials.aws():
-        return _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
-    if environ.get("AWS_ACCESS_KEY_ID"):
-        if not environ.get("AWS_SECRET_ACCESS_KEY"):
-            message = "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
-            raise CredentialsRefused(message, hint="Set both, or neither.")
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        return _named(*(environ.get(name) for name in names))
-    keys = _profile(environ)
-    if not keys and "AWS_ACCESS_KEY_ID" in environ:  # obstore would sign with it, and S3 refuse that as any wrong key
-        message = "AWS_ACCESS_KEY_ID is set, and empty"
-        raise CredentialsRefused(message, hint="Unset it, or give it its value.")
-    return keys
-
-
-def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:
-    keys = {"access_key_id": key, "secret_access_key": secret, "token": token}
-    return {name: value for name, value in keys.items() if value}
-
-
-def _profile(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the keys that stand in the shared credentials file; a profile that is asked for must be there."""
-    from configparser import ConfigParser, Error
-    from contextlib import suppress
-    from pathlib import Path
-
-    path = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
-    with suppress(RuntimeError):  # no HOME, and a user whom the system does not know: so there is no such file
-        path = path.expanduser()
-    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    file = ConfigParser(interpolation=None)
-    try:
-        file.read(path, "utf-8")
-    except (Error, OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read as an AWS credentials file"
-        raise CredentialsRefused(
-            message, hint="Mend it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        ) from error
-    values = file[profile or "default"] if file.has_section(profile or "default") else {}
-    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    if all(values.get(name) for name in names[:2]):
-        return _named(*(values.get(name) for name in names))
-    if profile:
-        message = f"AWS_PROFILE is {profile!r}, and {path} has no keys for a profile of that name"
-        raise CredentialsRefused(message, hint="Correct the name, or mount the file into the container.")
-    return {}
 
 
 def _told_region(reason: str) -> str | None:

@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -202,7 +203,7 @@ class S3AsAws:
         scope = request.scope
         if not scope:
             return _denied()
-        return self._misdirected(scope[2]) or self._unknown(scope[0])
+        return self._misdirected(scope[2]) or self._unknown(scope[0]) or self._skewed(request.headers["x-amz-date"])
 
     def _misdirected(self, region: str) -> _Answer | None:
         if region != self.region:
@@ -219,12 +220,18 @@ class S3AsAws:
         if key_id != self.access_key:
             message = "The AWS Access Key Id you provided does not exist in our records."
             return _error(403, "InvalidAccessKeyId", message)
-        if self.clock_skewed:
-            message = "The difference between the request time and the current time is too large."
-            return _error(403, "RequestTimeTooSkewed", message)
         if not self.signature_ok:
             message = "The request signature we calculated does not match the signature you provided."
             return _error(403, "SignatureDoesNotMatch", message)
+        return None
+
+    def _skewed(self, asked_at: str) -> _Answer | None:
+        if self.clock_skewed:
+            now = datetime.strptime(asked_at, "%Y%m%dT%H%M%S%z") + timedelta(minutes=20)
+            message = "The difference between the request time and the current time is too large."
+            times = f"<RequestTime>{asked_at}</RequestTime><ServerTime>{now:%Y-%m-%dT%H:%M:%SZ}</ServerTime>"
+            more = f"{times}<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>"
+            return _error(403, "RequestTimeTooSkewed", message, more)
         return None
 
     def _act(self, request: Request) -> _Answer:
