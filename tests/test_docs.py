@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -15,11 +16,18 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def table(name: str) -> list[list[str]]:
-    """The rows of the README's table between the comment of this name and its end, without the head."""
-    part = README.partition(f"<!-- {name}:")[2].partition("<!-- end -->")[0]
+def table(name: str, text: str = README) -> list[list[str]]:
+    """The rows of the table between the comment of this name and its end, without the head."""
+    part = text.partition(f"<!-- {name}:")[2].partition("<!-- end -->")[0]
     lines = [line for line in part.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_the_tables_of_sources_are_those_of_the_code(cloud: str) -> None:
+    sources = import_module(f"runner.storage.{cloud}_credentials").SOURCES
+    told = table(cloud, (ROOT / "docs/credentials.md").read_text("utf-8"))
+    assert told == [[source.name, source.reads, source.way, source.images] for source in sources]
 
 
 def classes(kind: type[errors.RunnerError]) -> list[type[errors.RunnerError]]:

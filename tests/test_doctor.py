@@ -187,7 +187,9 @@ def test_no_such_bucket(place: Place) -> None:
 def test_wrong_keys(s3: S3AsAws) -> None:
     told, checks = examined(at(s3) | {"AWS_ACCESS_KEY_ID": "AKIDOTHER"})
     assert told.code == 77
-    assert "refused the credentials: InvalidAccessKeyId. Check the keys in use." in failure(told, "list")
+    line = failure(told, "list")
+    assert "refused the credentials: InvalidAccessKeyId (credentials used: environment; before it" in line
+    assert "Check the keys in use." in line
     assert checks["reach"]["state"] == "ok"
     assert checks["create"]["state"] == "unknown"
 
@@ -302,7 +304,7 @@ def test_googles_library_is_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['google.cloud.storage'] = None\n")
     told, checks = examined({"PYTHONPATH": str(tmp_path)}, "gs://bucket/etl")
     assert told.code == 78
-    assert "Use the gcp image, or pip install 'flow-runner[gcp]'." in failure(told, "credentials")
+    assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'." in failure(told, "credentials")
     assert checks["storage"]["state"] == "unknown"
 
 

@@ -85,8 +85,9 @@ def read_config(environ: Mapping[str, str]) -> AwsConfig:
     if not variable and not any(os.path.isfile(path) for path in files):  # noqa: PTH113 - pathlib costs the start 5 ms
         return AwsConfig(environ)
     shared, raw = (_sections(path, word) for path, word in zip(files, ("credentials", "config"), strict=True))
-    own = {"default": raw["default"]} if "default" in raw else {}
-    own |= _named(raw, "profile")
+    # [default] and [profile default] are one, and the later section holds
+    titled = {"profile default" if title == "default" else title: values for title, values in raw.items()}
+    own = _named(titled, "profile")
     profile = environ[variable] if variable else "default"
     if variable and profile not in own and profile not in shared:
         message = f"{variable} is {profile!r}, and neither {files[0]} nor {files[1]} has a profile of that name"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.credentials import Credentials
     from runner.storage.azure_tokens import Token
 
-_EVERY = "slim and all others"
+_EVERY = "every"
 SECRET = Source("named secret", "AZURE_STORAGE_CONNECTION_STRING or AZURE_CREDENTIALS", "fast", _EVERY)
 STRING = Source("connection string", "AZURE_STORAGE_CONNECTION_STRING", "fast", _EVERY)
 KEY = Source("account key", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY", "fast", _EVERY)

@@ -16,7 +16,7 @@ from runner.storage.sources import Found, Source, told
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EVERY, _WITH_SDK = "slim and all others", "azure, all_extras"
+_EVERY, _WITH_SDK = "every", "azure, all_extras"
 CLIENT_SECRET = Source("client secret", "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET", "fast", _EVERY)
 ENVIRONMENT = Source(
     "certificate or password",

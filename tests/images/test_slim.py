@@ -53,7 +53,7 @@ def test_without_googles_library_the_image_that_has_it_is_named(image: str) -> N
         return  # test_gcp.py runs a flow there
     done = run_image(image, environ={"RUNNER_STORAGE": "gcs", "RUNNER_LOCATION": "bucket/etl"})
     assert done.code == 78
-    assert "Use the gcp image" in done.error["message"]
+    assert "Use org/runner:gcp" in done.error["message"]
 
 
 @pytest.mark.parametrize("backend", ["s3"])
