@@ -30,7 +30,7 @@ def start_engine(folder: Path) -> Iterator[None]:
     if answers():
         yield
     elif os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker"):
-        with _started(folder / "dockerd.log"):
+        with _started(folder):
             yield
     else:
         message = "no Docker engine answers; start one, or run make as root on Debian, which installs and starts it"
@@ -38,10 +38,13 @@ def start_engine(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _started(log: Path) -> Iterator[None]:
+def _started(folder: Path) -> Iterator[None]:
     leash = ["setpriv", "--pdeathsig", "TERM", "--"]  # it goes with the test process, also when that is killed
+    # with the usual files of an engine that was killed, whose numbers other processes have now, it would not start
+    own = [f"--pidfile={folder}/docker.pid", f"--exec-root={folder}/exec"]
+    log = folder / "dockerd.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([*leash, "dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen([*leash, "dockerd", *own], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         end = time.monotonic() + _LONGEST
         while not answers():
