@@ -42,10 +42,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def engine() -> Iterator[None]:
     """A Docker engine that answers."""
     try:
-        with start_engine(tmp_path_factory.mktemp("engine")):
+        with start_engine():
             yield
     except NoEngine as error:
         pytest.skip(str(error))

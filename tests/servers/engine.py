@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,12 +26,16 @@ def answers() -> bool:
 
 
 @contextlib.contextmanager
-def start_engine(folder: Path) -> Iterator[None]:
+def start_engine() -> Iterator[None]:
     """Make an engine answer while the block runs. Raises NoEngine and ServerError."""
     if answers():
         yield
     elif os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker"):
-        with _started(folder):
+        # it may leave a mount in its folder, and that is no fault
+        with (
+            tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder,
+            _started(Path(folder)),
+        ):
             yield
     else:
         message = "no Docker engine answers; start one, or run make as root on Debian, which installs and starts it"

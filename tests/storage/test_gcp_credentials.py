@@ -8,6 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+import google_crc32c
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from runner import errors
 from runner.credentials import resolve
 from runner.storage import open_storage, parse_location
+from runner.storage.base import CHUNK
 from runner.storage.gcp_credentials import SOURCES
 from servers import HOST
 from storage.cloud import Asked, Cloud
@@ -282,6 +284,35 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_a_run(opens: Storage, 
         assert abs(end.timestamp() - time.time()) < 10
         time.sleep(1.1)  # what is waited for is the time itself
     assert len({asked.headers["authorization"] for asked in cloud.asked if asked.path.endswith("runner")}) > 1
+
+
+def test_a_token_that_expires_is_renewed_in_the_middle_of_an_upload(
+    opens: Storage, cloud: Cloud, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://cloud.google.com/storage/docs/performing-resumable-uploads"""
+    google.lifetime = 1
+    told: dict[str, str] = {}
+    monkeypatch.setattr(cloud, "headers", told)
+
+    def answer(asked: Asked) -> tuple[int, Any]:
+        part = re.fullmatch(r"bytes \d+-(\d+)/(\d+|\*)", asked.headers.get("content-range", ""))
+        told.clear()
+        if part is None:
+            told["Location"] = f"{cloud.url}/upload/going-on"
+            return (200, b"") if asked.path.startswith("/upload/") else google.answer(asked)
+        told["Range"] = f"bytes=0-{part[1]}"
+        digest = google_crc32c.value(bytes(int(part[1]) + 1)).to_bytes(4, "big")
+        return (308, b"") if part[2] == "*" else (200, {"name": "large", "crc32c": base64.b64encode(digest).decode()})
+
+    monkeypatch.setattr(cloud, "answer", answer)
+    with opens.writer("large") as writer:
+        for _ in range(3):
+            writer.write(bytes(CHUNK))
+            time.sleep(1.1)  # what is waited for is the time itself
+        writer.write(b"\0")
+    sent = [asked.headers["authorization"] for asked in cloud.asked if "content-range" in asked.headers]
+    assert len(sent) > 1
+    assert len(set(sent)) == len(sent)
 
 
 def test_a_clock_that_is_wrong_is_told_as_such(opens: Storage, google: Google) -> None:
