@@ -6,7 +6,7 @@ The order is that of ``create_credential_resolver`` in ``botocore/credentials.py
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import CredentialsRefused, EnvironmentWrong
@@ -166,11 +166,11 @@ def _expiration(environ: Mapping[str, str]) -> datetime | None:
     if not text:
         return None
     try:
-        until = datetime.fromisoformat(text).astimezone()
+        until = datetime.fromisoformat(text).astimezone(UTC)  # obstore takes no other zone
     except ValueError as error:
         message = "AWS_CREDENTIAL_EXPIRATION is no time"
         raise CredentialsRefused(message, hint="Write it as 2026-01-31T12:00:00Z, or unset it.") from error
-    if until <= datetime.now(until.tzinfo):
+    if until <= datetime.now(UTC):
         message = f"the credentials in the environment expired at {text}, as AWS_CREDENTIAL_EXPIRATION says"
         raise CredentialsRefused(message, hint="Set new ones; and check the clock of this machine.")
     return until
@@ -178,6 +178,10 @@ def _expiration(environ: Mapping[str, str]) -> datetime | None:
 
 def _role(config: AwsConfig) -> str | _AskBoto3:
     if "role_arn" in config.values and "web_identity_token_file" not in config.values:
+        if "mfa_serial" in config.values:
+            message = f"the profile {config.profile!r} wants an MFA code, and nobody is here to type it"
+            hint = "Give the session's own keys: aws configure export-credentials --format env."
+            raise CredentialsRefused(message, hint=hint)
         return _AskBoto3()
     return f"the profile {config.profile!r} has no role_arn"
 

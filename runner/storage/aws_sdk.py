@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # obstore asks again when less than 5 minutes are left; whether to fetch new ones is then for boto3 to know.
 _KEPT = timedelta(minutes=5, seconds=10)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _CLOCK = ("Signature expired", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed")
 _turn = threading.RLock()
 
@@ -51,13 +52,13 @@ class AskedBoto3:
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
             "token": keys.token,
-            "expires_at": datetime.now(UTC) + _KEPT if self._renewed else None,
+            "expires_at": min(datetime.now(UTC) + _KEPT, self.until() or _NEVER) if self._renewed else None,
         }
 
     def until(self) -> datetime | None:
         """Tell when they expire."""
         found: datetime | None = getattr(self._credentials, "_expiry_time", None)  # botocore has no public word for it
-        return found
+        return found and found.astimezone(UTC)  # obstore takes no other zone
 
     @contextmanager
     def _told(self) -> Iterator[None]:

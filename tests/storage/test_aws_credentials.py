@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +20,8 @@ from aws_situations import SITUATIONS, Situation, laid_out
 from runner import errors
 from runner.credentials import resolve
 from runner.storage import open_storage, parse_location
+from runner.storage.aws_config import read_config
+from runner.storage.aws_credentials import choose
 from servers.aws_credentials import AwsCredentials
 from servers.s3_as_aws import S3AsAws
 
@@ -117,6 +121,51 @@ def test_keys_that_expire_in_mid_run_are_asked_for_again(tmp_path: Path) -> None
                 writer.write(bytes(9_000_000))
         assert len(s3.objects["large"]) == 36_000_000
     assert len((tmp_path / "given").read_text()) > 1  # one key would have been too old for the next part
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_a_time_of_expiry_is_understood_wherever_the_machine_stands(
+    zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zone other than UTC once had obstore refuse good keys."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        with S3AsAws() as s3:
+            s3.objects["etl/v1"] = b"bundle"
+            lasting = {"AWS_CREDENTIAL_EXPIRATION": "2099-01-01T00:00:00Z"}
+            assert opened(s3.server.environ | lasting).read("etl/v1") == b"bundle"
+            keys = {"AccessKeyId": s3.access_key, "SecretAccessKey": s3.secret_key, "SessionToken": "t"}
+            (tmp_path / "gives.json").write_text(
+                json.dumps({"Version": 1, "Expiration": "2099-01-01T00:00:00Z"} | keys)
+            )
+            (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/gives.json\n")
+            keyless = {name: value for name, value in s3.server.environ.items() if "KEY" not in name}
+            files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
+            assert opened(keyless | files).read("etl/v1") == b"bundle"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_keys_are_not_kept_longer_than_they_last(tmp_path: Path) -> None:
+    """Keys of a minute are handed to obstore as such, not as keys of the five minutes after which boto3 is asked."""
+    until = datetime.now(UTC) + timedelta(seconds=60)
+    keys = {"AccessKeyId": "AKID", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": until.isoformat()}
+    (tmp_path / "gives.json").write_text(json.dumps({"Version": 1} | keys))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/gives.json\n")
+    files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
+    chosen = choose("bucket", resolve([], files), read_config(files))
+    assert chosen.provider
+    assert chosen.provider()["expires_at"] <= until
+
+
+def test_a_role_that_wants_a_code_is_refused_and_nobody_is_asked_to_type_it(tmp_path: Path) -> None:
+    role = "role_arn=arn:aws:iam::1:role/r\nsource_profile=default\nmfa_serial=arn:aws:iam::1:mfa/me\n"
+    (tmp_path / "config").write_text(f"[default]\n{role}")
+    files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
+    with pytest.raises(errors.CredentialsRefused, match="wants an MFA code"):
+        opened(files)
 
 
 def test_the_principal_and_the_permission_that_is_missing_are_told() -> None:
