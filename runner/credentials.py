@@ -111,6 +111,24 @@ def secret(name: str) -> Any:
     return _resolved[name] if name in _resolved else find(name, process_environ())
 
 
+def connection_parts(text: str) -> dict[str, str]:
+    """Take an Azure connection string apart; its parts' names may be in any case, and are given in lower case.
+
+    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
+    """
+    return dict(_connection_pairs(text))
+
+
+def keys_in(text: str) -> list[str]:
+    """Give what in an Azure connection string is as secret alone as in the string."""
+    return [part for name, part in _connection_pairs(text) if name in {"accountkey", "sharedaccesssignature"} and part]
+
+
+def _connection_pairs(text: str) -> list[tuple[str, str]]:
+    pairs = (part.partition("=") for part in text.split(";") if "=" in part)
+    return [(name.strip().lower(), value.strip()) for name, _, value in pairs]
+
+
 def _checked(name: str, value: object) -> object:
     if name not in KNOWN:
         return value
@@ -119,9 +137,8 @@ def _checked(name: str, value: object) -> object:
         if not isinstance(value, str) or not value:
             message = f"secret {name} must be a connection string"
             raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
-        for part in value.split(";"):  # the key is as secret alone as in the string
-            if part.strip().lower().startswith(("accountkey=", "sharedaccesssignature=")):
-                hide(part.strip().partition("=")[2])
+        for key in keys_in(value):
+            hide(key)
         return value
     if not isinstance(value, dict):
         message = f"secret {name} is no JSON object"

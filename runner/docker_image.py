@@ -138,15 +138,13 @@ class Docker(Declared):
         from runner.publish import publish
         from runner.storage.local import Local
 
-        files = {self._here(file): target for file, target in self.files.items()}
+        files = [self._here(file) for file in self.files]
         with _engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
             published = publish(self.flow, Local(folder, secrets=self.secrets), include=include, exclude=exclude)
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
             base = self._base(engine)
-            text = self._dockerfile(
-                base, _user(engine, base), list(files.values()), f"{slug}/{version}", f"{name}:{tag}"
-            )
+            text = self._dockerfile(base, _user(engine, base), f"{slug}/{version}", f"{name}:{tag}")
             contents = {f"flows/{slug}/{version}": Path(folder, slug, version)}
             contents |= {f"files/{number}": file for number, file in enumerate(files)}
             with _context(text, contents) as context:
@@ -185,12 +183,14 @@ class Docker(Declared):
         path = self._here(self.dockerfile)
         return _run_build(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
 
-    def _dockerfile(self, base: str, user: str, targets: list[str], key: str, image: str) -> bytes:
+    def _dockerfile(self, base: str, user: str, key: str, image: str) -> bytes:
         """Write the Dockerfile; what stands in JSON there goes through no shell."""
         lines = [f"FROM {base}", "USER root"]
         lines += [f"ARG {name}" for name in self.build_args]
         lines += [f"ENV {name}={_quoted(value)}" for name, value in self.env_vars.items()]
-        lines += [f"COPY {json.dumps([f'files/{number}', target])}" for number, target in enumerate(targets)]
+        lines += [
+            f"COPY {json.dumps([f'files/{number}', target])}" for number, target in enumerate(self.files.values())
+        ]
         if self.python_dependencies:
             lines.append(f"RUN {json.dumps(['pip', 'install', *self.python_dependencies])}")
         lines.append(f"COPY {json.dumps(['flows/', f'{self.path}/'])}")

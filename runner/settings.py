@@ -72,9 +72,10 @@ class Settings:
         """Read what can be read, and say what is wrong with the rest, which has its default."""
         problems: list[str] = []
         values = _Values(environ, problems)
-        location = _location(values, needed=needs_location)
+        storage = values.text("RUNNER_STORAGE")
+        location = _location(values, storage, needed=needs_location)
         settings = cls(
-            baked=(values.text("RUNNER_STORAGE") or "").lower() == "docker",
+            baked=(storage or "").lower() == "docker",
             location=location,
             secrets=values.get("RUNNER_SECRETS", _names, ()),
             parameters=values.get("RUNNER_PARAMETERS", _parameters, {}),
@@ -170,8 +171,8 @@ class _Values:
             return default
 
 
-def _location(values: _Values, *, needed: bool) -> Location | None:
-    storage, text = values.text("RUNNER_STORAGE"), values.text("RUNNER_LOCATION")
+def _location(values: _Values, storage: str | None, *, needed: bool) -> Location | None:
+    text = values.text("RUNNER_LOCATION")
     if storage and storage.lower() not in SCHEMES:
         values.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}")
         return None

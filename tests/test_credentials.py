@@ -123,3 +123,9 @@ def test_a_flow_reads_its_secrets_by_name(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DB_PASSWORD", "hunter2")
     assert runner.secret("DB_PASSWORD") == "hunter2"
     assert redact("it is hunter2") == "it is ***"
+
+
+def test_every_key_in_a_connection_string_is_hidden_however_short_and_in_whatever_case() -> None:
+    text = "AccountName=a;AccountKey=ab;accountkey = cdefgh;SharedAccessSignature=sv=1&sig=x"
+    resolve(("AZURE_CREDENTIALS",), {"AZURE_CREDENTIALS": text})
+    assert redact("1 ab 2 cdefgh 3 sv=1&sig=x 4") == "1 *** 2 *** 3 *** 4"

@@ -122,3 +122,8 @@ def test_every_variable_of_the_table_is_read() -> None:
     with pytest.raises(EnvironmentWrong) as caught:
         Settings.from_environ(broken)
     assert all(f"{name}_FILE names /none" in caught.value.message for name in VARIABLES)
+
+
+def test_a_storage_whose_file_cannot_be_read_is_told_once() -> None:
+    _, problems = Settings.read({"RUNNER_STORAGE_FILE": "/none", "RUNNER_LOCATION": "s3://bucket/key"})
+    assert problems == ["RUNNER_STORAGE_FILE names /none, which cannot be read"]

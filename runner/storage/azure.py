@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runner.credentials import keys_in
 from runner.storage.declared import DeclaredBucket
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ class Azure(DeclaredBucket):
 
     def private_texts(self) -> set[str]:
         """See `Declared.private_texts`: also the key alone, as a file may put the string together from parts."""
-        parts = (part.strip().partition("=") for part in (self.connection_string or "").split(";"))
-        keys = {value.lstrip("?") for name, _, value in parts if name in {"AccountKey", "SharedAccessSignature"}}
-        return super().private_texts() | (keys - {""})
+        return super().private_texts() | {key.lstrip("?") for key in keys_in(self.connection_string or "")}
 
     def moved_to(self, other: Declared) -> Declared:
         """See `Declared.moved_to`; the connection string opens the other container as well."""

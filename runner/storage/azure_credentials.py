@@ -7,9 +7,10 @@ tokens that of ``DefaultAzureCredential``; see `runner.storage.azure_tokens`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from runner.credentials import connection_parts
 from runner.errors import CredentialsRefused, EnvironmentWrong
 from runner.storage.azure_tokens import TOKEN_SOURCES, find_token
 from runner.storage.sources import Found, Source, told
@@ -90,13 +91,17 @@ def _by_keys(account: str, endpoint: str, keys: Mapping[str, str], found: Found)
 
 
 def _end_of(sas: str) -> datetime | None:
-    """Read when a SAS ends. https://learn.microsoft.com/rest/api/storageservices/create-service-sas."""
+    """Read when a SAS ends, in UTC; a date alone is midnight's.
+
+    https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values
+    """
     from urllib.parse import parse_qs
 
     try:
-        return datetime.fromisoformat(parse_qs(sas).get("se", [""])[0])
+        end = datetime.fromisoformat(parse_qs(sas).get("se", [""])[0])
     except ValueError:
         return None
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
 
 
 def _account(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -114,13 +119,8 @@ def _named_in(endpoint: str) -> str:
 
 
 def parse_connection_string(text: str) -> dict[str, str]:
-    """Turn a connection string into what obstore calls its parts; their names may be in any case.
-
-    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string. Raises EnvironmentWrong,
-    which never shows a value.
-    """
-    pairs = (part.strip().split("=", 1) for part in text.split(";") if "=" in part)
-    parts = {name.strip().lower(): value.strip() for name, value in pairs}
+    """Turn a connection string into what obstore calls its parts. Raises EnvironmentWrong, which shows no value."""
+    parts = connection_parts(text)
     if parts.get("usedevelopmentstorage", "").lower() == "true":
         proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
         parts = _EMULATED | {"blobendpoint": f"{proxy}:{EMULATOR_PORT}/{_EMULATED['accountname']}"}

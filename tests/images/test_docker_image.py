@@ -121,6 +121,13 @@ def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: P
     assert run_image(image, "python", "-c", "import our_package").code == 0
 
 
+def test_one_file_can_be_laid_in_two_places(folder: Place, tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_text("x")
+    image = bake(files={str(file): "/opt/data/one", f"{tmp_path}/./data": "/opt/data/two"})
+    assert looked(image, folder) == (None, ["/opt/data/one", "/opt/data/two"])
+
+
 def test_it_is_pushed_and_named_by_its_digest(folder: Place) -> None:
     with start_registry() as host:
         image = bake(registry_url=f"http://{host}/team/")

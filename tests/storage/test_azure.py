@@ -194,3 +194,8 @@ def test_the_certificates_of_ssl_cert_file_are_trusted_and_no_others(place: Plac
         assert storage.read("etl/v1") == b"bundle"
         with pytest.raises(errors.Unreachable, match=r"certificate is not trusted.*SSL_CERT_FILE"):
             open_storage(parse_location(place.url), resolve((), environ), environ).read("etl/v1")
+
+
+@pytest.mark.parametrize("name", ["AccountKey", "accountkey"])
+def test_the_key_in_a_connection_string_is_private_in_whatever_case_its_name_is_written(name: str) -> None:
+    assert "open-sesame==" in Azure("c", connection_string=f"AccountName=a;{name}=open-sesame==").private_texts()

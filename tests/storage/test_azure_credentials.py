@@ -20,7 +20,7 @@ from places import azure_place
 from runner import errors
 from runner.credentials import resolve
 from runner.storage import open_storage, parse_location
-from runner.storage.azure_credentials import SOURCES, parse_connection_string
+from runner.storage.azure_credentials import SOURCES, find_azure, parse_connection_string
 from runner.storage.base import CHUNK
 from servers import HOST
 from storage.cloud import Asked, Cloud
@@ -460,3 +460,10 @@ def test_azurite_takes_keys_and_a_sas_of_the_environment(
 def test_the_emulators_proxy_is_asked_where_it_is() -> None:
     text = "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://azurite"
     assert parse_connection_string(text)["endpoint"] == "http://azurite:10000/devstoreaccount1"
+
+
+@pytest.mark.parametrize("end", ["2026-12-31", "2026-12-31T00:00Z", "2026-12-31T00:00:00Z"])
+def test_every_form_of_a_sas_end_is_a_time_in_utc(end: str) -> None:
+    """https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values"""
+    environ = {"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_SAS_TOKEN": f"sv=1&se={end}&sig=x"}
+    assert find_azure(resolve((), environ), environ).found.until() == dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
