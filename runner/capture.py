@@ -63,7 +63,7 @@ def capture(
     """
     found = Captured()
     file = getattr(module, "__file__", None)
-    base = Path(file).absolute().parent if file else Path.cwd()
+    base = folder_of(module)
     itself = {"__main__", module.__name__ if module else ""}
     names = [name for name in sorted(reached) if name not in itself]
     if module is not None and file:
@@ -238,6 +238,12 @@ def defining_module(name: str) -> ModuleType | None:
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     return module if name == "__main__" or (spec is not None and _is_authors(spec)) else None
+
+
+def folder_of(module: ModuleType | None) -> Path:
+    """Give the folder to which an author's paths are relative: that of the flow's file; a notebook has none."""
+    file = getattr(module, "__file__", None)
+    return Path(file).absolute().parent if file else Path.cwd()
 
 
 def _is_authors(spec: ModuleSpec) -> bool:

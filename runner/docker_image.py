@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from runner.capture import folder_of
 from runner.errors import (
     CredentialsRefused,
     EnvironmentWrong,
@@ -162,9 +163,7 @@ class Docker(Declared):
 
     def _here(self, file: str) -> Path:
         """Find a file of this machine. Raises UsageError."""
-        of_flow = getattr(sys.modules.get(self.flow.module), "__file__", None)
-        folder = Path(of_flow).absolute().parent if of_flow else Path.cwd()
-        path = folder / Path(file).expanduser()
+        path = folder_of(sys.modules.get(self.flow.module)) / Path(file).expanduser()
         if not path.exists():
             message = f"there is no file {path}"
             raise UsageError(message, hint="Give its path relative to the file that defines the flow.")

@@ -86,7 +86,8 @@ def limits(root: Path = Path("/")) -> Limits:
     groups = _groups(root)
     if (mount / "cgroup.controllers").exists():
         folders = list(_upwards(mount, groups.get("", "/")))
-        quotas = [_quota(*text.split()) for text in _texts(folders, "cpu.max") if len(text.split()) == 2]  # noqa: PLR2004
+        limits_told = (text.split() for text in _texts(folders, "cpu.max"))
+        quotas = [_quota(*pair) for pair in limits_told if len(pair) == 2]  # noqa: PLR2004 - quota and period
         return Limits(2, _least(folders, "memory.max"), _first(folders, "memory.current"), _lowest(quotas), total)
     if (mount / "memory").exists() or (mount / "cpu").exists():
         memory = list(_upwards(mount / "memory", groups.get("memory", "/")))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 REPOSITORY = "org/runner"  # of the images, for advice outside of one
 _IMAGES = {"file": "slim", "s3": "aws", "gs": "gcp", "azure": "azure"}  # by scheme: the image that is made for it
-_OURS = re.compile(r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?")
 
 
 def facts_of(flow: Flow, version: str, requires: Sequence[Mapping[str, str]], secrets: Iterable[str]) -> dict[str, Any]:
@@ -126,7 +125,8 @@ def check_python(version: str, implementation: str, image: str) -> None:
         raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
     if minor != ours:
         message = f"the flow was built with Python {version}, and this image has Python {here}"
-        fitting = f"{of_ours[1]}-py{minor}" if (of_ours := _OURS.fullmatch(image)) else f"an image with Python {minor}"
+        of_ours = re.fullmatch(r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?", image)
+        fitting = f"{of_ours[1]}-py{minor}" if of_ours else f"an image with Python {minor}"
         hint = f"Use {fitting}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
 

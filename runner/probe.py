@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 PATIENCE = 5.0  # seconds for the endpoint's first answer
 CLOCK_REFUSED = 15 * 60  # seconds: S3 and Azure refuse what is signed with a clock that is further off
 CLOCK_NOTED = 60
+CLOCK_EVEN = 2  # the header tells whole seconds alone
 _WRITING = ("create", "create again", "read", "delete")
 
 
@@ -116,7 +117,7 @@ def clock(answer: Answer | None) -> tuple[State, str]:
     told = f"this machine's clock is {amount} {side} the storage's"
     if off > CLOCK_REFUSED:
         raise CredentialsRefused(told, hint="Set the clock of this machine: 15 minutes off, signatures are refused.")
-    return ("note", told) if off > CLOCK_NOTED else ("ok", "differs by less than 2 s" if off < 2 else told)  # noqa: PLR2004
+    return ("note", told) if off > CLOCK_NOTED else ("ok", "differs by less than 2 s" if off < CLOCK_EVEN else told)
 
 
 def _listed(storage: Storage, key: str) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from runner.doctor import Report, Setting
 
 
+_SHOWN = 0.0005  # seconds: less would be shown as 0 ms
+
+
 @click.command(short_help="Find out why it does not work.")
 @click.argument("url", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -57,7 +60,7 @@ def _secret(secret: Setting) -> str:
 
 
 def _line(check: Check) -> str:
-    took = "" if check.seconds is None or check.seconds < 0.0005 else f" ({check.seconds * 1000:.0f} ms)"  # noqa: PLR2004
+    took = "" if check.seconds is None or check.seconds < _SHOWN else f" ({check.seconds * 1000:.0f} ms)"
     told = redact(check.told)
     hint = f". {redact(check.hint)}" if check.hint else ""
     return f"{check.state:7}  {check.name}: {told}{hint}{took}"

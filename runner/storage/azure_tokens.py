@@ -77,13 +77,7 @@ def _of_environment(environ: Mapping[str, str], looked: list[tuple[Source, str]]
     if all(name in environ for name in names):
         if empty := [name for name in names if not environ[name]]:
             raise CredentialsRefused(f"{empty[0]} is set, and empty", hint="Give it its value, or unset it.")
-        kinds = ("tenant_id", "client_id", "client_secret")
-        return _by_obstore(
-            "client_secret",
-            dict(zip(kinds, map(environ.get, names), strict=True)),
-            environ,
-            Found(CLIENT_SECRET, tuple(looked)),
-        )
+        return _by_obstore("client_secret", names, environ, Found(CLIENT_SECRET, tuple(looked)))
     looked.append((CLIENT_SECRET, _unset(names, environ)))
     certificate = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_CERTIFICATE_PATH")
     password = ("AZURE_CLIENT_ID", "AZURE_USERNAME", "AZURE_PASSWORD")
@@ -106,13 +100,7 @@ def _of_workload(environ: Mapping[str, str], looked: list[tuple[Source, str]]) -
         # azure-identity ends here as well: what names a file means it
         message = f"AZURE_FEDERATED_TOKEN_FILE is {environ[names[2]]}, and there is no such file"
         raise CredentialsRefused(message, hint="Let the pod's service account be mounted, or unset the variable.")
-    kinds = ("tenant_id", "client_id", "federated_token_file")
-    return _by_obstore(
-        "workload_identity",
-        dict(zip(kinds, map(environ.get, names), strict=True)),
-        environ,
-        Found(WORKLOAD, tuple(looked)),
-    )
+    return _by_obstore("workload_identity", names, environ, Found(WORKLOAD, tuple(looked)))
 
 
 def _of_machine(environ: Mapping[str, str], looked: list[tuple[Source, str]]) -> Token | None:
@@ -138,8 +126,8 @@ def _of_machine(environ: Mapping[str, str], looked: list[tuple[Source, str]]) ->
     return Token(Found(MACHINE, tuple(looked), provider.until), provider=provider)
 
 
-def _by_obstore(kind: str, values: Mapping[str, str | None], environ: Mapping[str, str], found: Found) -> Token:
-    config = {name: value for name, value in values.items() if value}
+def _by_obstore(kind: str, names: tuple[str, ...], environ: Mapping[str, str], found: Found) -> Token:
+    config = {name.removeprefix("AZURE_").lower(): environ[name] for name in names}  # obstore's names are the same
     return Token(found, config | {"credential_type": kind, "authority_host": authority(environ)})
 
 

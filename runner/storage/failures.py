@@ -66,7 +66,8 @@ _HINTS = {
 def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
     """Give the error of a kind that tells of a key to ``read``, ``write``, ``list`` or ``delete``."""
     permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
-    who, missing, why = _refused(str(detail))
+    # every start is told of some object that it is not there, and need not be searched for a principal
+    who, missing, why = _refused(str(detail)) if kind is Denied else ("", "", "")
     words = {
         "root": storage.url(""),
         "where": storage.url(key),

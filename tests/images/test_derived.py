@@ -55,8 +55,8 @@ def made(dockerfile: str, context: Path, *options: str) -> str:
 def run_flow_that_imports(module: str, image: str, folder: Place, tmp_path: Path) -> None:
     """Build and run, in the image, a flow that cannot do without the module."""
     (tmp_path / "uses.py").write_text(FLOW.format(module=module))
-    mounts = [f"--volume={tmp_path}/uses.py:/work/uses.py:ro", f"--volume={folder.url.removeprefix('file://')}:/flows"]
-    built = run_image(image, "build", "/work/uses.py", "--storage=/flows", "--json", options=mounts)
+    mounts = [f"--volume={tmp_path}/uses.py:/code/uses.py:ro", f"--volume={folder.url.removeprefix('file://')}:/flows"]
+    built = run_image(image, "build", "/code/uses.py", "--storage=/flows", "--json", options=mounts)
     assert built.code == 0, built
     told = json.loads(built.stdout)
     assert module in [need["module"] for need in told["manifest"]["requires"]]

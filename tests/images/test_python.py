@@ -28,9 +28,9 @@ def test_a_flow_of_another_python_is_refused_with_the_tag_that_fits(images: dict
 
 
 def test_a_flow_built_in_an_image_runs_in_it(images: dict[str, str], folder: Place) -> None:
-    mounts = [f"--volume={FLOWS}/etl.py:/work/etl.py:ro", f"--volume={folder.url.removeprefix('file://')}:/flows"]
+    mounts = [f"--volume={FLOWS}/etl.py:/code/etl.py:ro", f"--volume={folder.url.removeprefix('file://')}:/flows"]
     image = images["slim-py3.13"]
-    built = run_image(image, "build", "/work/etl.py", "--storage", "/flows", options=mounts)
+    built = run_image(image, "build", "/code/etl.py", "--storage", "/flows", options=mounts)
     assert built.code == 0, built
     environ = {"RUNNER_STORAGE": "local", "RUNNER_LOCATION": built.stdout.strip().removeprefix("file://")}
     done = run_image(image, environ=environ, options=mounts)

@@ -160,7 +160,7 @@ def test_files_in_the_working_directory_are_not_what_runs(image: str, folder: Pl
     work.mkdir()
     (work / file).write_text("raise SystemExit('hijacked')\n")
     environ, options = in_folder(folder)
-    done = run_image(image, environ=environ, options=[*options, f"--volume={work}:/work", "--workdir=/work"])
+    done = run_image(image, environ=environ, options=[*options, f"--volume={work}:/code", "--workdir=/code"])
     assert done.code == 0, done
 
 
