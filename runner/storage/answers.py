@@ -17,7 +17,7 @@ from runner.errors import (
     TooSlow,
     Unreachable,
 )
-from runner.storage.failures import failed, failure, no_credentials
+from runner.storage.failures import failed, failure, no_credentials, seconds
 
 if TYPE_CHECKING:
     from runner.storage.base import Storage
@@ -39,8 +39,11 @@ _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 _TOKEN = re.compile(r"\w+ https?://\S+/oauth2/v2\.0/token ")  # Azure's, asked before the storage is
 
 
-def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
-    """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
+def explain(error: Exception, storage: Storage, what: str, key: str, *, waited: float, patience: float) -> RunnerError:
+    """Turn an exception into the error that it means.
+
+    In seconds, ``waited`` is how long it took to come, and ``patience`` how long an answer may take.
+    """
     # what stands before may hold the key, which may hold anything; the URL after it is encoded
     text = str(error).rpartition("Error performing ")[2]
     if found := _NO_NEW_KEYS.search(text or str(error)):
@@ -53,7 +56,7 @@ def explain(error: Exception, storage: Storage, what: str, key: str, *, patience
         return _not_deleted(storage, key, *refused[-1])
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
     if not status and "HTTP error" in text:
-        kind, detail = _unanswered(what, text, patience)
+        kind, detail = _unanswered(what, text, waited, patience)
         return failure(kind, storage, what, key, detail)
     if status == "404":
         return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
@@ -114,12 +117,12 @@ def _skew(text: str) -> str:
     return f": this machine's clock is {abs(minutes):.0f} minutes {'ahead' if minutes > 0 else 'behind'}"
 
 
-def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:
+def _unanswered(what: str, text: str, waited: float, patience: float) -> tuple[type[RunnerError], str]:
     if re.search(r"\bConnect,", text):
         return Unreachable, _cause(text)
     took = re.search(r" in ([\d.]+)s\b", text)
     if "kind: Timeout" in text or (took and float(took[1]) >= patience):
-        return TooSlow, f"{patience:.0f}"
+        return TooSlow, seconds(waited)
     # a writer's errors don't say why: they have no «kind»
     return failed(what) if "kind: " in text else Unreachable, _cause(text)
 

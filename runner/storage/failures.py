@@ -82,6 +82,11 @@ def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, deta
     return kind(message, hint=hint.format(**words))
 
 
+def seconds(waited: float) -> str:
+    """Write how long an answer was waited for."""
+    return f"{waited:.1f}".removesuffix(".0") if waited >= 1 else f"{waited:.2f}"
+
+
 def _line(detail: object) -> str:
     return str(detail).partition("\n")[0].strip()[:300]
 

@@ -99,6 +99,10 @@ class LocalStorage(Storage):
                 _create_exclusively(target, data)
             _sync(target.parent)
 
+    def _replace(self, key: str, data: bytes) -> None:
+        with self._writer(key) as writer:
+            writer.write(data)
+
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
         def put(part: memoryview) -> None:
@@ -181,12 +185,24 @@ class LocalStorage(Storage):
                         folders.append(item.name)
                         continue
                     with suppress(FileNotFoundError):  # gone since, or a link to nowhere
-                        entries.append(Entry(prefix + item.name, item.stat().st_size))
+                        found_out = item.stat()
+                        entries.append(Entry(prefix + item.name, found_out.st_size, found_out.st_mtime))
         except OSError as error:
             refusal = self._read_error(prefix, error)
             if not isinstance(refusal, NotFound) or isinstance(refusal, BucketMissing):
                 raise refusal from error
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
+
+    def _sweep(self, prefix: str) -> int:
+        """See `Storage.sweep`."""
+        removed = 0
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    with suppress(OSError):
+                        Path(folder, name).unlink()
+                        removed += 1
+        return removed
 
 
 def _who() -> str:

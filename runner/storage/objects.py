@@ -13,7 +13,7 @@ from obstore import exceptions
 
 from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
 from runner.storage.answers import explain
-from runner.storage.base import CHUNK, Entry, Storage, Writer
+from runner.storage.base import CHUNK, SHARE, Entry, Storage, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# An endpoint that is down is given up well within 15 s: retries begin for 8 s, the last may take 3 s to connect.
+# An endpoint that is down is given up well within 15 s: retries begin for so long, the last may take 3 s to connect.
+DEADLINE = 8.0  # seconds in which a retry may begin
 RETRIES: dict[str, object] = {
     "max_retries": 6,
-    "retry_timeout": timedelta(seconds=8),
+    "retry_timeout": timedelta(seconds=DEADLINE),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
 CONNECT_TIMEOUT = timedelta(seconds=3)
@@ -51,11 +52,13 @@ class ObjectStorage(Storage):
         connect: Connect,
         environ: Mapping[str, str],
         *,
+        patience: float | None = None,
         place: str = "",
         relocated: Callable[[str], str | None] = lambda _reason: None,
     ) -> None:
         """Open a bucket; ``relocated`` gives the place where it really lies, told by an answer, or None."""
-        super().__init__(scheme, bucket)
+        super().__init__(scheme, bucket, patience)
+        self.deadline = DEADLINE
         self._connect, self._place, self._relocated = connect, place, relocated
         self._options: dict[str, object] = {
             "allow_http": True,  # only an endpoint that the user wrote with http:// is asked so
@@ -63,6 +66,11 @@ class ObjectStorage(Storage):
             "timeout": timedelta(days=1),
             "read_timeout": READ_TIMEOUT,
         }
+        self._retries, self._wait = RETRIES, READ_TIMEOUT
+        if patience is not None:
+            self._wait = timedelta(seconds=patience * SHARE)
+            self._options |= {"connect_timeout": min(CONNECT_TIMEOUT, self._wait * 2 / 3), "timeout": self._wait}
+            self._retries = RETRIES | {"max_retries": 0}
         trusted = (scheme == "s3" and environ.get("AWS_CA_BUNDLE")) or environ.get("SSL_CERT_FILE")
         if trusted:
             self._options["root_certificate"] = _certificates(trusted)
@@ -78,19 +86,21 @@ class ObjectStorage(Storage):
 
     def _open(self, place: str | None = None, **changed: object) -> Any:
         try:
-            return self._connect(self._place if place is None else place, self._options | changed, RETRIES)
+            return self._connect(self._place if place is None else place, self._options | changed, self._retries)
         except (exceptions.BaseError, ValueError) as error:
             message = f"the settings for {self.url('')} are not valid: {str(error).splitlines()[0]}"
             raise EnvironmentWrong(message, hint="Correct the variables of this storage.") from error
 
     def _ask(self, what: str, key: str, call: Callable[[Any], T]) -> T:
         """Make one call, once more if the bucket turns out to lie elsewhere, and turn what fails into our errors."""
-        store = self._store
+        store, began = self._store, time.monotonic()
         try:
             answer = call(store)
         except (exceptions.BaseError, OSError, ValueError) as error:
             if not self._moved(store, str(error)):
-                raise explain(error, self, what, key, patience=READ_TIMEOUT.total_seconds()) from error
+                raise explain(
+                    error, self, what, key, waited=time.monotonic() - began, patience=self._wait.total_seconds()
+                ) from error
             return self._ask(what, key, call)
         self._answered = True
         return answer
@@ -141,6 +151,12 @@ class ObjectStorage(Storage):
             else:
                 return
 
+    def _replace(self, key: str, data: bytes) -> None:
+        def put(_store: object) -> object:
+            return obstore.put(self._patient(len(data)), key, data, mode="overwrite", use_multipart=False)
+
+        self._ask("write", key, put)
+
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
         if not self._answered:  # a part that was sent to the wrong place cannot be taken back
@@ -183,7 +199,7 @@ class ObjectStorage(Storage):
         for meta in found:
             key, size = meta["path"], meta["size"]
             if key.startswith(prefix) and (size or self._is_there(key)):
-                yield Entry(key, size)
+                yield Entry(key, size, meta["last_modified"].timestamp())
 
     def _is_there(self, key: str) -> bool:
         try:

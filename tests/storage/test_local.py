@@ -137,6 +137,39 @@ def test_temporary_files_are_never_seen(storage: LocalStorage, tmp_path: Path) -
     assert [entry.key for entry in storage.walk()] == ["etl/v1"]
 
 
+def test_what_writers_that_died_left_is_swept(storage: LocalStorage, tmp_path: Path) -> None:
+    storage.create("etl/runs/1/end.json", b"1")
+    for folder in (".", "etl", "etl/runs/1", "etl/runs/1/empty/deep"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / ".tmp-0123456789abcdef").write_bytes(b"half")
+    assert storage.sweep("etl/runs/1/") == 2
+    assert len(temporary(tmp_path)) == 2
+    assert storage.sweep("etl/") == 1
+    assert storage.sweep("etl/") == storage.sweep("none/") == 0
+    assert temporary(tmp_path) == [".tmp-0123456789abcdef"]
+    assert storage.read("etl/runs/1/end.json") == b"1"
+
+
+def test_a_sweep_passes_over_what_it_may_not_remove(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etl").mkdir()
+    for name in (".tmp-gone", ".tmp-kept", ".tmp-left"):
+        (tmp_path / "etl" / name).write_bytes(b"half")
+    unlink = Path.unlink
+
+    def refuse(path: Path) -> None:
+        if path.name == ".tmp-kept":
+            raise PermissionError
+        if path.name == ".tmp-gone":
+            raise FileNotFoundError
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert storage.sweep("etl/") == 1
+    assert sorted(temporary(tmp_path)) == [".tmp-gone", ".tmp-kept"]
+
+
 def test_the_blocks_own_error_is_not_taken_for_the_disks(storage: LocalStorage, tmp_path: Path) -> None:
     for error in (PermissionError("the flow's"), OSError("the flow's"), FileExistsError("the flow's")):
         with pytest.raises(type(error), match="the flow's"), storage.writer("etl/v1"):
