@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from runner.errors import AlreadyExists, CredentialsRefused, NotFound, RunnerError, Unreachable, UsageError
-from runner.storage.retry import persistently
+from runner.storage.retry import may_pass, persistently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ class Writer:
 class Storage(ABC):
     """A bucket, container or folder; keys are full keys inside it."""
 
-    deadline = 0.0  # seconds in which one more try of a create may begin
+    deadline = 0.0  # seconds in which one more try of a create may begin, where the backend leaves that to us
 
     def __init__(self, scheme: str, container: str, patience: float | None = None) -> None:
         """Take the URL's scheme, the name of the bucket, container or folder, and a request's patience in seconds."""
@@ -105,7 +105,7 @@ class Storage(ABC):
         """Do what takes so many requests; with patience, the backend tries each once, and the retries are made here."""
         return action() if self.patience is None else self._within(action, self.patience * (RETRIES - SHARE * requests))
 
-    def _within(self, action: Callable[[], T], deadline: float) -> T:
+    def _within(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
         """Try until the deadline, and let the last error tell how often and how long that was."""
         tries, began = 0, time.monotonic()
 
@@ -115,7 +115,7 @@ class Storage(ABC):
             return action()
 
         try:
-            return persistently(attempt, deadline)
+            return persistently(attempt, deadline, again)
         except RunnerError as error:
             if tries > 1:
                 error.message += f" ({tries} tries in {time.monotonic() - began:.1f} s)"
@@ -149,7 +149,7 @@ class Storage(ABC):
                     raise
 
         if self.patience is None:
-            self._within(attempt, self.deadline)
+            self._within(attempt, self.deadline, self._is_untried)
         else:
             self._patiently(attempt, requests=2)
 
@@ -162,6 +162,10 @@ class Storage(ABC):
             if isinstance(refusal, AlreadyExists):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
             return False
+
+    def _is_untried(self, error: RunnerError) -> bool:
+        """Tell whether a create that failed may be made again: not if the backend has done so for as long as it may."""
+        return error.transient
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:

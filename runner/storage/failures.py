@@ -34,6 +34,7 @@ _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
     WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
 }
+PASSING = {408, 409, 425, 429}  # of the statuses that blame who asks, those that another try may not get
 _EITHER = " Without s3:ListBucket this is also what S3 answers when there is no such object."
 _PERMISSIONS = {
     ("s3", "read"): "s3:GetObject." + _EITHER,

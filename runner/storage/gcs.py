@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import re
+import ssl
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from runner.errors import (
 )
 from runner.storage.base import CHUNK, SHARE, Entry, Storage, Writer
 from runner.storage.declared import DeclaredBucket
-from runner.storage.failures import failed, failure, seconds
+from runner.storage.failures import PASSING, failed, failure, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,7 +100,6 @@ class GCSStorage(Storage):
     def __init__(self, bucket: Any, patience: float | None = None) -> None:
         """Take the library's bucket, and see `Storage`."""
         super().__init__("gs", bucket.name, patience)
-        self.deadline = DEADLINE
         self._bucket = bucket
 
     @property
@@ -228,10 +228,14 @@ class GCSStorage(Storage):
             return told(TooSlow, seconds(waited))
         if isinstance(error, requests.exceptions.ConnectionError | TransportError | ConnectionError):
             broken = any(isinstance(one, ConnectionResetError | http.client.HTTPException) for one in chain)
-            return told(failed(what) if broken else Unreachable, _first_line(chain[-1]))
+            refusal = told(failed(what) if broken else Unreachable, _first_line(chain[-1]))
+            refusal.transient = not any(isinstance(one, ssl.SSLCertVerificationError) for one in chain)
+            return refusal
         if isinstance(error, GoogleAuthError):
             return told(CredentialsRefused, _first_line(error))
-        return told(failed(what), _first_line(error))
+        refusal = told(failed(what), _first_line(error))
+        refusal.transient = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING
+        return refusal
 
 
 def _entry(blob: Any) -> Entry:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
+from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError, WriteFailed
 from runner.storage.answers import explain
 from runner.storage.base import CHUNK, SHARE, Entry, Storage, Writer
 
@@ -33,11 +33,11 @@ CONNECT_TIMEOUT = timedelta(seconds=3)
 READ_TIMEOUT = timedelta(seconds=30)  # without a byte; obstore's own limit is 30 s for a whole body, too short for 1 GB
 SLOWEST_UPLOAD = 100_000  # bytes a second: a request that sends a large body waits that long for its answer
 PARTS_AT_ONCE = 3  # of an upload, each `CHUNK` bytes of memory
-CONFLICTS = 6  # creates of one key at once: S3 asks the loser to try again
 
 _WRONG_REGION = re.compile(
     r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect"
 )
+# Of creates of one key at once: S3 asks the loser to try again.
 _CONFLICT = "<Code>ConditionalRequestConflict<"
 _NO_RANGE = re.compile(r"status code: 416 |^Generic \w+ error: Wanted range starting at")
 
@@ -141,15 +141,17 @@ class ObjectStorage(Storage):
         def put(_store: object) -> object:
             return obstore.put(self._patient(len(data)), key, data, mode="create")
 
-        for attempt in range(CONFLICTS):
-            try:
-                self._ask("write", key, put)
-            except AlreadyExists as error:
-                if _CONFLICT not in str(error.__cause__) or attempt == CONFLICTS - 1:
-                    raise
-                time.sleep(0.1 * 2**attempt)
-            else:
-                return
+        try:
+            self._ask("write", key, put)
+        except AlreadyExists as error:
+            error.transient = _CONFLICT in str(error.__cause__)
+            raise
+
+    def _is_untried(self, error: RunnerError) -> bool:
+        """See `Storage._is_untried`: obstore itself repeats no create whose connection broke, nor one in conflict."""
+        if isinstance(error, AlreadyExists):
+            return error.transient
+        return error.transient and isinstance(error, WriteFailed) and "status code: " not in str(error.__cause__)
 
     def _replace(self, key: str, data: bytes) -> None:
         def put(_store: object) -> object:

@@ -20,8 +20,13 @@ FIRST = 0.1  # seconds that the first pause takes at most; each one after it twi
 LONGEST = 5.0
 
 
-def persistently(action: Callable[[], T], deadline: float) -> T:
-    """Do something, and do it again as long as it fails in a way that may pass (`RunnerError.transient`).
+def may_pass(error: RunnerError) -> bool:
+    """Tell whether a failure may pass by itself."""
+    return error.transient
+
+
+def persistently(action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
+    """Do something, and do it again as long as it fails in a way that may pass.
 
     The last try begins when ``deadline`` seconds have passed since the first one, and its error is raised. A try that
     itself takes long is not cut.
@@ -32,7 +37,7 @@ def persistently(action: Callable[[], T], deadline: float) -> T:
             return action()
         except RunnerError as error:
             left = began + deadline - time.monotonic()
-            if not error.transient or left <= 0:
+            if left <= 0 or not again(error):
                 raise
         time.sleep(min(longest * _random(), left))
         longest = min(longest * 2, LONGEST)

@@ -294,6 +294,54 @@ def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("patience", [None, 10])
+def test_a_create_that_was_lost_before_it_was_stored_is_made_again(
+    place: Place, backend: str, patience: float | None
+) -> None:
+    method, words = CREATES[backend]
+    with relayed(place, Fault("drop", method, words, times=3)) as (relay, _):
+        through(place, relay.port, endpoint(place)).open(patience).create("lost", b"mine")
+    assert place.read("lost") == b"mine"
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+def test_a_create_that_is_always_lost_is_given_up_in_time(place: Place, backend: str) -> None:
+    method, words = CREATES[backend]
+    began = time.monotonic()
+    with relayed(place, Fault("drop", method, words)) as (_, storage), pytest.raises(errors.WriteFailed) as refusal:
+        storage.create("lost", b"mine")
+    assert type(refusal.value) is errors.WriteFailed
+    assert refusal.value.transient
+    assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("patience", [None, 10])
+def test_what_does_not_pass_is_not_tried_again(place: Place, backend: str, patience: float | None) -> None:
+    method, words = CREATES[backend]
+    place.write("taken-lost", b"theirs")
+    answers = [
+        (400, b"<Error><Code>InvalidRequest</Code></Error>", errors.WriteFailed),
+        (403, DENIALS[backend], errors.Denied),
+        (*REFUSALS[backend], errors.CredentialsRefused),
+        (404, MISSING[backend], errors.BucketMissing),
+    ]
+    for status, body, kind in answers:
+        with relayed(place, Fault("answer", method, words, status=status, body=body)) as (relay, _):
+            storage = through(place, relay.port, endpoint(place)).open(patience)
+            with pytest.raises(errors.RunnerError) as refusal:
+                storage.create("lost", b"mine")
+            assert type(refusal.value) is kind, refusal.value
+            assert not refusal.value.transient
+            assert [asked for asked, _ in relay.requests].count(method) == 1
+    with relayed(place) as (relay, _):
+        with pytest.raises(errors.AlreadyExists) as taken:
+            through(place, relay.port, endpoint(place)).open(patience).create("taken-lost", b"mine")
+        assert not taken.value.transient
+        assert [asked for asked, _ in relay.requests].count(method) == 1
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_whose_object_it_is_stays_open_while_it_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
     monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
@@ -455,6 +503,11 @@ REFUSALS = {
     "s3": (403, b"<Error><Code>InvalidAccessKeyId</Code><Message>It does not exist</Message></Error>"),
     "gcs": (401, b'{"error": {"code": 401, "message": "Invalid Credentials"}}'),
     "azure": (403, b"<Error><Code>AuthenticationFailed</Code><Message>Server failed</Message></Error>"),
+}
+MISSING = {
+    "s3": b"<Error><Code>NoSuchBucket</Code></Error>",
+    "gcs": b'{"error": {"code": 404, "message": "The specified bucket does not exist."}}',
+    "azure": b"<Error><Code>ContainerNotFound</Code></Error>",
 }
 METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"]
 
