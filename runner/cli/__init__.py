@@ -15,8 +15,9 @@ from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
 from runner.cli.doctor import doctor
+from runner.cli.logs import logs
 from runner.cli.look import inspect, ls, result, show
-from runner.cli.run import run
+from runner.cli.run import retry, run
 from runner.cli.version import version
 from runner.settings import process_environ
 
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (run, build, check, doctor, inspect, ls, show, result, version):
+for command in (run, retry, build, check, doctor, inspect, ls, show, logs, result, version):
     cli.add_command(command)
 
 

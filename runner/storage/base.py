@@ -72,7 +72,7 @@ class Writer:
 class Storage(ABC):
     """A bucket, container or folder; keys are full keys inside it."""
 
-    deadline = 0.0  # seconds in which one more try of a create may begin, where the backend leaves that to us
+    deadline = 0.0  # seconds in which one more try of a read or create may begin, where the backend leaves that to us
 
     def __init__(self, scheme: str, container: str, patience: float | None = None) -> None:
         """Take the URL's scheme, the name of the bucket, container or folder, and a request's patience in seconds."""
@@ -95,6 +95,8 @@ class Storage(ABC):
 
         Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed.
         """
+        if self.patience is None:
+            return b"".join(self.stream(key))
         check_key(key)
         return self._patiently(lambda: self._read(key))
 
@@ -122,9 +124,28 @@ class Storage(ABC):
             raise
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Give an object's bytes from an offset on, about `CHUNK` at a time. Raises what `read` does."""
+        """Give an object's bytes from an offset on, about `CHUNK` at a time; where an answer breaks off, it goes on.
+
+        Raises what `read` does.
+        """
         check_key(key)
-        return self._stream(key, offset, length)
+        return self._unbroken(key, offset, length)
+
+    def _unbroken(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        given, answer = 0, None
+
+        def following() -> bytes:
+            nonlocal answer
+            answer = answer or self._stream(key, offset + given, None if length is None else length - given)
+            try:
+                return next(answer, b"")
+            except RunnerError:
+                answer = None
+                raise
+
+        while chunk := self._within(following, self.deadline):
+            given += len(chunk)
+            yield chunk
 
     @abstractmethod
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
