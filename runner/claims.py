@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner import logs, records
 from runner.errors import AlreadyExists, BundleCorrupt, Denied, EnvironmentWrong, NotFound, RunHeld, WriteFailed
+from runner.records import RunFolder
 from runner.storage.retry import persistently
 from runner.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.records import RunFolder
     from runner.storage.base import Entry, Storage
 
     Key = tuple[str, int | None]  # a task's slug, and the element's index
@@ -40,6 +40,11 @@ class Claim:
     attempt: int
     started: str
     token: str
+
+
+def claim_of(run: dict[str, Any], claim: dict[str, Any]) -> Claim:
+    """Make a claim of what was told of it and of the folder of its run."""
+    return Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,11 @@ def given_up(storage: Storage, claim: Claim) -> dict[str, Any] | None:
     return end if end and end["state"] == "lost" else None
 
 
+def gone_on(end: dict[str, Any]) -> RunHeld:
+    """Make the error of an attempt that finds the end which another one wrote for it."""
+    return RunHeld(f"the run goes on elsewhere: {end['error']['message']}")
+
+
 def ship(storage: Storage, claim: Claim, part: int, lines: bytes) -> None:
     """Store a part of an attempt's log, counted from 1."""
     storage.create(claim.folder.log(claim.attempt, part), lines)
@@ -195,7 +205,7 @@ def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any], *, patience
         persistently(lambda: _create(storage, claim.folder.end(claim.attempt), document), patience)
     except AlreadyExists:
         if end := given_up(storage, claim) or {}:
-            raise RunHeld(f"the run goes on elsewhere: {end['error']['message']}") from None
+            raise gone_on(end) from None
         raise
     if document["state"] in records.CONCLUDING:
         persistently(lambda: conclude(storage, claim.folder, document), patience)

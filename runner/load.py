@@ -58,12 +58,10 @@ def verify(data: bytes) -> Bundle | None:
     return opened
 
 
-def load(
-    data: bytes, opened: Bundle | None, scheme: str, settings: Settings, unpacked: Callable[[str], None]
-) -> Loaded:
+def load(data: bytes, opened: Bundle | None, scheme: str, settings: Settings, tell: Callable[[str], None]) -> Loaded:
     """Make the flow of what was fetched and verified.
 
-    ``unpacked`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
+    ``tell`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
     if opened is None:
@@ -73,7 +71,7 @@ def load(
     manifest.check_trust(facts["flow"]["version"], settings)
     manifest.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
-        _unpack(opened, unpacked)
+        _unpack(opened, tell)
         flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
@@ -119,17 +117,18 @@ def _runnable(obj: object) -> Flow:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:
+def _unpack(opened: Bundle, tell: Callable[[str], None]) -> None:
     """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
     sources = {name: data for name, data in opened.members.items() if name.startswith(bundle.SOURCES)}
     if not sources:
         return
     from pathlib import Path
-    from tempfile import mkdtemp
+
+    from runner import unpacked
 
     try:
-        folder = mkdtemp(prefix="runner-")
-        unpacked(folder)
+        folder = unpacked.make_folder()
+        tell(folder)
         for name, data in sources.items():
             path = Path(folder, name.removeprefix(bundle.SOURCES))
             path.parent.mkdir(parents=True, exist_ok=True)

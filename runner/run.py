@@ -60,7 +60,11 @@ def run(environ: Mapping[str, str], link: Link, log_to: TextIO, reuse: dict[str,
         return _run(settings, link, reuse)
     except RunnerError as error:
         return last_word(error, _advice(error, settings))
-    except Exception as error:  # noqa: BLE001 - told with its traceback
+    except BaseException as error:  # noqa: BLE001 - told with its traceback; obstore's panics are no Exceptions
+        from runner.cgroup import refusal
+
+        if refused := refusal(error):
+            return last_word(refused)
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return {**last_word(bug), "exception": redact(traceback.format_exc())[-LONGEST:]}
 
@@ -152,6 +156,7 @@ def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any
     reuse = begun.get("reuse")
     if claim.attempt == 1 and not reuse:
         return None
+    from runner import unpacked
     from runner.resume import kept_results
 
     slugs = [node.slug for node in loaded.flow.nodes]
@@ -160,6 +165,7 @@ def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any
         raise EnvironmentWrong(message, hint=f"Its tasks are {', '.join(slugs)}.")
     for attempt in range(1, claim.attempt):
         documents.sweep(f"{claim.folder.attempt(attempt)}/")
+    unpacked.sweep()
     kept = kept_results(documents, claim.folder, loaded.flow)
     log.info("%d results of earlier attempts are there and need not be made again", len(kept))
     return kept
