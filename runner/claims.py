@@ -59,6 +59,16 @@ def begun(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
     return _read(storage, folder.run)
 
 
+def outcome(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
+    """Give how a run ended, if it did."""
+    return _read(storage, folder.outcome)
+
+
+def are_same(parameters: object, others: object) -> bool:
+    """Whether two runs were asked for alike; to Python, true and 1 are equal."""
+    return _text(parameters) == _text(others)
+
+
 def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
     """Write down what was asked for, or find that just this was asked for before.
 
@@ -73,7 +83,7 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
         different = ""
         if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
             different = f"another bundle: {before.get('bundle', {}).get('url')}"
-        elif _text(before.get("parameters")) != _text(asked["parameters"]):
+        elif not are_same(before.get("parameters"), asked["parameters"]):
             different = f"other parameters: {before.get('parameters')}"
         if different:
             message = f"run {folder.run_id!r} was begun with {different}"
@@ -318,7 +328,7 @@ def _read(storage: Storage, key: str) -> dict[str, Any] | None:
 
 
 def _text(parameters: object) -> str:
-    return json.dumps(parameters, sort_keys=True)  # to Python, true and 1 are equal
+    return json.dumps(parameters, sort_keys=True)
 
 
 def _uid() -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,17 @@ class Ending:
     def heed(self, orders: int, engine: Engine) -> None:
         """Wait for the supervisor's order to stop the flow.
 
-        It has ``state``, ``code``, ``error`` and ``message`` for the end, and in ``within`` the seconds in which the
-        flow may come to a safe point; one that does not gets its end from here, as far as it is.
+        It has ``state``, ``code``, ``error`` and ``message`` for the end, the ``signal`` if there was one, and in
+        ``within`` the seconds in which the flow may come to a safe point; one that does not gets its end from here, as
+        far as it is.
         """
         order = os.read(orders, 65536)
         if not order:
             return
         self._order = json.loads(order)
         engine.cancel()
+        if (number := self._order["signal"]) and signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN}:
+            os.kill(os.getpid(), number)  # the flow has a handler of its own for it
         if not self._returned.wait(self._order["within"]):
             self.commit(engine.report())
             os._exit(1)  # the last word has the exit code

@@ -60,7 +60,9 @@ def run(environ: Mapping[str, str], link: Link, log_to: TextIO, reuse: dict[str,
         return _run(settings, link, reuse)
     except RunnerError as error:
         return last_word(error, _advice(error, settings))
-    except BaseException as error:  # noqa: BLE001 - told with its traceback; obstore's panics are no Exceptions
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
+            raise
         from runner.cgroup import refusal
 
         if refused := refusal(error):
@@ -75,7 +77,12 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
     warm = _Background(_import_what_loading_needs)  # while the network is waited for
-    begun = _begun(settings, credentials, storage, f"{location.key}/")
+    begun, outcome = _begun(settings, credentials, storage, f"{location.key}/")
+    if outcome:
+        logs.run_context(run_id=settings.run_id, flow=outcome["flow"])
+        documents, home = _results_home(settings, credentials, storage, f"{location.key}/")
+        link.tell(run=_place(documents, home, str(settings.run_id)), facts={"flow": outcome["flow"]})
+        return _repeated(outcome)
     bundle_key = f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}" if begun else location.key
     key, data = fetch(storage, bundle_key)
 
@@ -86,13 +93,12 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
         message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and Google's storage takes one write a second"
         raise EnvironmentWrong(message, hint="Set it to 1 or more.")
     if key == location.key:  # which names a bundle, not a flow
-        begun = _begun(settings, credentials, storage, key)
+        begun, _ = _begun(settings, credentials, storage, key)
     if settings.parameters is None:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     facts: dict[str, Any] = {"flow": None, "bundle": bundle}
-    told = {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
-    link.tell(run=told, facts=facts)
+    link.tell(run=_place(documents, home, run_id), facts=facts)
     opened = _tried(lambda: verify(data))
     said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
     asked = {"bundle": bundle, "parameters": settings.parameters, "labels": said["labels"], "image": said["image"]}
@@ -196,15 +202,29 @@ def _execute(
     return ending.commit(report)
 
 
-def _begun(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> dict[str, Any] | None:
-    """Give the ``run.json`` of the run that is named, if it was begun with a bundle that lies where this key does."""
+def _begun(
+    settings: Settings, credentials: Credentials, storage: Storage, key: str
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Look for the run that is named, if it was begun with a bundle that lies where this key does.
+
+    Gives its ``run.json``, and its outcome if it has one and is asked for with the same parameters, or none.
+    """
     if settings.run_id is None:
-        return None
+        return None, None
     documents, home = _results_home(settings, credentials, storage, key)
+    folder = RunFolder(home, settings.run_id)
     try:
-        return claims.begun(documents, RunFolder(home, settings.run_id))
+        begun = claims.begun(documents, folder)
     except BucketMissing:
-        return None
+        return None, None
+    if begun is None or not (settings.parameters is None or claims.are_same(settings.parameters, begun["parameters"])):
+        return begun, None
+    return begun, claims.outcome(documents, folder)
+
+
+def _place(documents: Storage, home: str, run_id: str) -> dict[str, str]:
+    """Tell where a run's documents lie."""
+    return {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
 
 
 def _tried(action: Callable[[], T]) -> T | RunnerError:

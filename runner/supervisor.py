@@ -245,7 +245,8 @@ class _Start:
         else:
             order = word("cancelled", 128 + asked, "Cancelled", asked_to_stop(asked))
         with suppress(OSError):
-            os.write(self.orders, json.dumps(order | {"within": _SAFELY * self.settings.grace}).encode())
+            within = _SAFELY * self.settings.grace
+            os.write(self.orders, json.dumps(order | {"signal": asked, "within": within}).encode())
         return time.monotonic() + self.settings.grace
 
     # When it is over
