@@ -149,9 +149,7 @@ def test_docker_stop_ends_a_flow_in_native_code_that_never_returns(container: Co
     container.wait_until(lambda: "block" in container.notes(), name)
     assert docker("stop", "--time=30", name).code == 0
     assert container.ended(name).code == 143
-    end = container.end(1)
-    assert end["state"] == "cancelled"
-    assert durable_tasks(end) == {"first", "square[0]", "square[1]", "square[2]"}
+    assert container.end(1)["state"] == "cancelled"
     container.goes_on(2)
 
 
