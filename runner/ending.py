@@ -86,4 +86,5 @@ class Ending:
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._tell(claim=None, last=last)
+        claims.forget_at_hand(self._claim)
         return last

@@ -456,14 +456,19 @@ def test_an_outcome_that_cannot_be_stored_is_printed_and_kept(tmp_path: Path, no
         s3._act = act  # type: ignore[method-assign]
         environ = steps(place, notes) | s3.server.environ | {"TMPDIR": str(temporary)}
         del environ["RUNNER_STORAGE"]
-        done = start(environ | {"RUNNER_LOCATION": f"s3://{s3.bucket}/steps"})
-    assert done.code == 73
-    [printed] = [document for document in done.lines if "tasks" in document]
-    schemas.validate("end", printed)
-    assert (printed["state"], len(printed["tasks"])) == ("succeeded", 8)
-    [kept] = temporary.glob("runner-r-1.json")
-    assert json.loads(kept.read_text()) == printed
-    assert any(str(kept) in line.get("message", "") for line in done.lines)
+        environ["RUNNER_LOCATION"] = f"s3://{s3.bucket}/steps"
+        done = start(environ)
+        assert done.code == 73
+        [printed] = [document for document in done.lines if "tasks" in document]
+        schemas.validate("end", printed)
+        assert (printed["state"], len(printed["tasks"])) == ("succeeded", 8)
+        [kept] = temporary.glob("runner-r-1.json")
+        assert json.loads(kept.read_text()) == printed
+        assert any(str(kept) in line.get("message", "") for line in done.lines)
+        s3._act = answer  # type: ignore[method-assign]
+        s3.can_write = True
+        assert start(environ).code == 0
+    assert not list(temporary.iterdir())
 
 
 # How much it needs
