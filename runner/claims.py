@@ -147,22 +147,24 @@ def _document(claim: Claim, interval: float, image: str | None) -> dict[str, Any
 def _outlive(storage: Storage, folder: RunFolder, attempt: int, facts: dict[str, Any]) -> None:
     """Watch an attempt until it has an end, its own or the one written here when its heart has stopped.
 
-    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat.
-    Raises RunHeld.
+    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat. If
+    this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
     """
     holder = _read(storage, folder.claim(attempt)) or {}
     interval = holder.get("beat")
     if interval is None:  # of a version that has no beats
         raise _held(folder, holder)
-    first, began = _heard(storage, folder, attempt), time.monotonic()
+    pause = min(interval / 5, LOOK)
+    first, silence, looked = _heard(storage, folder, attempt), 0.0, time.monotonic()
     while not _read(storage, folder.end(attempt)):
-        waited = time.monotonic() - began
+        now = time.monotonic()
+        silence, looked = silence + min(now - looked, 2 * pause), now
         if _heard(storage, folder, attempt) != first:
             raise _held(folder, holder)
-        if waited >= MISSED * interval:
+        if silence >= MISSED * interval:
             _give_up(storage, folder, attempt, holder, facts)
             return
-        time.sleep(min(interval / 5, LOOK))
+        time.sleep(pause)
 
 
 def _heard(storage: Storage, folder: RunFolder, attempt: int) -> bytes | None:
