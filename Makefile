@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench bench-images images locks clean
+.PHONY: demo test lint types faults bench bench-images images locks clean
 
 demo: $(BIN)/runner
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -27,6 +27,10 @@ lint: .cache/tests-installed .cache/engine-installed
 
 types: .cache/tests-installed
 	$(BIN)/mypy
+
+# about 25 minutes; the bounded share of it is in make test
+faults: .cache/tests-installed
+	cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/python" -m faults --out ../docs/reliability.md
 
 bench: .cache/tests-installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5
