@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 _SAFELY = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
-_STUCK = 5.0  # seconds without a byte after which nobody is waited for who should read the log
+_STUCK = 5.0  # seconds after which a pipe that somebody else still holds open is given up
+_UNREAD = 15.0  # seconds without a byte after which nobody is waited for who should take the log
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,8 @@ class _Start:
 
     def _end(self, death: Death, kills: int | None) -> dict[str, Any]:
         """Give the end that an attempt which has none gets: the child's own last word, or what its death means."""
-        if self.failed is None and "last" in self.told:
+        committed = "last" in self.told and not self.told.get("claim")
+        if committed or ("last" in self.told and self.failed is None):
             return _spoken(self.told["last"], self.told)
         from dataclasses import replace
 
@@ -372,7 +374,7 @@ def _finish(pump: Pump) -> None:
     passed = -1
     while pump.is_alive() and pump.passed != passed:
         passed = pump.passed
-        pump.join(_STUCK)
+        pump.join(_UNREAD)
     pump.finish()
 
 
