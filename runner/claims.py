@@ -291,28 +291,26 @@ def _durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
     return tasks
 
 
-def keep_at_hand(document: dict[str, Any]) -> None:
-    """Print an end that could not be stored, as one line of JSON, and keep it in a file if there is a place for one."""
+def keep_at_hand(document: dict[str, Any], temporary: str) -> None:
+    """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
     text = json.dumps(document)
     print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):
-        path = _at_hand(document["run_id"], document["attempt"])
+        path = _at_hand(document["run_id"], document["attempt"], temporary)
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
             file.write(text)
         log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
 
 
-def forget_at_hand(claim: Claim) -> None:
+def forget_at_hand(claim: Claim, temporary: str) -> None:
     """Remove the ends of earlier attempts that were kept here, now that a later one has its own in the storage."""
     for attempt in range(1, claim.attempt):
         with suppress(OSError):
-            os.unlink(_at_hand(claim.folder.run_id, attempt))  # noqa: PTH108 - as above
+            os.unlink(_at_hand(claim.folder.run_id, attempt, temporary))  # noqa: PTH108 - as above
 
 
-def _at_hand(run_id: str, attempt: int) -> str:
-    from tempfile import gettempdir
-
-    return f"{gettempdir()}/runner-{run_id}-{attempt}.json"
+def _at_hand(run_id: str, attempt: int, temporary: str) -> str:
+    return f"{temporary}/runner-{run_id}-{attempt}.json"
 
 
 def _held(folder: RunFolder, holder: dict[str, Any]) -> RunHeld:

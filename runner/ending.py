@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """The end of one attempt; ``facts`` are the flow's name and the bundle."""
+    """The end of one attempt.
 
-    def __init__(self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None]) -> None:
+    ``facts`` are the flow's name and the bundle; in the folder ``temporary`` an end is kept that cannot be stored.
+    """
+
+    def __init__(
+        self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None], temporary: str
+    ) -> None:
         """See the class."""
         self._documents, self._claim, self._facts, self._tell = documents, claim, facts, tell
+        self._temporary = temporary
         self._lock = threading.Lock()
         self._last: dict[str, Any] | None = None
         self._order: dict[str, Any] = {}
@@ -82,9 +88,9 @@ class Ending:
             raise
         except RunnerError as refusal:
             self._tell(kept=True)
-            claims.keep_at_hand(claims.described(self._claim, end))
+            claims.keep_at_hand(claims.described(self._claim, end), self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._tell(claim=None, last=last)
-        claims.forget_at_hand(self._claim)
+        claims.forget_at_hand(self._claim, self._temporary)
         return last

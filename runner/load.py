@@ -71,7 +71,7 @@ def load(data: bytes, opened: Bundle | None, scheme: str, settings: Settings, te
     manifest.check_trust(facts["flow"]["version"], settings)
     manifest.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
-        _unpack(opened, tell)
+        _unpack(opened, settings.temporary, tell)
         flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
@@ -117,7 +117,7 @@ def _runnable(obj: object) -> Flow:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _unpack(opened: Bundle, tell: Callable[[str], None]) -> None:
+def _unpack(opened: Bundle, inside: str, tell: Callable[[str], None]) -> None:
     """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
     sources = {name: data for name, data in opened.members.items() if name.startswith(bundle.SOURCES)}
     if not sources:
@@ -127,7 +127,7 @@ def _unpack(opened: Bundle, tell: Callable[[str], None]) -> None:
     from runner import unpacked
 
     try:
-        folder = unpacked.make_folder()
+        folder = unpacked.make_folder(inside)
         tell(folder)
         for name, data in sources.items():
             path = Path(folder, name.removeprefix(bundle.SOURCES))

@@ -120,7 +120,7 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
         raise loaded
     facts = {"flow": loaded.flow.name, "bundle": bundle}
     logs.run_context(flow=loaded.flow.name)
-    kept = _kept(documents, claim, loaded, begun or {"reuse": reuse})
+    kept = _kept(documents, claim, loaded, begun or {"reuse": reuse}, settings.temporary)
     link.tell(facts=facts, began=True)
     if settings.baked and settings.results is None:
         log.warning("RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it")
@@ -157,7 +157,7 @@ def _claim(
     return claim
 
 
-def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any]) -> Kept | None:
+def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any], temporary: str) -> Kept | None:
     """Find what need not run again, and sweep up after those who left it. Raises EnvironmentWrong."""
     reuse = begun.get("reuse")
     if claim.attempt == 1 and not reuse:
@@ -171,7 +171,7 @@ def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any
         raise EnvironmentWrong(message, hint=f"Its tasks are {', '.join(slugs)}.")
     for attempt in range(1, claim.attempt):
         documents.sweep(f"{claim.folder.attempt(attempt)}/")
-    unpacked.sweep()
+    unpacked.sweep(temporary)
     kept = kept_results(documents, claim.folder, loaded.flow)
     log.info("%d results of earlier attempts are there and need not be made again", len(kept))
     return kept
@@ -195,7 +195,7 @@ def _execute(
     results = Results(documents, claim.folder, claim.attempt)
     executor = open_executor(settings.executor)
     engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, kept=kept)
-    ending = Ending(documents, claim, facts, link.tell)
+    ending = Ending(documents, claim, facts, link.tell, settings.temporary)
     threading.Thread(target=ending.heed, args=(link.orders, engine), name="orders", daemon=True).start()
     report = engine.run()
     ending.returned()

@@ -335,7 +335,7 @@ class _Start:
             from runner import claims
 
             held = claims.claim_of(self.told["run"], self.told["claim"])
-            claims.keep_at_hand(claims.described(held, _document(facts, end)))
+            claims.keep_at_hand(claims.described(held, _document(facts, end)), self.settings.temporary)
         if end["code"] == WriteFailed.code:
             return end
         message = f"{end['message']}; and the end of the run could not be written: {error}"

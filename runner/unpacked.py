@@ -9,17 +9,20 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
-from tempfile import gettempdir, mkdtemp
 
 _PREFIX = "runner-modules-"
 _held: list[int] = []  # open, and so locked, until the process ends
 
 
-def make_folder() -> str:
-    """Make a locked folder in the one for temporary files. Raises OSError."""
-    made = Path(mkdtemp(prefix=f".{_PREFIX}"))
+def make_folder(inside: str) -> str:
+    """Make a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=inside))
+    except OSError:
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     descriptor = os.open(made, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _held.append(descriptor)
@@ -28,9 +31,9 @@ def make_folder() -> str:
     return str(folder)
 
 
-def sweep() -> None:
+def sweep(inside: str) -> None:
     """Remove the folders that nobody uses any more."""
-    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(inside).glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it is used, another user's, or gone
             descriptor = os.open(folder, os.O_RDONLY)
             try:
