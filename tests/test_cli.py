@@ -421,7 +421,7 @@ def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
     second = claim | {"attempt": 2, "host": "elsewhere", "token": records.token()}
     here.write("trouble/runs/r/attempts/0002/claim.json", records.encode(second))
     text = look({}, "show", run_url(here, home="trouble")).stdout
-    assert "state    running\nattempt  2, since" in text
+    assert "state    running (beat 0 s ago)\nattempt  2, since" in text
     assert "on elsewhere" in text
     document = told(look({}, "show", run_url(here, home="trouble"), "--json"))
     assert (document["state"], document["claim"]["attempt"]) == ("running", 2)

@@ -73,6 +73,7 @@ def begin(environ: dict[str, str], **options: Any) -> subprocess.Popen[str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [sys.executable, "-m", "runner"]
     out = options.pop("stdout", subprocess.PIPE)
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's & ignores it
     return subprocess.Popen(
         command, env=kept | environ, stdout=out, stderr=subprocess.PIPE, text=True, errors="replace", **options
     )
