@@ -12,14 +12,18 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
+
+if TYPE_CHECKING:
+    from runner.signing import PrivateKey
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 FLOW = "flow.pkl"
 SOURCES = "src/"
+SIGNATURE = "signature.json"
 
 _MOST_MEMBERS, _LARGEST = 65_535, 2**32 - 2**24  # what a zip without its 64-bit extension can tell
 
@@ -31,20 +35,36 @@ _VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: what its manifest says, and its members' bytes by name."""
+    """A verified bundle: what its manifest says, and its members' bytes by name, the signature's among them."""
 
     manifest: dict[str, Any]
     members: dict[str, memoryview]
 
+    @property
+    def signature(self) -> bytes | None:
+        """The signature's document, if there is one; whose it is, and whether it is true, `signing.check` finds out."""
+        found = self.members.get(SIGNATURE)
+        return None if found is None else bytes(found)
 
-def write_bundle(facts: dict[str, Any], members: dict[str, bytes]) -> bytes:
-    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order."""
+
+def write_bundle(facts: dict[str, Any], members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
+    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
+
+    With a key the manifest's signature follows them. Raises FlowFailed for more than a bundle holds.
+    """
     if len(members) >= _MOST_MEMBERS or sum(map(len, members.values())) >= _LARGEST:
         message = f"{len(members)} files are more than a bundle holds, or they are larger than 4 GB"
         raise FlowFailed(message, hint="Leave some out with exclude=[…], or pack them into one file.")
     digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
-    manifest = {"format": FORMAT, **facts, "members": digests}
-    return b"".join(_framed({MANIFEST: _json(manifest), **members}))
+    manifest = _json({"format": FORMAT, **facts, "members": digests})
+    signed = {SIGNATURE: _signed(manifest, key)} if key else {}
+    return b"".join(_framed({MANIFEST: manifest, **members, **signed}))
+
+
+def _signed(manifest: bytes, key: PrivateKey) -> bytes:
+    from runner import signing
+
+    return signing.sign(key, signing.BUNDLE, manifest)
 
 
 def is_bundle(data: bytes) -> bool:
@@ -70,6 +90,8 @@ def read_bundle(data: bytes) -> Bundle:
         start += size
         if hashlib.sha256(members[name]).hexdigest() != member["sha256"]:
             raise _corrupt(f"{name} is not what the manifest says")
+    if signature := _signature(view[start:]):
+        members[SIGNATURE] = signature
     position = 0
     for piece in _framed(members):
         if view[position : position + len(piece)] != piece:
@@ -92,6 +114,21 @@ def _first_member(view: memoryview) -> memoryview:
     if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
         raise _corrupt("its manifest is damaged")
     return manifest
+
+
+def _signature(rest: memoryview) -> memoryview | None:
+    """Give the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
+    start = _LOCAL.size + len(SIGNATURE)
+    if bytes(rest[_LOCAL.size : start]) != SIGNATURE.encode() or bytes(rest[:4]) != b"PK\3\4":
+        return None
+    from runner import signing
+
+    found = rest[start : start + _LOCAL.unpack(rest[: _LOCAL.size])[7]]
+    try:
+        signing.check_form(bytes(found[: signing.LONGEST + 1]))
+    except ValueError as error:
+        raise _corrupt(f"its signature cannot be read: {error}") from error
+    return found
 
 
 def _manifest(data: bytes) -> dict[str, Any]:

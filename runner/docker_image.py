@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runner.publish import Published
+    from runner.signing import KeySource
 
 _TAIL = 20  # lines of a build step's output that are shown when it fails
 # A registry and path components, and a tag, of https://github.com/distribution/reference
@@ -128,7 +129,9 @@ class Docker(Declared):
         """None: whoever can pull the image can run it."""
         return ()
 
-    def publish(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+    def publish(
+        self, *, include: Iterable[str] = (), exclude: Iterable[str] = (), sign_with: KeySource | None = None
+    ) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
         The URL that is given is the image's name, with the digest if it was pushed. Nothing gets the name before the
@@ -141,7 +144,8 @@ class Docker(Declared):
 
         files = [self._here(file) for file in self.files]
         with _engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
-            published = publish(self.flow, Local(folder, secrets=self.secrets), include=include, exclude=exclude)
+            baked = Local(folder, secrets=self.secrets)
+            published = publish(self.flow, baked, include=include, exclude=exclude, sign_with=sign_with)
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
             base = self._base(engine)

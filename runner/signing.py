@@ -7,20 +7,21 @@ without importing `cryptography`.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from runner.errors import EnvironmentWrong, Untrusted
+from runner.errors import EnvironmentWrong, Untrusted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
-SIGNATURE = "signature.json"
+    KeySource: TypeAlias = "PrivateKey | str | bytes | os.PathLike[str]"
+
 BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
 
 _FORMAT, _ALGORITHM = 1, "ed25519"
@@ -89,6 +90,36 @@ def read_private(text: str) -> PrivateKey:
     return PrivateKey(_der(found[2], _PRIVATE))
 
 
+def key_from(source: KeySource) -> PrivateKey:
+    """Take a private key from what an author hands over: the key, its text, or the path of its file.
+
+    Raises UsageError, which shows nothing of it.
+    """
+    if isinstance(source, PrivateKey):
+        return source
+    if isinstance(source, os.PathLike):
+        source = read_file(source)
+    if not isinstance(source, str | bytes):
+        raise UsageError(f"{type(source).__name__} is no private key", hint="Give its text, or the path of its file.")
+    try:
+        return read_private(source if isinstance(source, str) else source.decode())
+    except ValueError:
+        message = "what should sign is no Ed25519 private key"
+    raise UsageError(message, hint="Give PEM of PKCS #8, base64 of its 32 bytes, or a pathlib.Path of its file.")
+
+
+def read_file(path: os.PathLike[str]) -> str:
+    """Give what stands in a key's file. Raises UsageError."""
+    from pathlib import Path
+
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{os.fspath(path)} cannot be read as a key's file", hint="Check its path and mode."
+        ) from error
+
+
 def read_public(text: str) -> tuple[PublicKey, ...]:
     """Read public keys, comma separated or one after the other: each PEM, or base64 of the 32 bytes.
 
@@ -121,21 +152,24 @@ def check_form(document: bytes) -> str:
     return _read(document)[0]
 
 
-def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes | None) -> PublicKey:
-    """Give the trusted key that signed these bytes. Raises Untrusted, and EnvironmentWrong without `cryptography`."""
+def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes | None, what: str) -> PublicKey:
+    """Give the trusted key that signed these bytes; ``what`` they are stands in the refusal.
+
+    Raises Untrusted, and EnvironmentWrong without `cryptography`.
+    """
     trusted = ", ".join(key.id for key in keys)
     if document is None:
-        message = "it is not signed, and RUNNER_TRUSTED_KEYS says whose signature it needs"
+        message = f"{what} is not signed, and only what a trusted key signed may be used here"
         raise Untrusted(
             message, hint=f"Sign it with one of {trusted}: runner sign, or RUNNER_SIGNING_KEY at its build."
         )
     try:
         key_id, signature = _read(document)
     except ValueError as error:
-        raise Untrusted(f"its signature cannot be read: {error}", hint="Sign it again.") from error
+        raise Untrusted(f"the signature of {what} cannot be read: {error}", hint="Sign it again.") from error
     key = next((each for each in keys if each.id == key_id), None)
     if key is None:
-        message = f"it is signed with the key {key_id}, which is not trusted here"
+        message = f"{what} is signed with the key {key_id}, which is not trusted here"
         raise Untrusted(
             message, hint=f"Trusted are {trusted}; add its public key to RUNNER_TRUSTED_KEYS if it should be."
         )
@@ -144,7 +178,7 @@ def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes 
     try:
         _ed25519().Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, _message(purpose, data))
     except InvalidSignature as error:
-        message = f"its signature is not that of the key {key_id} over these bytes"
+        message = f"the signature of {what} is not that of the key {key_id} over these bytes"
         raise Untrusted(message, hint="It was changed after it was signed; build and sign it again.") from error
     return key
 
@@ -182,7 +216,7 @@ def _der(body: str, before: bytes) -> bytes:
     """Take the 32 bytes out of what stands between PEM's lines; a variable may have lost, or escaped, its line ends."""
     try:
         encoded = base64.b64decode("".join(body.replace("\\n", "").split()), validate=True)
-    except (ValueError, binascii.Error):
+    except ValueError:
         encoded = b""
     if len(encoded) != len(before) + _KEY or not encoded.startswith(before):
         raise ValueError("its PEM holds no Ed25519 key")
@@ -192,7 +226,7 @@ def _der(body: str, before: bytes) -> bytes:
 def _thirty_two(text: str, otherwise: str) -> bytes:
     try:
         raw = base64.b64decode(text.strip(), validate=True)
-    except (ValueError, binascii.Error):
+    except ValueError:
         raw = b""
     if len(raw) != _KEY:
         _refuse(otherwise)

@@ -134,7 +134,7 @@ def test_the_marker_marks(marked: Marked) -> None:
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_EXECUTOR": "threads:0"}, ["RUNNER_EXECUTOR", "threads:N"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_LOG_LEVEL": "LOUD"}, ["RUNNER_LOG_LEVEL", "DEBUG"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_RESULTS": "ftp://b"}, ["RUNNER_RESULTS", "ftp"]),
-        ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_TRUSTED_KEYS": "x"}, ["RUNNER_TRUSTED_KEYS"]),
+        ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_TRUSTED_KEYS": "x"}, ["RUNNER_TRUSTED_KEYS", "no public key"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_SECRETS": "DB_PASSWORD"}, ["DB_PASSWORD", "/run/secrets/"]),
         (
             {"RUNNER_LOCATION": "s3://b/k", "RUNNER_SECRETS": "AWS_CREDENTIALS", "AWS_CREDENTIALS": "{bad"},

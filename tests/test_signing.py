@@ -32,16 +32,16 @@ PUBLIC_PEM = (
 
 
 def test_a_signature_is_that_of_its_key_its_purpose_and_its_bytes() -> None:
-    assert signing.check([OTHER.public, KEY.public], signing.BUNDLE, DATA, SIGNED) == KEY.public
+    assert signing.check([OTHER.public, KEY.public], signing.BUNDLE, DATA, SIGNED, "it") == KEY.public
     for keys, purpose, data, said in [
         ([OTHER.public], signing.BUNDLE, DATA, KEY.public.id),
         ([KEY.public], "something else", DATA, "not that of the key"),
         ([KEY.public], signing.BUNDLE, DATA + b" ", "not that of the key"),
     ]:
         with pytest.raises(Untrusted, match=said):
-            signing.check(keys, purpose, data, SIGNED)
+            signing.check(keys, purpose, data, SIGNED, "it")
     with pytest.raises(Untrusted, match="not signed"):
-        signing.check([KEY.public], signing.BUNDLE, DATA, None)
+        signing.check([KEY.public], signing.BUNDLE, DATA, None, "it")
 
 
 def test_cryptography_verifies_what_is_documented() -> None:
@@ -166,7 +166,7 @@ def test_a_signature_that_runner_would_not_write_is_refused(document: bytes) -> 
     with pytest.raises(ValueError, match="it is"):
         signing.check_form(document)
     with pytest.raises(Untrusted, match="cannot be read"):
-        signing.check([KEY.public], signing.BUNDLE, DATA, document)
+        signing.check([KEY.public], signing.BUNDLE, DATA, document, "it")
 
 
 def test_a_key_never_shows_itself() -> None:

@@ -15,6 +15,7 @@ from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
 from runner.cli.doctor import doctor
+from runner.cli.keys import keygen, sign, verify
 from runner.cli.look import inspect, ls, result, show
 from runner.cli.run import run
 from runner.cli.version import version
@@ -25,13 +26,13 @@ from runner.settings import process_environ
 def cli() -> None:
     """Run Python flows from a bucket, and look at what became of them.
 
-    Without a command, runs the flow that RUNNER_STORAGE and RUNNER_LOCATION name. A LOCATION is a URL
-    (s3://bucket/flow, gs://…, azure://…, file://…) or a path; a RUN is the URL of a run's folder, or its
-    id when RUNNER_LOCATION names the flow.
+    Without a command, runs the flow that RUNNER_STORAGE and RUNNER_LOCATION name.
+    A LOCATION is a URL or a path, as in s3://bucket/flow; a RUN is the URL of a
+    run's folder, or its id when RUNNER_LOCATION names the flow.
     """
 
 
-for command in (run, build, check, doctor, inspect, ls, show, result, version):
+for command in (run, build, check, doctor, inspect, ls, show, result, keygen, sign, verify, version):
     cli.add_command(command)
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import bundle, claims, foreign, records, results
-from runner.cli.places import open_place, open_run, place
+from runner.cli.places import open_place, open_run, place, settings
 from runner.cli.table import print_table, size_text
-from runner.errors import BundleCorrupt, NotFound, UsageError
+from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.fetch import fetch
 from runner.records import RunFolder
 
@@ -203,6 +203,9 @@ def _label(task: dict[str, Any]) -> str:
 @as_json_option
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
+    if output is None and settings().trusted_keys:
+        message = "a result is not signed, and RUNNER_TRUSTED_KEYS says that nothing unsigned is unpickled here"
+        raise Untrusted(message, hint="Copy its bytes with -o FILE, or unset RUNNER_TRUSTED_KEYS for this command.")
     storage, folder = open_run(run)
     document = claims.latest(storage, folder).document
     found = _results_of(document["tasks"] if document else [], task)
