@@ -194,11 +194,6 @@ def _contents(cell: CellType) -> list[Any]:
         return []
 
 
-def modules_in(data: bytes) -> set[str]:
-    """Name the modules that unpickling would import, without unpickling: read off the pickle's opcodes."""
-    return {module for module, _ in _names_in(data)}
-
-
 def _names_in(data: bytes) -> set[tuple[str, str]]:
     """Give what unpickling would look up, as ``(module, name)``."""
     import pickletools

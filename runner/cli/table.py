@@ -18,6 +18,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def printable(text: str) -> str:
+    """Give somebody else's text as a terminal may have it: in escapes what it would obey, and what turns a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def size_text(size: int) -> str:
     """Give a size as a person reads it: ``812 B``, ``4.1 kB``, ``1.3 GB``."""
     amount = float(size)
