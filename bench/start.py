@@ -3,7 +3,9 @@
 Both fetch the same function from a moto server on loopback, in turns, each in a fresh process; the function's first
 statement notes the time. What is compared is the ratio of the medians: the machine's own speed cancels out.
 
-    python bench/start.py [--rounds 15] [--at-most 0.5]
+    python bench/start.py [--rounds 15] [--at-most 0.5] [--before WORKTREE [--more 15]]
+
+With ``--before``, another state of the code takes part: ``git worktree add ../before COMMIT`` makes its folder.
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--at-most", type=float, metavar="RATIO", help="fail if the ratio of first lines is above this")
+    parser.add_argument("--before", metavar="WORKTREE", help="a folder with another state of the code, to compare with")
+    parser.add_argument("--more", type=float, metavar="MS", help="fail if the first line comes later by more than this")
     options = parser.parse_args()
     with published() as (url, found), tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "first-line")
@@ -97,9 +101,18 @@ def main() -> None:
             "boto3 + cloudpickle": ([sys.executable, "-c", PLAIN], base | {"PLAIN_LOCATION": "bench/plain.pkl"}),
             "python -c pass": ([sys.executable, "-c", first_line_source()], base),
         }
+        contenders["runner"][1]["PYTHONPATH"] = str(ROOT)
+        if options.before:
+            environ = base | {"RUNNER_LOCATION": url, "PYTHONPATH": str(Path(options.before).resolve())}
+            contenders["runner before"] = ([sys.executable, "-m", "runner"], environ)
         firsts = compare(contenders, options.rounds, out)
     ratio = firsts["runner"] / firsts["boto3 + cloudpickle"]
     print(f"runner's first line comes after {ratio:.2f} of the time that boto3 + cloudpickle takes")
+    if options.before:
+        more = firsts["runner"] - firsts["runner before"]
+        print(f"and {more:+.1f} ms after that of the state in {options.before}")
+        if options.more is not None and more > options.more:
+            sys.exit(f"that is more than {options.more} ms")
     if options.at_most is not None and ratio > options.at_most:
         sys.exit(f"that is more than {options.at_most}")
 

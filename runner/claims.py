@@ -8,17 +8,28 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner import records
+from runner import logs, records
 from runner.errors import AlreadyExists, BundleCorrupt, Denied, EnvironmentWrong, NotFound, RunHeld, WriteFailed
+from runner.storage.retry import persistently
+from runner.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runner.records import RunFolder
-    from runner.storage.base import Storage
+    from runner.storage.base import Entry, Storage
+
+    Key = tuple[str, int | None]  # a task's slug, and the element's index
+
+MISSED = 3  # of its own beats an attempt must miss before another one may take it for dead
+LATE = 2  # of its beats after which an attempt is said to be stalled
+LOOK = 2.0  # seconds between two looks at another's beat, at the most
+log = logs.logger("claims")
 
 
 @dataclass(frozen=True)
@@ -38,10 +49,9 @@ class Concluded:
     outcome: dict[str, Any]
 
 
-def begun_with(storage: Storage, folder: RunFolder) -> str | None:
-    """Give the URL of the bundle that a run was begun with, or None if it was not begun."""
-    before = _read(storage, folder.run)
-    return None if before is None else str(before["bundle"]["url"])
+def begun(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
+    """Give what a run was begun with, its ``run.json``, or None if it was not begun."""
+    return _read(storage, folder.run)
 
 
 def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
@@ -69,14 +79,18 @@ def claim_run(
     storage: Storage,
     folder: RunFolder,
     announce: Callable[[Claim | None], None],
+    facts: dict[str, Any],
     *,
     fresh: bool,
+    interval: float,
     image: str | None = None,
 ) -> Claim | Concluded:
     """Claim the next attempt, or find the run over; a fresh run id needs no look.
 
-    ``announce`` is given every claim before it is made, so that whoever outlives this process can end it, and None
-    when the claim turns out to be another's. Raises RunHeld when an attempt has not ended, saying who holds it.
+    ``interval`` is the time between its beats, in seconds. ``announce`` is given every claim before it is made, so that
+    whoever outlives this process can end it, and None when the claim turns out to be another's. Where an attempt has
+    not ended it is watched: for one whose heart has stopped an end is written, with the ``facts`` (``flow`` and
+    ``bundle``). Raises RunHeld when it lives, saying who holds it.
     """
     if not fresh and (outcome := _read(storage, folder.outcome)):
         return Concluded(outcome)
@@ -90,16 +104,17 @@ def claim_run(
         claim = Claim(folder, attempt, records.now(), records.token())
         announce(claim)
         try:
-            _create(storage, folder.claim(attempt), _document(claim, image))
+            _create(storage, folder.claim(attempt), _document(claim, interval, image))
         except AlreadyExists:
             announce(None)
-            if fresh or _read(storage, folder.end(attempt)) is None:
-                raise _held(storage, folder, attempt) from None
+            if fresh:
+                raise _held(folder, _read(storage, folder.claim(attempt)) or {}) from None
+            _outlive(storage, folder, attempt, facts)
         else:
             return claim
 
 
-def _document(claim: Claim, image: str | None) -> dict[str, Any]:
+def _document(claim: Claim, interval: float, image: str | None) -> dict[str, Any]:
     return {
         "format": records.FORMAT,
         "token": claim.token,
@@ -110,16 +125,86 @@ def _document(claim: Claim, image: str | None) -> dict[str, Any]:
         "image": image,
         "python": platform.python_version(),
         "started": claim.started,
-        "beat": None,  # seconds between beats; this version has none, so nobody may take its silence for death
+        "beat": interval,
     }
 
 
-def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
+def _outlive(storage: Storage, folder: RunFolder, attempt: int, facts: dict[str, Any]) -> None:
+    """Watch an attempt until it has an end, its own or the one written here when its heart has stopped.
+
+    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat.
+    Raises RunHeld.
+    """
+    holder = _read(storage, folder.claim(attempt)) or {}
+    interval = holder.get("beat")
+    if interval is None:  # of a version that has no beats
+        raise _held(folder, holder)
+    first, began = _heard(storage, folder, attempt), time.monotonic()
+    while not _read(storage, folder.end(attempt)):
+        waited = time.monotonic() - began
+        if _heard(storage, folder, attempt) != first:
+            raise _held(folder, holder)
+        if waited >= MISSED * interval:
+            _give_up(storage, folder, attempt, holder, facts)
+            return
+        time.sleep(min(interval / 5, LOOK))
+
+
+def _heard(storage: Storage, folder: RunFolder, attempt: int) -> bytes | None:
+    try:
+        return storage.read(folder.beat(attempt))
+    except NotFound:
+        return None
+
+
+def _give_up(storage: Storage, folder: RunFolder, attempt: int, holder: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Write the end of an attempt whose heart has stopped, unless it comes back just now and writes its own."""
+    silence = f"no beat for {MISSED} times {holder['beat']:g} s"
+    message = f"attempt {attempt} on {holder.get('host')}, begun {holder.get('started')}, is gone: {silence}"
+    end = {**facts, "state": "lost", "exit_code": 137, "error": {"type": "Lost", "message": message}, "tasks": []}
+    log.warning("%s; its end is written, and the run goes on", message)
+    with suppress(AlreadyExists):
+        end_attempt(storage, Claim(folder, attempt, str(holder["started"]), str(holder["token"])), end)
+
+
+def beat(storage: Storage, claim: Claim, number: int) -> None:
+    """Show that an attempt lives; the number differs from beat to beat."""
+    document = {"format": records.FORMAT, "token": claim.token, "beat": number, "time": records.now()}
+    storage.replace(claim.folder.beat(claim.attempt), records.encode(document))
+
+
+def given_up(storage: Storage, claim: Claim) -> dict[str, Any] | None:
+    """Give the end that another attempt wrote for this one, if it did."""
+    end = _read(storage, claim.folder.end(claim.attempt))
+    return end if end and end["state"] == "lost" else None
+
+
+def ship(storage: Storage, claim: Claim, part: int, lines: bytes) -> None:
+    """Store a part of an attempt's log, counted from 1."""
+    storage.create(claim.folder.log(claim.attempt, part), lines)
+
+
+def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any], *, patience: float = 0.0) -> dict[str, Any]:
     """Commit how an attempt ended, and the run's outcome with it if that concludes the run; gives what was committed.
 
-    ``end`` has ``state``, ``exit_code``, ``error``, ``flow``, ``bundle`` and ``tasks``.
+    ``end`` has ``state``, ``exit_code``, ``error``, ``flow``, ``bundle`` and ``tasks``, perhaps ``death``. Storage that
+    fails for a while is asked again for ``patience`` seconds. Raises RunHeld when the attempt was given up by another.
     """
-    document = {
+    document = described(claim, end)
+    try:
+        persistently(lambda: _create(storage, claim.folder.end(claim.attempt), document), patience)
+    except AlreadyExists:
+        if end := given_up(storage, claim) or {}:
+            raise RunHeld(f"the run goes on elsewhere: {end['error']['message']}") from None
+        raise
+    if document["state"] in records.CONCLUDING:
+        persistently(lambda: conclude(storage, claim.folder, document), patience)
+    return document
+
+
+def described(claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
+    """Make the document that `end_attempt` commits."""
+    return {
         "format": records.FORMAT,
         "token": records.token(),
         "run_id": claim.folder.run_id,
@@ -130,20 +215,19 @@ def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str
         "python": platform.python_version(),
         **end,
     }
-    _create(storage, claim.folder.end(claim.attempt), document)
-    if document["state"] in records.CONCLUDING:
-        conclude(storage, claim.folder, document)
-    return document
 
 
 def settle_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any] | None:
     """End an attempt whose process is gone, and give the end that stands: this one, or what it committed itself.
 
     None if the attempt was never its own: it was announced, and the process died, or failed, before it was made.
+    Raises RunHeld when it was given up by another.
     """
     held = _read(storage, claim.folder.claim(claim.attempt))
     if held is None or held["token"] != claim.token:
         return None
+    if end["state"] in records.CONCLUDING:
+        end = {**end, "tasks": _durable_tasks(storage, claim.folder)}
     try:
         return end_attempt(storage, claim, end)
     except AlreadyExists:
@@ -158,9 +242,49 @@ def conclude(storage: Storage, folder: RunFolder, end: dict[str, Any]) -> None:
     _create(storage, folder.outcome, end)
 
 
-def _held(storage: Storage, folder: RunFolder, attempt: int) -> RunHeld:
-    holder = _read(storage, folder.claim(attempt)) or {}
-    message = f"attempt {attempt} holds run {folder.run_id!r} since {holder.get('started')} on {holder.get('host')}"
+def durable(storage: Storage, folder: RunFolder) -> Iterator[tuple[Key, Entry]]:
+    """Give task, element and object of every result of a run's attempts; of two for the same, the later attempt's last.
+
+    None of them was read yet.
+    """
+    prefix = f"{folder.prefix}/attempts/"
+    for entry in sorted(storage.walk(prefix), key=lambda entry: entry.key):
+        attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
+        slug, _, index = name.removesuffix(".pkl").partition("/")
+        if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):
+            yield (slug, int(index) if index else None), entry
+
+
+def _durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
+    """Describe the tasks of a process that died by what it left: the results, with what their trailers say."""
+    tasks = []
+    for (slug, index), entry in dict(durable(storage, folder)).items():
+        start = max(0, entry.size - TRAILER.size)
+        found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
+        if found and found[0] == start:
+            result = {"key": entry.key, "size": found[0], "sha256": found[1], "type": None}
+            mapped = index is not None
+            task: dict[str, Any] = {"task": slug, "name": slug, "index": index, "mapped": mapped, "state": "succeeded"}
+            tasks.append(task | {"tries": 0, "started": None, "ended": None, "error": None, "result": result})
+    return tasks
+
+
+def keep_at_hand(document: dict[str, Any]) -> None:
+    """Print an end that could not be stored, as one line of JSON, and keep it in a file if there is a place for one."""
+    from tempfile import gettempdir
+
+    text = json.dumps(document)
+    print(text, flush=True)  # noqa: T201 - the last place where it can be kept
+    with suppress(OSError):
+        path = f"{gettempdir()}/runner-{document['run_id']}-{document['attempt']}.json"
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
+            file.write(text)
+        log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
+
+
+def _held(folder: RunFolder, holder: dict[str, Any]) -> RunHeld:
+    who = f"on {holder.get('host')}, process {holder.get('pid')}"
+    message = f"attempt {holder.get('attempt')} holds run {folder.run_id!r} since {holder.get('started')} {who}"
     return RunHeld(message, hint="Wait for its end.json, or use another RUNNER_RUN_ID.")
 
 
@@ -193,24 +317,73 @@ def _uid() -> int | None:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a run stands: its state, its outcome or its last attempt's end, and the last attempt's claim."""
+    """How a run stands: its state, its outcome or its last attempt's end, and the last attempt's claim.
+
+    ``silent`` are the seconds since the last attempt's beat, or its claim: the storage's clock against this machine's,
+    which is good enough for a person; a start that wants to take over trusts neither.
+    """
 
     state: str
-    document: dict[str, Any] | None
-    claim: dict[str, Any] | None
+    document: dict[str, Any] | None = None
+    claim: dict[str, Any] | None = None
+    silent: float | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Whether something may still come of the attempt."""
+        return self.state in {"asked for", "running", "stalled"}
+
+    @property
+    def told(self) -> str:
+        """The state, with what makes it so."""
+        if self.silent is None:
+            return self.state
+        silence = duration_text(self.silent)
+        match self.state:
+            case "running":
+                return f"running (beat {silence} ago)"
+            case "stalled":
+                return f"stalled (no beat for {silence})"
+            case _:
+                return f"lost (no beat for {silence}; the next start goes on)"
+
+
+def duration_text(seconds: float) -> str:
+    """Give a time as a person says it: ``4 s``, ``3 min``, ``2 h``, ``5 days``."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def attempts(storage: Storage, folder: RunFolder) -> list[int]:
+    """Give the numbers of a run's attempts."""
+    names, _ = storage.folder(f"{folder.prefix}/attempts/")
+    return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
 
 
 def latest(storage: Storage, folder: RunFolder) -> Standing:
     """Tell how a run stands. Raises NotFound when nothing was ever written of it."""
     if outcome := _read(storage, folder.outcome):
-        return Standing(outcome["state"], outcome, None)
-    names, _ = storage.folder(f"{folder.prefix}/attempts/")
-    attempts = [int(name) for name in names if name.isdecimal()]  # anything may lie there besides
-    if not attempts:
-        if _read(storage, folder.run) is None:
-            message = f"there is no run {storage.url(folder.prefix)}"
-            raise NotFound(message)
-        return Standing("asked for", None, None)
-    number = max(attempts)
-    end = _read(storage, folder.end(number))
-    return Standing(end["state"] if end else "running", end, _read(storage, folder.claim(number)))
+        return Standing(outcome["state"], outcome)
+    if numbers := attempts(storage, folder):
+        return standing_of(storage, folder, numbers[-1])
+    if _read(storage, folder.run) is None:
+        message = f"there is no run {storage.url(folder.prefix)}"
+        raise NotFound(message)
+    return Standing("asked for")
+
+
+def standing_of(storage: Storage, folder: RunFolder, number: int) -> Standing:
+    """Tell how one attempt stands."""
+    claim = _read(storage, folder.claim(number))
+    if end := _read(storage, folder.end(number)):
+        return Standing(end["state"], end, claim)
+    if claim is None or claim["beat"] is None:
+        return Standing("running", None, claim)
+    _, entries = storage.folder(f"{folder.attempt(number)}/")
+    signs = [entry.modified for entry in entries if entry.key in {folder.claim(number), folder.beat(number)}]
+    silent = max(0.0, time.time() - max(signs, default=0.0))
+    missed = silent / claim["beat"]
+    state = "lost" if missed > MISSED else "stalled" if missed > LATE else "running"
+    return Standing(state, None, claim, silent)

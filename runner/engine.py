@@ -9,19 +9,21 @@ import heapq
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runner import logs
 from runner.errors import FlowFailed, InternalError
 from runner.graph import Graph, Group, Unit
-from runner.interrupt import TaskTimeout, time_limit
+from runner.interrupt import Interrupted, TaskCancelled, TaskTimeout, time_limit
 from runner.trace import TaskError, told
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable, Mapping
 
     from runner.executors import Executor
@@ -34,6 +36,20 @@ if TYPE_CHECKING:
 
 log = logs.logger("engine")
 
+
+class Kept(Protocol):
+    """Results of earlier attempts, by a task's slug and the element's index."""
+
+    def has(self, slug: str, index: int | None) -> bool:
+        """Whether there is one."""
+
+    def is_whole(self, slug: str, index: int | None) -> bool:
+        """Whether there is one, and it is what was once stored."""
+
+    def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+        """Give its description and, if that is wanted, the value; None if it cannot be used after all."""
+
+
 STUCK_AFTER = 5.0  # seconds after its time limit in which interrupted code must come back, else it counts as stuck
 
 
@@ -41,9 +57,9 @@ STUCK_AFTER = 5.0  # seconds after its time limit in which interrupted code must
 class Report:
     """How a flow went.
 
-    ``state`` is ``succeeded`` or ``failed``; ``tasks`` are as `runner.graph.Unit.record` has them, in the order in
-    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are
-    those of the tasks by slug, where both were to be kept.
+    ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `runner.graph.Unit.record` has them, in
+    the order in which they were written down. ``error`` is the own exception of the first of them that failed, and
+    ``values`` are those of the tasks by slug, where both were to be kept.
     """
 
     state: str
@@ -91,6 +107,7 @@ class Engine:
         parameters: a value for every one of its parameters.
         executor: where tasks run.
         save: makes results durable; without it none are.
+        kept: results that need not be made again.
         keep: keep the values for the caller instead of dropping each when nothing can want it any more.
     """
 
@@ -101,11 +118,14 @@ class Engine:
         executor: Executor,
         *,
         save: Save | None = None,
+        kept: Kept | None = None,
         keep: bool = False,
     ) -> None:
         """See the class."""
         self.graph = Graph(flow, parameters, keep=keep)
-        self.executor, self.save = executor, save
+        self.executor, self.save, self.kept = executor, save, kept
+        self.cancelled = False
+        self.running: set[Unit] = set()  # those whose function may be interrupted
         self.events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what happened in the slots
         self.due: deque[Callable[[], None]] = deque()  # what follows from it
         self.ready: list[tuple[int, int, int, Unit]] = []  # deepest first: what was begun is finished, memory stays low
@@ -123,16 +143,30 @@ class Engine:
                 while self.due:
                     self.due.popleft()()
                 self._dispatch()
-                if not self.due and (self.busy or self.left):
+                if not self.due:
+                    if not self.busy and (self.cancelled or not self.left):
+                        break
                     self._wait()
         finally:
             self.executor.close()
+        return self.report()
+
+    def cancel(self) -> None:
+        """Begin no more tasks, interrupt those that run, and let `run` return; may be called from any thread."""
+        self.cancelled = True
+        for unit in list(self.running):
+            unit.limit.interrupt(TaskCancelled)
+        self.events.put(lambda: None)
+
+    def report(self) -> Report:
+        """Tell how far the flow is; a task that is not done counts as cancelled."""
         groups = self.graph.groups
-        units = [unit for group in groups.values() for unit in group.units]
+        units = [unit for group in groups.values() for unit in group.units or [Unit(group, None)]]
         failed = next((unit for unit in units if unit.state == "failed"), None)
+        state = "cancelled" if self.cancelled and self.left else "failed" if failed else "succeeded"
         values = {node.slug: group.handed for node, group in groups.items()}
         tasks = [unit.record() for unit in units]
-        return Report("failed" if failed else "succeeded", tasks, failed.error if failed else None, values)
+        return Report(state, tasks, failed.error if failed else None, values)
 
     def _wait(self) -> None:
         """Take the next event, or the action of the timer that runs out first."""
@@ -215,15 +249,33 @@ class Engine:
         elif unit.group.elements == []:
             unit.value = []
             self._end(unit, "succeeded", None, broken=False)
+        elif self.kept and not self._is_needed(unit.group.node, unit.index):
+            unit.was_passed = True
+            self._end(unit, "succeeded", None, broken=False)
         else:
             self._queue(unit)
+
+    def _is_needed(self, node: Node, index: int | None) -> bool:
+        """Whether a task whose result is never kept must run: nobody knows if it did, or its value is wanted."""
+        if node.task.checkpoint:
+            return True
+        consumers = self.graph.consumers(node)
+        return not consumers or any(self._needs(consumer, node, index) for consumer in consumers)
+
+    def _needs(self, consumer: Node, node: Node, index: int | None) -> bool:
+        if consumer.mapped and (index is None or not self.graph.maps_each(consumer, node)):
+            return True  # how many elements there are is only known from the value
+        own = index if consumer.mapped else None
+        if consumer.task.checkpoint:
+            return not (self.kept and self.kept.is_whole(consumer.slug, own))
+        return self._is_needed(consumer, own)
 
     def _queue(self, unit: Unit) -> None:
         self.count += 1
         heapq.heappush(self.ready, (-unit.group.depth, unit.group.order, self.count, unit))
 
     def _dispatch(self) -> None:
-        while self.ready and self.busy < self.executor.slots:
+        while self.ready and self.busy < self.executor.slots and not self.cancelled:
             unit = heapq.heappop(self.ready)[3]
             unit.tries += 1
             unit.started = unit.started or time.time()
@@ -246,13 +298,19 @@ class Engine:
 
     def _try(self, unit: Unit, number: int) -> None:
         task, post = unit.group.node.task, self.events.put
+        if self.kept and self.kept.has(*unit.key) and (taken := self.kept.take(*unit.key, wanted=unit.is_wanted)):
+            unit.returned = number
+            post(partial(self._reused, unit, *taken))
+            return
         try:
-            args, kwargs = self.graph.arguments(unit)
-            value = _call(task.function, args, kwargs, task.timeout)
+            value = self._call(unit)
         except BaseException as error:  # whatever ends the task, SystemExit too, is its failure
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise  # a person's, not the task's
             unit.returned = number
+            if isinstance(error, TaskCancelled):
+                post(lambda: self._interrupted(unit, number))
+                return
             failure = error
             if isinstance(error, TaskTimeout):
                 failure = TimeoutError(f"took longer than {task.timeout:g} s")
@@ -273,12 +331,47 @@ class Engine:
         result = durable() if durable else None
         post(lambda: self._stored(unit, number, result))
 
+    def _call(self, unit: Unit) -> Any:
+        """Call the task's function, in its time, and so that it can be interrupted."""
+        task = unit.group.node.task
+        if self.kept and any(source.was_passed for source in unit.sources):
+            message = f"{unit.label} must run again, and what it is given was not kept"
+            raise TaskError(message)
+        args, kwargs = self.graph.arguments(unit)
+        limit = time_limit(task.timeout)
+        try:
+            self._watch(unit, limit)
+            with limit:
+                value = task.function(*args, **kwargs)
+            if not isinstance(value, CoroutineType):
+                return value
+            return _awaited(value, task.timeout, partial(self._watch, unit))
+        finally:
+            self.running.discard(unit)
+
+    def _watch(self, unit: Unit, limit: time_limit | _Waiting) -> None:
+        unit.limit = limit
+        self.running.add(unit)
+        if self.cancelled:
+            limit.interrupt(TaskCancelled)
+
+    def _reused(self, unit: Unit, result: dict[str, Any], value: Any) -> None:
+        self.busy -= 1
+        unit.value, unit.result, unit.tries, unit.started = value, result, 0, None
+        self._end(unit, "succeeded", None, broken=False)
+
+    def _interrupted(self, unit: Unit, number: int) -> None:
+        if unit.abandoned < number:
+            self.busy -= 1
+            unit.ended = time.time()
+            log.info("task %s was interrupted", unit.label, extra={"task": unit.label})
+
     def _failed(self, unit: Unit, number: int, error: BaseException, *, retry: bool) -> None:
         if unit.abandoned >= number:
             return
         self.busy -= 1
         task = unit.group.node.task
-        if retry and unit.tries <= task.retries:
+        if retry and unit.tries <= task.retries and not self.cancelled:
             tries = f"try {unit.tries} of {task.retries + 1}"
             log.warning("task %s failed, %s: %r", unit.label, tries, error, extra={"task": unit.label})
             self._at(time.monotonic() + task.retry_delay, lambda: self._queue(unit))
@@ -343,13 +436,21 @@ class Engine:
         done.followers = []
 
 
-def _call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:
-    with time_limit(limit):
-        value = function(*args, **kwargs)
-    return _awaited(value, limit) if isinstance(value, CoroutineType) else value
+class _Waiting:
+    """A coroutine that can be cancelled where it waits, from any thread."""
+
+    def __init__(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
+        self._loop, self._task = loop, task
+        self.fired: type[Interrupted] | None = None
+
+    def interrupt(self, kind: type[Interrupted]) -> None:
+        """See `time_limit.interrupt`."""
+        self.fired = kind
+        with suppress(RuntimeError):  # the loop is closed: it is over
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
 
-def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> Any:
+def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None, watch: Callable[[_Waiting], None]) -> Any:
     """Run a coroutine to its end; over its time it is cancelled, and interrupted only if it does not heed that.
 
     An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
@@ -357,6 +458,10 @@ def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> An
     import asyncio
 
     async def limited() -> Any:
+        own = asyncio.current_task()
+        assert own is not None  # noqa: S101 - this is a coroutine that runs
+        waiting = _Waiting(asyncio.get_running_loop(), own)
+        watch(waiting)
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
@@ -364,6 +469,10 @@ def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None) -> An
         except TimeoutError:
             if deadline.expired():
                 raise TaskTimeout from None
+            raise
+        except asyncio.CancelledError:
+            if waiting.fired:
+                raise waiting.fired from None
             raise
 
     with time_limit(limit and limit + STUCK_AFTER / 2):

@@ -22,6 +22,8 @@
     ├── Untrusted            79   not signed by a trusted key, or too old
     └── TimedOut            124   the run took longer than RUNNER_TIMEOUT
 
+Where a second try may go better (`RunnerError.transient`), `runner.storage.retry` may make one.
+
 The codes from 64 to 78 keep the sense that BSD's ``sysexits.h`` gave them, 124 is that of ``timeout(1)``.
 """
 
@@ -32,6 +34,7 @@ class RunnerError(Exception):
     """What runner tells a person: what failed, why it usually does, and what to do about it."""
 
     code = 70
+    transient = False  # it may pass by itself: what was not reached, not answered, or answered with a failure
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         """Take what failed (names the thing) and the remedy."""
@@ -76,6 +79,7 @@ class Unreachable(RunnerError):
     """The storage does not answer at all, also after retries."""
 
     code = 69
+    transient = True
 
 
 class InternalError(RunnerError):
@@ -88,16 +92,20 @@ class WriteFailed(RunnerError):
     """Something could not be written: no right, no room, or storage failed while writing."""
 
     code = 73
+    transient = True
 
 
 class AlreadyExists(WriteFailed):
     """A create found its key taken by an object that is not its own."""
+
+    transient = False
 
 
 class ReadFailed(RunnerError):
     """Storage failed while reading, also after retries."""
 
     code = 74
+    transient = True
 
 
 class TooSlow(ReadFailed):

@@ -43,6 +43,8 @@ class Unit:
         self.tries = 0
         self.returned = 0  # the last try whose function came back
         self.abandoned = 0  # the last try that was given up on while it still ran
+        self.limit: Any = None  # what interrupts the try that runs
+        self.was_passed = False  # it was left out: what comes after it was kept, and it itself never is
         self.started: float | None = None
         self.ended: float | None = None
 
@@ -51,6 +53,16 @@ class Unit:
         """How logs name it: ``clean`` or ``clean[3]``."""
         slug = self.group.node.slug
         return slug if self.index is None else f"{slug}[{self.index}]"
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """How results name it: the task's slug, and the element's index."""
+        return self.group.node.slug, self.index
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything may still want its value."""
+        return bool(self.uses or self.group.uses)
 
     @property
     def handed(self) -> Any:
@@ -64,7 +76,7 @@ class Unit:
 
     def drop_unwanted(self) -> None:
         """Let go of the value, and of the exception that stands for it, if nothing can want it any more."""
-        if not self.uses and not self.group.uses:
+        if not self.is_wanted:
             self.value = self.error = None
 
     def record(self) -> dict[str, Any]:
@@ -75,7 +87,7 @@ class Unit:
             "name": node.name,
             "index": self.index,
             "mapped": node.mapped,
-            "state": self.state,
+            "state": self.state if self.done else "cancelled",
             "tries": self.tries,
             "started": _iso(self.started),
             "ended": _iso(self.ended),
@@ -107,6 +119,11 @@ class Group:
     def unmappable(self) -> bool:
         """Whether there is nothing to map over: it did not succeed, or could not be mapped itself."""
         return self.elements is None and self.state != "succeeded"
+
+    @property
+    def was_passed(self) -> bool:
+        """Whether any of its units was left out."""
+        return any(unit.was_passed for unit in self.units)
 
     def finish(self) -> None:
         """Sum its units up, now that all are done."""
@@ -142,6 +159,15 @@ class Graph:
             for source in group.wants:
                 source.uses += 1
             group.depth = 1 + max((self.groups[source].depth for source in node.upstream), default=0)
+
+    def consumers(self, node: Node) -> list[Node]:
+        """Give the nodes that wait for one."""
+        return [other for other in self.groups if node in other.upstream]
+
+    def maps_each(self, consumer: Node, node: Node) -> bool:
+        """Whether each element of a mapped node is given one of another's, and none is given all of them."""
+        parts = [value for value in _values(consumer) if value is not node]
+        return node in _values(consumer) and node not in consumer.after and node not in set(references(parts))
 
     def sources_of_map(self, group: Group) -> list[Group]:
         """Give the groups that must be expanded, or done if they are not mapped, before it can be expanded."""

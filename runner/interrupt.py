@@ -1,4 +1,4 @@
-"""A time limit for code in a thread: it is interrupted at its next bytecode."""
+"""Code in a thread, interrupted at its next bytecode: when its time is over, or when somebody wants it to stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class TaskTimeout(BaseException):
-    """Ends a task that took too long; no `Exception`, so that ``except Exception`` in the task does not swallow it."""
+class Interrupted(BaseException):
+    """Ends a task from outside; no `Exception`, so that ``except Exception`` in the task does not swallow it."""
+
+
+class TaskTimeout(Interrupted):
+    """Ends a task that took too long."""
+
+
+class TaskCancelled(Interrupted):
+    """Ends a task because the run is to stop."""
 
 
 class time_limit:  # noqa: N801 - reads as what it does in a with statement
@@ -24,51 +32,60 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
         """Take the seconds."""
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._over = self._fired = False
+        self._over = False
+        self._fired: type[Interrupted] | None = None
+        self._thread: int | None = None
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
-        """Start the clock."""
-        if self._seconds is not None:
+        """Start the clock. Raises what the block was interrupted with before it began."""
+        with self._lock:
+            if self._fired:
+                raise self._fired
             self._thread = threading.get_ident()
-            self._timer = threading.Timer(self._seconds, self._fire)
+        if self._seconds is not None:
+            self._timer = threading.Timer(self._seconds, self.interrupt, [TaskTimeout])
             self._timer.daemon = True
             self._timer.start()
         return self
 
-    def _fire(self) -> None:
+    def interrupt(self, kind: type[Interrupted]) -> None:
+        """Raise this in the block, from any thread; once it is over, or was interrupted, nothing happens."""
         with self._lock:
-            if not self._over:
-                self._fired = True
-                _raise_in(self._thread)
+            if self._over or self._fired:
+                return
+            self._fired = kind
+            if self._thread is not None:
+                _raise_in(self._thread, kind)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the clock; after this the block's thread is safe."""
-        if self._seconds is None:
-            return
         with self._lock:
             self._over = True
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._fired:
-            self._catch_up()
+            self._catch_up(self._fired)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, kind: type[Interrupted]) -> None:
         """Let what was set, and may not have been raised yet, be raised here.
 
         To take it back would leave the interpreter's flag for it up for good: that slows all threads down, and makes
         Python 3.11 spin in place under a debugger or coverage.
         """
+        assert self._thread is not None  # noqa: S101 - the block was entered
         try:
-            _raise_in(self._thread)  # instead of the other one, if that is still to come
+            _raise_in(self._thread, kind)  # instead of the other one, if that is still to come
             while True:
                 time.sleep(0)
-        except TaskTimeout:
+        except Interrupted:
             pass
 
 
-def _raise_in(thread: int) -> None:
+def _raise_in(thread: int, kind: type[Interrupted]) -> None:
     """See https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc."""
     import ctypes
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TaskTimeout))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

@@ -77,11 +77,11 @@ def load(
         return _load_foreign(data, scheme, settings)
     facts = opened.manifest
     manifest.check_fit(facts, manifest.image_for(scheme, settings.image))
-    manifest.check_parameters(facts["parameters"], settings.parameters)
+    manifest.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
         _unpack(opened, unpacked)
         flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
-    return Loaded(flow, flow.with_defaults(settings.parameters))
+    return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
 
 def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
@@ -96,8 +96,8 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
         obj = _unpickled(pickled)
     foreign.quiet_prefect()
     flow = _runnable(obj)
-    manifest.check_parameters(manifest.parameters_of(flow), settings.parameters)
-    return Loaded(flow, flow.with_defaults(settings.parameters))
+    manifest.check_parameters(manifest.parameters_of(flow), settings.parameters or {})
+    return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
 
 def _unpickled(data: bytes | memoryview) -> object:

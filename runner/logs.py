@@ -6,7 +6,7 @@ import json
 import logging
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.redact import hides, redact
 
@@ -24,7 +24,20 @@ def logger(name: str = "flow") -> logging.Logger:
     return logging.getLogger(f"runner.{name}")
 
 
-def begin(stream: TextIO, level: str, form: str | None) -> None:
+class Stream(Protocol):
+    """What log lines go to."""
+
+    def write(self, text: str, /) -> object:
+        """Take a line and its end."""
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+
+
+def begin(stream: Stream, level: str, form: str | None) -> None:
     """Send all that is logged in this process to a stream, as ``json`` or ``text`` (by default: text at a terminal)."""
     handler = _Handler(stream)
     handler.addFilter(_add_context)
@@ -54,7 +67,7 @@ def _add_context(record: logging.LogRecord) -> bool:
     return True
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(logging.StreamHandler[Stream]):
     """Writes lines; one that cannot be made is told of in its place, and where nobody reads any more it is quiet."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -83,6 +83,14 @@ class RunFolder:
         """The key of an attempt's ``claim.json``."""
         return f"{self.attempt(number)}/claim.json"
 
+    def beat(self, number: int) -> str:
+        """The key of an attempt's ``beat``."""
+        return f"{self.attempt(number)}/beat"
+
+    def log(self, number: int, part: int) -> str:
+        """The key of a part of an attempt's log, counted from 1."""
+        return f"{self.attempt(number)}/logs/{part:06d}.jsonl"
+
     def end(self, number: int) -> str:
         """The key of an attempt's ``end.json``."""
         return f"{self.attempt(number)}/end.json"

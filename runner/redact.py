@@ -45,3 +45,43 @@ def _leaves(value: object) -> set[str]:
         return {str(value)} if len(str(value)) >= SHORTEST_LEAF else set()
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return set().union(*(_leaves(part) for part in parts))
+
+
+class Redactor:
+    """Redacts a stream of bytes in UTF-8, also where a value is split over two pieces.
+
+    What may be the beginning of one is held back until it is known.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing held."""
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next piece, and give what is safe to pass on."""
+        if not _hidden:
+            return data
+        data = self._held + data
+        for value in _hidden_bytes():
+            if value in data:
+                data = data.replace(value, MASK.encode())
+        start = min((_beginning(value, data) for value in _hidden_bytes()), default=len(data))
+        self._held = data[start:]
+        return data[:start]
+
+    def rest(self) -> bytes:
+        """Give what is still held, now that nothing follows."""
+        rest, self._held = self._held, b""
+        return rest
+
+
+def _hidden_bytes() -> list[bytes]:
+    return [value.encode(errors="surrogatepass") for value in _hidden]
+
+
+def _beginning(value: bytes, data: bytes) -> int:
+    """Give where the value may have begun at the end of the data, or the data's length."""
+    start = data.find(value[:1], max(0, len(data) - len(value) + 1))
+    while start >= 0 and not value.startswith(data[start:]):
+        start = data.find(value[:1], start + 1)
+    return start if start >= 0 else len(data)

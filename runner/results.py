@@ -1,30 +1,30 @@
 """One task's value ↔ storage, streamed, with a trailer by which a reader can verify it before it unpickles it.
 
-A result is a plain pickle of protocol 5 and, after its last byte, where ``pickle.load`` does not look, a trailer of 44
-bytes: the magic ``RNR1``, the pickle's length (8 bytes, big endian) and its SHA-256 (32 bytes).
+A result is a plain pickle of protocol 5 and, after its last byte, where ``pickle.load`` does not look, the trailer that
+`runner.trailer` describes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner import payload
-from runner.errors import BundleCorrupt
+from runner.errors import BundleCorrupt, RunnerError, WriteFailed
 from runner.storage.base import CHUNK
+from runner.storage.retry import persistently
 from runner.trace import type_name
+from runner.trailer import copy_verified, trailer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runner.records import RunFolder
     from runner.storage.base import Storage, Writer
     from runner.task import Node
 
-MAGIC = b"RNR1"
-TRAILER = struct.Struct(">4sQ32s")
+PATIENCE = 60.0  # seconds in which what a flow gave is stored again and again while storage fails
 SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and tasks after it need not wait for its upload
 
 
@@ -38,24 +38,37 @@ class Results:
     def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:
         """Pickle a value; the callable that is given makes it durable and describes it: key, size, sha256, type.
 
-        A large value is streamed now, so that nobody changes it while it is under way. Raises TaskError when the
-        value cannot be pickled, and what the storage raises.
+        A large value is streamed now, so that nobody changes it while it is under way; a small one is stored again and
+        again for `PATIENCE` seconds where storage fails for a while. Raises TaskError when the value cannot be pickled,
+        and WriteFailed.
         """
         key = self.folder.result(self.attempt, node.slug, index)
         label = node.slug if index is None else f"{node.slug}[{index}]"
-        with ExitStack() as stack:
+        with _told(), ExitStack() as stack:
             spool = _Spool(lambda: stack.enter_context(self.storage.writer(key)))
             payload.dump_result(value, spool, label)  # type: ignore[arg-type]
             digest, size = spool.digest.digest(), spool.size
-            spool.write(TRAILER.pack(MAGIC, size, digest))
+            spool.write(trailer(size, digest))
         described = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
 
         def durable() -> dict[str, Any]:
             if spool.writer is None:
-                self.storage.create(key, bytes(spool.buffer))
+                with _told():
+                    persistently(lambda: self.storage.create(key, bytes(spool.buffer)), PATIENCE)
             return described
 
         return durable
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell of any failure of the storage as of a result that could not be written."""
+    try:
+        yield
+    except WriteFailed:
+        raise
+    except RunnerError as refusal:
+        raise WriteFailed(f"a result could not be written: {refusal.message}", hint=refusal.hint) from refusal
 
 
 class _Spool:
@@ -89,15 +102,8 @@ def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> N
     ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. Raises BundleCorrupt and what
     the storage raises.
     """
-    digest, size, held = hashlib.sha256(), 0, b""
-    for chunk in storage.stream(result["key"], result.get("offset", 0), result.get("length")):
-        target.write(chunk)
-        held += chunk  # all but the last 44 bytes belongs to the pickle
-        body, held = held[: -TRAILER.size], held[-TRAILER.size :]
-        digest.update(body)
-        size += len(body)
-    expected = TRAILER.pack(MAGIC, result["size"], bytes.fromhex(result["sha256"]))
-    if held != expected or size != result["size"] or digest.hexdigest() != result["sha256"]:
+    stored = storage.stream(result["key"], result.get("offset", 0), result.get("length"))
+    if copy_verified(stored, target) != (result["size"], result["sha256"]):
         message = f"the result {storage.url(result['key'])} is not the one that the outcome lists"
         raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
 

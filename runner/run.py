@@ -6,8 +6,10 @@ This is the child's side; `runner.supervisor` starts it, says its last word, and
 from __future__ import annotations
 
 import hashlib
+import signal
 import threading
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 
 from runner import claims, logs, records
@@ -17,17 +19,17 @@ from runner.errors import (
     BucketMissing,
     CredentialsRefused,
     EnvironmentWrong,
-    FlowFailed,
     InternalError,
     RunnerError,
-    WriteFailed,
 )
 from runner.fetch import fetch
+from runner.keeper import die_with
 from runner.load import load, verify
 from runner.records import RunFolder
 from runner.redact import redact
 from runner.settings import Settings
 from runner.storage import Location, open_storage
+from runner.trace import LONGEST, last_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,55 +37,69 @@ if TYPE_CHECKING:
     from runner.claims import Claim, Concluded
     from runner.credentials import Credentials
     from runner.load import Loaded
+    from runner.resume import Kept
     from runner.storage.base import Storage
-
-    Tell = Callable[..., None]  # tells the supervisor what it must know if this process dies: see `runner.supervisor`
+    from runner.supervisor import Link
 
 T = TypeVar("T")
-_LONGEST = 2000  # characters of a last word: the pipe that it goes through holds 64 KiB until somebody reads
+GCS_SLOWEST = 1.0  # seconds between writes of one object: https://cloud.google.com/storage/quotas#objects
 log = logs.logger("run")
 
 
-def run(environ: Mapping[str, str], tell: Tell, log_to: TextIO) -> dict[str, Any]:
-    """Run the flow that the environment names, and give the last word: ``code``, ``error``, ``message``."""
+def run(environ: Mapping[str, str], link: Link, log_to: TextIO, reuse: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run the flow that the environment names, and give the last word: ``code``, ``error``, ``message``.
+
+    ``reuse`` names a run whose results are taken instead of running their tasks: its ``run_id``, and in ``from`` the
+    task from which on all run again, or None.
+    """
     logs.begin(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"))
     settings = Settings(environ=environ)
     try:
         settings = Settings.from_environ(environ)
         logs.begin(log_to, settings.log_level, settings.log_format)
-        return _run(settings, tell)
+        return _run(settings, link, reuse)
     except RunnerError as error:
-        return _word(error, _advice(error, settings))
+        return last_word(error, _advice(error, settings))
     except Exception as error:  # noqa: BLE001 - told with its traceback
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
-        return {**_word(bug), "exception": redact(traceback.format_exc())[-_LONGEST:]}
+        return {**last_word(bug), "exception": redact(traceback.format_exc())[-LONGEST:]}
 
 
-def _run(settings: Settings, tell: Tell) -> dict[str, Any]:
+def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[str, Any]:
     location = settings.location
     assert location is not None  # noqa: S101 - settings without one were refused
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
     warm = _Background(_import_what_loading_needs)  # while the network is waited for
-    key, data = fetch(storage, _begun_key(settings, credentials, storage) or location.key)
+    begun = _begun(settings, credentials, storage, f"{location.key}/")
+    bundle_key = f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}" if begun else location.key
+    key, data = fetch(storage, bundle_key)
 
     run_id = settings.run_id or records.new_run_id()
     logs.run_context(run_id=run_id)
     documents, home = _results_home(settings, credentials, storage, key)
+    if documents.scheme == "gs" and settings.heartbeat < GCS_SLOWEST:
+        message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and Google's storage takes one write a second"
+        raise EnvironmentWrong(message, hint="Set it to 1 or more.")
+    if key == location.key:  # which names a bundle, not a flow
+        begun = _begun(settings, credentials, storage, key)
+    if settings.parameters is None:
+        settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     facts: dict[str, Any] = {"flow": None, "bundle": bundle}
-    tell(
-        run={"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}, facts=facts
-    )
+    told = {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
+    link.tell(run=told, facts=facts)
     opened = _tried(lambda: verify(data))
     said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
     asked = {"bundle": bundle, "parameters": settings.parameters, "labels": said["labels"], "image": said["image"]}
-    claiming = _Background(lambda: _claim(documents, RunFolder(home, run_id), settings, asked, tell))
+    folder = RunFolder(home, run_id)
+    claiming = _Background(lambda: _claim(documents, folder, settings, asked | {"reuse": reuse}, facts, link))
     warm.result()
+    die_with(link.keeper, signal.SIGKILL)
     loaded = (
         opened
         if isinstance(opened, RunnerError)
-        else _tried(lambda: load(data, opened, location.scheme, settings, lambda path: tell(unpacked=path)))
+        else _tried(lambda: load(data, opened, location.scheme, settings, lambda path: link.tell(unpacked=path)))
     )
 
     claim = claiming.result()
@@ -94,73 +110,95 @@ def _run(settings: Settings, tell: Tell) -> dict[str, Any]:
         raise loaded
     facts = {"flow": loaded.flow.name, "bundle": bundle}
     logs.run_context(flow=loaded.flow.name)
-    tell(facts=facts, began=True)
+    kept = _kept(documents, claim, loaded, begun or {"reuse": reuse})
+    link.tell(facts=facts, began=True)
     if settings.baked and settings.results is None:
         log.warning("RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it")
-    log.info("run %s begins: %s%s", run_id, storage.url(key), _opened_with(credentials, location.scheme))
-    return _execute(loaded, settings, documents, claim, facts, tell)
+    unnamed = "" if settings.run_id else "; RUNNER_RUN_ID is not set, so another start is another run"
+    opened_with = _opened_with(credentials, location.scheme)
+    log.info("run %s begins: %s%s%s", run_id, storage.url(key), opened_with, unnamed)
+    return _execute(loaded, settings, documents, claim, facts, kept, link)
 
 
 def _claim(
-    documents: Storage, folder: RunFolder, settings: Settings, asked: dict[str, Any], tell: Tell
+    documents: Storage,
+    folder: RunFolder,
+    settings: Settings,
+    asked: dict[str, Any],
+    facts: dict[str, Any],
+    link: Link,
 ) -> Claim | Concluded:
     """Write down what is asked for and claim an attempt at it; of a run id of our own nobody else can know."""
     fresh = settings.run_id is None
 
     def announce(claim: Claim | None) -> None:
         held = claim and {"attempt": claim.attempt, "started": claim.started, "token": claim.token}
-        tell(claim=held, attempt=claim.attempt if claim else None)
+        link.tell(claim=held, attempt=claim.attempt if claim else None)
 
     beginning = _Background(lambda: claims.begin_run(documents, folder, asked))
     if not fresh:
         beginning.result()  # a run of other parameters must not be claimed
-    claim = claims.claim_run(documents, folder, announce, fresh=fresh, image=settings.image)
+    claim = claims.claim_run(
+        documents, folder, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image
+    )
+    if isinstance(claim, claims.Claim):
+        link.tell(held=True)
     beginning.result()
     return claim
 
 
+def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any]) -> Kept | None:
+    """Find what need not run again, and sweep up after those who left it. Raises EnvironmentWrong."""
+    reuse = begun.get("reuse")
+    if claim.attempt == 1 and not reuse:
+        return None
+    from runner.resume import kept_results
+
+    slugs = [node.slug for node in loaded.flow.nodes]
+    if reuse and reuse["from"] and reuse["from"] not in slugs:
+        message = f"the flow has no task {reuse['from']!r}"
+        raise EnvironmentWrong(message, hint=f"Its tasks are {', '.join(slugs)}.")
+    for attempt in range(1, claim.attempt):
+        documents.sweep(f"{claim.folder.attempt(attempt)}/")
+    kept = kept_results(documents, claim.folder, loaded.flow)
+    log.info("%d results of earlier attempts are there and need not be made again", len(kept))
+    return kept
+
+
 def _execute(
-    loaded: Loaded, settings: Settings, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Tell
+    loaded: Loaded,
+    settings: Settings,
+    documents: Storage,
+    claim: Claim,
+    facts: dict[str, Any],
+    kept: Kept | None,
+    link: Link,
 ) -> dict[str, Any]:
     """Run the flow, commit its end, and give the last word on it."""
-    from runner.engine import Engine, failure
+    from runner.ending import Ending
+    from runner.engine import Engine
     from runner.executors import open_executor
     from runner.results import Results
 
     results = Results(documents, claim.folder, claim.attempt)
-    engine = Engine(loaded.flow, loaded.parameters, open_executor(settings.executor), save=results.save)
-    try:
-        report = engine.run()
-    except (InternalError, WriteFailed):
-        raise
-    except RunnerError as refusal:
-        raise WriteFailed(f"a result could not be written: {refusal.message}", hint=refusal.hint) from refusal
-    if report.failed:
-        last = _word(FlowFailed(failure(report)))
-        error = {"type": last["error"], "message": last["message"]}
-    else:
-        outcome = documents.url(claim.folder.outcome)
-        last, error = {"code": 0, "message": f"run {claim.folder.run_id} succeeded: {outcome}"}, None
-    end = {**facts, "state": report.state, "exit_code": last["code"], "error": error, "tasks": report.tasks}
-    try:
-        claims.end_attempt(documents, claim, end)
-    except RunnerError as refusal:
-        raise WriteFailed(f"the end of the run could not be written: {refusal.message}", hint=refusal.hint) from refusal
-    tell(claim=None, last=last)
-    return last
+    executor = open_executor(settings.executor)
+    engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, kept=kept)
+    ending = Ending(documents, claim, facts, link.tell)
+    threading.Thread(target=ending.heed, args=(link.orders, engine), name="orders", daemon=True).start()
+    report = engine.run()
+    ending.returned()
+    return ending.commit(report)
 
 
-def _begun_key(settings: Settings, credentials: Credentials, storage: Storage) -> str | None:
-    """Give the key of the bundle that a run of the named flow was begun with, though newer ones may have come since."""
-    location = settings.location
-    if settings.run_id is None or location is None:
+def _begun(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> dict[str, Any] | None:
+    """Give the ``run.json`` of the run that is named, if it was begun with a bundle that lies where this key does."""
+    if settings.run_id is None:
         return None
-    documents, home = _results_home(settings, credentials, storage, f"{location.key}/")
+    documents, home = _results_home(settings, credentials, storage, key)
     try:
-        begun = claims.begun_with(documents, RunFolder(home, settings.run_id))
+        return claims.begun(documents, RunFolder(home, settings.run_id))
     except BucketMissing:
         return None
-    return begun and f"{location.key}/{begun.rpartition('/')[2]}"
 
 
 def _tried(action: Callable[[], T]) -> T | RunnerError:
@@ -200,11 +238,7 @@ def _repeated(outcome: dict[str, Any]) -> dict[str, Any]:
     error = outcome["error"] or {}
     message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
     message += f". {error['message']}" if error else ""
-    return {"code": outcome["exit_code"], "error": error.get("type"), "message": message[:_LONGEST]}
-
-
-def _word(error: RunnerError, advice: str = "") -> dict[str, Any]:
-    return {"code": error.code, "error": type(error).__name__, "message": redact(f"{error}{advice}")[:_LONGEST]}
+    return {"code": outcome["exit_code"], "error": error.get("type"), "message": message[:LONGEST]}
 
 
 def _advice(error: RunnerError, settings: Settings) -> str:
@@ -225,9 +259,12 @@ def _opened_with(credentials: Credentials, scheme: str) -> str:
 
 def _import_what_loading_needs() -> None:
     """Import while the bundle is fetched what is needed right after it."""
-    import cloudpickle  # noqa: F401 - the modules are wanted, not their names
+    import ctypes  # noqa: F401 - the modules are wanted, not their names
+
+    import cloudpickle  # noqa: F401
     import pythonjsonlogger.json  # noqa: F401 - for the line that says that the run begins
 
+    import runner.ending
     import runner.engine
     import runner.executors
     import runner.results  # noqa: F401

@@ -24,11 +24,12 @@ VARIABLES = {
     "RUNNER_LOCATION": "`bucket/key`, `container/blob` or a path; or a whole URL (then the storage may be left out)",
     "RUNNER_SECRETS": "names of secrets, comma separated: `AWS_CREDENTIALS,DB_PASSWORD`",
     "RUNNER_PARAMETERS": "the flow's parameters, a JSON object",
-    "RUNNER_RUN_ID": "begin, or repeat, the run of this id; absent: a new one",
+    "RUNNER_RUN_ID": "begin, go on with, or repeat the run of this id; absent: a new one",
     "RUNNER_RESULTS": "another storage URL for the run's documents; needed for `docker`",
     "RUNNER_EXECUTOR": "`threads` (default), `threads:8` or `sequential`",
-    "RUNNER_TIMEOUT": "seconds that the whole run may take",
+    "RUNNER_TIMEOUT": "seconds that the run may take, from this start on",
     "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
+    "RUNNER_HEARTBEAT": "seconds between signs of life (default 15); after three without one another start takes over",
     "RUNNER_TRUSTED_KEYS": "public keys, comma separated; whatever none of them signed is refused",
     "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
@@ -50,12 +51,13 @@ class Settings:
     baked: bool = False  # the flow lies in this image, where nothing else can be kept
     location: Location | None = None
     secrets: tuple[str, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] | None = None  # None: not given
     run_id: str | None = None
     results: Location | None = None
     executor: str = "threads"
     timeout: float | None = None
     grace: float = 10.0
+    heartbeat: float = 15.0
     trusted_keys: tuple[PublicKey, ...] = ()
     signing_key: PrivateKey | None = None
     min_version: str | None = None
@@ -83,12 +85,13 @@ class Settings:
             baked=(storage or "").lower() == "docker",
             location=location,
             secrets=values.get("RUNNER_SECRETS", _names, ()),
-            parameters=values.get("RUNNER_PARAMETERS", _parameters, {}),
+            parameters=values.get("RUNNER_PARAMETERS", _parameters, None),
             run_id=values.get("RUNNER_RUN_ID", _run_id, None),
             results=values.get("RUNNER_RESULTS", parse_location, None),
             executor=values.get("RUNNER_EXECUTOR", _executor, "threads"),
             timeout=values.get("RUNNER_TIMEOUT", _seconds, None),
             grace=values.get("RUNNER_GRACE", _seconds, 10.0),
+            heartbeat=values.get("RUNNER_HEARTBEAT", _seconds, 15.0),
             trusted_keys=_trusted(values),
             signing_key=values.get("RUNNER_SIGNING_KEY", _signing, None),
             min_version=values.get("RUNNER_MIN_VERSION", _version, None),

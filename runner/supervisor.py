@@ -1,32 +1,45 @@
-"""The parent: forks the process that runs the flow, passes signals on, keeps the time, and has the last word.
+"""The parent: starts the process that runs the flow, passes signals on, keeps the time, and has the last word.
 
-The child tells through a pipe what the parent must know when it is gone: ``run`` (where its documents lie),
-``unpacked`` (a folder to remove), ``claim`` (the attempt that needs an end; None once it has one), ``facts`` (for that
-end), ``began`` (the flow's first line is near) and ``last`` (exit code and reason). A child that dies without a last
-word ended its own process, or was killed. Whatever it said: the end that stands in the storage decides the exit code.
+What that process must leave behind when it is gone it tells through a pipe: ``run`` (where its documents lie),
+``unpacked`` (a folder to remove), ``claim`` (the attempt that needs an end; None once it has one), ``held`` (the claim
+was made), ``facts`` (for that end), ``began`` (the flow's first line is near), ``kept`` (an end that could not be
+stored was kept elsewhere) and ``last`` (exit code and reason). A process that dies without a last word ended itself, or
+was killed. Whatever it said: the end that stands in the storage decides the exit code.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from runner.errors import InternalError, RunnerError, WriteFailed
+from runner import keeper
+from runner.credentials import resolve
+from runner.death import Death, asked_to_stop, word
+from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
+from runner.pump import Backlog, Pump, entry
 from runner.settings import Settings, with_files_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from logging import Logger
+
+    from runner.claims import Claim
+    from runner.heart import Heart
 
 # Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
+_SAFELY = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
+_STUCK = 5.0  # seconds without a byte after which nobody is waited for who should read the log
 
 
 @dataclass(frozen=True)
@@ -37,189 +50,358 @@ class Finished:
     run: dict[str, str] | None
 
 
-def supervise(environ: Mapping[str, str], log_to: TextIO | None) -> Finished:
+@dataclass(frozen=True)
+class Link:
+    """What the flow's process has of the supervisor: pipes for facts and orders, and the process to die with."""
+
+    facts: int
+    orders: int
+    keeper: int
+
+    def __post_init__(self) -> None:
+        """Remember which pipe it is: a flow may close what it did not open, or have another file of that number."""
+        object.__setattr__(self, "_pipe", os.fstat(self.facts))
+
+    def tell(self, **fact: Any) -> None:
+        """Tell the supervisor."""
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self.facts), self._pipe):  # type: ignore[attr-defined]
+                os.write(self.facts, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+
+
+def supervise(environ: Mapping[str, str], log_to: TextIO | None, reuse: dict[str, Any] | None = None) -> Finished:
     """Run the flow that the environment names in a child process; both log to the stream, if there is one.
 
-    The signals that ask to stop stay blocked: when this returns all is done, and the exit code is settled.
+    ``reuse`` is as in `runner.run.run`. The signals that ask to stop stay blocked: when this returns all is done, and
+    the exit code is settled.
     """
-    log_to = log_to or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is the log until the end
     environ = with_files_read(environ)
-    reader, writer = os.pipe()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a child's death is not told
-    # one that is ignored stays so, as nohup has it, and a script for SIGINT of what it starts with &
-    heeded = {number for number in ASKED if signal.getsignal(number) is not signal.SIG_IGN}
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*heeded, signal.SIGCHLD})
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _be_child(environ, writer, log_to, heeded)
-    os.close(writer)
-    status, asked, late = _wait(child, environ, heeded)
-    told = _told(reader)
-    os.close(reader)
-    if folder := told.get("unpacked"):
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
-    end = _spoken(told["last"], told) if "last" in told else _verdict(status, asked, late=late)
-    code = _last_word(told, end, environ, log_to)
-    _let_go(log_to)
-    return Finished(code, told.get("run"))
+    _open_standard_streams()
+    log_to = log_to or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is the log until the end
+    if log_to.isatty():  # what the flow's process logs to is a pipe
+        environ.setdefault("RUNNER_LOG_FORMAT", "text")
+    return _Start(environ, log_to).run(reuse)
 
 
-def _be_child(environ: Mapping[str, str], writer: int, log_to: TextIO, heeded: set[signal.Signals]) -> None:
+def _open_standard_streams() -> None:
+    """Open what was closed, so that no pipe gets its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
+        pass
+    os.close(descriptor)
+
+
+class _Start:
+    """One start, as the supervisor sees it."""
+
+    def __init__(self, environ: Mapping[str, str], log_to: TextIO) -> None:
+        """Take the environment and the stream to log to."""
+        self.environ, self.log_to = environ, log_to
+        self.settings = Settings(environ=environ, log_format=environ.get("RUNNER_LOG_FORMAT"))
+        with suppress(RunnerError):  # the child tells what is wrong, and leaves
+            self.settings = Settings.from_environ(environ, needs_location=False)
+        self.told: dict[str, Any] = {}
+        self.backlog = Backlog()
+        self.heart: Heart | None = None
+        self.asked: int | None = None
+        self.late = False
+        self.superseded: dict[str, Any] | None = None
+        self.others: set[int] | None = None  # processes that are not the flow's
+
+    def run(self, reuse: dict[str, Any] | None) -> Finished:
+        """See `supervise`."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, a death is not told
+        # one that is ignored stays so, as nohup has it, and a script for SIGINT of what it starts with &
+        self.heeded = {number for number in ASKED if signal.getsignal(number) is not signal.SIG_IGN}
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*self.heeded, *keeper.HEEDED})
+        facts, tells = os.pipe()
+        hears, self.orders = os.pipe()
+        out, writes_out = os.pipe()
+        err, writes_err = os.pipe()
+        self.trace = os.memfd_create("trace")
+        ours, flows = (facts, self.orders, out, err), (tells, hears, writes_out, writes_err)
+        supervisor = os.getpid()
+        self.keeper = os.fork()
+        if self.keeper == 0:
+
+            def flow() -> NoReturn:
+                for descriptor in ours:
+                    os.close(descriptor)
+                _be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
+
+            keeper.keep(supervisor, flow, (*ours, *flows))
+        for descriptor in flows:
+            os.close(descriptor)
+        with suppress(RunnerError):  # it hides their values
+            resolve(self.settings.secrets, self.environ)
+        pump = Pump({out: (1, "stdout"), err: (2, "stderr")}, self.backlog)
+        hearing = threading.Thread(target=self._hear, args=(facts,), name="facts", daemon=True)
+        pump.start()
+        hearing.start()
+        from runner import cgroup
+
+        kills = cgroup.oom_kills()
+        status, peak = self._wait()
+        if self.others is not None:
+            keeper.kill_children(self.others)  # nothing is left of the flow's, unless the keeper was killed
+        hearing.join(_STUCK)
+        _finish(pump)
+        if folder := self.told.get("unpacked"):
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
+        end = self._end(Death(status, self.asked, self.late, self._trace(), list(pump.tail), peak), kills)
+        code = self._last_word(end)
+        _let_go(self.log_to)
+        return Finished(code, self.told.get("run"))
+
+    # While it runs
+
+    def _hear(self, facts: int) -> None:
+        """Take in what the flow's process tells, until it is gone."""
+        with open(facts, "rb") as file:
+            for line in file:
+                try:
+                    fact = json.loads(line)
+                except ValueError:  # half a line of a process that was killed, or what a flow wrote here
+                    continue
+                if isinstance(fact, dict):
+                    self.told |= fact
+                    self._heard(fact)
+
+    def _heard(self, fact: dict[str, Any]) -> None:
+        if "held" in fact and (claim := self._claim()):
+            from runner.heart import Heart
+            from runner.storage import Location
+
+            self._log()
+            run = self.told["run"]
+            location = Location(run["scheme"], run["container"], "")
+            self.heart = Heart(self.settings, location, claim, self.backlog, self._give_up)
+        if "began" in fact:
+            if self.heart:
+                self.heart.begun()
+            self.others = keeper.children() - {self.keeper}
+            keeper.adopt_orphans()
+        if self.heart and fact.get("claim", self) is None:
+            self.heart.stop()
+
+    def _claim(self) -> Claim | None:
+        run, claim = self.told.get("run"), self.told.get("claim")
+        if not run or not claim:
+            return None
+        from runner import claims
+        from runner.records import RunFolder
+
+        return claims.Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
+
+    def _give_up(self, end: dict[str, Any]) -> None:
+        """Kill the flow of an attempt that another one took for dead."""
+        self.superseded = end
+        self._kill()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.keeper, signal.SIGTERM)
+
+    def _wait(self) -> tuple[int, int | None]:
+        """Wait for the flow's process; give its status, and the bytes of memory that it used at the most."""
+        limit = self.settings.timeout
+        deadline = None if limit is None else time.monotonic() + limit
+        while True:
+            left = _LONGEST_WAIT if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT)
+            got = signal.sigtimedwait({*self.heeded, signal.SIGCHLD, signal.SIGUSR1}, left)
+            if got is not None and got.si_signo == signal.SIGUSR1:
+                os.kill(self.keeper, signal.SIGUSR1)
+            elif got is not None and got.si_signo in self.heeded:
+                if self.asked is None:
+                    deadline = self._stop(deadline, asked=got.si_signo)
+                else:
+                    self._kill()
+            elif got is None and deadline is not None and time.monotonic() >= deadline:
+                if self.late or self.asked is not None:
+                    self._kill()
+                    deadline = None
+                else:
+                    deadline = self._stop(None, asked=None)
+            # as the container's first process it is everybody's parent
+            ended, status, usage = os.wait4(-1 if os.getpid() == 1 else self.keeper, os.WNOHANG)
+            while ended not in {0, self.keeper}:
+                ended, status, usage = os.wait4(-1, os.WNOHANG)
+            if ended:
+                return status, usage.ru_maxrss * 1024 or None
+
+    def _stop(self, deadline: float | None, asked: int | None) -> float | None:
+        """Ask the flow to come to a safe point, or end it if it has not begun; give the time when it must be over."""
+        stopping = self.late
+        self.asked, self.late = asked, self.late or asked is None
+        if "began" not in self.told:
+            self._kill()
+            return None
+        if stopping:  # asking again gives it no more time
+            return deadline
+        if asked is None:
+            order = word("timed_out", 124, "TimedOut", "the run took longer than RUNNER_TIMEOUT")
+        else:
+            order = word("cancelled", 128 + asked, "Cancelled", asked_to_stop(asked))
+        with suppress(OSError):
+            os.write(self.orders, json.dumps(order | {"within": _SAFELY * self.settings.grace}).encode())
+        return time.monotonic() + self.settings.grace
+
+    # When it is over
+
+    def _trace(self) -> str:
+        with open(self.trace, "rb") as file:  # noqa: PTH123 - a descriptor
+            file.seek(0)
+            return file.read().decode(errors="backslashreplace")
+
+    def _end(self, death: Death, kills: int | None) -> dict[str, Any]:
+        """Give the end that an attempt which has none gets: the child's own last word, or what its death means."""
+        if self.superseded:
+            message = f"the run goes on elsewhere: {self.superseded['error']['message']}"
+            return word("lost", RunHeld.code, "RunHeld", message)
+        if "last" in self.told:
+            return _spoken(self.told["last"], self.told)
+        from dataclasses import replace
+
+        from runner import cgroup
+
+        return replace(death, memory=cgroup.killed_for_memory(kills)).verdict(ASKED)
+
+    def _log(self) -> Logger:
+        from runner import logs
+
+        logs.begin(_Both(self.log_to, self.backlog), self.settings.log_level, self.settings.log_format)
+        return logs.logger("run")
+
+    def _last_word(self, end: dict[str, Any]) -> int:
+        """End the attempt if it was left without an end, log how it all ended, once, and give the exit code."""
+        from runner import logs
+
+        log = self._log()
+        run, claim, facts = (self.told.get(name) or {} for name in ("run", "claim", "facts"))
+        if facts and "run_id" in run:
+            logs.run_context(run_id=run["run_id"], flow=facts["flow"])
+        if attempt := claim.get("attempt") or self.told.get("attempt"):
+            logs.run_context(attempt=attempt)
+        if self.heart:
+            self.heart.stop()
+        if claim and not self.superseded:
+            try:
+                end = self._settled(facts, end)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the last word must still be said
+                log.warning("the attempt's end could not be written: %s", error)
+                if isinstance(error, RunnerError):
+                    end = self._unwritten(facts, end, error)
+        details = {name: end[name] for name in ("code", "error", "exception") if end.get(name) is not None}
+        if trace := (end.get("death") or {}).get("trace"):
+            details["exception"] = trace
+        log.log(logs.ERROR if end["code"] else logs.INFO, "%s", end["message"], extra=details)
+        if self.heart and not self.superseded:
+            self.backlog.add(entry(f"the log of attempt {attempt} ends", last=True))
+            if not self.heart.finish():
+                logs.begin(self.log_to, self.settings.log_level, self.settings.log_format)
+                log.warning("the end of the log could not be shipped to the storage")
+        return int(end["code"])
+
+    def _settled(self, facts: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+        """Write the end of the attempt, or find the one that the child committed before it died; give what stands."""
+        from runner import claims
+        from runner.storage import Location, open_storage
+
+        held = self._claim()
+        assert held is not None  # noqa: S101 - there is a claim, or nothing to settle
+        run = self.told["run"]
+        location = Location(run["scheme"], run["container"], "")
+        storage = open_storage(location, resolve(self.settings.secrets, self.environ), self.environ)
+        document = _document(facts, end)
+        stands = claims.settle_attempt(storage, held, document)
+        if stands is None or stands["error"] == document["error"]:
+            return end
+        error = stands["error"] or {"type": None, "message": f"run {held.folder.run_id} {stands['state']}"}
+        return word(stands["state"], stands["exit_code"], error["type"], error["message"])
+
+    def _unwritten(self, facts: dict[str, Any], end: dict[str, Any], error: RunnerError) -> dict[str, Any]:
+        """Keep an end that cannot be stored where it can be kept, and give the one that this start has then."""
+        if isinstance(error, RunHeld):
+            return word("lost", error.code, "RunHeld", error.message)
+        held = self._claim()
+        if held and not self.told.get("kept"):
+            from runner import claims
+
+            claims.keep_at_hand(claims.described(held, _document(facts, end)))
+        if end["code"] == WriteFailed.code:
+            return end
+        message = f"{end['message']}; and the end of the run could not be written: {error}"
+        return word(end["state"], WriteFailed.code, "WriteFailed", message)
+
+
+def _be_flow(start: _Start, link: Link, streams: tuple[int, int], reuse: dict[str, Any] | None) -> NoReturn:
     """Run the flow and leave; never returns."""
     try:
-        for number in heeded:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*heeded, signal.SIGCHLD})
+        for number, stream in enumerate(streams, 1):
+            os.dup2(stream, number)
+            os.close(stream)
+        faulthandler.enable(file=start.trace)
+        faulthandler.register(signal.SIGUSR1, file=2)
+        for number in ASKED:
+            signal.signal(number, signal.SIG_DFL if number in start.heeded else signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*start.heeded, *keeper.HEEDED})
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
-        pipe = os.fstat(writer)
-
-        def tell(**fact: Any) -> None:
-            with suppress(OSError):  # a flow may close what it did not open, or have another file of that number
-                if os.path.samestat(os.fstat(writer), pipe):
-                    os.write(writer, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
-
         try:
             from runner.run import run
 
-            last = run(environ, tell, log_to)
+            last = run(start.environ, link, start.log_to, reuse)
         except Exception as error:  # noqa: BLE001 - it cannot even be imported
             last = {"code": InternalError.code, "error": "InternalError", "message": f"a bug in runner: {error!r}"}
-        tell(last=last)
+        link.tell(last=last)
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for printed in (sys.stdout, sys.stderr):
             with suppress(Exception):  # closed, or nobody reads any more
-                stream.flush()
+                printed.flush()
         os._exit(1)  # native code that never returns, in a thread, must not hold the process
 
 
-def _wait(child: int, environ: Mapping[str, str], heeded: set[signal.Signals]) -> tuple[int, int | None, bool]:
-    """Wait for the child; give its status, the signal that asked it to stop, and whether it took too long."""
-    limit, grace = _limits(environ)
-    deadline = None if limit is None else time.monotonic() + limit
-    asked: int | None = None
-    late = False
-    while True:
-        left = _LONGEST_WAIT if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT)
-        got = signal.sigtimedwait({*heeded, signal.SIGCHLD}, left)
-        if got is not None and got.si_signo in heeded:
-            os.kill(child, got.si_signo)
-            if asked is None and not late:  # asking again gives it no more time
-                deadline = time.monotonic() + grace
-            asked = asked or got.si_signo
-        elif got is None and deadline is not None and time.monotonic() >= deadline:
-            stopping = late or asked is not None
-            os.kill(child, signal.SIGKILL if stopping else signal.SIGTERM)
-            late = late or not stopping
-            deadline = None if stopping else time.monotonic() + grace
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status, asked, late
+def _finish(pump: Pump) -> None:
+    """Wait until all that was written is passed on, as long as somebody takes it."""
+    passed = -1
+    while pump.is_alive() and pump.passed != passed:
+        passed = pump.passed
+        pump.join(_STUCK)
+    pump.finish()
 
 
-def _limits(environ: Mapping[str, str]) -> tuple[float | None, float]:
-    try:
-        settings = Settings.from_environ(environ, needs_location=False)
-    except RunnerError:
-        return None, Settings.grace  # the child tells what is wrong, and leaves
-    return settings.timeout, settings.grace
-
-
-def _told(reader: int) -> dict[str, Any]:
-    """Read what the child told; a grandchild may still hold the pipe open, so nothing is waited for."""
-    os.set_blocking(reader, False)
-    data = b""
-    with suppress(BlockingIOError):
-        while chunk := os.read(reader, 65536):
-            data += chunk
-    facts: dict[str, Any] = {}
-    for line in data.splitlines():
-        with suppress(ValueError):  # half a line of a process that was killed, or what a flow wrote here
-            fact = json.loads(line)
-            facts |= fact if isinstance(fact, dict) else {}
-    return facts
+def _document(facts: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+    error = {"type": end["error"], "message": end["message"]}
+    death = {"death": end["death"]} if "death" in end else {}
+    return {**facts, "state": end["state"], "exit_code": end["code"], "error": error, "tasks": [], **death}
 
 
 def _spoken(last: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     """Give the child's own last word, with the state in which that leaves an attempt that has no end yet."""
     if last["code"] == 0 and told.get("claim"):  # a flow garbled what was told, so the storage is asked
-        return _word("crashed", InternalError.code, "InternalError", "it is not known how the run ended")
+        return word("crashed", InternalError.code, "InternalError", "it is not known how the run ended")
     crashed = "began" in told or last["code"] in {InternalError.code, WriteFailed.code}
     return {"state": "crashed" if crashed else "refused", **last}
 
 
-def _verdict(status: int, asked: int | None, *, late: bool) -> dict[str, Any]:
-    """Give state, exit code and reason of a child that died without a word."""
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-    asked = asked or (number if number in ASKED else None)
-    if late:
-        return _word("timed_out", 124, "TimedOut", "the run took longer than RUNNER_TIMEOUT")
-    if asked is not None:
-        return _word("cancelled", 128 + asked, "Cancelled", f"the run was asked to stop by {_name(asked)}")
-    if number is not None:
-        likely = " (out of memory is the usual reason)" if number == signal.SIGKILL else ""
-        return _word("crashed", 128 + number, "Crashed", f"the flow's process was ended by {_name(number)}{likely}")
-    code = os.WEXITSTATUS(status)
-    return _word("failed", 1, "FlowFailed", f"the flow ended its own process, with exit status {code}")
+class _Both:
+    """Takes what the supervisor itself logs: passes it on, and has it shipped with the rest."""
 
+    def __init__(self, stream: TextIO, backlog: Backlog) -> None:
+        self._stream, self._backlog = stream, backlog
 
-def _word(state: str, code: int, error: str, message: str) -> dict[str, Any]:
-    return {"state": state, "code": code, "error": error, "message": message}
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        line = text.rstrip("\n")
+        self._backlog.add(line.encode(errors="backslashreplace") if line.startswith("{") else entry(line))
 
-def _name(number: int) -> str:
-    try:
-        return f"signal {number}, {signal.Signals(number).name}"
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
-
-
-def _last_word(told: dict[str, Any], end: dict[str, Any], environ: Mapping[str, str], log_to: TextIO) -> int:
-    """End the attempt if the child left one without an end, log how it all ended, once, and give the exit code."""
-    from runner import logs
-
-    settings = Settings(environ=environ, log_format=environ.get("RUNNER_LOG_FORMAT"))
-    with suppress(RunnerError):  # what is wrong with the environment is the child's last word
-        settings = Settings.from_environ(environ, needs_location=False)
-    logs.begin(log_to, settings.log_level, settings.log_format)
-    log = logs.logger("run")
-    run, claim, facts = (told.get(name) or {} for name in ("run", "claim", "facts"))
-    if facts and "run_id" in run:
-        logs.run_context(run_id=run["run_id"], flow=facts["flow"])
-    if claim or told.get("attempt"):
-        logs.run_context(attempt=claim.get("attempt") or told["attempt"])
-    if claim:
-        try:
-            end = _settled(run, claim, facts, end, settings)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the last word must still be said
-            log.warning("the attempt's end could not be written: %s", error)
-    details = {name: end[name] for name in ("code", "error", "exception") if end.get(name) is not None}
-    log.log(logs.ERROR if end["code"] else logs.INFO, "%s", end["message"], extra=details)
-    return int(end["code"])
-
-
-def _settled(
-    run: dict[str, Any], claim: dict[str, Any], facts: dict[str, Any], end: dict[str, Any], settings: Settings
-) -> dict[str, Any]:
-    """Write the end of the attempt, or find the one that the child committed before it died, and give what stands."""
-    from runner import claims
-    from runner.credentials import resolve
-    from runner.records import RunFolder
-    from runner.storage import Location, open_storage
-
-    location = Location(run["scheme"], run["container"], "")
-    storage = open_storage(location, resolve(settings.secrets, settings.environ), settings.environ)
-    held = claims.Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
-    error = {"type": end["error"], "message": end["message"]}
-    document = {**facts, "state": end["state"], "exit_code": end["code"], "error": error, "tasks": []}
-    stands = claims.settle_attempt(storage, held, document)
-    if stands is None or stands["error"] == error:
-        return end
-    told = stands["error"] or {"type": None, "message": f"run {held.folder.run_id} {stands['state']}"}
-    return _word(stands["state"], stands["exit_code"], told["type"], told["message"])
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def _let_go(log_to: TextIO) -> None:

@@ -11,7 +11,10 @@ from runner.redact import redact
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runner.errors import RunnerError
+
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
+LONGEST = 2000  # characters of a last word
 _LONGEST = 20_000  # characters that are kept: a message's beginning, and a traceback's end with its innermost frames
 
 
@@ -47,3 +50,8 @@ def type_name(kind: type) -> str:
 
 def _led_there(filename: str) -> bool:
     return filename.startswith(_OURS) or os.path.basename(os.path.dirname(filename)) == "asyncio"  # noqa: PTH119, PTH120 - as above
+
+
+def last_word(error: RunnerError, advice: str = "") -> dict[str, Any]:
+    """Tell an error as the last word of a process: ``code``, ``error`` and ``message``."""
+    return {"code": error.code, "error": type(error).__name__, "message": redact(f"{error}{advice}")[:LONGEST]}

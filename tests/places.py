@@ -37,8 +37,9 @@ class Place:
     write: Callable[[str, bytes], object]
     keys: Callable[[], list[str]]
 
-    def open(self) -> Storage:
-        return open_storage(parse_location(self.url).as_root(), resolve((), self.environ), self.environ)
+    def open(self, patience: float | None = None) -> Storage:
+        location = parse_location(self.url).as_root()
+        return open_storage(location, resolve((), self.environ), self.environ, patience=patience)
 
 
 def local_place(root: Path) -> Place:

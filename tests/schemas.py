@@ -42,6 +42,10 @@ def validate_place(place: Place) -> int:
     for key in sorted(keys):
         folder, _, file = key.rpartition("/")
         name = file.removesuffix(".json")
+        if file == "beat":
+            validate("beat", json.loads(place.read(key)))
+        if key.endswith(".jsonl"):
+            assert all(isinstance(json.loads(line), dict) for line in place.read(key).splitlines())
         if name not in DOCUMENTS or file == name:
             continue
         checked += 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import schemas
 from places import Place, local_place
-from runner import claims, records
+from runner import claims, records, results
 from runner.claims import Claim, Concluded
 from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld
 from runner.records import RunFolder
@@ -42,8 +46,11 @@ def storage(here: Place) -> Storage:
     return here.open()
 
 
-def claim(storage: Storage, *, fresh: bool = False) -> Claim | Concluded:
-    return claims.claim_run(storage, FOLDER, lambda _claim: None, fresh=fresh)
+FACTS = {"flow": "etl", "bundle": ASKED["bundle"]}
+
+
+def claim(storage: Storage, announce: Any = lambda _claim: None, *, fresh: bool = False) -> Claim | Concluded:
+    return claims.claim_run(storage, FOLDER, announce, FACTS, fresh=fresh, interval=0.2)
 
 
 def claimed(storage: Storage) -> Claim:
@@ -63,8 +70,28 @@ def end(state: str) -> dict[str, Any]:
         "refused": 65,
     }
     error = None if state == "succeeded" else {"type": "X", "message": state}
-    facts = {"flow": "etl", "bundle": ASKED["bundle"]}
-    return {**facts, "state": state, "exit_code": codes[state], "error": error, "tasks": []}
+    return {**FACTS, "state": state, "exit_code": codes[state], "error": error, "tasks": []}
+
+
+@contextmanager
+def beating(storage: Storage, holder: Claim | Concluded) -> Iterator[None]:
+    """Let an attempt live for the block."""
+    assert isinstance(holder, Claim)
+    over = threading.Event()
+
+    def beat() -> None:
+        for number in itertools.count(1):
+            if over.wait(0.05):
+                return
+            claims.beat(storage, holder, number)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_run_is_begun_once_and_asked_for_again_alike(storage: Storage, here: Place) -> None:
@@ -90,20 +117,86 @@ def test_a_run_id_stands_for_one_bundle_and_its_parameters(storage: Storage, oth
 
 def test_of_many_starts_at_once_one_holds_the_run(storage: Storage) -> None:
     got: list[object] = []
+    done = threading.Event()
 
     def race() -> None:
         try:
-            got.append(claim(storage))
+            made = claim(storage)
+            got.append(made)
+            with beating(storage, made):
+                done.wait()
         except RunHeld as error:
             got.append(error)
+            if len(got) == 16:
+                done.set()
 
     threads = [threading.Thread(target=race) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(20)
     assert sum(isinstance(each, Claim) for each in got) == 1
     assert sum(isinstance(each, RunHeld) for each in got) == 15
+
+
+def test_an_attempt_without_a_beat_is_ended_as_lost_and_the_run_goes_on(storage: Storage, here: Place) -> None:
+    first = claimed(storage)
+    begun = time.monotonic()
+    second = claimed(storage)
+    assert time.monotonic() - begun >= claims.MISSED * 0.2
+    assert (first.attempt, second.attempt) == (1, 2)
+    lost = records.decode(here.read(FOLDER.end(1)))
+    assert (lost["state"], lost["exit_code"], lost["started"]) == ("lost", 137, first.started)
+    assert "no beat for 3 times 0.2 s" in lost["error"]["message"]
+
+
+def test_an_attempt_that_beats_and_then_stops_is_held_first_and_lost_later(storage: Storage) -> None:
+    first = claimed(storage)
+    with beating(storage, first), pytest.raises(RunHeld, match="process"):
+        claim(storage)
+    assert claimed(storage).attempt == 2
+    assert claims.given_up(storage, first) is not None
+
+
+def test_an_end_that_appears_while_an_attempt_is_watched_is_acted_on(storage: Storage) -> None:
+    first = claimed(storage)
+    timer = threading.Timer(0.2, claims.end_attempt, [storage, first, end("failed")])
+    timer.start()
+    assert isinstance(claim(storage), Concluded)
+    timer.join()
+
+
+def test_an_attempt_of_a_version_without_beats_is_never_taken_for_dead(storage: Storage, here: Place) -> None:
+    claimed(storage)
+    document = json.loads(here.read(FOLDER.claim(1))) | {"beat": None}
+    here.write(FOLDER.claim(1), records.encode(document))
+    with pytest.raises(RunHeld):
+        claim(storage)
+
+
+def test_an_attempt_that_was_given_up_commits_nothing(storage: Storage, here: Place) -> None:
+    first = claimed(storage)
+    claimed(storage)
+    before = here.read(FOLDER.end(1))
+    for commit in (claims.end_attempt, claims.settle_attempt):
+        with pytest.raises(RunHeld, match="goes on elsewhere"):
+            commit(storage, first, end("succeeded"))
+    kept = here.keys()
+    assert FOLDER.outcome not in kept
+    assert here.read(FOLDER.end(1)) == before
+
+
+def test_the_results_of_a_process_that_is_gone_are_listed_where_that_concludes_the_run(storage: Storage) -> None:
+    mine = claimed(storage)
+    node = SimpleNamespace(slug="clean")
+    kept = results.Results(storage, FOLDER, 1)
+    described = [kept.save(node, index, index)() for index in (None, 1)]  # type: ignore[arg-type]
+    storage.create(FOLDER.result(1, "torn", None), b"no result")
+    settled = claims.settle_attempt(storage, mine, end("timed_out"))
+    assert settled is not None
+    found = {(task["task"], task["index"]): task["result"] for task in settled["tasks"]}
+    untyped = [{**result, "type": None} for result in described]
+    assert found == {("clean", None): untyped[0], ("clean", 1): untyped[1]}
 
 
 @pytest.mark.parametrize("state", ["cancelled", "crashed", "lost", "refused"])
@@ -143,10 +236,10 @@ def test_a_claim_is_announced_before_it_is_made_and_taken_back_when_it_is_anothe
         assert made is None or FOLDER.claim(made.attempt) not in kept or made.attempt == 1
         announced.append(made)
 
-    first = claims.claim_run(storage, FOLDER, announce, fresh=True)
+    first = claim(storage, announce, fresh=True)
     assert announced == [first]
-    with pytest.raises(RunHeld, match="since"):
-        claims.claim_run(storage, FOLDER, announce, fresh=False)
+    with beating(storage, first), pytest.raises(RunHeld, match="since"):
+        claim(storage, announce)
     assert announced[2] is None
 
 
@@ -223,14 +316,13 @@ def test_run_ids_and_versions_sort_by_time() -> None:
 
 def test_only_a_claim_that_may_succeed_is_announced(storage: Storage) -> None:
     claims.begin_run(storage, FOLDER, ASKED)
-    facts = {"flow": "etl", "bundle": ASKED["bundle"]}
     end = {"state": "crashed", "exit_code": 137, "error": {"type": "Crashed", "message": "killed"}, "tasks": []}
     for _ in range(20):
         held = claim(storage)
         assert isinstance(held, Claim)
-        claims.end_attempt(storage, held, facts | end)
+        claims.end_attempt(storage, held, FACTS | end)
     announced: list[Claim | None] = []
-    last = claims.claim_run(storage, FOLDER, announced.append, fresh=False)
+    last = claim(storage, announced.append)
     assert announced == [last]
     assert isinstance(last, Claim)
     assert last.attempt == 21

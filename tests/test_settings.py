@@ -23,7 +23,7 @@ def test_without_more_than_a_location_everything_has_its_default() -> None:
     settings = read()
     assert settings.location is not None
     assert (settings.location.scheme, settings.location.container, settings.location.key) == ("s3", "b", "k")
-    assert (settings.secrets, settings.parameters, settings.run_id, settings.results) == ((), {}, None, None)
+    assert (settings.secrets, settings.parameters, settings.run_id, settings.results) == ((), None, None, None)
     assert (settings.executor, settings.timeout, settings.grace) == ("threads", None, 10.0)
     assert (settings.min_version, settings.log_level, settings.log_format) == (None, "INFO", None)
 

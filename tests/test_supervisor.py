@@ -1,4 +1,4 @@
-"""What a child's death means; all else of the supervisor is shown through the entrypoint in test_run.py."""
+"""What the supervisor makes of what it was told; all else of it is shown through the entrypoint in test_run.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import io
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kept_logging import kept_logging
 from places import local_place
 from runner import claims, records, supervisor
+from runner.death import Death
 from runner.records import RunFolder
 
 if TYPE_CHECKING:
@@ -24,29 +25,6 @@ if TYPE_CHECKING:
 def _logging() -> Iterator[None]:
     with kept_logging():
         yield
-
-
-@pytest.mark.parametrize(
-    ("status", "asked", "late", "expected"),
-    [
-        (signal.SIGSEGV, None, False, ("crashed", 139, "SIGSEGV")),
-        (signal.SIGKILL, None, False, ("crashed", 137, "out of memory")),
-        (40, None, False, ("crashed", 168, "signal 40")),
-        (signal.SIGTERM, None, False, ("cancelled", 143, "SIGTERM")),  # somebody asked the child itself
-        (signal.SIGKILL, signal.SIGTERM, False, ("cancelled", 143, "SIGTERM")),
-        (0, signal.SIGINT, False, ("cancelled", 130, "SIGINT")),  # it was asked, and left by itself
-        (signal.SIGTERM, None, True, ("timed_out", 124, "RUNNER_TIMEOUT")),
-        (signal.SIGKILL, signal.SIGTERM, True, ("timed_out", 124, "RUNNER_TIMEOUT")),
-        (0, None, False, ("failed", 1, "exit status 0")),
-        (5 << 8, None, False, ("failed", 1, "exit status 5")),
-    ],
-)
-def test_a_death_without_a_word_is_judged_by_how_it_came(
-    status: int, asked: int | None, expected: tuple[str, int, str], *, late: bool
-) -> None:
-    verdict = supervisor._verdict(status, asked, late=late)
-    assert (verdict["state"], verdict["code"]) == expected[:2]
-    assert expected[2] in verdict["message"]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +44,19 @@ def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
     assert supervisor._spoken({"code": code, "error": "X", "message": "x"}, told)["state"] == state
 
 
-def test_what_the_child_told_is_read_without_waiting_and_without_trust() -> None:
-    reader, writer = os.pipe()  # the writing end stays open, as a grandchild may hold it
-    os.write(writer, b'{"run": {"run_id": "r"}}\n[1]\nnoise\xff\n{"claim": null}\n{"last": {"code"')
-    assert supervisor._told(reader) == {"run": {"run_id": "r"}, "claim": None}
-    os.close(reader)
-    os.close(writer)
+def test_what_the_flow_told_is_taken_in_without_trust(tmp_path: Path) -> None:
+    file = tmp_path / "facts"
+    file.write_bytes(b'{"run": {"run_id": "r"}}\n[1]\nnoise\xff\n{"claim": null}\n{"last": {"code"')
+    start = supervisor._Start({}, io.StringIO())
+    start._hear(os.open(file, os.O_RDONLY))
+    assert start.told == {"run": {"run_id": "r"}, "claim": None}
+
+
+def left(told: dict[str, Any], log: io.StringIO) -> supervisor._Start:
+    """Give the supervisor of a process that told this and is gone."""
+    start = supervisor._Start({}, log)
+    start.told = told
+    return start
 
 
 @pytest.mark.parametrize("committed", [True, False])
@@ -79,9 +64,9 @@ def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, commi
     """The child said 0 and its word on the end was lost: the storage knows whether that is true."""
     storage = local_place(tmp_path / "storage").open()
     folder = RunFolder("etl", "r")
-    claim = claims.claim_run(storage, folder, lambda _claim: None, fresh=True)
-    assert isinstance(claim, claims.Claim)
     facts = {"flow": "etl", "bundle": {"url": "x", "sha256": "0" * 64}}
+    claim = claims.claim_run(storage, folder, lambda _claim: None, facts, fresh=True, interval=15)
+    assert isinstance(claim, claims.Claim)
     if committed:
         end = {**facts, "state": "succeeded", "exit_code": 0, "error": None, "tasks": []}
         claims.end_attempt(storage, claim, end)
@@ -92,7 +77,7 @@ def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, commi
     }
     last = supervisor._spoken({"code": 0, "message": "run r succeeded"}, told)
     log = io.StringIO()
-    assert supervisor._last_word(told, last, {}, log) == (0 if committed else 70)
+    assert left(told, log)._last_word(last) == (0 if committed else 70)
     line = json.loads(log.getvalue())
     assert (line["code"], line["run_id"], line["attempt"]) == (0 if committed else 70, "r", 1)
     standing = records.decode(storage.read(folder.end(1)))
@@ -105,9 +90,8 @@ def test_the_last_word_is_said_whatever_else_fails(tmp_path: Path) -> None:
         "claim": {"attempt": "garbled"},
         "facts": {"flow": None},
     }
-    end = supervisor._verdict(signal.SIGSEGV, None, late=False)
     log = io.StringIO()
-    assert supervisor._last_word(told, end, {}, log) == 139
+    assert left(told, log)._last_word(Death(signal.SIGSEGV).verdict(supervisor.ASKED)) == 139
     warning, error = map(json.loads, log.getvalue().splitlines())
     assert "end could not be written" in warning["message"]
     assert error["code"] == 139

@@ -127,9 +127,7 @@ def ls(url: str, *, as_json: bool) -> None:
         return
     print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in entries])
     click.echo()
-    print_table(
-        ["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["state"], run["began"], run["url"]] for run in runs]
-    )
+    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
 
 
 def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
@@ -153,9 +151,16 @@ def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
     try:
         standing = claims.latest(storage, folder)
     except (BundleCorrupt, NotFound):
-        return {"state": "unreadable", "began": None, "url": storage.url(folder.prefix)}
+        return {
+            "state": "unreadable",
+            "told": "unreadable",
+            "began": None,
+            "silent": None,
+            "url": storage.url(folder.prefix),
+        }
     began = (standing.document or standing.claim or {}).get("started")
-    return {"state": standing.state, "began": began, "url": storage.url(folder.prefix)}
+    told = {"state": standing.state, "told": standing.told, "began": began}
+    return {**told, "silent": standing.silent, "url": storage.url(folder.prefix)}
 
 
 @click.command(short_help="Show a run: state, tasks, error.")
@@ -167,9 +172,10 @@ def show(run: str, *, as_json: bool) -> None:
     standing = claims.latest(storage, folder)
     document = standing.document
     if as_json:
-        click.echo(json.dumps(document or {"run_id": folder.run_id, "state": standing.state, "claim": standing.claim}))
+        told = {"run_id": folder.run_id, "state": standing.state, "silent": standing.silent, "claim": standing.claim}
+        click.echo(json.dumps(document or told))
         return
-    click.echo(f"run      {folder.run_id}\nstate    {standing.state}")
+    click.echo(f"run      {folder.run_id}\nstate    {standing.told}")
     if document is None:
         if held := standing.claim:
             click.echo(f"attempt  {held['attempt']}, since {held['started']} on {held['host']}")
@@ -179,12 +185,24 @@ def show(run: str, *, as_json: bool) -> None:
     click.echo(f"began    {document['started']}\nended    {document['ended']}, attempt {document['attempt']}")
     if document["error"]:
         click.echo(f"error    {document['error']['message']}")
+    _print_death(document.get("death"))
     if document["tasks"]:
         click.echo()
         _print_tasks(storage, document["tasks"])
     for task in document["tasks"]:
         if task["error"]:
             click.echo(f"\n{_label(task)}:\n{task['error']['traceback'].rstrip()}")
+
+
+def _print_death(death: dict[str, Any] | None) -> None:
+    """Print what is known of a process that ended without a word."""
+    if death is None:
+        return
+    if death["peak_memory"]:
+        click.echo(f"memory   {size_text(death['peak_memory'])} at the most")
+    for name in ("log", "trace"):
+        if death[name]:
+            click.echo(f"\nits last lines:\n{death[name].rstrip()}" if name == "log" else f"\n{death[name].rstrip()}")
 
 
 def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
@@ -194,7 +212,7 @@ def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
         units = [task for task in tasks if task["task"] == slug]
         kept = [task["result"] for task in units if task["result"]]
         states = [task["state"] for task in units]
-        state = next((each for each in ("failed", "skipped") if each in states), "succeeded")
+        state = next((each for each in ("failed", "cancelled", "skipped") if each in states), "succeeded")
         if units[0]["mapped"]:
             elements = [task for task in units if task["index"] is not None]
             done = sum(task["state"] == "succeeded" for task in elements)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner import claims
-from runner.cli.places import open_place
+from runner.cli.look import as_json_option
+from runner.cli.places import open_place, open_run
 from runner.cli.stdout import prints_aside
-from runner.errors import RunnerError, UsageError
+from runner.errors import NotFound, RunHeld, RunnerError, UsageError
 from runner.records import RunFolder
 from runner.settings import process_environ, with_files_read
 from runner.storage import Location
 from runner.supervisor import Finished, supervise
+
+if TYPE_CHECKING:
+    from runner.storage.base import Storage
 
 
 @click.command(short_help="Run a flow.")
@@ -23,10 +27,19 @@ from runner.supervisor import Finished, supervise
 @click.option(
     "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the run's outcome as JSON; all else goes to stderr.")
-def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
+@click.option(
+    "--resume", "run_to_resume", metavar="RUN", help="Go on with this run: as it was asked for, with its bundle."
+)
+@as_json_option
+def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | None, *, as_json: bool) -> int:
     """Run the flow at LOCATION, or the one that the environment names."""
     environ = with_files_read(process_environ())
+    if run_to_resume:
+        if location or parameters:
+            message = "--resume goes with neither a location nor parameters: the run has its own"
+            raise UsageError(message, hint="Leave them out.")
+        storage, folder = open_run(run_to_resume)
+        environ = _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id}
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -37,11 +50,54 @@ def run(location: str | None, parameters: tuple[str, ...], *, as_json: bool) -> 
         environ["RUNNER_PARAMETERS"] = json.dumps(
             _given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters))
         )
+    return _run(environ, as_json=as_json)
+
+
+@click.command(short_help="Run again what failed in a run.")
+@click.argument("run_to_retry", metavar="RUN")
+@click.option("--from", "task", metavar="TASK", help="Run this task, and all that wait for it, again as well.")
+@as_json_option
+def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
+    """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
+    storage, folder = open_run(run_to_retry)
+    if claims.latest(storage, folder).lives:
+        message = f"run {folder.run_id} is not over"
+        raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
+    environ = _as_begun(with_files_read(process_environ()), storage, folder)
+    if environ.get("RUNNER_RUN_ID") == folder.run_id:
+        del environ["RUNNER_RUN_ID"]
+    return _run(environ, as_json=as_json, reuse={"run_id": folder.run_id, "from": task})
+
+
+def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None = None) -> int:
     with prints_aside(wanted=as_json):
-        finished = supervise(environ, sys.stderr if as_json else sys.stdout)
+        finished = supervise(environ, sys.stderr if as_json else sys.stdout, reuse)
     if as_json:
         click.echo(json.dumps(_outcome(finished) or {"state": None, "exit_code": finished.code}))
     return finished.code
+
+
+def _as_begun(environ: dict[str, str], storage: Storage, folder: RunFolder) -> dict[str, str]:
+    """Give the environment that asks for the bundle and the parameters that a run was begun with.
+
+    The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
+    """
+    begun = claims.begun(storage, folder)
+    if begun is None:
+        message = f"there is no {storage.url(folder.run)}"
+        raise NotFound(message, hint="runner ls lists a flow's runs.")
+    wanted = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
+    if wanted.get("RUNNER_STORAGE", "").lower() != "docker":
+        wanted.pop("RUNNER_STORAGE", None)
+    key = f"{folder.home}/{begun['bundle']['url'].rpartition('/')[2]}".lstrip("/")
+    try:
+        next(storage.stream(key, 0, 1), None)
+    except NotFound:  # then it lies in another storage than the run
+        results = storage.url(folder.home.rpartition("/")[0]).rstrip("/")
+        wanted |= {"RUNNER_LOCATION": begun["bundle"]["url"], "RUNNER_RESULTS": results}
+    else:
+        wanted["RUNNER_LOCATION"] = storage.url(key)
+    return wanted | {"RUNNER_PARAMETERS": json.dumps(begun["parameters"])}
 
 
 def _given(text: str | None) -> dict[str, Any]:

@@ -144,8 +144,17 @@ def _local(text: str, *, is_url: bool) -> Location:
     return Location("file", str(root), path.relative_to(root).as_posix())
 
 
-def open_storage(location: Location, credentials: Credentials, environ: Mapping[str, str]) -> Storage:
-    """Open the storage that a location lies in. Raises CredentialsRefused and EnvironmentWrong."""
+def open_storage(
+    location: Location, credentials: Credentials, environ: Mapping[str, str], *, patience: float | None = None
+) -> Storage:
+    """Open the storage that a location lies in. Raises CredentialsRefused and EnvironmentWrong.
+
+    With ``patience`` every read, create, replace and listing of what is small is over within that many seconds, its
+    retries included: it ends with Unreachable, TooSlow or the last failure. One request has `SHARE` of that time, so
+    what is large is moved by a storage without. Not cut are the time that a cloud's own SDK takes for new keys, the
+    system's search for a host of Google's, and anything that a folder's file system does: a read from a mount that
+    hangs cannot be given up.
+    """
     match location.scheme:
         case "file":
             from runner.storage.local import LocalStorage
@@ -154,15 +163,15 @@ def open_storage(location: Location, credentials: Credentials, environ: Mapping[
         case "s3":
             from runner.storage.s3 import open_s3
 
-            return open_s3(location.container, credentials, environ)
+            return open_s3(location.container, credentials, environ, patience)
         case "gs":
             from runner.storage.gcs import open_gcs
 
-            return open_gcs(location.container, credentials, environ)
+            return open_gcs(location.container, credentials, environ, patience)
         case "azure":
             from runner.storage.azure import open_azure
 
-            return open_azure(location.container, credentials, environ)
+            return open_azure(location.container, credentials, environ, patience)
         case _:
             assert_never(location.scheme)
 

@@ -17,7 +17,7 @@ from runner.errors import (
     TooSlow,
     Unreachable,
 )
-from runner.storage.failures import failed, failure, no_credentials
+from runner.storage.failures import PASSING, failed, failure, no_credentials, seconds
 
 if TYPE_CHECKING:
     from runner.storage.base import Storage
@@ -36,28 +36,40 @@ _NO_KEYS = re.compile(
 )
 # A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
+_BUSY = re.compile(r"status code: (?:429|5\d\d)")
 _TOKEN = re.compile(r"\w+ https?://\S+/oauth2/v2\.0/token ")  # Azure's, asked before the storage is
 
 
-def explain(error: Exception, storage: Storage, what: str, key: str, *, patience: float) -> RunnerError:
-    """Turn an exception into the error that it means; ``patience`` is how long an answer may take, in seconds."""
+def explain(error: Exception, storage: Storage, what: str, key: str, *, waited: float, patience: float) -> RunnerError:
+    """Turn an exception into the error that it means.
+
+    In seconds, ``waited`` is how long it took to come, and ``patience`` how long an answer may take.
+    """
     # what stands before may hold the key, which may hold anything; the URL after it is encoded
     text = str(error).rpartition("Error performing ")[2]
     if found := _NO_NEW_KEYS.search(text or str(error)):
         return failure(Unreachable if found[1] == "Unreachable" else CredentialsRefused, storage, what, key, found[2])
     if _NO_KEYS.match(text):
-        return no_credentials(storage, _said(text))
+        return _passing(no_credentials(storage, _said(text)), _BUSY.search(text) is not None)
     if isinstance(error, AlreadyExistsError):
         return failure(AlreadyExists, storage, what, key)
     if refused := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
         return _not_deleted(storage, key, *refused[-1])
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
     if not status and "HTTP error" in text:
-        kind, detail = _unanswered(what, text, patience)
-        return failure(kind, storage, what, key, detail)
+        kind, detail = _unanswered(what, text, waited, patience)
+        return _passing(failure(kind, storage, what, key, detail), "InvalidCertificate" not in text)
     if status == "404":
         return failure(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
-    return _refused(storage, what, key, status, text) or failure(failed(what), storage, what, key, text or error)
+    if refused_us := _refused(storage, what, key, status, text):
+        return refused_us
+    may_pass = not status.startswith("4") or int(status) in PASSING
+    return _passing(failure(failed(what), storage, what, key, text or error), may_pass)
+
+
+def _passing(error: RunnerError, may_pass: bool) -> RunnerError:  # noqa: FBT001  (it is all that is told)
+    error.transient = may_pass
+    return error
 
 
 def _refused(storage: Storage, what: str, key: str, status: str, text: str) -> RunnerError | None:
@@ -114,12 +126,12 @@ def _skew(text: str) -> str:
     return f": this machine's clock is {abs(minutes):.0f} minutes {'ahead' if minutes > 0 else 'behind'}"
 
 
-def _unanswered(what: str, text: str, patience: float) -> tuple[type[RunnerError], str]:
+def _unanswered(what: str, text: str, waited: float, patience: float) -> tuple[type[RunnerError], str]:
     if re.search(r"\bConnect,", text):
         return Unreachable, _cause(text)
     took = re.search(r" in ([\d.]+)s\b", text)
     if "kind: Timeout" in text or (took and float(took[1]) >= patience):
-        return TooSlow, f"{patience:.0f}"
+        return TooSlow, seconds(waited)
     # a writer's errors don't say why: they have no «kind»
     return failed(what) if "kind: " in text else Unreachable, _cause(text)
 

@@ -61,7 +61,9 @@ class Azure(DeclaredBucket):
         return {**super().__getstate__(), "connection_string": None}
 
 
-def open_azure(container: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
+def open_azure(
+    container: str, credentials: Credentials, environ: Mapping[str, str], patience: float | None = None
+) -> ObjectStorage:
     """Open a container with what `find_azure` finds.
 
     Needs the role "Storage Blob Data Contributor", or a SAS with read, write, create and list. Raises
@@ -87,6 +89,6 @@ def open_azure(container: str, credentials: Credentials, environ: Mapping[str, s
             credential_provider=access.provider,  # type: ignore[arg-type]
         )
 
-    storage = ObjectStorage("azure", container, connect, environ)
+    storage = ObjectStorage("azure", container, connect, environ, patience=patience)
     storage.found = access.found
     return storage

@@ -34,6 +34,7 @@ _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
     WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
 }
+PASSING = {408, 409, 425, 429}  # of the statuses that blame who asks, those that another try may not get
 _EITHER = " Without s3:ListBucket this is also what S3 answers when there is no such object."
 _PERMISSIONS = {
     ("s3", "read"): "s3:GetObject." + _EITHER,
@@ -80,6 +81,11 @@ def failure(kind: type[RunnerError], storage: Storage, what: str, key: str, deta
     hint = next((told for word, told in _HINTS.items() if word in words["detail"]), hint)
     message = message.format(**words) + (_opened_by(storage) if issubclass(kind, CredentialsRefused) else "")
     return kind(message, hint=hint.format(**words))
+
+
+def seconds(waited: float) -> str:
+    """Write how long an answer was waited for."""
+    return f"{waited:.1f}".removesuffix(".0") if waited >= 1 else f"{waited:.2f}"
 
 
 def _line(detail: object) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import re
+import ssl
+import time
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,9 +23,9 @@ from runner.errors import (
     TooSlow,
     Unreachable,
 )
-from runner.storage.base import CHUNK, Entry, Storage, Writer
+from runner.storage.base import CHUNK, SHARE, Entry, Storage, Writer
 from runner.storage.declared import DeclaredBucket
-from runner.storage.failures import failed, failure
+from runner.storage.failures import PASSING, failed, failure, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +45,9 @@ class GCS(DeclaredBucket):
     label = "gcs-flow-storage"
 
 
-def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> GCSStorage:
+def open_gcs(
+    bucket: str, credentials: Credentials, environ: Mapping[str, str], patience: float | None = None
+) -> GCSStorage:
     """Open a bucket.
 
     Credentials: what `find_gcp` finds. Needs the role "Storage Object User". Raises CredentialsRefused and
@@ -61,13 +65,15 @@ def open_gcs(bucket: str, credentials: Credentials, environ: Mapping[str, str]) 
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
         options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
     chosen, found = find_gcp(bucket, credentials, environ)
-    session = AuthorizedSession(chosen, refresh_timeout=DEADLINE)  # else a token server that is down takes 120 s
+    session = AuthorizedSession(
+        chosen, refresh_timeout=patience * SHARE if patience else DEADLINE
+    )  # else a token server that is down takes 120 s
     for scheme in ("http://", "https://"):
         session.mount(scheme, _in_blocks())
     # only buckets belong to a project, and none is made here
     project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
     client = storage.Client(project=project, credentials=chosen, _http=session, **options)
-    opened = GCSStorage(client.bucket(bucket))
+    opened = GCSStorage(client.bucket(bucket), patience)
     opened.found = found
     return opened
 
@@ -91,9 +97,9 @@ def _in_blocks() -> Any:
 class GCSStorage(Storage):
     """See `Storage`; ``bucket`` is the library's own."""
 
-    def __init__(self, bucket: Any) -> None:
-        """Take the library's bucket."""
-        super().__init__("gs", bucket.name)
+    def __init__(self, bucket: Any, patience: float | None = None) -> None:
+        """Take the library's bucket, and see `Storage`."""
+        super().__init__("gs", bucket.name, patience)
         self._bucket = bucket
 
     @property
@@ -105,12 +111,18 @@ class GCSStorage(Storage):
         """Make one call with our timeouts and retries, and turn what fails into our errors."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
+        options: dict[str, Any] = {"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(DEADLINE)}
+        if self.patience is not None:
+            share = self.patience * SHARE
+            connect = min(TIMEOUT[0], share / 3)
+            options = {"timeout": (connect, share - connect), "retry": None}
+        began = time.monotonic()
         try:
-            return call({"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(DEADLINE)})
+            return call(options)
         except RunnerError:
             raise
         except Exception as error:
-            raise self._told(what, key, error) from error
+            raise self._told(what, key, error, time.monotonic() - began) from error
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
         blob = self._bucket.blob(key)
@@ -147,6 +159,10 @@ class GCSStorage(Storage):
         blob = self._bucket.blob(key)
         self._ask("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
 
+    def _replace(self, key: str, data: bytes) -> None:
+        blob = self._bucket.blob(key)
+        self._ask("write", key, lambda options: blob.upload_from_string(data, **options))
+
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
         blob = self._bucket.blob(key)
@@ -170,19 +186,22 @@ class GCSStorage(Storage):
         found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
         while blob := self._ask("list", prefix, lambda _options: next(found, None)):
             if not blob.name.endswith("/"):
-                yield Entry(blob.name, blob.size)
+                yield _entry(blob)
 
     def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
             found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
-            entries = [Entry(blob.name, blob.size) for blob in found if not blob.name.endswith("/")]
+            entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]
             names = sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found.prefixes)
             return names, sorted(entries, key=lambda entry: entry.key)
 
         return self._ask("list", prefix, ask)
 
-    def _told(self, what: str, key: str, error: Exception) -> RunnerError:
-        """Say what an exception of Google's libraries means for a person who wanted to read, write or list a key."""
+    def _told(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
+        """Say what an exception of Google's libraries means for a person who wanted to read, write or list a key.
+
+        ``waited`` is how long it took to come, in seconds.
+        """
         import requests
         from google.auth.exceptions import GoogleAuthError, TransportError
 
@@ -206,13 +225,21 @@ class GCSStorage(Storage):
         if any(isinstance(one, requests.exceptions.ReadTimeout | TimeoutError) for one in chain) and not any(
             isinstance(one, requests.exceptions.ConnectTimeout) for one in chain
         ):
-            return told(TooSlow, f"{TIMEOUT[1]:.0f}")
+            return told(TooSlow, seconds(waited))
         if isinstance(error, requests.exceptions.ConnectionError | TransportError | ConnectionError):
             broken = any(isinstance(one, ConnectionResetError | http.client.HTTPException) for one in chain)
-            return told(failed(what) if broken else Unreachable, _first_line(chain[-1]))
+            refusal = told(failed(what) if broken else Unreachable, _first_line(chain[-1]))
+            refusal.transient = not any(isinstance(one, ssl.SSLCertVerificationError) for one in chain)
+            return refusal
         if isinstance(error, GoogleAuthError):
             return told(CredentialsRefused, _first_line(error))
-        return told(failed(what), _first_line(error))
+        refusal = told(failed(what), _first_line(error))
+        refusal.transient = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING
+        return refusal
+
+
+def _entry(blob: Any) -> Entry:
+    return Entry(blob.name, blob.size, blob.updated.timestamp())
 
 
 def _grounds(answer: Any) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = "~/.runner/flows"
 _TEMPORARY = ".tmp-"  # hidden, so that no listing shows it and no key can name it by accident
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
+# What systems without nameless files answer, or such as don't show this process's own in /proc.
+_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
+_PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 
 
 class Local(Declared):
@@ -84,10 +87,17 @@ class LocalStorage(Storage):
             return NotFound(f"there is no file {path}")
         if isinstance(error, PermissionError):
             return Denied(f"not allowed to read {path}", hint=f"Give {_who()} the right to read it.")
-        return ReadFailed(f"reading {path} failed: {error.strerror}")
+        return _passing(ReadFailed(f"reading {path} failed: {error.strerror}"), error)
 
     def _create(self, key: str, data: bytes) -> None:
-        with self._telling(key), self._temporary(key) as (temporary, target):
+        with self._telling(key):
+            target = self._path(key)
+            _make_folder(target)
+            if not _create_nameless(target, data):
+                self._create_named(key, data)
+
+    def _create_named(self, key: str, data: bytes) -> None:
+        with self._temporary(key) as (temporary, target):
             with temporary.open("xb", buffering=0) as file:
                 _write(file.fileno(), data)
                 os.fsync(file.fileno())
@@ -98,6 +108,10 @@ class LocalStorage(Storage):
                     raise
                 _create_exclusively(target, data)
             _sync(target.parent)
+
+    def _replace(self, key: str, data: bytes) -> None:
+        with self._writer(key) as writer:
+            writer.write(data)
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
@@ -126,7 +140,7 @@ class LocalStorage(Storage):
         except OSError as error:
             refusal = self._read_error(key, error)
             if isinstance(refusal, ReadFailed):
-                raise WriteFailed(f"deleting {path} failed: {error.strerror}") from error
+                raise _passing(WriteFailed(f"deleting {path} failed: {error.strerror}"), error) from error
             if isinstance(refusal, BucketMissing):
                 raise refusal from error
 
@@ -135,13 +149,7 @@ class LocalStorage(Storage):
         """Give a temporary path beside the target, which is gone when the block ends."""
         target = self._path(key)
         temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
-        made = [folder for folder in target.parents if not folder.exists()]
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:  # a file lies where the folder should: it is not the key that is taken
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
-        for folder in made:
-            _sync(folder.parent)
+        _make_folder(target)
         try:
             yield temporary, target
         finally:
@@ -161,7 +169,7 @@ class LocalStorage(Storage):
             raise Denied(message, hint=f"Give {_who()} the right to write there.") from error
         except OSError as error:
             message = f"writing {target} failed: {error.strerror}"
-            raise WriteFailed(message, hint="Make room, or choose another folder.") from error
+            raise _passing(WriteFailed(message, hint="Make room, or choose another folder."), error) from error
 
     def _walk(self, prefix: str) -> Iterator[Entry]:
         folders, entries = self._folder(prefix)
@@ -181,16 +189,76 @@ class LocalStorage(Storage):
                         folders.append(item.name)
                         continue
                     with suppress(FileNotFoundError):  # gone since, or a link to nowhere
-                        entries.append(Entry(prefix + item.name, item.stat().st_size))
+                        found_out = item.stat()
+                        entries.append(Entry(prefix + item.name, found_out.st_size, found_out.st_mtime))
         except OSError as error:
             refusal = self._read_error(prefix, error)
             if not isinstance(refusal, NotFound) or isinstance(refusal, BucketMissing):
                 raise refusal from error
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
 
+    def _sweep(self, prefix: str) -> int:
+        """See `Storage.sweep`."""
+        removed = 0
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    with suppress(OSError):
+                        Path(folder, name).unlink()
+                        removed += 1
+        return removed
+
+
+def _passing(refusal: RunnerError, error: OSError) -> RunnerError:
+    """Say whether a failure may pass: a file system over a network may come back, a disk that is full stays so."""
+    refusal.transient = error.errno in _PASSING
+    return refusal
+
 
 def _who() -> str:
     return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "yourself"  # Windows has no numbers of users
+
+
+def _make_folder(target: Path) -> None:
+    """Make the folders above a file, durably."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file lies where the folder should: it is not the key that is taken
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+    for folder in made:
+        _sync(folder.parent)
+
+
+def _create_nameless(target: Path, data: bytes) -> bool:
+    """Create from a file that has no name before it is whole, so that a killed process leaves nothing behind.
+
+    Gives False where the system or the file system has no such files. https://man7.org/linux/man-pages/man2/open.2.html
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    with ExitStack() as stack:
+        try:
+            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, folder)
+            descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            stack.callback(os.close, descriptor)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS | {errno.EACCES}:  # a folder may be written and not read
+                return False
+            raise
+        _write(descriptor, data)
+        os.fsync(descriptor)
+        try:
+            # without a folder's descriptor Python would link the link, not what it leads to
+            os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=folder, follow_symlinks=True)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS:
+                return False
+            raise
+        with suppress(OSError):
+            os.fsync(folder)
+    return True
 
 
 def _create_exclusively(target: Path, data: bytes) -> None:

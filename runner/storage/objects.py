@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
+from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError, WriteFailed
 from runner.storage.answers import explain
-from runner.storage.base import CHUNK, Entry, Storage, Writer
+from runner.storage.base import CHUNK, SHARE, Entry, Storage, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# An endpoint that is down is given up well within 15 s: retries begin for 8 s, the last may take 3 s to connect.
+# An endpoint that is down is given up well within 15 s: retries begin for so long, the last may take 3 s to connect.
+DEADLINE = 8.0  # seconds in which a retry may begin
 RETRIES: dict[str, object] = {
     "max_retries": 6,
-    "retry_timeout": timedelta(seconds=8),
+    "retry_timeout": timedelta(seconds=DEADLINE),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
 CONNECT_TIMEOUT = timedelta(seconds=3)
 READ_TIMEOUT = timedelta(seconds=30)  # without a byte; obstore's own limit is 30 s for a whole body, too short for 1 GB
 SLOWEST_UPLOAD = 100_000  # bytes a second: a request that sends a large body waits that long for its answer
 PARTS_AT_ONCE = 3  # of an upload, each `CHUNK` bytes of memory
-CONFLICTS = 6  # creates of one key at once: S3 asks the loser to try again
 
 _WRONG_REGION = re.compile(
     r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect"
 )
+# Of creates of one key at once: S3 asks the loser to try again.
 _CONFLICT = "<Code>ConditionalRequestConflict<"
 _NO_RANGE = re.compile(r"status code: 416 |^Generic \w+ error: Wanted range starting at")
 
@@ -51,11 +52,13 @@ class ObjectStorage(Storage):
         connect: Connect,
         environ: Mapping[str, str],
         *,
+        patience: float | None = None,
         place: str = "",
         relocated: Callable[[str], str | None] = lambda _reason: None,
     ) -> None:
         """Open a bucket; ``relocated`` gives the place where it really lies, told by an answer, or None."""
-        super().__init__(scheme, bucket)
+        super().__init__(scheme, bucket, patience)
+        self.deadline = DEADLINE
         self._connect, self._place, self._relocated = connect, place, relocated
         self._options: dict[str, object] = {
             "allow_http": True,  # only an endpoint that the user wrote with http:// is asked so
@@ -63,6 +66,11 @@ class ObjectStorage(Storage):
             "timeout": timedelta(days=1),
             "read_timeout": READ_TIMEOUT,
         }
+        self._retries, self._wait = RETRIES, READ_TIMEOUT
+        if patience is not None:
+            self._wait = timedelta(seconds=patience * SHARE)
+            self._options |= {"connect_timeout": min(CONNECT_TIMEOUT, self._wait * 2 / 3), "timeout": self._wait}
+            self._retries = RETRIES | {"max_retries": 0}
         trusted = (scheme == "s3" and environ.get("AWS_CA_BUNDLE")) or environ.get("SSL_CERT_FILE")
         if trusted:
             self._options["root_certificate"] = _certificates(trusted)
@@ -78,19 +86,21 @@ class ObjectStorage(Storage):
 
     def _open(self, place: str | None = None, **changed: object) -> Any:
         try:
-            return self._connect(self._place if place is None else place, self._options | changed, RETRIES)
+            return self._connect(self._place if place is None else place, self._options | changed, self._retries)
         except (exceptions.BaseError, ValueError) as error:
             message = f"the settings for {self.url('')} are not valid: {str(error).splitlines()[0]}"
             raise EnvironmentWrong(message, hint="Correct the variables of this storage.") from error
 
     def _ask(self, what: str, key: str, call: Callable[[Any], T]) -> T:
         """Make one call, once more if the bucket turns out to lie elsewhere, and turn what fails into our errors."""
-        store = self._store
+        store, began = self._store, time.monotonic()
         try:
             answer = call(store)
         except (exceptions.BaseError, OSError, ValueError) as error:
             if not self._moved(store, str(error)):
-                raise explain(error, self, what, key, patience=READ_TIMEOUT.total_seconds()) from error
+                raise explain(
+                    error, self, what, key, waited=time.monotonic() - began, patience=self._wait.total_seconds()
+                ) from error
             return self._ask(what, key, call)
         self._answered = True
         return answer
@@ -131,15 +141,23 @@ class ObjectStorage(Storage):
         def put(_store: object) -> object:
             return obstore.put(self._patient(len(data)), key, data, mode="create")
 
-        for attempt in range(CONFLICTS):
-            try:
-                self._ask("write", key, put)
-            except AlreadyExists as error:
-                if _CONFLICT not in str(error.__cause__) or attempt == CONFLICTS - 1:
-                    raise
-                time.sleep(0.1 * 2**attempt)
-            else:
-                return
+        try:
+            self._ask("write", key, put)
+        except AlreadyExists as error:
+            error.transient = _CONFLICT in str(error.__cause__)
+            raise
+
+    def _is_untried(self, error: RunnerError) -> bool:
+        """See `Storage._is_untried`: obstore itself repeats no create whose connection broke, nor one in conflict."""
+        if isinstance(error, AlreadyExists):
+            return error.transient
+        return error.transient and isinstance(error, WriteFailed) and "status code: " not in str(error.__cause__)
+
+    def _replace(self, key: str, data: bytes) -> None:
+        def put(_store: object) -> object:
+            return obstore.put(self._patient(len(data)), key, data, mode="overwrite", use_multipart=False)
+
+        self._ask("write", key, put)
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
@@ -183,7 +201,7 @@ class ObjectStorage(Storage):
         for meta in found:
             key, size = meta["path"], meta["size"]
             if key.startswith(prefix) and (size or self._is_there(key)):
-                yield Entry(key, size)
+                yield Entry(key, size, meta["last_modified"].timestamp())
 
     def _is_there(self, key: str) -> bool:
         try:

@@ -35,7 +35,9 @@ class S3(DeclaredBucket):
     label = "s3-flow-storage"
 
 
-def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> ObjectStorage:
+def open_s3(
+    bucket: str, credentials: Credentials, environ: Mapping[str, str], patience: float | None = None
+) -> ObjectStorage:
     """Open a bucket.
 
     Credentials: the secret ``AWS_CREDENTIALS``, else what boto3 would find; see `runner.storage.aws_credentials`.
@@ -81,9 +83,11 @@ def open_s3(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -
         )
 
     def relocated(reason: str) -> str | None:
-        return _told_region(reason) or _asked_region(bucket, endpoint, environ)
+        return _told_region(reason) or _asked_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
 
-    storage = ObjectStorage("s3", bucket, connect, environ, place=settings.region, relocated=relocated)
+    storage = ObjectStorage(
+        "s3", bucket, connect, environ, patience=patience, place=settings.region, relocated=relocated
+    )
     storage.found = chosen.found
     return storage
 
@@ -105,7 +109,7 @@ def _told_region(reason: str) -> str | None:
     return found[1] if found else None
 
 
-def _asked_region(bucket: str, endpoint: str | None, environ: Mapping[str, str]) -> str | None:
+def _asked_region(bucket: str, endpoint: str | None, environ: Mapping[str, str], timeout: float) -> str | None:
     """Ask S3, unsigned, where a bucket lies; the answer bears it in a header whatever its status is.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
@@ -119,7 +123,7 @@ def _asked_region(bucket: str, endpoint: str | None, environ: Mapping[str, str])
     url = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is the user's own endpoint's
     try:
-        with urllib.request.urlopen(request, timeout=5, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:  # noqa: S310
             headers = answer.headers
     except urllib.error.HTTPError as error:
         headers = error.headers

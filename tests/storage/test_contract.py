@@ -11,6 +11,7 @@ import gc
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -206,6 +207,7 @@ def no_retries(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(objects, "READ_TIMEOUT", timedelta(seconds=seconds))
     monkeypatch.setattr(objects, "PARTS_AT_ONCE", 0)  # a writer is as impatient
     monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 0})
+    monkeypatch.setattr(objects, "DEADLINE", seconds / 2)
     monkeypatch.setattr(gcs, "TIMEOUT", (3.0, seconds))
     monkeypatch.setattr(gcs, "DEADLINE", seconds / 2)
 
@@ -221,6 +223,7 @@ def operations(storage: Storage, key: str) -> dict[str, Callable[[], object]]:
     return {
         "read": lambda: storage.read(key),
         "create": lambda: storage.create(key, b"data"),
+        "replace": lambda: storage.replace(key, b"data"),
         "write": lambda: write_all(storage, key, b"data"),
         "delete": lambda: storage.delete(key),
         "walk": lambda: list(storage.walk(f"{key}/")),
@@ -291,9 +294,58 @@ def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("patience", [None, 10])
+def test_a_create_that_was_lost_before_it_was_stored_is_made_again(
+    place: Place, backend: str, patience: float | None
+) -> None:
+    method, words = CREATES[backend]
+    with relayed(place, Fault("drop", method, words, times=3)) as (relay, _):
+        through(place, relay.port, endpoint(place)).open(patience).create("lost", b"mine")
+    assert place.read("lost") == b"mine"
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+def test_a_create_that_is_always_lost_is_given_up_in_time(place: Place, backend: str) -> None:
+    method, words = CREATES[backend]
+    began = time.monotonic()
+    with relayed(place, Fault("drop", method, words)) as (_, storage), pytest.raises(errors.WriteFailed) as refusal:
+        storage.create("lost", b"mine")
+    assert type(refusal.value) is errors.WriteFailed
+    assert refusal.value.transient
+    assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("patience", [None, 10])
+def test_what_does_not_pass_is_not_tried_again(place: Place, backend: str, patience: float | None) -> None:
+    method, words = CREATES[backend]
+    place.write("taken-lost", b"theirs")
+    answers = [
+        (400, b"<Error><Code>InvalidRequest</Code></Error>", errors.WriteFailed),
+        (403, DENIALS[backend], errors.Denied),
+        (*REFUSALS[backend], errors.CredentialsRefused),
+        (404, MISSING[backend], errors.BucketMissing),
+    ]
+    for status, body, kind in answers:
+        with relayed(place, Fault("answer", method, words, status=status, body=body)) as (relay, _):
+            storage = through(place, relay.port, endpoint(place)).open(patience)
+            with pytest.raises(errors.RunnerError) as refusal:
+                storage.create("lost", b"mine")
+            assert type(refusal.value) is kind, refusal.value
+            assert not refusal.value.transient
+            assert [asked for asked, _ in relay.requests].count(method) == 1
+    with relayed(place) as (relay, _):
+        with pytest.raises(errors.AlreadyExists) as taken:
+            through(place, relay.port, endpoint(place)).open(patience).create("taken-lost", b"mine")
+        assert not taken.value.transient
+        assert [asked for asked, _ in relay.requests].count(method) == 1
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_whose_object_it_is_stays_open_while_it_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
     monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
+    monkeypatch.setattr(objects, "DEADLINE", 1)
     place.write("lost", b"theirs")
     broken = Fault("answer", "GET", "lost", status=500, body=b"no")
     with relayed(place, broken) as (_, storage), pytest.raises(errors.ReadFailed) as refusal:
@@ -350,6 +402,54 @@ def test_a_writer_whose_block_fails_leaves_the_key_as_it_was(root: Root, before:
         assert root.read("half") == before
 
 
+def test_a_replaced_object_is_the_new_one_whether_or_not_there_was_one(root: Root) -> None:
+    storage = root.open()
+    for data in (b"first", b"", b"third" * 1000):
+        storage.replace(f"{root.prefix}etl/beat", data)
+        assert root.read("etl/beat") == data
+        assert root.keys() == ["etl/beat"]
+
+
+def test_a_reader_sees_whole_objects_alone_while_they_are_replaced_at_once(root: Root) -> None:
+    contents = [noise(200_000, seed) for seed in range(3)]
+    key, storage, done = f"{root.prefix}beat", root.open(), threading.Event()
+    storage.replace(key, contents[0])
+
+    def watch() -> set[bytes]:
+        reader, seen = root.open(), set()
+        while not done.is_set():
+            seen.add(reader.read(key))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        watchers = [pool.submit(watch) for _ in range(2)]
+        for number in range(30):
+            storage.replace(key, contents[number % 3])
+        done.set()
+        assert set().union(*(watcher.result() for watcher in watchers)) <= set(contents)
+    assert root.keys() == ["beat"]
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("size", [100, 7 * MB])
+def test_a_replace_is_one_request(place: Place, size: int) -> None:
+    with relayed(place) as (relay, storage):
+        storage.replace("beat", noise(size))
+        relay.requests.clear()
+        storage.replace("beat", noise(size, 1))
+        assert [method for method, _ in relay.requests] == ["POST" if place.word == "gcs" else "PUT"]
+    assert place.read("beat") == noise(size, 1)
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+def test_a_replace_whose_answer_is_lost_is_made_again(place: Place) -> None:
+    place.write("beat", b"before")
+    lost = [Fault("lose", method, times=1) for method in ("PUT", "POST")]
+    with relayed(place, *lost) as (_, storage):
+        storage.replace("beat", b"after")
+    assert place.read("beat") == b"after"
+
+
 # ---- what is wrong is told apart
 
 
@@ -387,7 +487,7 @@ def test_a_missing_folder_is_empty(root: Root) -> None:
 def test_a_missing_bucket_is_told_from_a_missing_object(place: Place, backend: str, key: str) -> None:
     storage = replace(place, url=f"{place.url}-missing").open()
     for what, call in operations(storage, key).items():
-        if backend == "local" and what in {"create", "write"}:
+        if backend == "local" and what in {"create", "replace", "write"}:
             continue  # a folder is made
         with pytest.raises(errors.BucketMissing, match=r"there is no (bucket|folder) .*-missing") as refusal:
             call()
@@ -403,6 +503,11 @@ REFUSALS = {
     "s3": (403, b"<Error><Code>InvalidAccessKeyId</Code><Message>It does not exist</Message></Error>"),
     "gcs": (401, b'{"error": {"code": 401, "message": "Invalid Credentials"}}'),
     "azure": (403, b"<Error><Code>AuthenticationFailed</Code><Message>Server failed</Message></Error>"),
+}
+MISSING = {
+    "s3": b"<Error><Code>NoSuchBucket</Code></Error>",
+    "gcs": b'{"error": {"code": 404, "message": "The specified bucket does not exist."}}',
+    "azure": b"<Error><Code>ContainerNotFound</Code></Error>",
 }
 METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"]
 
@@ -469,12 +574,84 @@ def test_an_endpoint_that_takes_the_request_and_never_answers_is_too_slow(
     with relayed(place, *(Fault("silent", method) for method in METHODS)) as (_, storage):
 
         def attempt(call: Callable[[], object]) -> None:
-            with pytest.raises(errors.TooSlow, match="no answer within 1 s") as refusal:
+            with pytest.raises(errors.TooSlow, match=r"no answer within 1(\.\d)? s") as refusal:
                 call()
             assert refusal.value.code == 74
 
-        with ThreadPoolExecutor(5) as pool:
+        with ThreadPoolExecutor(7) as pool:
             list(pool.map(attempt, operations(storage, "key").values()))
+
+
+PATIENCE = [0.5, 1, 10]
+IN_TIME = ("read", "create", "replace", "folder", "walk")
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+@pytest.mark.parametrize("patience", PATIENCE)
+def test_with_patience_no_small_request_takes_longer(place: Place, patience: float) -> None:
+    silent = [Fault("silent", method) for method in METHODS]
+    busy = [Fault("answer", method, status=503, body=b"<Error/>") for method in METHODS]
+    lost = [Fault("lose", method) for method in METHODS]
+    place.write("key", b"theirs")
+    failed: set[type[errors.RunnerError]] = {errors.ReadFailed, errors.WriteFailed}
+    with (
+        relayed(place, *silent) as (silence, _),
+        relayed(place, *busy) as (business, _),
+        relayed(place, *lost) as (losses, _),
+        refused() as refusing,
+        blackhole() as swallowing,
+    ):
+        kinds: dict[int, set[type[errors.RunnerError]]] = {
+            silence.port: {errors.TooSlow},
+            business.port: failed,
+            losses.port: failed,
+            refusing: {errors.Unreachable},
+            swallowing: {errors.Unreachable},
+        }
+
+        def attempt(port: int, what: str) -> tuple[int, str, float, errors.RunnerError]:
+            storage = through(place, port, endpoint(place)).open(patience)
+            began = time.monotonic()
+            with pytest.raises(errors.RunnerError) as refusal:
+                operations(storage, "key")[what]()
+            return port, what, time.monotonic() - began, refusal.value
+
+        with ThreadPoolExecutor(5 if patience < 10 else 25) as pool:
+            cases = [(port, what) for port in kinds for what in IN_TIME]
+            for port, what, seconds, error in pool.map(lambda case: attempt(*case), cases):
+                if not (what == "create" and port == losses.port):  # it is read back as well, and another's is there
+                    assert type(error) in kinds[port], (what, error)
+                assert seconds < patience + 0.1, (what, error)
+                if told := re.search(r"\(\d+ tries in ([\d.]+) s\)", error.message):
+                    assert float(told[1]) == pytest.approx(seconds, abs=0.2)
+                elif told := re.search(r"no answer within ([\d.]+) s", error.message):
+                    assert float(told[1]) <= seconds + 0.1
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_with_patience_what_is_well_goes_as_without(place: Place) -> None:
+    storage = place.open(5)
+    storage.create("etl/created", b"1")
+    storage.replace("etl/beat", b"2")
+    write_all(storage, "etl/written", b"3")
+    assert [entry.key for entry in storage.folder("etl/")[1]] == ["etl/beat", "etl/created", "etl/written"]
+    assert [storage.read(entry.key) for entry in storage.folder("etl/")[1]] == [b"2", b"1", b"3"]
+    with pytest.raises(errors.AlreadyExists):
+        storage.create("etl/created", b"2")
+    with pytest.raises(errors.NotFound):
+        storage.read("etl/none")
+
+
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+def test_with_patience_a_server_that_is_busy_is_asked_again(place: Place) -> None:
+    place.write("key", b"data")
+    busy = [Fault("answer", method, times=2, status=503, body=b"<Error/>") for method in METHODS]
+    with relayed(place, *busy) as (relay, _):
+        storage = through(place, relay.port, endpoint(place)).open(5)
+        assert storage.read("key") == b"data"
+        storage.create("new", b"data")
+        storage.replace("beat", b"data")
+    assert place.read("new") == place.read("beat") == b"data"
 
 
 @pytest.mark.parametrize("backend", ["s3", "gcs"], indirect=True)  # azure's bytes are moved as those of s3 are
@@ -504,6 +681,7 @@ def test_a_body_that_breaks_off_once_is_read_on(place: Place) -> None:
 def test_a_body_that_always_breaks_off_is_a_failed_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
     monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 2})
+    monkeypatch.setattr(objects, "DEADLINE", 1)
     place.write("large", noise(MB))
     with (
         relayed(place, Fault("cut", "GET", "large")) as (_, storage),
@@ -521,16 +699,18 @@ def test_a_server_that_is_busy_is_asked_again(place: Place) -> None:
     with relayed(place, *busy) as (_, storage):
         assert storage.read("busy") == b"data"
         storage.create("new", b"data")
-    assert place.read("new") == b"data"
+        storage.replace("beat", b"data")
+    assert place.read("new") == place.read("beat") == b"data"
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_server_that_stays_broken_fails_the_write(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
     monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
+    monkeypatch.setattr(objects, "DEADLINE", 1)
     broken = [Fault("answer", method, status=500, body=b"<Error/>") for method in ("PUT", "POST")]
     with relayed(place, *broken) as (_, storage):
-        for what in ("create", "write"):
+        for what in ("create", "replace", "write"):
             with pytest.raises(errors.WriteFailed, match=r"write .*key failed") as refusal:
                 operations(storage, "key")[what]()
             assert type(refusal.value) is errors.WriteFailed
@@ -564,7 +744,9 @@ def test_keys_that_mean_another_one_are_refused_everywhere(root: Root) -> None:
             lambda: storage.read(key),
             lambda: storage.stream(key),
             lambda: storage.create(key, b""),
+            lambda: storage.replace(key, b""),
             lambda: write_all(storage, key),
+            lambda: storage.sweep(f"{key}/"),
             lambda: storage.folder(f"{key}/"),
             lambda: storage.walk(f"{key}/"),
         ]
@@ -651,6 +833,22 @@ def test_the_markers_that_consoles_leave_for_folders_are_no_objects(root: Root) 
         storage.read(f"{prefix}etl")
     storage.create(f"{prefix}hollow/v1", b"bundle")
     assert storage.read(f"{prefix}hollow/v1") == b"bundle"
+
+
+def test_a_listing_tells_when_an_object_was_stored(root: Root) -> None:
+    storage, before = root.open(), time.time()
+    storage.create(f"{root.prefix}etl/one", b"1")
+    (walked,), (_, (listed,)) = list(storage.walk(f"{root.prefix}etl/")), storage.folder(f"{root.prefix}etl/")
+    assert walked == listed
+    assert before - 2 < walked.modified < time.time() + 2  # whole seconds, and on a real bucket another's clock
+
+
+def test_a_sweep_leaves_all_objects_as_they_are(root: Root) -> None:
+    storage = root.open()
+    storage.create(f"{root.prefix}etl/one", b"1")
+    storage.replace(f"{root.prefix}etl/deep/two", b"2")
+    assert storage.sweep(f"{root.prefix}etl/") == storage.sweep(f"{root.prefix}none/") == 0
+    assert root.keys() == ["etl/deep/two", "etl/one"]
 
 
 STREAM = """

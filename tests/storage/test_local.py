@@ -7,6 +7,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -51,7 +52,7 @@ def temporary(folder: Path) -> list[str]:
 def test_a_file_system_without_links_creates_exclusively(
     storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    def refuse(*_paths: object) -> None:
+    def refuse(*_paths: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", refuse)
@@ -64,7 +65,7 @@ def test_a_file_system_without_links_creates_exclusively(
 
 
 def test_a_full_disk_without_links_leaves_no_half_file(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_paths: object) -> None:
+    def refuse(*_paths: object, **_options: object) -> None:
         raise OSError(errno.EPERM, "no links")
 
     monkeypatch.setattr(os, "link", refuse)
@@ -80,13 +81,78 @@ def test_a_create_whose_link_answers_wrongly_recognises_its_own_file(
 ) -> None:
     link = os.link
 
-    def lose(*paths: Any) -> None:
-        link(*paths)
+    def lose(*paths: Any, **options: Any) -> None:
+        link(*paths, **options)
         raise OSError(errno.EIO, "the answer was lost")  # as NFS does
 
     monkeypatch.setattr(os, "link", lose)
     storage.create("etl/v1", b"mine")
     assert storage.read("etl/v1") == b"mine"
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL])
+def test_a_file_system_without_nameless_files_links_a_named_one(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    opened = os.open
+
+    def refuse(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(code, os.strerror(code))
+        return opened(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    linked: list[str] = []
+    link = os.link
+
+    def note(source: Path, target: Path) -> None:
+        linked.append(str(source))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", note)
+    storage.create("etl/v1", b"mine")
+    assert ".tmp-" in linked[0]
+    with pytest.raises(errors.AlreadyExists):
+        storage.create("etl/v1", b"theirs")
+    assert storage.read("etl/v1") == b"mine"
+    assert temporary(tmp_path) == []
+
+
+def test_a_system_that_has_no_nameless_files_links_a_named_one(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As macOS and Windows."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+    storage.create("etl/v1", b"mine")
+    with pytest.raises(errors.AlreadyExists):
+        storage.create("etl/v1", b"theirs")
+    assert storage.read("etl/v1") == b"mine"
+    assert temporary(tmp_path) == []
+
+
+CREATING = """
+import itertools, sys
+from runner.storage.local import LocalStorage
+storage = LocalStorage("file", sys.argv[1])
+print(flush=True)
+for number in itertools.count():
+    storage.create(f"etl/{number}", b"x" * 100_000)
+"""
+
+
+def test_a_create_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    for number in range(15):
+        root = tmp_path / str(number)
+        with subprocess.Popen([sys.executable, "-c", CREATING, str(root)], stdout=subprocess.PIPE) as creating:
+            assert creating.stdout
+            creating.stdout.readline()
+            while not (root / "etl/3").exists():
+                assert creating.poll() is None
+            time.sleep(number / 5000)  # at another moment of a create each time
+            creating.kill()
+        names = {path.name for path in (root / "etl").iterdir()}
+        assert names == {str(at) for at in range(len(names))}
+        assert {path.stat().st_size for path in (root / "etl").iterdir()} == {100_000}
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0, 0o666)])
@@ -117,7 +183,8 @@ def test_file_and_folders_are_synced_before_a_write_has_succeeded(
     storage.create("etl/runs/created", b"1")
     # the new folders' own entries, then the file, then the folder that names it
     assert set(synced[:2]) == {str(tmp_path), str(tmp_path / "etl")}
-    assert ".tmp-" in synced[2]
+    assert synced[2].startswith(f"{tmp_path}/etl/runs/")
+    assert "created" not in synced[2]
     assert synced[3:] == [str(tmp_path / "etl/runs")]
     synced.clear()
     with storage.writer("etl/runs/written") as writer:
@@ -135,6 +202,39 @@ def test_temporary_files_are_never_seen(storage: LocalStorage, tmp_path: Path) -
         assert list(storage.walk()) == []
     assert temporary(tmp_path) == []
     assert [entry.key for entry in storage.walk()] == ["etl/v1"]
+
+
+def test_what_writers_that_died_left_is_swept(storage: LocalStorage, tmp_path: Path) -> None:
+    storage.create("etl/runs/1/end.json", b"1")
+    for folder in (".", "etl", "etl/runs/1", "etl/runs/1/empty/deep"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / ".tmp-0123456789abcdef").write_bytes(b"half")
+    assert storage.sweep("etl/runs/1/") == 2
+    assert len(temporary(tmp_path)) == 2
+    assert storage.sweep("etl/") == 1
+    assert storage.sweep("etl/") == storage.sweep("none/") == 0
+    assert temporary(tmp_path) == [".tmp-0123456789abcdef"]
+    assert storage.read("etl/runs/1/end.json") == b"1"
+
+
+def test_a_sweep_passes_over_what_it_may_not_remove(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etl").mkdir()
+    for name in (".tmp-gone", ".tmp-kept", ".tmp-left"):
+        (tmp_path / "etl" / name).write_bytes(b"half")
+    unlink = Path.unlink
+
+    def refuse(path: Path) -> None:
+        if path.name == ".tmp-kept":
+            raise PermissionError
+        if path.name == ".tmp-gone":
+            raise FileNotFoundError
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert storage.sweep("etl/") == 1
+    assert sorted(temporary(tmp_path)) == [".tmp-gone", ".tmp-kept"]
 
 
 def test_the_blocks_own_error_is_not_taken_for_the_disks(storage: LocalStorage, tmp_path: Path) -> None:
@@ -156,6 +256,7 @@ def test_a_full_disk_fails_the_write_and_leaves_nothing(tiny: Path) -> None:
     with pytest.raises(errors.WriteFailed, match="No space left on device") as refusal:
         storage.create("etl/v1", bytes(3_000_000))
     assert refusal.value.code == 73
+    assert not refusal.value.transient
     assert "Make room" in refusal.value.hint
 
     def overfill() -> None:
@@ -230,6 +331,17 @@ def test_a_read_only_file_system_fails_the_write(tiny: Path) -> None:
     with pytest.raises(errors.WriteFailed, match="Read-only file system") as refusal:
         LocalStorage("file", str(tiny)).create("etl/v1", b"1")
     assert refusal.value.code == 73
+    assert not refusal.value.transient
+
+
+def test_a_disk_that_may_come_back_is_worth_another_try(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "as a file system over a network says")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(errors.WriteFailed) as refusal:
+        storage.create("etl/v1", b"1")
+    assert refusal.value.transient
 
 
 def test_a_folder_is_no_object(storage: LocalStorage) -> None:

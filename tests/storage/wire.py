@@ -49,10 +49,11 @@ class Fault:
     """What happens to requests of this method whose path has these words; `times` of them after the first `after`.
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
-    silent: no answer, ever · slow: the request is read at 2 MB/s · answer: `status` and `body`, and nobody is asked.
+    drop: the connection is reset, and nobody is asked · silent: no answer, ever ·
+    slow: the request is read at 2 MB/s · answer: `status` and `body`, and nobody is asked.
     """
 
-    how: Literal["lose", "cut", "silent", "slow", "answer"]
+    how: Literal["lose", "drop", "cut", "silent", "slow", "answer"]
     method: str
     words: str = ""
     times: int = 1_000_000
@@ -134,6 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault and fault.how == "answer":
             self._answer(fault.status, [], fault.body)
+            return
+        if fault and fault.how == "drop":
+            self._reset()
             return
         status, headers, content = self._ask(body)
         if fault and fault.how == "lose":

@@ -1,0 +1,89 @@
+"""``runner logs``: what a run wrote, from wherever its storage can be reached; also while it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import claims
+from runner.cli.look import as_json_option
+from runner.cli.places import open_run
+from runner.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.records import RunFolder
+    from runner.storage.base import Storage
+
+_LOOK = 1.0  # seconds between two looks for more
+_LATE = 5.0  # seconds in which the last part may still come after the end
+
+
+@click.command(short_help="Show what a run wrote.")
+@click.argument("run")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run, or its last attempt, is over.")
+@as_json_option
+def logs(run: str, *, follow: bool, as_json: bool) -> None:
+    """Show what RUN wrote, attempt after attempt; with --json the lines as they are stored, one object each."""
+    storage, folder = open_run(run)
+    for attempt in _attempts(storage, folder, follow=follow):
+        if attempt > 1 and not as_json:
+            click.echo(f"-- attempt {attempt}", err=True)
+        _show(storage, folder, attempt, follow=follow, as_json=as_json)
+    standing = claims.latest(storage, folder)
+    click.echo(f"-- run {folder.run_id}: {standing.told}", err=True)
+
+
+def _attempts(storage: Storage, folder: RunFolder, *, follow: bool) -> Iterator[int]:
+    """Give the numbers of a run's attempts; to follow is to wait for the first one."""
+    number = 1
+    while True:
+        if number in claims.attempts(storage, folder):
+            yield number
+            number += 1
+        elif number > 1 or not follow:
+            return
+        else:
+            time.sleep(_LOOK)
+
+
+def _show(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool, as_json: bool) -> None:
+    for part in _parts(storage, folder, attempt, follow=follow):
+        for line in part.splitlines():
+            entry = json.loads(line)
+            if as_json:
+                click.echo(line)
+            elif not entry.get("last"):
+                click.echo(_text(entry))
+
+
+def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -> Iterator[bytes]:
+    """Give the parts of an attempt's log in order; to follow is to wait for more until it is over."""
+    part, over_since = 1, None
+    while True:
+        try:
+            data = storage.read(folder.log(attempt, part))
+        except NotFound:
+            if not follow or (over_since and time.monotonic() - over_since > _LATE):
+                return
+            if over_since is None and not claims.standing_of(storage, folder, attempt).lives:
+                over_since = time.monotonic()
+            time.sleep(_LOOK)
+        else:
+            yield data
+            part += 1
+            if data.rstrip().endswith(b'"last": true}'):
+                return
+
+
+def _text(entry: dict[str, Any]) -> str:
+    """Make a stored line readable: what was printed as it was, a log line as at a terminal."""
+    if "stream" in entry:
+        return str(entry["message"])
+    where = entry.get("task") or entry.get("logger") or ""
+    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', ''):7} {where}: {entry.get('message', '')}"
+    return f"{text}\n{entry['exception'].rstrip()}" if entry.get("exception") else text

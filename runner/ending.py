@@ -1,0 +1,85 @@
+"""How the child's side commits its attempt's end: once, by whichever thread comes to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from runner import claims
+from runner.engine import failure
+from runner.errors import FlowFailed, RunHeld, RunnerError, WriteFailed
+from runner.results import PATIENCE
+from runner.trace import last_word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.claims import Claim
+    from runner.engine import Engine, Report
+    from runner.storage.base import Storage
+
+
+class Ending:
+    """The end of one attempt; ``facts`` are the flow's name and the bundle."""
+
+    def __init__(self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None]) -> None:
+        """See the class."""
+        self._documents, self._claim, self._facts, self._tell = documents, claim, facts, tell
+        self._lock = threading.Lock()
+        self._last: dict[str, Any] | None = None
+        self._order: dict[str, Any] = {}
+        self._returned = threading.Event()
+
+    def returned(self) -> None:
+        """Take it that the flow came back by itself, so that nobody need end it for it."""
+        self._returned.set()
+
+    def heed(self, orders: int, engine: Engine) -> None:
+        """Wait for the supervisor's order to stop the flow.
+
+        It has ``state``, ``code``, ``error`` and ``message`` for the end, and in ``within`` the seconds in which the
+        flow may come to a safe point; one that does not gets its end from here, as far as it is.
+        """
+        order = os.read(orders, 65536)
+        if not order:
+            return
+        self._order = json.loads(order)
+        engine.cancel()
+        if not self._returned.wait(self._order["within"]):
+            self.commit(engine.report())
+            os._exit(1)  # the last word has the exit code
+
+    def commit(self, report: Report) -> dict[str, Any]:
+        """Commit the end, and give the last word on it. Raises RunHeld and WriteFailed."""
+        with self._lock:
+            if self._last is None:
+                self._last = self._commit(report)
+            return self._last
+
+    def _commit(self, report: Report) -> dict[str, Any]:
+        state = report.state
+        last: dict[str, Any]
+        if state == "cancelled":
+            state = self._order["state"]
+            last = {name: self._order[name] for name in ("code", "error", "message")}
+        elif report.failed:
+            last = last_word(FlowFailed(failure(report)))
+        else:
+            outcome = self._documents.url(self._claim.folder.outcome)
+            last = {"code": 0, "message": f"run {self._claim.folder.run_id} succeeded: {outcome}"}
+        error = {"type": last["error"], "message": last["message"]} if last["code"] else None
+        end = {**self._facts, "state": state, "exit_code": last["code"], "error": error, "tasks": report.tasks}
+        try:
+            claims.end_attempt(self._documents, self._claim, end, patience=PATIENCE)
+        except RunHeld:
+            self._tell(claim=None)
+            raise
+        except RunnerError as refusal:
+            self._tell(kept=True)
+            claims.keep_at_hand(claims.described(self._claim, end))
+            message = f"the end of the run could not be written: {refusal.message}"
+            raise WriteFailed(message, hint=refusal.hint) from refusal
+        self._tell(claim=None, last=last)
+        return last

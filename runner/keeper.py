@@ -1,0 +1,129 @@
+"""Between the supervisor and the flow's process: ends all that the flow started when either of them is gone.
+
+The kernel tells a process of its parent's death, but not its grandchildren. So the keeper is the flow's parent, and
+takes in whatever the flow's processes leave behind (``PR_SET_CHILD_SUBREAPER``). It only waits for signals:
+
+- SIGCHLD: the flow's process has ended; the rest is killed, and the keeper ends in the same way.
+- SIGTERM, from the supervisor or, when that is gone, from the kernel (``PR_SET_PDEATHSIG``): all are killed.
+- SIGUSR1 is passed on.
+
+https://man7.org/linux/man-pages/man2/prctl.2.html
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+HEEDED = frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}) if hasattr(signal, "SIGCHLD") else frozenset()
+_PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
+_SETTLE = 0.03  # seconds in which the flow's process may have the machine to itself
+
+
+def keep(supervisor: int, flow: Callable[[], NoReturn], close: Iterable[int]) -> NoReturn:
+    """Fork the flow's process and wait for its end; ``close`` are the descriptors that are the flow's alone.
+
+    The signals in `HEEDED` are blocked when this is called.
+    """
+    try:
+        os.setsid()  # what a terminal sends goes to the supervisor, which knows what to do about it
+        child = os.fork()
+        if child == 0:
+            flow()
+        for descriptor in close:
+            os.close(descriptor)
+        _end_as(_watch(supervisor, child))
+    finally:
+        os._exit(70)
+
+
+def _watch(supervisor: int, child: int) -> int:
+    """Wait until the flow's process has ended, and give its status."""
+    for number in HEEDED:
+        signal.signal(number, signal.SIG_DFL)  # one that is ignored would not even wait
+    got = signal.sigtimedwait(HEEDED, _SETTLE)
+    adopt_orphans()
+    die_with(supervisor, signal.SIGTERM)
+    while True:
+        if got and got.si_signo == signal.SIGTERM:
+            os.kill(child, signal.SIGKILL)
+        elif got and got.si_signo == signal.SIGUSR1:
+            os.kill(child, signal.SIGUSR1)
+        ended, status = _reap(child)
+        if ended:
+            with suppress(ChildProcessError):  # which says that there is none
+                os.waitpid(-1, os.WNOHANG)
+                kill_children()
+            return status
+        got = signal.sigwaitinfo(HEEDED)
+
+
+def _reap(child: int) -> tuple[bool, int]:
+    """Take note of all processes that have ended; the flow's own is told of."""
+    while True:
+        ended, status = os.waitpid(-1, os.WNOHANG)
+        if ended in {0, child}:
+            return ended == child, status
+
+
+def _end_as(status: int) -> NoReturn:
+    """End as another process did, so that whoever waits sees what became of that one."""
+    if os.WIFSIGNALED(status):
+        import resource
+
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it left its own core, if it was to
+        with suppress(OSError, ValueError):  # SIGKILL has no other action
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 70)
+
+
+def kill_children(but: Container[int] = ()) -> None:
+    """Kill every process that is this one's child, or becomes it because its own parent is killed."""
+    while found := [child for child in children() if child not in but]:
+        for child in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        for child in found:
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def children() -> set[int]:
+    """Give the processes whose parent is this one. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
+    own = str(os.getpid())
+    found = set()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - as below
+        if name.isdecimal():
+            with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
+                if file.read().rpartition(")")[2].split()[1] == own:
+                    found.add(int(name))
+    return found
+
+
+def die_with(parent: int, number: int) -> None:
+    """Have a signal sent to this process when its parent dies, or at once if that is gone.
+
+    To be called by the main thread: the kernel forgets the wish of a thread that has ended.
+    """
+    _prctl(_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of the descendants whose own parent dies."""
+    _prctl(_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

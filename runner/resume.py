@@ -1,0 +1,84 @@
+"""What earlier attempts made durable, so that it need not be made again."""
+
+from __future__ import annotations
+
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from runner import claims, logs, payload
+from runner.errors import BundleCorrupt, Incompatible, NotFound
+from runner.records import RunFolder
+from runner.storage.base import CHUNK
+from runner.trace import type_name
+from runner.trailer import copy_verified
+
+if TYPE_CHECKING:
+    from runner.claims import Key
+    from runner.flow import Flow
+    from runner.storage.base import Storage
+
+log = logs.logger("resume")
+
+
+class Kept:
+    """Results by task and element; see `runner.engine.Kept`. None is used before it was read and is whole."""
+
+    def __init__(self, storage: Storage, keys: dict[Key, str]) -> None:
+        """Take the objects' keys."""
+        self._storage, self._keys = storage, keys
+        self._whole: dict[Key, bool] = {}
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._keys)
+
+    def has(self, slug: str, index: int | None) -> bool:
+        """See `runner.engine.Kept.has`."""
+        return (slug, index) in self._keys
+
+    def is_whole(self, slug: str, index: int | None) -> bool:
+        """See `runner.engine.Kept.is_whole`. Raises what the storage raises but NotFound."""
+        if (slug, index) not in self._whole:
+            self._whole[slug, index] = self.has(slug, index) and self.take(slug, index, wanted=False) is not None
+        return self._whole[slug, index]
+
+    def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+        """See `runner.engine.Kept.take`; of what was not unpickled the type is not known. Raises as `is_whole`."""
+        key = self._keys[slug, index]
+        try:
+            with SpooledTemporaryFile(max_size=CHUNK) as file:
+                found = copy_verified(self._storage.stream(key), file if wanted else None)  # type: ignore[arg-type]
+                if found is None:
+                    message = "it is not what was stored"
+                    raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
+                file.seek(0)
+                value = payload.load_result(file) if wanted else None  # type: ignore[arg-type]
+        except (BundleCorrupt, Incompatible, NotFound) as error:
+            log.warning("the result %s cannot be used, so its task runs again: %s", self._storage.url(key), error)
+            return None
+        size, sha256 = found
+        return {"key": key, "size": size, "sha256": sha256, "type": type_name(type(value)) if wanted else None}, value
+
+
+def kept_results(storage: Storage, folder: RunFolder, flow: Flow) -> Kept:
+    """Find the results of a run's attempts, and of the run that it was begun to repeat."""
+    return Kept(storage, _keys(storage, folder, flow))
+
+
+def _keys(storage: Storage, folder: RunFolder, flow: Flow) -> dict[Key, str]:
+    found: dict[Key, str] = {}
+    reuse = (claims.begun(storage, folder) or {}).get("reuse")
+    if reuse:
+        before = _keys(storage, RunFolder(folder.home, reuse["run_id"]), flow)
+        again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
+        found = {key: where for key, where in before.items() if key[0] not in again}
+    return found | {found_key: entry.key for found_key, entry in claims.durable(storage, folder)}
+
+
+def slugs_from(flow: Flow, slug: str) -> set[str]:
+    """Give a task and all that wait for it, by slug."""
+    again = {slug}
+    for node in flow.nodes:  # in the order in which they were written down, so what is waited for comes first
+        if any(source.slug in again for source in node.upstream):
+            again.add(node.slug)
+    return again

@@ -1,0 +1,42 @@
+"""The 44 bytes after a result's pickle by which a reader verifies it: magic ``RNR1``, length, SHA-256.
+
+The length of the pickle is 8 bytes, big endian; the digest 32. See «A result» in ``docs/formats.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAGIC = b"RNR1"
+TRAILER = struct.Struct(">4sQ32s")
+
+
+def trailer(size: int, digest: bytes) -> bytes:
+    """Make the trailer of a pickle of this size and SHA-256."""
+    return TRAILER.pack(MAGIC, size, digest)
+
+
+def read_trailer(data: bytes) -> tuple[int, str] | None:
+    """Give size and SHA-256 of the pickle, or None if this is no trailer."""
+    if len(data) != TRAILER.size:
+        return None
+    magic, size, digest = TRAILER.unpack(data)
+    return (size, digest.hex()) if magic == MAGIC else None
+
+
+def copy_verified(stored: Iterable[bytes], target: BinaryIO | None) -> tuple[int, str] | None:
+    """Copy a result's bytes, and give size and SHA-256 of its pickle; None if they are not what its trailer says."""
+    digest, size, held = hashlib.sha256(), 0, b""
+    for chunk in stored:
+        if target is not None:
+            target.write(chunk)
+        held += chunk  # all but the last 44 bytes belongs to the pickle
+        body, held = held[: -TRAILER.size], held[-TRAILER.size :]
+        digest.update(body)
+        size += len(body)
+    return (size, digest.hexdigest()) if held == trailer(size, digest.digest()) else None

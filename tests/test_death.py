@@ -1,0 +1,43 @@
+"""What the death of a flow's process means for its attempt."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from runner.death import Death
+from runner.supervisor import ASKED
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "late", "expected"),
+    [
+        (signal.SIGSEGV, None, False, ("crashed", 139, "SIGSEGV")),
+        (signal.SIGKILL, None, False, ("crashed", 137, "not for memory")),
+        (40, None, False, ("crashed", 168, "signal 40")),
+        (signal.SIGTERM, None, False, ("cancelled", 143, "SIGTERM")),  # somebody asked the child itself
+        (signal.SIGKILL, signal.SIGTERM, False, ("cancelled", 143, "SIGTERM")),
+        (0, signal.SIGINT, False, ("cancelled", 130, "SIGINT")),  # it was asked, and left by itself
+        (signal.SIGTERM, None, True, ("timed_out", 124, "RUNNER_TIMEOUT")),
+        (signal.SIGKILL, signal.SIGTERM, True, ("timed_out", 124, "RUNNER_TIMEOUT")),
+        (0, None, False, ("failed", 1, "exit status 0")),
+        (5 << 8, None, False, ("failed", 1, "exit status 5")),
+    ],
+)
+def test_a_death_without_a_word_is_judged_by_how_it_came(
+    status: int, asked: int | None, expected: tuple[str, int, str], *, late: bool
+) -> None:
+    verdict = Death(status, asked, late).verdict(ASKED)
+    assert (verdict["state"], verdict["code"]) == expected[:2]
+    assert expected[2] in verdict["message"]
+
+
+def test_what_is_known_of_a_death_stands_in_its_end() -> None:
+    verdict = Death(signal.SIGSEGV, trace="Fatal Python error", tail=["one", "two"], peak=5).verdict(ASKED)
+    assert verdict["death"] == {"trace": "Fatal Python error", "log": "one\ntwo", "peak_memory": 5, "memory": None}
+    assert "trace shows where" in verdict["message"]
+
+
+def test_of_a_kill_for_memory_the_kernels_words_are_told() -> None:
+    assert Death(signal.SIGKILL, memory="the limit is 5").verdict(ASKED)["message"].endswith("SIGKILL: the limit is 5")
