@@ -111,7 +111,11 @@ def encode(document: dict[str, Any]) -> bytes:
 
 def decode(data: bytes) -> dict[str, Any]:
     """Read a document. Raises ValueError if it is none that this version knows."""
-    document = json.loads(data)
+    try:
+        document = json.loads(data)
+    except RecursionError as error:
+        message = "a document that is nested deeper than any of runner's"
+        raise ValueError(message) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         message = "not a document of this version of runner"
         raise ValueError(message)

@@ -150,7 +150,7 @@ def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
     """Tell how a run stands; one that cannot be told of must not hide the others."""
     try:
         standing = claims.latest(storage, folder)
-    except (BundleCorrupt, NotFound):
+    except (BundleCorrupt, NotFound, UsageError):
         return {
             "state": "unreadable",
             "told": "unreadable",

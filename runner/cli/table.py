@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a head, every column as wide as its widest cell."""
-    table = [list(head), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
+    table = [list(head), *(["-" if cell is None else printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
