@@ -119,4 +119,9 @@ def decode(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         message = "not a document of this version of runner"
         raise ValueError(message)
+    from runner.shapes import fault_in
+
+    if fault := fault_in(document):
+        message = f"a document whose {fault} is not as runner writes it"
+        raise ValueError(message)
     return document
