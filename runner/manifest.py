@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, UsageError
+from runner.records import slugify
+from runner.shapes import fault_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,15 +81,15 @@ def check_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, 
 
 def check_complete(manifest: Mapping[str, Any]) -> None:
     """Refuse a bundle whose manifest, though undamaged, says less than a run needs. Raises BundleCorrupt."""
-    try:
-        _ = manifest["flow"]["name"], manifest["flow"]["version"] + "", manifest["image"]
-        _ = [label + "" for label in manifest["labels"]]
-        _ = manifest["python"]["version"] + "", manifest["python"]["implementation"]
-        _ = [need["module"] + need["distribution"] + need["version"] for need in manifest["requires"]]
-        _ = [(parameter["name"] + "", parameter["required"]) for parameter in manifest["parameters"]]
-    except (KeyError, TypeError) as error:
-        message = f"the bundle is corrupt: its manifest lacks what a run needs: {error}"
-        raise BundleCorrupt(message, hint="Build the flow again.") from error
+    fault = fault_in(manifest, "manifest")
+    if not fault:
+        try:
+            slugify(manifest["flow"]["name"])
+        except UsageError as error:
+            fault = f"flow.name, as {error.message}"
+    if fault:
+        message = f"the bundle is corrupt: its manifest lacks what a run needs, or has it in another form: {fault}"
+        raise BundleCorrupt(message, hint="Build the flow again.")
 
 
 def check_fit(manifest: Mapping[str, Any], image: str) -> None:

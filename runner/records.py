@@ -109,8 +109,11 @@ def encode(document: dict[str, Any]) -> bytes:
         return json.dumps(document, allow_nan=False).encode() + b"\n"
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """Read a document. Raises ValueError if it is none that this version knows."""
+def decode(data: bytes, kind: str | None = None) -> dict[str, Any]:
+    """Read a document; ``kind`` is ``run``, ``claim`` or ``end``, an outcome being one, where that is known.
+
+    Raises ValueError if it is none that this version knows.
+    """
     try:
         document = json.loads(data)
     except RecursionError as error:
@@ -121,7 +124,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise ValueError(message)
     from runner.shapes import fault_in
 
-    if fault := fault_in(document):
+    if fault := fault_in(document, kind):
         message = f"a document whose {fault} is not as runner writes it"
         raise ValueError(message)
     return document

@@ -115,7 +115,7 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
         if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
             from pathlib import Path
 
-            with suppress(OSError, UnicodeDecodeError):
+            with suppress(OSError, ValueError):
                 # the names were read above; if they could not be, the file stays named, and is told as unreadable
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
@@ -163,7 +163,7 @@ class _Values:
 
             try:
                 return Path(file).read_text("utf-8").strip() or None
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):  # it is no UTF-8, or its name no path
                 self.problems.append(f"{name}_FILE names {file}, which cannot be read")
                 return None
         return self.environ.get(name, "").strip() or None

@@ -1,4 +1,4 @@
-"""What a document must look like to be believed: whoever can write to the bucket can write documents.
+"""What documents and manifests must look like to be believed: whoever can write to the bucket can write them.
 
 Only what a reader relies on is asked for; ``docs/schemas/`` has all of it.
 """
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     Check = Callable[[Any], bool]
 
 _LARGEST = 2**63
+_ABSENT = object()
 
 
-def fault_in(document: Mapping[str, Any]) -> str:
+def fault_in(document: Mapping[str, Any], kind: str | None = None) -> str:
     """Name the first part of a document that no reader could use; empty if there is none.
 
-    Its kind is told by what only that kind has; a document of none of them, as a beat is, has nothing to check.
+    Without a ``kind`` that is told by what only one kind has; a document of none, as a beat is, has nothing to check.
     """
-    kind = "run" if "requested" in document else "end" if "ended" in document else None
-    kind = kind or ("claim" if "started" in document else None)
+    if kind is None:
+        kind = next((kind for kind, names in _ONLY.items() if names & set(document)), None)
     return _fault(document, _SHAPES[kind], kind) if kind else ""
 
 
@@ -30,7 +31,7 @@ def _fault(value: Any, shape: Mapping[str, Any], path: str) -> str:
     if not isinstance(value, dict):
         return path
     for name, check in shape.items():
-        where, part = f"{path}.{name}", value.get(name)
+        where, part = f"{path}.{name}", value.get(name, _ABSENT)
         if isinstance(check, dict):
             found = _fault(part, check, where)
         elif isinstance(check, list):
@@ -88,6 +89,10 @@ def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
+def _if_there(check: Check) -> Check:
+    return lambda value: value is _ABSENT or check(value)
+
+
 def _shaped(shape: Mapping[str, Any]) -> Check:
     return lambda value: not _fault(value, shape, "it")
 
@@ -98,8 +103,8 @@ _RESULT = {
     "key": _text,
     "size": _count,
     "sha256": _digest,
-    "offset": _or_none(_count),
-    "length": _or_none(_count),
+    "offset": _if_there(_count),
+    "length": _if_there(_count),
 }
 _TASK = {
     "task": _text,
@@ -113,7 +118,16 @@ _TASK = {
     "error": _or_none(_shaped(_ERROR | {"traceback": _text})),
     "result": _or_none(_shaped(_RESULT)),
 }
+_ONLY = {"run": {"requested", "by", "parameters"}, "end": {"ended", "exit_code", "tasks"}, "claim": {"pid", "started"}}
 _SHAPES: dict[str, dict[str, Any]] = {
+    "manifest": {
+        "flow": {"name": _text, "version": _text, "key": _if_there(_text)},
+        "python": {"version": _text, "implementation": _text},
+        "requires": [{"module": _text, "distribution": _text, "version": _text}],
+        "parameters": [{"name": _text, "required": _truth}],
+        "labels": _texts,
+        "image": _or_none(_text),
+    },
     "run": {
         "token": _text,
         "run_id": _text,
@@ -121,7 +135,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
         "parameters": _object,
         "labels": _texts,
         "image": _or_none(_text),
-        "reuse": _or_none(_shaped({"run_id": _text, "from": _or_none(_text)})),
+        "reuse": _if_there(_or_none(_shaped({"run_id": _text, "from": _or_none(_text)}))),
         "requested": _time,
     },
     "claim": {
