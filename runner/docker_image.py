@@ -130,7 +130,12 @@ class Docker(Declared):
         return ()
 
     def publish(
-        self, *, include: Iterable[str] = (), exclude: Iterable[str] = (), sign_with: KeySource | None = None
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
     ) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
@@ -142,10 +147,13 @@ class Docker(Declared):
         from runner.publish import publish
         from runner.storage.local import Local
 
+        if not allow_secrets:
+            self._refuse_secrets()
         files = [self._here(file) for file in self.files]
         with _engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
             baked = Local(folder, secrets=self.secrets)
-            published = publish(self.flow, baked, include=include, exclude=exclude, sign_with=sign_with)
+            options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+            published = publish(self.flow, baked, include=include, exclude=exclude, **options)
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
             base = self._base(engine)
@@ -164,6 +172,15 @@ class Docker(Declared):
             engine.images.get(image).tag(name, tag)
             digest = _push(engine, name, tag) if self.registry_url else None
         return replace(published, url=f"{name}:{tag}" + (f"@{digest}" if digest else ""))
+
+    def _refuse_secrets(self) -> None:
+        """Refuse variables that whoever can pull the image could read. Raises FlowFailed."""
+        from runner import leaks
+        from runner.settings import process_environ
+
+        said = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
+        said |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
+        leaks.refuse(said, leaks.secrets_of(self.secrets, process_environ()), lambda place, _holds: place)
 
     def _here(self, file: str) -> Path:
         """Find a file of this machine. Raises UsageError."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner import bundle, capture, foreign, manifest, payload, records, signing
+from runner import bundle, capture, foreign, leaks, manifest, payload, records, signing
 from runner.credentials import Credentials, present, resolve
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.fetch import newest_version
@@ -17,8 +17,8 @@ from runner.storage import open_storage, parse_location
 from runner.storage.base import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import ModuleType
+    from collections.abc import Callable, Iterable
+    from types import FunctionType, ModuleType
 
     from runner.bundle import Bundle
     from runner.capture import Captured
@@ -49,6 +49,7 @@ def build_flow(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     sign_with: KeySource | None = None,
+    allow_secrets: bool = False,
 ) -> str:
     """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, and give the bundle's URL.
 
@@ -57,7 +58,7 @@ def build_flow(
     flow = foreign.as_flow(obj, name)
     if storage is not None:
         flow.storage = storage
-    return flow.storage.build(include=include, exclude=exclude, sign_with=sign_with)
+    return flow.storage.build(include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets)
 
 
 def publish(
@@ -67,13 +68,14 @@ def publish(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     sign_with: KeySource | None = None,
+    allow_secrets: bool = False,
 ) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
-    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one. Raises
-    UsageError for a key that is none and while a flow is being loaded, FlowFailed when it cannot travel, must not or is
-    too large, AlreadyExists when the key is taken, WriteFailed when the slug's newest bundle belongs to a flow of
-    another name, and what the storage raises.
+    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one. A bundle that
+    holds a secret is refused, unless that is allowed. Raises UsageError for a key that is none and while a flow is
+    being loaded, FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken,
+    WriteFailed when the slug's newest bundle belongs to a flow of another name, and what the storage raises.
     """
     if is_loading():
         message = f"flow {flow.name!r} is built while a flow is being loaded"
@@ -97,7 +99,10 @@ def publish(
     members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
     data = bundle.write_bundle(facts, members, key_of_signer)
     written = bundle.read_bundle(data)
-    _refuse_private(storage.private_texts(), written)
+    if not allow_secrets:
+        named = {*storage.secrets, *settings.secrets}
+        secrets = [leaks.private(storage.private_texts()), *leaks.secrets_of(named, settings.environ)]
+        _refuse_secrets(flow, pickled.functions, written, secrets)
 
     opened.create(key, data)
     if key_of_signer:
@@ -147,13 +152,15 @@ def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, 
         raise FlowFailed(message, hint=hint)
 
 
-def _refuse_private(texts: set[str], written: Bundle) -> None:
-    """Refuse a bundle that holds what opens the storage; whoever may read the bundle could take it from there."""
-    holding = [name for name, data in written.members.items() if any(text.encode() in bytes(data) for text in texts)]
-    if holding:
-        message = f"the connection string, or the key in it, would travel in {', '.join(holding)}"
-        hint = "Read it from the environment where you build, or leave such a file behind with exclude=[…]."
-        raise FlowFailed(message, hint=hint)
+def _refuse_secrets(flow: Flow, functions: list[FunctionType], written: Bundle, secrets: list[leaks.Secret]) -> None:
+    """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
+
+    def locate(place: str, holds: Callable[[bytes], bool]) -> str:
+        if place in {bundle.FLOW, bundle.MANIFEST}:
+            return payload.where(flow, functions, holds) or ("the flow" if place == bundle.FLOW else "the manifest")
+        return f"the file {place.removeprefix(bundle.SOURCES)}"
+
+    leaks.refuse({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
 
 
 def _installed(modules: Iterable[str]) -> list[dict[str, str]]:

@@ -89,18 +89,30 @@ class Declared(ABC):
         return self._flow
 
     def build(
-        self, *, include: Iterable[str] = (), exclude: Iterable[str] = (), sign_with: KeySource | None = None
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
     ) -> str:
         """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publish.publish`."""
-        return self.publish(include=include, exclude=exclude, sign_with=sign_with).url
+        options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+        return self.publish(include=include, exclude=exclude, **options).url
 
     def publish(
-        self, *, include: Iterable[str] = (), exclude: Iterable[str] = (), sign_with: KeySource | None = None
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
     ) -> Published:
         """Do what `build` does, and give all that is known of it."""
         from runner.publish import publish
 
-        return publish(self.flow, self, include=include, exclude=exclude, sign_with=sign_with)
+        options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+        return publish(self.flow, self, include=include, exclude=exclude, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what the declaration refers to: a pickled declaration is the declaration alone."""
