@@ -234,7 +234,7 @@ def test_a_variable_of_an_image_is_looked_at_before_it_is_built(monkeypatch: pyt
     monkeypatch.setenv("DB_PASSWORD", VALUE)
     declared: dict[str, Any] = {where: {"DB": f"postgres {VALUE}"}}
     flow = Flow("f", storage=Docker(**declared))
-    with pytest.raises(FlowFailed, match="the variable DB_PASSWORD, in the (image's variable|build argument) DB"):
+    with pytest.raises(FlowFailed, match=r"the variable DB_PASSWORD, in the (image's variable|build argument) DB"):
         flow.storage.build()
 
 
