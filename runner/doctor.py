@@ -108,6 +108,9 @@ def _settings(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[S
             # names alone: the values of parameters are the flow's affair, and some take RUNNER_SECRETS for a value
             settings, _ = Settings.read({name: text}, needs_location=False)
             shown = ", ".join(settings.parameters or settings.secrets) or _HIDDEN
+        if text and name == "RUNNER_TRUSTED_KEYS":  # some take it for the place of the private one
+            settings, _ = Settings.read({name: text}, needs_location=False)
+            shown = ", ".join(key.text for key in settings.trusted_keys) or _HIDDEN
         yield Setting(name, shown, origin)
 
 

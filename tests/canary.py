@@ -82,7 +82,7 @@ class Target:
         self.place.write(key, data)
 
     def run(self, location: str = KEY, **environ: str) -> Ran:
-        return start(located(self.place, location) | {"RUNNER_RUN_ID": "r"} | self.trusting | environ)
+        return start(located(self.place, location) | self.trusting | environ)
 
     def check(self, location: str = KEY, **environ: str) -> Ran:
         return start(located(self.place, location) | self.trusting | environ, "check")
