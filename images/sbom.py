@@ -26,8 +26,8 @@ def component(distribution: Distribution) -> dict[str, Any]:
         "version": distribution.version,
         "purl": url,
     }
-    if expression := told.get("License-Expression"):
-        listed["licenses"] = [{"expression": expression}]
+    if expressions := told.get_all("License-Expression"):
+        listed["licenses"] = [{"expression": expressions[0]}]
     elif names := [
         each.rpartition(" :: ")[2] for each in told.get_all("Classifier", []) if each.startswith("License ::")
     ]:
