@@ -69,10 +69,10 @@ def load(
     """Make the flow of what was fetched and verified.
 
     ``unpacked`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
-    the object, by default the one that the settings name. Raises BundleCorrupt, Incompatible, Untrusted and
-    EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
+    the object; without it a location must name slug and version, where keys are trusted. Raises BundleCorrupt,
+    Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
-    trust.check_trust(opened, key or (settings.location.key if settings.location else ""), settings)
+    trust.check_trust(opened, key, settings)
     if opened is None:
         return _load_foreign(data, scheme, settings)
     facts = opened.manifest

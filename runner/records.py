@@ -101,6 +101,12 @@ class RunFolder:
         return f"{self.attempt(number)}/results/{name}.pkl"
 
 
+def kind_of(key: str) -> str | None:
+    """Name the kind of document that lies under a key; an outcome is an end."""
+    name = key.rpartition("/")[2].removesuffix(".json")
+    return {"outcome": "end"}.get(name, name) if name in {"run", "claim", "end", "outcome"} else None
+
+
 def encode(document: dict[str, Any]) -> bytes:
     """Give a document's bytes: one line of JSON in UTF-8."""
     try:

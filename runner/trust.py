@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
-def check_trust(opened: Bundle | None, key: str, settings: Settings) -> None:
+def check_trust(opened: Bundle | None, key: str | None, settings: Settings) -> None:
     """Refuse what must not run here; nothing of it was unpickled, unpacked or believed before.
 
-    ``opened`` is None for an object that runner did not write, and ``key`` that of the object which was fetched. With
-    ``RUNNER_TRUSTED_KEYS`` the manifest must be signed by one of them and the object lie where the manifest says.
-    Raises Untrusted.
+    ``opened`` is None for an object that runner did not write, and ``key`` that of the object which was fetched, if
+    that is known. With ``RUNNER_TRUSTED_KEYS`` the manifest must be signed by one of them and the object lie where the
+    manifest says. Raises Untrusted.
     """
     if settings.trusted_keys:
         _check_signed(opened, key, settings)
@@ -29,9 +29,12 @@ def check_trust(opened: Bundle | None, key: str, settings: Settings) -> None:
         raise Untrusted(message, hint="Build the flow again, or lower RUNNER_MIN_VERSION.")
 
 
-def _check_signed(opened: Bundle | None, key: str, settings: Settings) -> None:
+def _check_signed(opened: Bundle | None, key: str | None, settings: Settings) -> None:
     from runner import bundle, signing
 
+    named = settings.location.key if settings.location else ""
+    if key is None:  # then nobody knows whether it is the object that is named, or one below
+        key, named = named, ""
     if opened is None:
         message = f"{key} is no bundle but a plain pickle, which nobody can have signed"
         raise Untrusted(
@@ -39,7 +42,7 @@ def _check_signed(opened: Bundle | None, key: str, settings: Settings) -> None:
         )
     manifest = bytes(opened.members[bundle.MANIFEST])
     signing.check(settings.trusted_keys, signing.BUNDLE, manifest, opened.signature, "the bundle")
-    check_place(opened.manifest, key, settings.location.key if settings.location else "")
+    check_place(opened.manifest, key, named)
 
 
 def check_place(manifest: Mapping[str, Any], key: str, named: str) -> None:

@@ -134,7 +134,8 @@ def test_trust_comes_before_fit(target: Target) -> None:
 def test_a_loader_that_is_told_no_key_takes_what_is_named_in_full_alone(target: Target) -> None:
     data = target.bundle()
     opened = bundle.read_bundle(data)
-    for location, refusal in [(f"s3://b/{KEY}", BundleCorrupt), (f"s3://b/{SLUG}/{NEWER}", Untrusted)]:
+    places = [(KEY, BundleCorrupt), (f"{SLUG}/{NEWER}", Untrusted), (SLUG, Untrusted), ("x.bundle", Untrusted)]
+    for location, refusal in [(f"s3://b/{key}", refusal) for key, refusal in places]:
         settings = Settings.from_environ({"RUNNER_LOCATION": location} | target.trusting)
         with pytest.raises(refusal):  # the canary is no flow
             load(data, opened, "s3", settings, lambda _folder: None)

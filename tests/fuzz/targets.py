@@ -201,7 +201,7 @@ def _standing(documents: dict[str, bytes]) -> None:
     storage, folder = LocalStorage("file", str(_folder())), RunFolder("f", "r")
     for key, data in documents.items():
         try:
-            records.decode(data, "claim" if key.endswith("claim.json") else "end")
+            records.decode(data, records.kind_of(key))
         except ValueError:
             continue  # what is no document of its kind is refused before
         path = _folder() / f"f/runs/r/{key}"
