@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types fuzz bench bench-images images locks clean
+.PHONY: demo test lint types faults fuzz bench bench-images images locks clean
 
 demo: $(BIN)/runner
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -32,6 +32,10 @@ types: .cache/tests-installed
 SECONDS ?= 600
 fuzz: .cache/tests-installed
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/long.py $(SECONDS)
+
+# about 25 minutes; the bounded share of it is in make test
+faults: .cache/tests-installed
+	cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/python" -m faults --out ../docs/reliability.md
 
 bench: .cache/tests-installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5

@@ -1,4 +1,4 @@
-"""What the kernel says of this process's control group: how much it may use, and whether it was killed for memory.
+"""What the kernel says of this process's control group: how much it may use, and whether that was too little.
 
 The process that supervises a flow loads this: nothing heavy is imported here. https://docs.kernel.org/admin-guide/
 has the files, of version 2 in cgroup-v2.html and of version 1 in cgroup-v1/memory.html. ``root`` is another one in
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, NamedTuple
+
+from runner.errors import EnvironmentWrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +25,9 @@ _UNTOLD = (
     "whether for memory, which is the usual reason, the kernel does not say here (no control group counts it); docker "
     "inspect (State.OOMKilled), kubectl describe pod, or the kernel's log on the machine can tell"
 )
+
+_GROUPS = "docker run --pids-limit; in Kubernetes podPidsLimit, of the kubelet"
+_USERS = "docker run --ulimit nproc, or ulimit -u"
 
 
 class Limits(NamedTuple):
@@ -39,8 +44,8 @@ class Limits(NamedTuple):
     total: int | None
 
 
-class MemoryLimit(NamedTuple):
-    """The least limit in bytes of this group and of those that hold it, and the file that sets it."""
+class Bound(NamedTuple):
+    """The least limit of this group and of those that hold it, and the file that sets it."""
 
     size: int
     file: str
@@ -52,6 +57,7 @@ class _Group(NamedTuple):
     version: int | None
     memory: list[str]
     cpu: list[str]
+    pids: list[str]
 
 
 def limits(root: str = "/") -> Limits:
@@ -70,7 +76,7 @@ def limits(root: str = "/") -> Limits:
     return Limits(group.version, limit and limit.size, used, cpus, _total(root))
 
 
-def memory_limit(root: str = "/") -> MemoryLimit | None:
+def memory_limit(root: str = "/") -> Bound | None:
     """Find the limit of memory that holds for this process, and where it is set; None if there is none."""
     return _memory_limit(_group(root))
 
@@ -124,6 +130,27 @@ def killed_for_memory(before: int | None, root: str = "/") -> str | None:
     return f"the kernel killed it for memory: {told}; {_MORE}"
 
 
+def too_few_processes(root: str = "/") -> str:
+    """Say in words, of a process or thread that could not be started, how many this group may have, and the remedy.
+
+    https://docs.kernel.org/admin-guide/cgroup-v1/pids.html; version 2 has the same files.
+    """
+    limit = min(_numbers(_group(root).pids, "pids.max"), default=None)
+    if limit is None:
+        return f"the kernel refused it another process or thread; allow it more ({_USERS})"
+    told = f"{limit.size} are all that there may be here ({limit.file})"
+    return f"the kernel refused it another process or thread: {told}; allow it more ({_GROUPS})"
+
+
+def refusal(error: BaseException) -> EnvironmentWrong | None:
+    """Give what is to be told of an error that is the kernel's refusal of another process or thread; of others None."""
+    words = str(error)
+    panicked = type(error).__name__ == "PanicException" and "Resource temporarily unavailable" in words
+    if isinstance(error, BlockingIOError) or "can't start new thread" in words or panicked:
+        return EnvironmentWrong(too_few_processes())
+    return None
+
+
 def _size(size: int) -> str:
     """Give a size in the unit in which limits are set: ``docker run --memory 256m`` is 256 MiB."""
     return f"{size / (1 << 20):.1f}".removesuffix(".0") + " MiB"
@@ -134,9 +161,9 @@ def _group(root: str) -> _Group:
     groups = _paths(root)
     if os.access(f"{mount}/cgroup.controllers", os.F_OK):
         folders = list(_upwards(mount, groups.get("", "/")))
-        return _Group(2, folders, folders)
-    memory, cpu = (list(_upwards(f"{mount}/{name}", groups.get(name, "/"))) for name in ("memory", "cpu"))
-    return _Group(1, memory, cpu) if memory or cpu else _Group(None, [], [])
+        return _Group(2, folders, folders, folders)
+    found = [list(_upwards(f"{mount}/{name}", groups.get(name, "/"))) for name in ("memory", "cpu", "pids")]
+    return _Group(1 if any(found) else None, *found)
 
 
 def _paths(root: str) -> dict[str, str]:
@@ -172,30 +199,30 @@ def _texts(folders: Sequence[str], name: str) -> Iterator[tuple[str, str]]:
         yield path, text
 
 
-def _numbers(folders: Sequence[str], name: str) -> list[MemoryLimit]:
+def _numbers(folders: Sequence[str], name: str) -> list[Bound]:
     told = ((path, int(text)) for path, text in _texts(folders, name) if text.isdigit())
-    return [MemoryLimit(number, path) for path, number in told if number < _NONE_ABOVE]
+    return [Bound(number, path) for path, number in told if number < _NONE_ABOVE]
 
 
 def _first(folders: Sequence[str], name: str) -> int | None:
     return next((number for number, _ in _numbers(folders, name)), None)
 
 
-def _memory_limit(group: _Group) -> MemoryLimit | None:
+def _memory_limit(group: _Group) -> Bound | None:
     if group.version == 1:
         found = [*_numbers(group.memory, "memory.limit_in_bytes"), *_inherited(group.memory[:1])]
     else:
         found = _numbers(group.memory, "memory.max")
-    return min(found, key=lambda limit: limit.size, default=None)
+    return min(found, default=None)
 
 
-def _inherited(folders: Sequence[str]) -> Iterator[MemoryLimit]:
+def _inherited(folders: Sequence[str]) -> Iterator[Bound]:
     """Give the limit that version 1 tells of groups above, which a container does not see itself."""
     for path, text in _texts(folders, "memory.stat"):
         for line in text.splitlines():
             name, _, number = line.partition(" ")
             if name == "hierarchical_memory_limit" and int(number) < _NONE_ABOVE:
-                yield MemoryLimit(int(number), path)
+                yield Bound(int(number), path)
 
 
 def _total(root: str) -> int | None:

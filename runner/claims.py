@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner import logs, records
 from runner.errors import AlreadyExists, BundleCorrupt, Denied, EnvironmentWrong, NotFound, RunHeld, WriteFailed
+from runner.records import RunFolder
 from runner.storage.retry import persistently
 from runner.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.records import RunFolder
     from runner.storage.base import Entry, Storage
 
     Key = tuple[str, int | None]  # a task's slug, and the element's index
@@ -42,6 +42,11 @@ class Claim:
     token: str
 
 
+def claim_of(run: dict[str, Any], claim: dict[str, Any]) -> Claim:
+    """Make a claim of what was told of it and of the folder of its run."""
+    return Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
+
+
 @dataclass(frozen=True)
 class Concluded:
     """A run that is over: its outcome."""
@@ -52,6 +57,16 @@ class Concluded:
 def begun(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
     """Give what a run was begun with, its ``run.json``, or None if it was not begun."""
     return _read(storage, folder.run)
+
+
+def outcome(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
+    """Give how a run ended, if it did."""
+    return _read(storage, folder.outcome)
+
+
+def are_same(parameters: object, others: object) -> bool:
+    """Whether two runs were asked for alike; to Python, true and 1 are equal."""
+    return _text(parameters) == _text(others)
 
 
 def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
@@ -68,7 +83,7 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
         different = ""
         if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
             different = f"another bundle: {before.get('bundle', {}).get('url')}"
-        elif _text(before.get("parameters")) != _text(asked["parameters"]):
+        elif not are_same(before.get("parameters"), asked["parameters"]):
             different = f"other parameters: {before.get('parameters')}"
         if different:
             message = f"run {folder.run_id!r} was begun with {different}"
@@ -132,22 +147,24 @@ def _document(claim: Claim, interval: float, image: str | None) -> dict[str, Any
 def _outlive(storage: Storage, folder: RunFolder, attempt: int, facts: dict[str, Any]) -> None:
     """Watch an attempt until it has an end, its own or the one written here when its heart has stopped.
 
-    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat.
-    Raises RunHeld.
+    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat. If
+    this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
     """
     holder = _read(storage, folder.claim(attempt)) or {}
     interval = holder.get("beat")
     if interval is None:  # of a version that has no beats
         raise _held(folder, holder)
-    first, began = _heard(storage, folder, attempt), time.monotonic()
+    pause = min(interval / 5, LOOK)
+    first, silence, looked = _heard(storage, folder, attempt), 0.0, time.monotonic()
     while not _read(storage, folder.end(attempt)):
-        waited = time.monotonic() - began
+        now = time.monotonic()
+        silence, looked = silence + min(now - looked, 2 * pause), now
         if _heard(storage, folder, attempt) != first:
             raise _held(folder, holder)
-        if waited >= MISSED * interval:
+        if silence >= MISSED * interval:
             _give_up(storage, folder, attempt, holder, facts)
             return
-        time.sleep(min(interval / 5, LOOK))
+        time.sleep(pause)
 
 
 def _heard(storage: Storage, folder: RunFolder, attempt: int) -> bytes | None:
@@ -179,6 +196,11 @@ def given_up(storage: Storage, claim: Claim) -> dict[str, Any] | None:
     return end if end and end["state"] == "lost" else None
 
 
+def gone_on(end: dict[str, Any]) -> RunHeld:
+    """Make the error of an attempt that finds the end which another one wrote for it."""
+    return RunHeld(f"the run goes on elsewhere: {end['error']['message']}")
+
+
 def ship(storage: Storage, claim: Claim, part: int, lines: bytes) -> None:
     """Store a part of an attempt's log, counted from 1."""
     storage.create(claim.folder.log(claim.attempt, part), lines)
@@ -195,7 +217,7 @@ def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any], *, patience
         persistently(lambda: _create(storage, claim.folder.end(claim.attempt), document), patience)
     except AlreadyExists:
         if end := given_up(storage, claim) or {}:
-            raise RunHeld(f"the run goes on elsewhere: {end['error']['message']}") from None
+            raise gone_on(end) from None
         raise
     if document["state"] in records.CONCLUDING:
         persistently(lambda: conclude(storage, claim.folder, document), patience)
@@ -269,17 +291,26 @@ def _durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
     return tasks
 
 
-def keep_at_hand(document: dict[str, Any]) -> None:
-    """Print an end that could not be stored, as one line of JSON, and keep it in a file if there is a place for one."""
-    from tempfile import gettempdir
-
+def keep_at_hand(document: dict[str, Any], temporary: str) -> None:
+    """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
     text = json.dumps(document)
     print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):
-        path = f"{gettempdir()}/runner-{document['run_id']}-{document['attempt']}.json"
+        path = _at_hand(document["run_id"], document["attempt"], temporary)
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
             file.write(text)
         log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
+
+
+def forget_at_hand(claim: Claim, temporary: str) -> None:
+    """Remove the ends of earlier attempts that were kept here, now that a later one has its own in the storage."""
+    for attempt in range(1, claim.attempt):
+        with suppress(OSError):
+            os.unlink(_at_hand(claim.folder.run_id, attempt, temporary))  # noqa: PTH108 - as above
+
+
+def _at_hand(run_id: str, attempt: int, temporary: str) -> str:
+    return f"{temporary}/runner-{run_id}-{attempt}.json"
 
 
 def _held(folder: RunFolder, holder: dict[str, Any]) -> RunHeld:
@@ -292,7 +323,9 @@ def _create(storage: Storage, key: str, document: dict[str, Any]) -> None:
     try:
         storage.create(key, records.encode(document))
     except Denied as error:
-        raise WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint) from error
+        refusal = WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint)
+        refusal.transient = False
+        raise refusal from error
 
 
 def _read(storage: Storage, key: str) -> dict[str, Any] | None:
@@ -308,7 +341,7 @@ def _read(storage: Storage, key: str) -> dict[str, Any] | None:
 
 
 def _text(parameters: object) -> str:
-    return json.dumps(parameters, sort_keys=True)  # to Python, true and 1 are equal
+    return json.dumps(parameters, sort_keys=True)
 
 
 def _uid() -> int | None:

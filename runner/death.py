@@ -66,11 +66,17 @@ class Death:
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "trace": self.trace[-LONGEST:] or None,
+            "trace": _most_telling_first(self.trace)[:LONGEST] or None,
             "log": "\n".join(self.tail)[-LONGEST:],
             "peak_memory": self.peak,
             "memory": self.memory,
         }
+
+
+def _most_telling_first(trace: str) -> str:
+    """Put what faulthandler says of the thread at fault before what it says of the others."""
+    head, *threads = trace.split("\n\n")
+    return "\n\n".join([head, *sorted(threads, key=lambda thread: not thread.startswith("Current thread"))])
 
 
 def word(state: str, code: int, error: str, message: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """The end of one attempt; ``facts`` are the flow's name and the bundle."""
+    """The end of one attempt.
 
-    def __init__(self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None]) -> None:
+    ``facts`` are the flow's name and the bundle; in the folder ``temporary`` an end is kept that cannot be stored.
+    """
+
+    def __init__(
+        self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None], temporary: str
+    ) -> None:
         """See the class."""
         self._documents, self._claim, self._facts, self._tell = documents, claim, facts, tell
+        self._temporary = temporary
         self._lock = threading.Lock()
         self._last: dict[str, Any] | None = None
         self._order: dict[str, Any] = {}
@@ -39,14 +46,17 @@ class Ending:
     def heed(self, orders: int, engine: Engine) -> None:
         """Wait for the supervisor's order to stop the flow.
 
-        It has ``state``, ``code``, ``error`` and ``message`` for the end, and in ``within`` the seconds in which the
-        flow may come to a safe point; one that does not gets its end from here, as far as it is.
+        It has ``state``, ``code``, ``error`` and ``message`` for the end, the ``signal`` if there was one, and in
+        ``within`` the seconds in which the flow may come to a safe point; one that does not gets its end from here, as
+        far as it is.
         """
         order = os.read(orders, 65536)
         if not order:
             return
         self._order = json.loads(order)
         engine.cancel()
+        if (number := self._order["signal"]) and signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN}:
+            os.kill(os.getpid(), number)  # the flow has a handler of its own for it
         if not self._returned.wait(self._order["within"]):
             self.commit(engine.report())
             os._exit(1)  # the last word has the exit code
@@ -78,8 +88,9 @@ class Ending:
             raise
         except RunnerError as refusal:
             self._tell(kept=True)
-            claims.keep_at_hand(claims.described(self._claim, end))
+            claims.keep_at_hand(claims.described(self._claim, end), self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._tell(claim=None, last=last)
+        claims.forget_at_hand(self._claim, self._temporary)
         return last

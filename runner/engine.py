@@ -414,7 +414,8 @@ class Engine:
             log.info("task %s skipped", unit.label, extra=named)
         else:
             level = logs.INFO if unit.index is None else logs.DEBUG  # 10,000 elements are no 10,000 lines
-            log.log(level, "task %s succeeded", unit.label, extra=named)
+            before = not unit.tries and (unit.result or unit.was_passed)
+            log.log(level, "task %s succeeded%s", unit.label, " before" if before else "", extra=named)
         unit.args, unit.kwargs = (), {}
         self._follow(unit)
         for source in unit.sources:

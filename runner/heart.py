@@ -14,11 +14,10 @@ from runner.errors import RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from logging import Logger
 
-    from runner.claims import Claim
     from runner.pump import Backlog
     from runner.settings import Settings
-    from runner.storage import Location
     from runner.storage.base import Storage
 
 OFTEN = 2.0  # seconds between shipped logs, in the first minute of a run
@@ -33,29 +32,32 @@ class Heart:
 
     Args:
         settings: with the seconds between beats.
-        location: of the storage that holds the run's documents.
-        claim: the attempt.
+        run: where its documents lie: ``scheme``, ``container``, ``home`` and ``run_id``.
+        claim: the attempt: its number, when it ``started``, and its ``token``.
         backlog: the lines of its log.
-        superseded: called once with the attempt's end if another one wrote it.
+        failed: called once with the reason for which the flow must not go on: RunHeld if another attempt took this
+            one for dead.
+        log: gives the logger for what goes wrong here.
     """
 
     def __init__(
         self,
         settings: Settings,
-        location: Location,
-        claim: Claim,
+        run: dict[str, Any],
+        claim: dict[str, Any],
         backlog: Backlog,
-        superseded: Callable[[dict[str, Any]], None],
+        failed: Callable[[BaseException], None],
+        log: Callable[[], Logger],
     ) -> None:
         """See the class."""
-        self._settings, self._location, self._claim, self._backlog = settings, location, claim, backlog
-        self._superseded = superseded
+        self._settings, self._run, self._facts, self._backlog = settings, run, claim, backlog
+        self._failed, self._log = failed, log
         self._claimed = time.monotonic()
         self._begun, self._over = threading.Event(), threading.Event()
         self._left = LAST  # seconds that shipping may take once it is over
         self._unshipped = b""
-        self._beating = threading.Thread(target=self._beat, name="beat", daemon=True)
-        self._shipping = threading.Thread(target=self._ship, name="ship", daemon=True)
+        self._beating = threading.Thread(target=self._do, args=(self._beat,), name="beat", daemon=True)
+        self._shipping = threading.Thread(target=self._do, args=(self._ship,), name="ship", daemon=True)
         self._beating.start()
         self._shipping.start()
 
@@ -77,16 +79,24 @@ class Heart:
 
     def _open(self, patience: float | None = None) -> Storage:
         from runner.credentials import resolve
-        from runner.storage import open_storage
+        from runner.storage import Location, open_storage
 
         credentials = resolve(self._settings.secrets, self._settings.environ)
-        return open_storage(self._location, credentials, self._settings.environ, patience=patience)
+        location = Location(self._run["scheme"], self._run["container"], "")
+        return open_storage(location, credentials, self._settings.environ, patience=patience)
+
+    def _do(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except BaseException as error:  # noqa: BLE001 - also obstore's panics, which are no Exceptions
+            self._failed(error)
 
     def _beat(self) -> None:
-        from runner import claims, logs
-
         interval = self._settings.heartbeat
         self._begun.wait(min(PATIENTLY, interval / 2))
+        from runner import claims
+
+        claim = claims.claim_of(self._run, self._facts)
         storage: Storage | None = None
         number, due, troubled = 0, 0.0, False  # at first only the storage is opened
         while not self._over.wait(max(0.0, due - time.monotonic())):
@@ -95,22 +105,24 @@ class Heart:
                 if storage is None:
                     storage, due = self._open(PATIENCE * interval), self._claimed + interval
                     continue
-                if end := claims.given_up(storage, self._claim):
-                    self._superseded(end)
+                if end := claims.given_up(storage, claim):
+                    self._failed(claims.gone_on(end))
                     return
                 number += 1
-                claims.beat(storage, self._claim, number)
+                claims.beat(storage, claim, number)
             except RunnerError as error:
                 due = time.monotonic() + interval / 3
                 if not troubled and not self._over.is_set():
-                    logs.logger("run").warning("no beat: %s", error)
+                    self._log().warning("no beat: %s", error)
                 troubled = True
             else:
                 troubled = False
 
     def _ship(self) -> None:
+        self._begun.wait(PATIENTLY)
         from runner import claims
 
+        claim = claims.claim_of(self._run, self._facts)
         storage: Storage | None = None
         number, young = 1, time.monotonic() + YOUNG
         self._backlog.ship(works=True)
@@ -122,7 +134,7 @@ class Heart:
                 self._unshipped = data
                 try:
                     storage = storage or self._open()
-                    claims.ship(storage, self._claim, number, data)
+                    claims.ship(storage, claim, number, data)
                 except RunnerError:
                     self._backlog.ship(works=False)
                     if more or time.monotonic() > ended:

@@ -25,14 +25,19 @@ _PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
 _SETTLE = 0.03  # seconds in which the flow's process may have the machine to itself
 
 
-def keep(supervisor: int, flow: Callable[[], NoReturn], close: Iterable[int]) -> NoReturn:
-    """Fork the flow's process and wait for its end; ``close`` are the descriptors that are the flow's alone.
+def keep(supervisor: int, flow: Callable[[], NoReturn], tells: int, close: Iterable[int]) -> NoReturn:
+    """Fork the flow's process and wait for its end.
 
-    The signals in `HEEDED` are blocked when this is called.
+    ``tells`` is the pipe by which the supervisor is told, ``close`` are the descriptors that are the flow's alone. The
+    signals in `HEEDED` are blocked when this is called.
     """
     try:
         os.setsid()  # what a terminal sends goes to the supervisor, which knows what to do about it
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:
+            _tell_refusal(tells, error)
+            os._exit(1)
         if child == 0:
             flow()
         for descriptor in close:
@@ -40,6 +45,16 @@ def keep(supervisor: int, flow: Callable[[], NoReturn], close: Iterable[int]) ->
         _end_as(_watch(supervisor, child))
     finally:
         os._exit(70)
+
+
+def _tell_refusal(tells: int, error: OSError) -> None:
+    import json
+
+    from runner.cgroup import refusal
+    from runner.errors import InternalError
+    from runner.trace import last_word
+
+    os.write(tells, json.dumps({"last": last_word(refusal(error) or InternalError(str(error)))}).encode() + b"\n")
 
 
 def _watch(supervisor: int, child: int) -> int:

@@ -63,12 +63,12 @@ def load(
     opened: Bundle | None,
     scheme: str,
     settings: Settings,
-    unpacked: Callable[[str], None],
+    tell: Callable[[str], None],
     key: str | None = None,
 ) -> Loaded:
     """Make the flow of what was fetched and verified.
 
-    ``unpacked`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
+    ``tell`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
     the object; without it a location must name slug and version, where keys are trusted. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
@@ -79,7 +79,7 @@ def load(
     manifest.check_fit(facts, manifest.image_for(scheme, settings.image))
     manifest.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
-        _unpack(opened, unpacked)
+        _unpack(opened, settings.temporary, tell)
         flow = _runnable(_unpickled(opened.members[bundle.FLOW]))
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
@@ -123,17 +123,18 @@ def _runnable(obj: object) -> Flow:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _unpack(opened: Bundle, unpacked: Callable[[str], None]) -> None:
+def _unpack(opened: Bundle, inside: str, tell: Callable[[str], None]) -> None:
     """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
     sources = {name: data for name, data in opened.members.items() if name.startswith(bundle.SOURCES)}
     if not sources:
         return
     from pathlib import Path
-    from tempfile import mkdtemp
+
+    from runner import unpacked
 
     try:
-        folder = mkdtemp(prefix="runner-")
-        unpacked(folder)
+        folder = unpacked.make_folder(inside)
+        tell(folder)
         for name, data in sources.items():
             path = Path(folder, name.removeprefix(bundle.SOURCES))
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHUNK = 64 * 1024  # bytes: what a pipe holds
-LONGEST = 64 * 1024  # bytes of a shipped line's message
+LONGEST = 256 * 1024  # bytes of a shipped line
 LIMIT = 2 * 1024 * 1024  # bytes that wait to be shipped; then what writes has to wait
 _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
@@ -139,11 +139,15 @@ class Pump(threading.Thread):
         self.passed += len(data)
         *lines, rest = (bytes(stream.line) + data).split(b"\n")
         for line in lines:
-            self._keep(stream, line)
-        while len(rest) > LONGEST:
-            self._keep(stream, rest[:LONGEST], cut=True)
-            rest = rest[LONGEST:]
-        stream.line = bytearray(rest)
+            self._keep(stream, self._cut(stream, line))
+        stream.line = bytearray(self._cut(stream, rest))
+
+    def _cut(self, stream: _Stream, line: bytes) -> bytes:
+        """Keep the beginning of a line that is too long, and give the rest."""
+        while len(line) > LONGEST:
+            self._keep(stream, line[:LONGEST], cut=True)
+            line = line[LONGEST:]
+        return line
 
     def finish(self) -> None:
         """Keep the lines that were never ended, once all was read."""

@@ -62,17 +62,24 @@ class Redactor:
         if not _hidden:
             return data
         data = self._held + data
-        for value in _hidden_bytes():
-            if value in data:
-                data = data.replace(value, MASK.encode())
-        start = min((_beginning(value, data) for value in _hidden_bytes()), default=len(data))
-        self._held = data[start:]
-        return data[:start]
+        values = _hidden_bytes()
+        end = min(_beginning(value, data) for value in values)
+        while crossing := [found for value in values if (found := _crossing(value, data, end)) >= 0]:
+            end = min(crossing)
+        self._held = data[end:]
+        return _redacted(data[:end])
 
     def rest(self) -> bytes:
         """Give what is still held, now that nothing follows."""
         rest, self._held = self._held, b""
-        return rest
+        return _redacted(rest)
+
+
+def _redacted(data: bytes) -> bytes:
+    for value in _hidden_bytes():
+        if value in data:
+            data = data.replace(value, MASK.encode())
+    return data
 
 
 def _hidden_bytes() -> list[bytes]:
@@ -85,3 +92,8 @@ def _beginning(value: bytes, data: bytes) -> int:
     while start >= 0 and not value.startswith(data[start:]):
         start = data.find(value[:1], start + 1)
     return start if start >= 0 else len(data)
+
+
+def _crossing(value: bytes, data: bytes, end: int) -> int:
+    """Give where the value stands across a place in the data, -1 if it does not."""
+    return data.find(value, max(0, end - len(value) + 1), end + len(value) - 1)

@@ -60,7 +60,13 @@ def run(environ: Mapping[str, str], link: Link, log_to: TextIO, reuse: dict[str,
         return _run(settings, link, reuse)
     except RunnerError as error:
         return last_word(error, _advice(error, settings))
-    except Exception as error:  # noqa: BLE001 - told with its traceback
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
+            raise
+        from runner.cgroup import refusal
+
+        if refused := refusal(error):
+            return last_word(refused)
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return {**last_word(bug), "exception": redact(traceback.format_exc())[-LONGEST:]}
 
@@ -71,7 +77,12 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
     warm = _Background(_import_what_loading_needs)  # while the network is waited for
-    begun = _begun(settings, credentials, storage, f"{location.key}/")
+    begun, outcome = _begun(settings, credentials, storage, f"{location.key}/")
+    if outcome:
+        logs.run_context(run_id=settings.run_id, flow=outcome["flow"])
+        documents, home = _results_home(settings, credentials, storage, f"{location.key}/")
+        link.tell(run=_place(documents, home, str(settings.run_id)), facts={"flow": outcome["flow"]})
+        return _repeated(outcome)
     bundle_key = f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}" if begun else location.key
     key, data = fetch(storage, bundle_key)
 
@@ -82,13 +93,12 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
         message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and Google's storage takes one write a second"
         raise EnvironmentWrong(message, hint="Set it to 1 or more.")
     if key == location.key:  # which names a bundle, not a flow
-        begun = _begun(settings, credentials, storage, key)
+        begun, _ = _begun(settings, credentials, storage, key)
     if settings.parameters is None:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     facts: dict[str, Any] = {"flow": None, "bundle": bundle}
-    told = {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
-    link.tell(run=told, facts=facts)
+    link.tell(run=_place(documents, home, run_id), facts=facts)
     opened = _tried(lambda: verify(data))
     said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
     asked = {"bundle": bundle, "parameters": settings.parameters, "labels": said["labels"], "image": said["image"]}
@@ -110,7 +120,7 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
         raise loaded
     facts = {"flow": loaded.flow.name, "bundle": bundle}
     logs.run_context(flow=loaded.flow.name)
-    kept = _kept(documents, claim, loaded, begun or {"reuse": reuse})
+    kept = _kept(documents, claim, loaded, begun or {"reuse": reuse}, settings.temporary)
     link.tell(facts=facts, began=True)
     if settings.baked and settings.results is None:
         log.warning("RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it")
@@ -147,11 +157,12 @@ def _claim(
     return claim
 
 
-def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any]) -> Kept | None:
+def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any], temporary: str) -> Kept | None:
     """Find what need not run again, and sweep up after those who left it. Raises EnvironmentWrong."""
     reuse = begun.get("reuse")
     if claim.attempt == 1 and not reuse:
         return None
+    from runner import unpacked
     from runner.resume import kept_results
 
     slugs = [node.slug for node in loaded.flow.nodes]
@@ -160,6 +171,7 @@ def _kept(documents: Storage, claim: Claim, loaded: Loaded, begun: dict[str, Any
         raise EnvironmentWrong(message, hint=f"Its tasks are {', '.join(slugs)}.")
     for attempt in range(1, claim.attempt):
         documents.sweep(f"{claim.folder.attempt(attempt)}/")
+    unpacked.sweep(temporary)
     kept = kept_results(documents, claim.folder, loaded.flow)
     log.info("%d results of earlier attempts are there and need not be made again", len(kept))
     return kept
@@ -183,22 +195,36 @@ def _execute(
     results = Results(documents, claim.folder, claim.attempt)
     executor = open_executor(settings.executor)
     engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, kept=kept)
-    ending = Ending(documents, claim, facts, link.tell)
+    ending = Ending(documents, claim, facts, link.tell, settings.temporary)
     threading.Thread(target=ending.heed, args=(link.orders, engine), name="orders", daemon=True).start()
     report = engine.run()
     ending.returned()
     return ending.commit(report)
 
 
-def _begun(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> dict[str, Any] | None:
-    """Give the ``run.json`` of the run that is named, if it was begun with a bundle that lies where this key does."""
+def _begun(
+    settings: Settings, credentials: Credentials, storage: Storage, key: str
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Look for the run that is named, if it was begun with a bundle that lies where this key does.
+
+    Gives its ``run.json``, and its outcome if it has one and is asked for with the same parameters, or none.
+    """
     if settings.run_id is None:
-        return None
+        return None, None
     documents, home = _results_home(settings, credentials, storage, key)
+    folder = RunFolder(home, settings.run_id)
     try:
-        return claims.begun(documents, RunFolder(home, settings.run_id))
+        begun = claims.begun(documents, folder)
     except BucketMissing:
-        return None
+        return None, None
+    if begun is None or not (settings.parameters is None or claims.are_same(settings.parameters, begun["parameters"])):
+        return begun, None
+    return begun, claims.outcome(documents, folder)
+
+
+def _place(documents: Storage, home: str, run_id: str) -> dict[str, str]:
+    """Tell where a run's documents lie."""
+    return {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
 
 
 def _tried(action: Callable[[], T]) -> T | RunnerError:

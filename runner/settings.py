@@ -66,6 +66,11 @@ class Settings:
     image: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def temporary(self) -> str:
+        """The folder for temporary files, not looked at: Python's own way to find it leaves a file if it is killed."""
+        return self.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - its well-known place
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> Settings:
         """Read all variables, or their files. Raises EnvironmentWrong, which tells of all that is wrong at once."""

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from logging import Logger
 
-    from runner.claims import Claim
     from runner.heart import Heart
 
 # Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 _SAFELY = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
-_STUCK = 5.0  # seconds without a byte after which nobody is waited for who should read the log
+_STUCK = 5.0  # seconds after which a pipe that somebody else still holds open is given up
+_UNREAD = 15.0  # seconds without a byte after which nobody is waited for who should take the log
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class _Start:
         self.heart: Heart | None = None
         self.asked: int | None = None
         self.late = False
-        self.superseded: dict[str, Any] | None = None
+        self.keeper = 0
+        self.failed: BaseException | None = None  # why the flow must not go on
         self.others: set[int] | None = None  # processes that are not the flow's
 
     def run(self, reuse: dict[str, Any] | None) -> Finished:
@@ -113,30 +114,11 @@ class _Start:
         # one that is ignored stays so, as nohup has it, and a script for SIGINT of what it starts with &
         self.heeded = {number for number in ASKED if signal.getsignal(number) is not signal.SIG_IGN}
         signal.pthread_sigmask(signal.SIG_BLOCK, {*self.heeded, *keeper.HEEDED})
-        facts, tells = os.pipe()
-        hears, self.orders = os.pipe()
-        out, writes_out = os.pipe()
-        err, writes_err = os.pipe()
-        self.trace = os.memfd_create("trace")
-        ours, flows = (facts, self.orders, out, err), (tells, hears, writes_out, writes_err)
-        supervisor = os.getpid()
-        self.keeper = os.fork()
-        if self.keeper == 0:
-
-            def flow() -> NoReturn:
-                for descriptor in ours:
-                    os.close(descriptor)
-                _be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
-
-            keeper.keep(supervisor, flow, (*ours, *flows))
-        for descriptor in flows:
-            os.close(descriptor)
-        with suppress(RunnerError):  # it hides their values
-            resolve(self.settings.secrets, self.environ)
-        pump = Pump({out: (1, "stdout"), err: (2, "stderr")}, self.backlog)
-        hearing = threading.Thread(target=self._hear, args=(facts,), name="facts", daemon=True)
-        pump.start()
-        hearing.start()
+        try:
+            pump, hearing = self._begin(reuse)
+        except (OSError, RuntimeError) as error:  # no more processes, or threads
+            self._fail(error)
+            return Finished(self._last_word(self._end(Death(0), None)), None)
         from runner import cgroup
 
         kills = cgroup.oom_kills()
@@ -154,6 +136,34 @@ class _Start:
         _let_go(self.log_to)
         return Finished(code, self.told.get("run"))
 
+    def _begin(self, reuse: dict[str, Any] | None) -> tuple[Pump, threading.Thread]:
+        """Start the flow's process, and the threads that take what it writes and tells."""
+        facts, tells = os.pipe()
+        hears, self.orders = os.pipe()
+        out, writes_out = os.pipe()
+        err, writes_err = os.pipe()
+        self.trace = os.memfd_create("trace")
+        ours, flows = (facts, self.orders, out, err), (tells, hears, writes_out, writes_err)
+        supervisor = os.getpid()
+        self.keeper = os.fork()
+        if self.keeper == 0:
+
+            def flow() -> NoReturn:
+                for descriptor in ours:
+                    os.close(descriptor)
+                _be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
+
+            keeper.keep(supervisor, flow, tells, (*ours, *flows))
+        for descriptor in flows:
+            os.close(descriptor)
+        with suppress(RunnerError):  # it hides their values
+            resolve(self.settings.secrets, self.environ)
+        pump = Pump({out: (1, "stdout"), err: (2, "stderr")}, self.backlog)
+        hearing = threading.Thread(target=self._hear, args=(facts,), name="facts", daemon=True)
+        pump.start()
+        hearing.start()
+        return pump, hearing
+
     # While it runs
 
     def _hear(self, facts: int) -> None:
@@ -166,42 +176,34 @@ class _Start:
                     continue
                 if isinstance(fact, dict):
                     self.told |= fact
-                    self._heard(fact)
+                    try:
+                        self._heard(fact)
+                    except Exception as error:  # noqa: BLE001 - a flow without a heart must not go on
+                        self._fail(error)
 
     def _heard(self, fact: dict[str, Any]) -> None:
-        if "held" in fact and (claim := self._claim()):
-            from runner.heart import Heart
-            from runner.storage import Location
-
-            self._log()
-            run = self.told["run"]
-            location = Location(run["scheme"], run["container"], "")
-            self.heart = Heart(self.settings, location, claim, self.backlog, self._give_up)
-        if "began" in fact:
-            if self.heart:
-                self.heart.begun()
+        if "run" in fact:  # nothing of the author's was loaded yet
             self.others = keeper.children() - {self.keeper}
             keeper.adopt_orphans()
+        run, claim = self.told.get("run"), self.told.get("claim")
+        if "held" in fact and run and claim:
+            from runner.heart import Heart
+
+            self.heart = Heart(self.settings, run, claim, self.backlog, self._fail, self._log)
+        if "began" in fact and self.heart:
+            self.heart.begun()
         if self.heart and fact.get("claim", self) is None:
             self.heart.stop()
 
-    def _claim(self) -> Claim | None:
-        run, claim = self.told.get("run"), self.told.get("claim")
-        if not run or not claim:
-            return None
-        from runner import claims
-        from runner.records import RunFolder
-
-        return claims.Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
-
-    def _give_up(self, end: dict[str, Any]) -> None:
-        """Kill the flow of an attempt that another one took for dead."""
-        self.superseded = end
+    def _fail(self, reason: BaseException) -> None:
+        """Kill a flow that must not go on."""
+        self.failed = self.failed or reason
         self._kill()
 
     def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.keeper, signal.SIGTERM)
+        if self.keeper:
+            with suppress(ProcessLookupError):
+                os.kill(self.keeper, signal.SIGTERM)
 
     def _wait(self) -> tuple[int, int | None]:
         """Wait for the flow's process; give its status, and the bytes of memory that it used at the most."""
@@ -244,7 +246,8 @@ class _Start:
         else:
             order = word("cancelled", 128 + asked, "Cancelled", asked_to_stop(asked))
         with suppress(OSError):
-            os.write(self.orders, json.dumps(order | {"within": _SAFELY * self.settings.grace}).encode())
+            within = _SAFELY * self.settings.grace
+            os.write(self.orders, json.dumps(order | {"signal": asked, "within": within}).encode())
         return time.monotonic() + self.settings.grace
 
     # When it is over
@@ -256,15 +259,19 @@ class _Start:
 
     def _end(self, death: Death, kills: int | None) -> dict[str, Any]:
         """Give the end that an attempt which has none gets: the child's own last word, or what its death means."""
-        if self.superseded:
-            message = f"the run goes on elsewhere: {self.superseded['error']['message']}"
-            return word("lost", RunHeld.code, "RunHeld", message)
-        if "last" in self.told:
+        committed = "last" in self.told and not self.told.get("claim")
+        if committed or ("last" in self.told and self.failed is None):
             return _spoken(self.told["last"], self.told)
         from dataclasses import replace
 
         from runner import cgroup
 
+        if self.failed:
+            from runner.trace import last_word
+
+            bug = InternalError(f"a bug in runner: {self.failed!r}", hint="Please report it.")
+            known = self.failed if isinstance(self.failed, RunnerError) else cgroup.refusal(self.failed)
+            return _spoken(last_word(known or bug), self.told)
         return replace(death, memory=cgroup.killed_for_memory(kills)).verdict(ASKED)
 
     def _log(self) -> Logger:
@@ -285,10 +292,11 @@ class _Start:
             logs.run_context(attempt=attempt)
         if self.heart:
             self.heart.stop()
-        if claim and not self.superseded:
+        is_ours = not isinstance(self.failed, RunHeld)
+        if claim and is_ours:
             try:
                 end = self._settled(facts, end)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the last word must still be said
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the last word must still be said
                 log.warning("the attempt's end could not be written: %s", error)
                 if isinstance(error, RunnerError):
                     end = self._unwritten(facts, end, error)
@@ -296,7 +304,7 @@ class _Start:
         if trace := (end.get("death") or {}).get("trace"):
             details["exception"] = trace
         log.log(logs.ERROR if end["code"] else logs.INFO, "%s", end["message"], extra=details)
-        if self.heart and not self.superseded:
+        if self.heart and is_ours:
             self.backlog.add(entry(f"the log of attempt {attempt} ends", last=True))
             if not self.heart.finish():
                 logs.begin(self.log_to, self.settings.log_level, self.settings.log_format)
@@ -308,9 +316,8 @@ class _Start:
         from runner import claims
         from runner.storage import Location, open_storage
 
-        held = self._claim()
-        assert held is not None  # noqa: S101 - there is a claim, or nothing to settle
         run = self.told["run"]
+        held = claims.claim_of(run, self.told["claim"])
         location = Location(run["scheme"], run["container"], "")
         storage = open_storage(location, resolve(self.settings.secrets, self.environ), self.environ)
         document = _document(facts, end)
@@ -324,11 +331,11 @@ class _Start:
         """Keep an end that cannot be stored where it can be kept, and give the one that this start has then."""
         if isinstance(error, RunHeld):
             return word("lost", error.code, "RunHeld", error.message)
-        held = self._claim()
-        if held and not self.told.get("kept"):
+        if not self.told.get("kept"):
             from runner import claims
 
-            claims.keep_at_hand(claims.described(held, _document(facts, end)))
+            held = claims.claim_of(self.told["run"], self.told["claim"])
+            claims.keep_at_hand(claims.described(held, _document(facts, end)), self.settings.temporary)
         if end["code"] == WriteFailed.code:
             return end
         message = f"{end['message']}; and the end of the run could not be written: {error}"
@@ -367,7 +374,7 @@ def _finish(pump: Pump) -> None:
     passed = -1
     while pump.is_alive() and pump.passed != passed:
         passed = pump.passed
-        pump.join(_STUCK)
+        pump.join(_UNREAD)
     pump.finish()
 
 

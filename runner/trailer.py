@@ -5,7 +5,6 @@ The length of the pickle is 8 bytes, big endian; the digest 32. See «A result»
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -31,6 +30,8 @@ def read_trailer(data: bytes) -> tuple[int, str] | None:
 
 def copy_verified(stored: Iterable[bytes], target: BinaryIO | None) -> tuple[int, str] | None:
     """Copy a result's bytes, and give size and SHA-256 of its pickle; None if they are not what its trailer says."""
+    import hashlib  # 3 MB, of which the supervisor has no need
+
     digest, size, held = hashlib.sha256(), 0, b""
     for chunk in stored:
         if target is not None:

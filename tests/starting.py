@@ -46,6 +46,14 @@ def start(
     kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [*prefix, sys.executable, "-m", "runner", *arguments]
     done = subprocess.run(
-        command, env=kept | dict(environ), cwd=cwd, capture_output=True, text=True, check=False, timeout=120, **options
+        command,
+        env=kept | dict(environ),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        check=False,
+        timeout=120,
+        **options,
     )
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -218,6 +218,18 @@ def test_where_the_kernel_does_not_count_nothing_is_claimed(tmp_path: Path, befo
         assert "docker inspect (State.OOMKilled)" in told
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_too_few_processes_are_told_with_their_limit_and_the_remedy(tmp_path: Path, version: int) -> None:
+    """«docker run --pids-limit 12», of either version."""
+    group, folder = (DOCKER_V1, "sys/fs/cgroup/pids") if version == 1 else (DOCKER_V2, "sys/fs/cgroup")
+    root = tree(tmp_path, group, {f"{folder}/pids.max": "12\n", f"{folder}/pids.events": "max 1\n"})
+    told = cgroup.too_few_processes(root)
+    assert told.startswith("the kernel refused it another process or thread: 12 are all that there may be here (")
+    assert f"({root}/{folder}/pids.max); allow it more (docker run --pids-limit; " in told
+    tree(tmp_path, {f"{folder}/pids.max": "max\n"})
+    assert "ulimit" in cgroup.too_few_processes(root)
+
+
 def test_it_loads_nothing_that_is_not_loaded_already() -> None:
     script = "import sys, runner; before = set(sys.modules); import runner.cgroup; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

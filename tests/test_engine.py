@@ -26,10 +26,12 @@ from runner.executors import Sequential, Threads, open_executor
 from runner.trace import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from runner.executors import Executor
     from runner.task import Node, Trigger
+
+    Place = tuple[str, int | None]
 
 PATIENCE = 20  # seconds that a test waits for what must come
 
@@ -1100,3 +1102,178 @@ def test_time_limits_that_run_out_as_the_task_ends_disturb_nothing() -> None:
         else:
             assert each["state"] == "succeeded" or each["error"]["message"] == "took longer than 0.01 s"
     assert len(report.tasks) == 120
+
+
+# Being cancelled
+
+
+def cancelled(flow: Flow, executor: Executor, when: threading.Event, **options: Any) -> Report:
+    """Run a flow and cancel it once that is set."""
+    engine = Engine(flow, flow.with_defaults({}), executor, **options)
+
+    def cancel() -> None:
+        assert when.wait(PATIENCE)
+        engine.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    report = engine.run()
+    thread.join()
+    return report
+
+
+@pytest.mark.unmeasured
+def test_a_cancelled_flow_keeps_what_is_done_and_begins_no_more(executor: Executor) -> None:
+    begun = threading.Event()
+
+    @task
+    def loop() -> None:
+        begun.set()
+        while True:
+            step()
+
+    with Flow("f") as flow:
+        held = task(loop, name="held", retries=3)(upstream_tasks=[task(same, name="done")(1)])
+        task(same, name="after", trigger="all_finished")(held)
+        task(same, name="mapped").map(held)
+    report = cancelled(flow, executor, begun)
+    assert report.state == "cancelled"
+    wanted = {"done": "succeeded", "held": "cancelled", "after": "cancelled", "mapped": "cancelled"}
+    assert states(report) == wanted
+
+
+def test_a_coroutine_is_cancelled_where_it_waits(executor: Executor) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    @task
+    async def wait() -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(PATIENCE)
+        finally:
+            cleaned.set()
+
+    with Flow("f") as flow:
+        wait()
+    assert states(cancelled(flow, executor, begun)) == {"wait": "cancelled"}
+    assert cleaned.is_set()
+
+
+def test_results_under_way_are_stored_before_a_cancelled_flow_returns() -> None:
+    begun, stored = threading.Event(), threading.Event()
+
+    def save(_node: Node, _index: int | None, _value: Any) -> Callable[[], dict[str, Any]]:
+        def durable() -> dict[str, Any]:
+            begun.set()
+            time.sleep(0.1)
+            stored.set()
+            return {"key": "k"}
+
+        return durable
+
+    with Flow("f") as flow:
+        task(same, name="last")(task(same, name="first")(1))
+    report = cancelled(flow, Threads(2), begun, save=save)
+    assert stored.is_set()
+    assert report.tasks[0]["result"] == {"key": "k"}
+
+
+def test_a_flow_that_is_done_when_it_is_cancelled_has_succeeded() -> None:
+    with Flow("f") as flow:
+        task(same)(1)
+    engine = Engine(flow, {}, Threads(1))
+    engine.run()
+    engine.cancel()
+    assert engine.report().state == "succeeded"
+
+
+# What earlier attempts kept
+
+
+class Store:
+    """Results that were kept, by slug and index; of those in ``torn`` it turns out that they are of no use."""
+
+    def __init__(self, values: dict[Place, Any], torn: Collection[Place] = ()) -> None:
+        self.values, self.torn = values, torn
+
+    def has(self, slug: str, index: int | None) -> bool:
+        return (slug, index) in self.values
+
+    def is_whole(self, slug: str, index: int | None) -> bool:
+        return self.has(slug, index) and (slug, index) not in self.torn
+
+    def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+        if (slug, index) in self.torn:
+            return None
+        return {"key": f"{slug}/{index}"}, self.values[slug, index] if wanted else None
+
+
+def resumed(kept: Store, executor: Executor) -> tuple[Report, list[str]]:
+    """Run numbers → (double each, not kept) → (add one to each, kept) → total, and say which ran."""
+    ran: list[str] = []
+
+    @task(checkpoint=False)
+    def numbers() -> list[int]:
+        ran.append("numbers")
+        return [1, 2, 3]
+
+    @task(checkpoint=False)
+    def double(number: int) -> int:
+        ran.append(f"double {number}")
+        return 2 * number
+
+    @task
+    def add(number: int) -> int:
+        ran.append(f"add {number}")
+        return number + 1
+
+    @task
+    def total(found: list[int]) -> int:
+        ran.append("total")
+        return sum(found)
+
+    with Flow("f") as flow:
+        total(add.map(double.map(numbers())))
+    return run(flow, executor, kept=kept), ran
+
+
+def test_what_was_kept_does_not_run_and_of_what_never_is_only_what_is_needed(executor: Executor) -> None:
+    report, ran = resumed(Store({("add", 0): 3, ("add", 2): 7}), executor)
+    assert sorted(ran) == ["add 4", "double 2", "numbers", "total"]
+    assert report.result("total") == 3 + 5 + 7
+    assert {each["task"]: each["tries"] for each in report.tasks if each["index"] == 0} == {"double": 0, "add": 0}
+
+
+def test_with_the_last_result_there_little_runs(executor: Executor) -> None:
+    kept: dict[Place, Any] = {("total", None): 15, ("add", 0): 3, ("add", 1): 5, ("add", 2): 7}
+    report, ran = resumed(Store(kept), executor)
+    assert ran == ["numbers"]  # only from it is it known how many there are
+    assert report.state == "succeeded"
+
+
+def test_what_was_kept_and_is_of_no_use_runs_again(executor: Executor) -> None:
+    report, ran = resumed(Store({("add", 0): 3, ("add", 1): 5, ("add", 2): 7}, torn={("add", 1)}), executor)
+    assert sorted(ran) == ["add 4", "double 2", "numbers", "total"]
+    assert report.result("total") == 15
+
+
+def test_a_task_that_nothing_waits_for_and_that_is_never_kept_runs(executor: Executor) -> None:
+    ran: list[int] = []
+    with Flow("f") as flow:
+        task(ran.append, name="send", checkpoint=False)(task(same, name="made")(1))
+    run(flow, executor, kept=Store({("made", None): 1}))
+    assert ran == [1]
+
+
+def test_what_was_left_out_is_not_made_up(executor: Executor) -> None:
+    """What is kept was whole and cannot be taken: what it would be made of did not run."""
+
+    class Fickle(Store):
+        def take(self, slug: str, index: int | None, *, wanted: bool) -> None:
+            del slug, index, wanted
+
+    with Flow("f") as flow:
+        task(same, name="kept")(task(same, name="unkept", checkpoint=False)(1))
+    report = run(flow, executor, kept=Fickle({("kept", None): 1}))
+    assert states(report) == {"unkept": "succeeded", "kept": "failed"}
+    assert "what it is given was not kept" in report.failed[0]["error"]["message"]

@@ -10,7 +10,7 @@ import pytest
 
 from flows import HERE, publish
 from places import local_place
-from runner import load, manifest
+from runner import load, manifest, unpacked
 from runner.errors import EnvironmentWrong, Incompatible
 from runner.flow import Flow, Parameter
 from runner.settings import Settings
@@ -43,14 +43,21 @@ def test_a_flows_modules_never_hide_installed_ones(
 ) -> None:
     """They come last on the path, and the folder is told to whoever removes it before anything lies in it."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     told: list[str] = []
-    load.load(modular, load.verify(modular), "file", Settings(), told.append)
+    load.load(modular, load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), told.append)
     assert sys.path[-1] == told[0]
     assert told[0].startswith(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shipped"]:
         assert not str(sys.modules[name].__file__).startswith(str(HERE))
         del sys.modules[name]
+
+
+def test_folders_of_the_dead_are_swept_and_those_in_use_are_not(tmp_path: Path) -> None:
+    used = unpacked.make_folder(str(tmp_path))
+    left = tmp_path / "runner-modules-of-the-dead"
+    (left / "package").mkdir(parents=True)
+    unpacked.sweep(str(tmp_path))
+    assert [str(each) for each in tmp_path.iterdir()] == [used]
 
 
 def test_a_default_that_json_cannot_hold_is_told_as_python_writes_it() -> None:

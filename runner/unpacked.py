@@ -1,0 +1,43 @@
+"""Private folders for the modules that a bundle brings, and the end of those that a killed process left.
+
+A folder is locked as long as a process that uses it lives, on whatever container: locks are the kernel's, of the
+folder itself, and go with the last process that holds them. https://man7.org/linux/man-pages/man2/flock.2.html
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "runner-modules-"
+_held: list[int] = []  # open, and so locked, until the process ends
+
+
+def make_folder(inside: str) -> str:
+    """Make a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=inside))
+    except OSError:
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    descriptor = os.open(made, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _held.append(descriptor)
+    folder = made.with_name(made.name.removeprefix("."))
+    made.rename(folder)  # it has its name only now that it is locked
+    return str(folder)
+
+
+def sweep(inside: str) -> None:
+    """Remove the folders that nobody uses any more."""
+    for folder in Path(inside).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it is used, another user's, or gone
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(descriptor)
