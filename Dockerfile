@@ -49,6 +49,8 @@ RUN --mount=type=bind,source=images/smoke.sh,target=/smoke.sh sh /smoke.sh
 ARG VERSION REVISION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:slim-py${PYTHON_VERSION} \
     RUNNER_REVISION=${REVISION}
+# What is in it, for whoever must know: each image has a list of its own.
+RUN --mount=type=bind,source=images/sbom.py,target=/sbom.py python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 LABEL org.opencontainers.image.title=runner \
       org.opencontainers.image.description="Run a Python flow from a bucket in a container." \
       org.opencontainers.image.licenses=Apache-2.0 \
@@ -67,9 +69,11 @@ ARG PYTHON_VERSION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:aws-py${PYTHON_VERSION}
 LABEL runner.image=${REPOSITORY}:aws-py${PYTHON_VERSION}
 USER 0:0
-RUN --mount=type=bind,source=images/aws.txt,target=/lock.txt --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,source=images/aws.txt,target=/lock.txt \
+    --mount=type=bind,source=images/sbom.py,target=/sbom.py --mount=type=cache,target=/root/.cache/pip \
     pip install --cache-dir /root/.cache/pip --require-hashes --requirement /lock.txt \
- && python -c "import boto3; boto3.client('s3', region_name='us-east-1')"
+ && python -c "import boto3; boto3.client('s3', region_name='us-east-1')" \
+ && python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 USER 65532:65532
 
 # gcp: google-cloud-storage, without which no bucket of Google's is reached.
@@ -78,9 +82,11 @@ ARG PYTHON_VERSION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:gcp-py${PYTHON_VERSION}
 LABEL runner.image=${REPOSITORY}:gcp-py${PYTHON_VERSION}
 USER 0:0
-RUN --mount=type=bind,source=images/gcp.txt,target=/lock.txt --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,source=images/gcp.txt,target=/lock.txt \
+    --mount=type=bind,source=images/sbom.py,target=/sbom.py --mount=type=cache,target=/root/.cache/pip \
     pip install --cache-dir /root/.cache/pip --require-hashes --requirement /lock.txt \
- && python -c "import google.cloud.storage"
+ && python -c "import google.cloud.storage" \
+ && python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 USER 65532:65532
 
 # azure: azure-storage-blob and azure-identity, for flows that use them and for whatever credentials only they find.
@@ -89,9 +95,11 @@ ARG PYTHON_VERSION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:azure-py${PYTHON_VERSION}
 LABEL runner.image=${REPOSITORY}:azure-py${PYTHON_VERSION}
 USER 0:0
-RUN --mount=type=bind,source=images/azure.txt,target=/lock.txt --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,source=images/azure.txt,target=/lock.txt \
+    --mount=type=bind,source=images/sbom.py,target=/sbom.py --mount=type=cache,target=/root/.cache/pip \
     pip install --cache-dir /root/.cache/pip --require-hashes --requirement /lock.txt \
- && python -c "import azure.identity, azure.storage.blob"
+ && python -c "import azure.identity, azure.storage.blob" \
+ && python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 USER 65532:65532
 
 # all_extras: all of these, and the clients of what starts containers.
@@ -100,7 +108,9 @@ ARG PYTHON_VERSION REPOSITORY
 ENV RUNNER_IMAGE=${REPOSITORY}:all_extras-py${PYTHON_VERSION}
 LABEL runner.image=${REPOSITORY}:all_extras-py${PYTHON_VERSION}
 USER 0:0
-RUN --mount=type=bind,source=images/all_extras.txt,target=/lock.txt --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,source=images/all_extras.txt,target=/lock.txt \
+    --mount=type=bind,source=images/sbom.py,target=/sbom.py --mount=type=cache,target=/root/.cache/pip \
     pip install --cache-dir /root/.cache/pip --require-hashes --requirement /lock.txt \
- && python -c "import boto3, google.cloud.storage, azure.identity, azure.storage.blob, docker"
+ && python -c "import boto3, google.cloud.storage, azure.identity, azure.storage.blob, docker" \
+ && python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 USER 65532:65532

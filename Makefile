@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types faults bench bench-images images locks clean
+.PHONY: demo test lint types faults fuzz bench bench-images images locks clean
 
 demo: $(BIN)/runner
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -27,6 +27,11 @@ lint: .cache/tests-installed .cache/engine-installed
 
 types: .cache/tests-installed
 	$(BIN)/mypy
+
+# Everything that reads what a stranger may have written, for this long; make test does it for some seconds.
+SECONDS ?= 600
+fuzz: .cache/tests-installed
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/long.py $(SECONDS)
 
 # about 25 minutes; the bounded share of it is in make test
 faults: .cache/tests-installed

@@ -12,17 +12,24 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runner import names
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
+
+if TYPE_CHECKING:
+    from runner.signing import PrivateKey
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-FLOW = "flow.pkl"
-SOURCES = "src/"
+FLOW, SOURCES = names.FLOW, names.SOURCES
+SIGNATURE = "signature.json"
 
-_MOST_MEMBERS, _LARGEST = 65_535, 2**32 - 2**24  # what a zip without its 64-bit extension can tell
+_MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can tell
+_LONGEST_MANIFEST = 8 * 1024 * 1024  # bytes; one of 50,000 tasks
+_MOST_PARTS = 400_000  # values in it: what a few bytes of JSON become in memory is many times as large
 
+_ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
@@ -31,20 +38,42 @@ _VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: what its manifest says, and its members' bytes by name."""
+    """A verified bundle: what its manifest says, and its members' bytes by name, the signature's among them."""
 
     manifest: dict[str, Any]
     members: dict[str, memoryview]
 
+    @property
+    def signature(self) -> bytes | None:
+        """The signature's document, if there is one; whose it is, and whether it is true, `signing.check` finds out."""
+        found = self.members.get(SIGNATURE)
+        return None if found is None else bytes(found)
 
-def write_bundle(facts: dict[str, Any], members: dict[str, bytes]) -> bytes:
-    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order."""
+
+def write_bundle(facts: dict[str, Any], members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
+    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
+
+    With a key the manifest's signature follows them. Raises FlowFailed for more than a bundle holds.
+    """
     if len(members) >= _MOST_MEMBERS or sum(map(len, members.values())) >= _LARGEST:
-        message = f"{len(members)} files are more than a bundle holds, or they are larger than 4 GB"
+        message = f"{len(members)} files are more than the {_MOST_MEMBERS} of a bundle, or they are larger than 4 GB"
         raise FlowFailed(message, hint="Leave some out with exclude=[…], or pack them into one file.")
+    if fault := names.fault_in(members):
+        message = f"a file's name cannot travel: {fault}"
+        raise FlowFailed(message, hint="Rename it, or leave it out with exclude=[…].")
     digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
-    manifest = {"format": FORMAT, **facts, "members": digests}
-    return b"".join(_framed({MANIFEST: _json(manifest), **members}))
+    manifest = _json({"format": FORMAT, **facts, "members": digests})
+    if len(manifest) > _LONGEST_MANIFEST or _parts_in(manifest) > _MOST_PARTS:
+        message = f"the flow's manifest has {len(manifest):,} bytes, and at most {_LONGEST_MANIFEST:,} can be read"
+        raise FlowFailed(message, hint="Map a task over a list instead of calling it in a loop.")
+    signed = {SIGNATURE: _signed(manifest, key)} if key else {}
+    return b"".join(_framed({MANIFEST: manifest, **members, **signed}))
+
+
+def _signed(manifest: bytes, key: PrivateKey) -> bytes:
+    from runner import signing
+
+    return signing.sign(key, signing.BUNDLE, manifest)
 
 
 def is_bundle(data: bytes) -> bool:
@@ -59,6 +88,8 @@ def read_bundle(data: bytes) -> Bundle:
     and Incompatible for a manifest of a newer format.
     """
     view = memoryview(data)
+    if len(view) > _LARGEST + _LONGEST_MANIFEST:
+        raise _corrupt("it is larger than any that runner writes")
     manifest_bytes = _first_member(view)
     manifest = _manifest(bytes(manifest_bytes))
     members = {MANIFEST: manifest_bytes}
@@ -66,10 +97,14 @@ def read_bundle(data: bytes) -> Bundle:
     for member in manifest["members"]:
         name, size = member["name"], member["size"]
         start += _LOCAL.size + len(name.encode())
+        if size > len(view) - start:
+            raise _corrupt(f"{name} is larger than what is left of it")
         members[name] = view[start : start + size]
         start += size
         if hashlib.sha256(members[name]).hexdigest() != member["sha256"]:
             raise _corrupt(f"{name} is not what the manifest says")
+    if signature := _signature(view[start:]):
+        members[SIGNATURE] = signature
     position = 0
     for piece in _framed(members):
         if view[position : position + len(piece)] != piece:
@@ -88,44 +123,77 @@ def _first_member(view: memoryview) -> memoryview:
             "it is a zip, but no bundle" if bytes(view[:4]) == b"PK\3\4" else "it is cut short, or no bundle"
         )
     header = _LOCAL.unpack(view[: _LOCAL.size])
+    if header[7] > _LONGEST_MANIFEST:
+        raise _corrupt("its manifest is larger than any that runner writes")
     manifest = view[start : start + header[7]]
     if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
         raise _corrupt("its manifest is damaged")
     return manifest
 
 
+def _signature(rest: memoryview) -> memoryview | None:
+    """Give the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
+    start = _LOCAL.size + len(SIGNATURE)
+    if bytes(rest[_LOCAL.size : start]) != SIGNATURE.encode() or bytes(rest[:4]) != b"PK\3\4":
+        return None
+    from runner import signing
+
+    found = rest[start : start + _LOCAL.unpack(rest[: _LOCAL.size])[7]]
+    try:
+        signing.check_form(bytes(found[: signing.LONGEST + 1]))
+    except ValueError as error:
+        raise _corrupt(f"its signature cannot be read: {error}") from error
+    return found
+
+
 def _manifest(data: bytes) -> dict[str, Any]:
+    if _parts_in(data) > _MOST_PARTS:
+        raise _corrupt("its manifest has more parts than any that runner writes")
     try:
         manifest = json.loads(data)
         version = manifest["format"]
-        if version == FORMAT:
-            members = manifest["members"]
-            names = [member["name"] for member in members]
-            sound = all(
-                isinstance(member["size"], int)
-                and member["size"] >= 0
-                and isinstance(member["sha256"], str)
-                and set(member) == {"name", "size", "sha256"}
-                for member in members
-            )
-            sound = sound and FLOW in names and len(set(names)) == len(names) and all(map(_safe, names))
-            if not sound or _json(manifest) != data:
+        if type(version) is int and version == FORMAT:
+            _check_members(manifest["members"])
+            if not _is_canonical(manifest, data):
                 raise _corrupt("its manifest is not as runner writes it")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _corrupt("its manifest cannot be read") from error
-    if version != FORMAT:
-        message = f"the bundle has format {version!r}, and this runner reads format {FORMAT}"
+    if type(version) is not int or version != FORMAT:
+        message = f"the bundle has format {version!r:.40}, and this runner reads format {FORMAT}"
         raise Incompatible(message, hint="Use a newer image, or build the flow with this version of runner.")
     return dict(manifest)
 
 
-def _safe(name: object) -> bool:
-    """Whether a member's name is one that runner writes: the flow, or a relative path below ``src/``."""
-    if name == FLOW:
-        return True
-    if not isinstance(name, str) or not name.startswith(SOURCES) or "\\" in name or "\0" in name or ":" in name:
-        return False
-    return all(part not in {"", ".", ".."} for part in name.split("/"))
+def _check_members(members: list[dict[str, Any]]) -> None:
+    """Refuse what cannot be a list of members. Raises BundleCorrupt, and KeyError and TypeError for other things."""
+    listed = [member["name"] for member in members]
+    sound = all(
+        type(member["size"]) is int
+        and 0 <= member["size"] <= _LARGEST
+        and isinstance(member["sha256"], str)
+        and set(member) == {"name", "size", "sha256"}
+        for member in members
+    )
+    if not sound or FLOW not in listed or len(listed) > _MOST_MEMBERS:
+        raise _corrupt("its manifest is not as runner writes it")
+    if fault := names.fault_in(listed):
+        raise _corrupt(f"the name of a member is not safe: {fault}")
+
+
+def _parts_in(manifest: bytes) -> int:
+    """Give at least how many values JSON has, without reading it."""
+    return sum(map(manifest.count, (b",", b"[", b"{")))
+
+
+def _is_canonical(manifest: dict[str, Any], data: bytes) -> bool:
+    """Whether these are the bytes that the writer would write; in pieces, to stop at the first that differs."""
+    position = 0
+    for text in _ENCODER.iterencode(manifest):
+        piece = text.encode()
+        if data[position : position + len(piece)] != piece:
+            return False
+        position += len(piece)
+    return position == len(data)
 
 
 def _framed(members: dict[str, Any]) -> list[bytes]:
@@ -161,7 +229,7 @@ def _digest(data: bytes) -> str:
 
 
 def _json(manifest: dict[str, Any]) -> bytes:
-    return json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    return "".join(_ENCODER.iterencode(manifest)).encode()
 
 
 def _corrupt(reason: str) -> BundleCorrupt:

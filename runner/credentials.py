@@ -98,7 +98,7 @@ def find(name: str, environ: Mapping[str, str]) -> Any:
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     hide(value)
     return value

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runner.publish import Published
+    from runner.signing import KeySource
 
 _TAIL = 20  # lines of a build step's output that are shown when it fails
 # A registry and path components, and a tag, of https://github.com/distribution/reference
@@ -128,7 +129,14 @@ class Docker(Declared):
         """None: whoever can pull the image can run it."""
         return ()
 
-    def publish(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+    def publish(
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
+    ) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
         The URL that is given is the image's name, with the digest if it was pushed. Nothing gets the name before the
@@ -139,9 +147,13 @@ class Docker(Declared):
         from runner.publish import publish
         from runner.storage.local import Local
 
+        if not allow_secrets:
+            self._refuse_secrets()
         files = [self._here(file) for file in self.files]
         with _engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
-            published = publish(self.flow, Local(folder, secrets=self.secrets), include=include, exclude=exclude)
+            baked = Local(folder, secrets=self.secrets)
+            options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+            published = publish(self.flow, baked, include=include, exclude=exclude, **options)
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
             base = self._base(engine)
@@ -160,6 +172,15 @@ class Docker(Declared):
             engine.images.get(image).tag(name, tag)
             digest = _push(engine, name, tag) if self.registry_url else None
         return replace(published, url=f"{name}:{tag}" + (f"@{digest}" if digest else ""))
+
+    def _refuse_secrets(self) -> None:
+        """Refuse variables that whoever can pull the image could read. Raises FlowFailed."""
+        from runner import leaks
+        from runner.settings import process_environ
+
+        said = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
+        said |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
+        leaks.refuse(said, leaks.secrets_of(self.secrets, process_environ()), lambda place, _holds: place)
 
     def _here(self, file: str) -> Path:
         """Find a file of this machine. Raises UsageError."""

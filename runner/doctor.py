@@ -15,7 +15,7 @@ from runner.credentials import KNOWN, MOUNTED, present, resolve
 from runner.errors import EnvironmentWrong, RunnerError, UsageError
 from runner.probe import probe
 from runner.redact import redact
-from runner.settings import Settings, origins, with_files_read
+from runner.settings import SECRET, Settings, origins, with_files_read
 from runner.storage import Location, open_storage, parse_location
 
 if TYPE_CHECKING:
@@ -103,11 +103,14 @@ def _found(name: str, environ: Mapping[str, str]) -> str:
 
 def _settings(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[Setting]:
     for name, text, origin in origins(environ, read):
-        shown = text and _PASSWORD.sub("***", redact(text))
+        shown = text and (_HIDDEN if name in SECRET else _PASSWORD.sub("***", redact(text)))
         if text and name in {"RUNNER_PARAMETERS", "RUNNER_SECRETS"}:
             # names alone: the values of parameters are the flow's affair, and some take RUNNER_SECRETS for a value
             settings, _ = Settings.read({name: text}, needs_location=False)
             shown = ", ".join(settings.parameters or settings.secrets) or _HIDDEN
+        if text and name == "RUNNER_TRUSTED_KEYS":  # some take it for the place of the private one
+            settings, _ = Settings.read({name: text}, needs_location=False)
+            shown = ", ".join(key.text for key in settings.trusted_keys) or _HIDDEN
         yield Setting(name, shown, origin)
 
 

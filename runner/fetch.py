@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner import records
 from runner.errors import BucketMissing, NotFound
+from runner.storage.base import fault_in_key
 
 if TYPE_CHECKING:
     from runner.storage.base import Storage
@@ -32,7 +33,10 @@ def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
 
 
 def newest_version(storage: Storage, folder: str) -> str | None:
-    """Give the key of a flow's newest bundle: the greatest name with a time directly in its folder."""
+    """Give the key of a flow's newest bundle: the greatest name with a time directly in its folder.
+
+    Names that runner gives to nothing, as anybody may put them into a bucket, are passed over.
+    """
     _, entries = storage.folder(folder)
     versions = [entry.key for entry in entries if records.VERSION.fullmatch(entry.key.removeprefix(folder))]
-    return max(versions, default=None)
+    return max((key for key in versions if not fault_in_key(key)), default=None)

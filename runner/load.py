@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner import bundle, logs, manifest
+from runner import bundle, logs, manifest, trust
 from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
 from runner.flow import Flow
 
@@ -58,17 +58,25 @@ def verify(data: bytes) -> Bundle | None:
     return opened
 
 
-def load(data: bytes, opened: Bundle | None, scheme: str, settings: Settings, tell: Callable[[str], None]) -> Loaded:
+def load(
+    data: bytes,
+    opened: Bundle | None,
+    scheme: str,
+    settings: Settings,
+    tell: Callable[[str], None],
+    key: str | None = None,
+) -> Loaded:
     """Make the flow of what was fetched and verified.
 
-    ``tell`` is told the temporary folder with the author's modules, which the caller removes. Raises BundleCorrupt,
+    ``tell`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
+    the object; without it a location must name slug and version, where keys are trusted. Raises BundleCorrupt,
     Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
     """
+    trust.check_trust(opened, key, settings)
     if opened is None:
         return _load_foreign(data, scheme, settings)
     facts = opened.manifest
     manifest.check_fit(facts, manifest.image_for(scheme, settings.image))
-    manifest.check_trust(facts["flow"]["version"], settings)
     manifest.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
         _unpack(opened, settings.temporary, tell)
@@ -81,8 +89,6 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
     from runner import foreign
 
     pickled, versions = foreign.open_pickle(data)
-    if settings.min_version:
-        manifest.check_trust("", settings)
     if "python" in versions:
         manifest.check_python(versions["python"], sys.implementation.name, manifest.image_for(scheme, settings.image))
     log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")

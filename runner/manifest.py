@@ -10,27 +10,28 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
-from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, Untrusted
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, UsageError
+from runner.records import slugify
+from runner.shapes import fault_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runner.flow import Flow
-    from runner.settings import Settings
 
 REPOSITORY = "org/runner"  # of the images, for advice outside of one
 _IMAGES = {"file": "slim", "s3": "aws", "gs": "gcp", "azure": "azure"}  # by scheme: the image that is made for it
 
 
 def facts_of(flow: Flow, version: str, requires: Sequence[Mapping[str, str]], secrets: Iterable[str]) -> dict[str, Any]:
-    """Give a bundle's manifest, all but its format and members.
+    """Give a bundle's manifest, all but its format and members; an own key of its storage is told, as it is signed too.
 
     ``requires`` are ``{"module", "distribution", "version"}`` of what unpickling and running the flow imports.
     """
     import cloudpickle
 
     return {
-        "flow": {"name": flow.name, "version": version},
+        "flow": {"name": flow.name, "version": version} | ({"key": key} if (key := flow.storage.key) else {}),
         "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
         "cloudpickle": cloudpickle.__version__,
         "runner": __version__,
@@ -80,15 +81,15 @@ def check_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, 
 
 def check_complete(manifest: Mapping[str, Any]) -> None:
     """Refuse a bundle whose manifest, though undamaged, says less than a run needs. Raises BundleCorrupt."""
-    try:
-        _ = manifest["flow"]["name"], manifest["flow"]["version"] + "", manifest["image"]
-        _ = [label + "" for label in manifest["labels"]]
-        _ = manifest["python"]["version"] + "", manifest["python"]["implementation"]
-        _ = [need["module"] + need["distribution"] + need["version"] for need in manifest["requires"]]
-        _ = [(parameter["name"] + "", parameter["required"]) for parameter in manifest["parameters"]]
-    except (KeyError, TypeError) as error:
-        message = f"the bundle is corrupt: its manifest lacks what a run needs: {error}"
-        raise BundleCorrupt(message, hint="Build the flow again.") from error
+    fault = fault_in(manifest, "manifest")
+    if not fault:
+        try:
+            slugify(manifest["flow"]["name"])
+        except UsageError as error:
+            fault = f"flow.name, as {error.message}"
+    if fault:
+        message = f"the bundle is corrupt: its manifest lacks what a run needs, or has it in another form: {fault}"
+        raise BundleCorrupt(message, hint="Build the flow again.")
 
 
 def check_fit(manifest: Mapping[str, Any], image: str) -> None:
@@ -129,13 +130,6 @@ def check_python(version: str, implementation: str, image: str) -> None:
         fitting = f"{of_ours[1]}-py{minor}" if of_ours else f"an image with Python {minor}"
         hint = f"Use {fitting}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
-
-
-def check_trust(version: str, settings: Settings) -> None:
-    """Refuse a bundle that is older than it may be. Raises Untrusted."""
-    if settings.min_version and version < settings.min_version:
-        message = f"the bundle's version {version} is older than RUNNER_MIN_VERSION, {settings.min_version}"
-        raise Untrusted(message, hint="Build the flow again, or lower RUNNER_MIN_VERSION.")
 
 
 def _absent(module: str) -> bool:

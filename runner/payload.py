@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +19,8 @@ from runner.trace import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from runner.flow import Flow
 
 PROTOCOL = 5
 _DEEPEST = 6  # steps into a value in search of what cannot be pickled
@@ -194,9 +196,35 @@ def _contents(cell: CellType) -> list[Any]:
         return []
 
 
-def modules_in(data: bytes) -> set[str]:
-    """Name the modules that unpickling would import, without unpickling: read off the pickle's opcodes."""
-    return {module for module, _ in _names_in(data)}
+def where(flow: Flow, functions: list[FunctionType], holds: Callable[[bytes], bool]) -> str:
+    """Say where in a flow, or in the functions that travel in it by value, something sits; empty if that is not found.
+
+    ``holds`` is asked of the pickle of one part after the other.
+    """
+    for label, part in _named_parts(flow, functions):
+        if not isinstance(part, FunctionType | ModuleType | type):
+            with suppress(Exception):  # what cannot be pickled alone is not what it is found in
+                if holds(cloudpickle.dumps(part, PROTOCOL)):
+                    return label
+    return ""
+
+
+def _named_parts(flow: Flow, functions: list[FunctionType]) -> Iterator[tuple[str, Any]]:
+    for function in functions:
+        code, name = function.__code__, function.__qualname__
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        yield from (
+            (f"the closure variable {free} of {name}", part) for free, cell in cells for part in _contents(cell)
+        )
+        used = [free for free in code.co_names if free in function.__globals__]
+        yield from ((f"the variable {free}, which {name} uses", function.__globals__[free]) for free in used)
+        yield f"a default of {name}", (function.__defaults__, function.__kwdefaults__)
+        yield f"the code of {name}", [part for part in code.co_consts if not isinstance(part, CodeType)]
+        yield f"an attribute or the docstring of {name}", (function.__dict__, function.__doc__)
+    yield from (
+        (f"the default of parameter {each.name}", each.default) for each in flow.parameters if not each.required
+    )
+    yield from ((f"an argument of task {node.name}", (node.args, node.kwargs)) for node in flow.nodes)
 
 
 def _names_in(data: bytes) -> set[tuple[str, str]]:

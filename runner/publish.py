@@ -7,21 +7,23 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner import bundle, capture, foreign, manifest, payload, records
+from runner import bundle, capture, foreign, leaks, manifest, payload, records, signing
 from runner.credentials import Credentials, present, resolve
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.fetch import newest_version
 from runner.load import is_loading
+from runner.settings import Settings, process_environ
 from runner.storage import open_storage, parse_location
 from runner.storage.base import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import ModuleType
+    from collections.abc import Callable, Iterable
+    from types import FunctionType, ModuleType
 
     from runner.bundle import Bundle
     from runner.capture import Captured
     from runner.flow import Flow
+    from runner.signing import KeySource
     from runner.storage.base import Storage
     from runner.storage.declared import Declared
 
@@ -46,6 +48,8 @@ def build_flow(
     storage: Declared | None = None,
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
+    sign_with: KeySource | None = None,
+    allow_secrets: bool = False,
 ) -> str:
     """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, and give the bundle's URL.
 
@@ -54,20 +58,31 @@ def build_flow(
     flow = foreign.as_flow(obj, name)
     if storage is not None:
         flow.storage = storage
-    return flow.storage.build(include=include, exclude=exclude)
+    return flow.storage.build(include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets)
 
 
-def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+def publish(
+    flow: Flow,
+    storage: Declared,
+    *,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    sign_with: KeySource | None = None,
+    allow_secrets: bool = False,
+) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
-    Raises FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken, WriteFailed
-    when the slug's newest bundle belongs to a flow of another name, UsageError while a flow is being loaded, and what
-    the storage raises.
+    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one. A bundle that
+    holds a secret is refused, unless that is allowed. Raises UsageError for a key that is none and while a flow is
+    being loaded, FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken,
+    WriteFailed when the slug's newest bundle belongs to a flow of another name, and what the storage raises.
     """
     if is_loading():
         message = f"flow {flow.name!r} is built while a flow is being loaded"
         raise UsageError(message, hint='Put the call under «if __name__ == "__main__":».')
-    root, opened = _open(storage)
+    settings = Settings.from_environ(process_environ(), needs_location=False)
+    key_of_signer = settings.signing_key if sign_with is None else signing.key_from(sign_with)
+    root, opened = _open(storage, settings)
     version = records.new_version()
     key = f"{root}/{storage.key or f'{flow.slug}/{version}'}".strip("/")
     check_key(key)
@@ -82,25 +97,28 @@ def publish(flow: Flow, storage: Declared, *, include: Iterable[str] = (), exclu
     facts = manifest.facts_of(flow, version, _installed(modules), storage.secrets)
     files = {name: path.read_bytes() for name, path in captured.files.items()}
     members = {bundle.FLOW: pickled.data, **{bundle.SOURCES + name: data for name, data in files.items()}}
-    data = bundle.write_bundle(facts, members)
+    data = bundle.write_bundle(facts, members, key_of_signer)
     written = bundle.read_bundle(data)
-    _refuse_private(storage.private_texts(), written)
+    if not allow_secrets:
+        named = {*storage.secrets, *settings.secrets}
+        secrets = [leaks.private(storage.private_texts()), *leaks.secrets_of(named, settings.environ)]
+        _refuse_secrets(flow, pickled.functions, written, secrets)
 
     opened.create(key, data)
+    if key_of_signer:
+        print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
     for name, content in files.items():
         print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
     return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
 
 
-def _open(storage: Declared) -> tuple[str, Storage]:
+def _open(storage: Declared, settings: Settings) -> tuple[str, Storage]:
     """Give the root's key and the opened storage; what the author handed over in person counts as a secret."""
-    from runner.settings import Settings, process_environ
-
-    environ = process_environ()
+    environ = settings.environ
     location = parse_location(storage.url).as_root()
     extra = storage.extra_secrets()
     # those that the flow names and that are here, and those that RUNNER_SECRETS names, as for any other command
-    named = {*storage.secrets, *Settings.from_environ(environ, needs_location=False).secrets} & set(present(environ))
+    named = {*storage.secrets, *settings.secrets} & set(present(environ))
     credentials = Credentials(extra) if extra else resolve(sorted(named), environ)
     return location.key, open_storage(location, credentials, environ)
 
@@ -134,13 +152,15 @@ def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, 
         raise FlowFailed(message, hint=hint)
 
 
-def _refuse_private(texts: set[str], written: Bundle) -> None:
-    """Refuse a bundle that holds what opens the storage; whoever may read the bundle could take it from there."""
-    holding = [name for name, data in written.members.items() if any(text.encode() in bytes(data) for text in texts)]
-    if holding:
-        message = f"the connection string, or the key in it, would travel in {', '.join(holding)}"
-        hint = "Read it from the environment where you build, or leave such a file behind with exclude=[…]."
-        raise FlowFailed(message, hint=hint)
+def _refuse_secrets(flow: Flow, functions: list[FunctionType], written: Bundle, secrets: list[leaks.Secret]) -> None:
+    """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
+
+    def locate(place: str, holds: Callable[[bytes], bool]) -> str:
+        if place in {bundle.FLOW, bundle.MANIFEST}:
+            return payload.where(flow, functions, holds) or ("the flow" if place == bundle.FLOW else "the manifest")
+        return f"the file {place.removeprefix(bundle.SOURCES)}"
+
+    leaks.refuse({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
 
 
 def _installed(modules: Iterable[str]) -> list[dict[str, str]]:

@@ -101,6 +101,12 @@ class RunFolder:
         return f"{self.attempt(number)}/results/{name}.pkl"
 
 
+def kind_of(key: str) -> str | None:
+    """Name the kind of document that lies under a key; an outcome is an end."""
+    name = key.rpartition("/")[2].removesuffix(".json")
+    return {"outcome": "end"}.get(name, name) if name in {"run", "claim", "end", "outcome"} else None
+
+
 def encode(document: dict[str, Any]) -> bytes:
     """Give a document's bytes: one line of JSON in UTF-8."""
     try:
@@ -109,10 +115,22 @@ def encode(document: dict[str, Any]) -> bytes:
         return json.dumps(document, allow_nan=False).encode() + b"\n"
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """Read a document. Raises ValueError if it is none that this version knows."""
-    document = json.loads(data)
+def decode(data: bytes, kind: str | None = None) -> dict[str, Any]:
+    """Read a document; ``kind`` is ``run``, ``claim`` or ``end``, an outcome being one, where that is known.
+
+    Raises ValueError if it is none that this version knows.
+    """
+    try:
+        document = json.loads(data)
+    except RecursionError as error:
+        message = "a document that is nested deeper than any of runner's"
+        raise ValueError(message) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         message = "not a document of this version of runner"
+        raise ValueError(message)
+    from runner.shapes import fault_in
+
+    if fault := fault_in(document, kind):
+        message = f"a document whose {fault} is not as runner writes it"
         raise ValueError(message)
     return document

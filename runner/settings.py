@@ -16,6 +16,8 @@ from runner.storage.base import check_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from runner.signing import PrivateKey, PublicKey
+
 # Every variable and what it means, in the order of the README's table, which a test compares with this one.
 VARIABLES = {
     "RUNNER_STORAGE": "`local`, `s3`, `gcs`, `azure`, or `docker`: a flow that was baked into this image",
@@ -28,13 +30,14 @@ VARIABLES = {
     "RUNNER_TIMEOUT": "seconds that the run may take, from this start on",
     "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
     "RUNNER_HEARTBEAT": "seconds between signs of life (default 15); after three without one another start takes over",
+    "RUNNER_TRUSTED_KEYS": "public keys, comma separated; whatever none of them signed is refused",
+    "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
-# Settings of later versions. To pass over them would run what the user wanted guarded, so they are refused.
-_NOT_YET = ("RUNNER_TRUSTED_KEYS", "RUNNER_SIGNING_KEY")
+SECRET = frozenset({"RUNNER_SIGNING_KEY"})  # what is never shown, nor quoted where it cannot be read
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -55,6 +58,8 @@ class Settings:
     timeout: float | None = None
     grace: float = 10.0
     heartbeat: float = 15.0
+    trusted_keys: tuple[PublicKey, ...] = ()
+    signing_key: PrivateKey | None = None
     min_version: str | None = None
     log_level: str = "INFO"
     log_format: str | None = None
@@ -92,14 +97,14 @@ class Settings:
             timeout=values.get("RUNNER_TIMEOUT", _seconds, None),
             grace=values.get("RUNNER_GRACE", _seconds, 10.0),
             heartbeat=values.get("RUNNER_HEARTBEAT", _seconds, 15.0),
+            trusted_keys=_trusted(values),
+            signing_key=values.get("RUNNER_SIGNING_KEY", _signing, None),
             min_version=values.get("RUNNER_MIN_VERSION", _version, None),
             log_level=values.get("RUNNER_LOG_LEVEL", _one_of(_LEVELS, str.upper), "INFO"),
             log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
             image=values.text("RUNNER_IMAGE"),
             environ=environ,
         )
-        unheard = [name for name in _NOT_YET if values.text(name)]
-        problems += [f"{name} is set, but this version neither signs nor verifies signatures" for name in unheard]
         return settings, problems
 
 
@@ -110,12 +115,12 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
     """
     read = dict(environ)
     secrets = _Values(environ, []).text("RUNNER_SECRETS") or ""
-    for name in (*VARIABLES, *_NOT_YET, *(secret.strip() for secret in secrets.split(","))):
+    for name in (*VARIABLES, *(secret.strip() for secret in secrets.split(","))):
         file = environ.get(f"{name}_FILE")
         if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
             from pathlib import Path
 
-            with suppress(OSError, UnicodeDecodeError):
+            with suppress(OSError, ValueError):
                 # the names were read above; if they could not be, the file stays named, and is told as unreadable
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
@@ -163,7 +168,7 @@ class _Values:
 
             try:
                 return Path(file).read_text("utf-8").strip() or None
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):  # it is no UTF-8, or its name no path
                 self.problems.append(f"{name}_FILE names {file}, which cannot be read")
                 return None
         return self.environ.get(name, "").strip() or None
@@ -237,6 +242,31 @@ def _parameters(text: str) -> dict[str, Any]:
 def _no_constant(name: str) -> None:
     message = f"{name} is none of its values"
     raise ValueError(message)
+
+
+def _trusted(values: _Values) -> tuple[PublicKey, ...]:
+    """Read the trusted keys; a variable that is there and empty is an accident, and must not open the door."""
+    name = "RUNNER_TRUSTED_KEYS"
+
+    def read(text: str) -> tuple[PublicKey, ...]:
+        from runner.signing import read_public
+
+        return read_public(text)
+
+    known = len(values.problems)
+    keys: tuple[PublicKey, ...] = values.get(name, read, ())
+    named = next((each for each in (name, f"{name}_FILE") if each in values.environ), None)
+    if named and not keys and len(values.problems) == known:
+        values.problems.append(f"{named} is set, but empty: unset it to trust everybody, or name somebody")
+    return keys
+
+
+def _signing(text: str) -> PrivateKey:
+    from runner.redact import hide
+    from runner.signing import read_private
+
+    hide(text)
+    return read_private(text)
 
 
 def _version(text: str) -> str:

@@ -81,4 +81,5 @@ def in_folder(place: Place, file: str = "etl.py", slug: str = ETL) -> tuple[dict
     publish(place, file)
     root = place.url.removeprefix("file://")
     Path(root, slug).chmod(0o777)
+    Path(root).chmod(0o755)  # one that everybody may write to is warned of
     return {"RUNNER_STORAGE": "local", "RUNNER_LOCATION": f"/flows/{slug}"}, [f"--volume={root}:/flows"]

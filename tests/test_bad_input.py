@@ -134,7 +134,7 @@ def test_the_marker_marks(marked: Marked) -> None:
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_EXECUTOR": "threads:0"}, ["RUNNER_EXECUTOR", "threads:N"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_LOG_LEVEL": "LOUD"}, ["RUNNER_LOG_LEVEL", "DEBUG"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_RESULTS": "ftp://b"}, ["RUNNER_RESULTS", "ftp"]),
-        ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_TRUSTED_KEYS": "x"}, ["RUNNER_TRUSTED_KEYS"]),
+        ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_TRUSTED_KEYS": "x"}, ["RUNNER_TRUSTED_KEYS", "no public key"]),
         ({"RUNNER_LOCATION": "s3://b/k", "RUNNER_SECRETS": "DB_PASSWORD"}, ["DB_PASSWORD", "/run/secrets/"]),
         (
             {"RUNNER_LOCATION": "s3://b/k", "RUNNER_SECRETS": "AWS_CREDENTIALS", "AWS_CREDENTIALS": "{bad"},
@@ -302,8 +302,11 @@ def test_bytes_before_or_after_a_bundle_are_refused(marked: Marked, leading: byt
     "name", ["src/../../escaped", "/escaped", "src//escaped", "src/./escaped", "src\\escaped", "escaped", "src/c:x"]
 )
 def test_a_path_outside_the_bundle_is_refused(marked: Marked, tmp_path: Path, name: str) -> None:
-    data = bundle.write_bundle(marked.facts, {"flow.pkl": marked.pickled, name: b"escaped"})
-    marked.refused(data, 65, "manifest is not as runner writes it", TMPDIR=str(tmp_path))
+    members = {"flow.pkl": marked.pickled, name: b"escaped"}
+    listed = [{"name": each, "size": len(data), "sha256": bundle._digest(data)} for each, data in members.items()]
+    manifest = bundle._json({"format": 1, **marked.facts, "members": listed})  # the writer itself refuses such names
+    data = b"".join(bundle._framed({"manifest.json": manifest, **members}))
+    marked.refused(data, 65, "the name of a member is not safe", TMPDIR=str(tmp_path))
     assert not list(tmp_path.rglob("*escaped*"))
 
 

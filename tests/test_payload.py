@@ -8,7 +8,6 @@ import sys
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from json import JSONDecoder
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 from runner import Flow, task
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, WriteFailed
-from runner.payload import dump_flow, dump_result, load_flow, load_result, modules_in
+from runner.payload import dump_flow, dump_result, load_flow, load_result
 from runner.trace import TaskError
 
 
@@ -141,22 +140,3 @@ def test_bytes_that_are_no_pickle_are_corrupt(data: bytes) -> None:
 def test_a_result_whose_module_is_missing_says_so() -> None:
     with pytest.raises(Incompatible, match="the result does not fit what is installed here: No module named 'gone'"):
         load_result(io.BytesIO(b"cgone\nThing\n."))
-
-
-class Reduced:
-    def __reduce__(self) -> Any:
-        return OrderedDict, ([("a", threading.Event), ("b", threading.Event)],)
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_modules_are_read_off_a_pickle_without_unpickling_it(protocol: int) -> None:
-    value = ["os", "threading", Reduced(), Slotted, ("threading", threading.Barrier, "json", JSONDecoder)]
-    data = pickle.dumps(value, protocol=protocol)
-    assert pickle.loads(data)[2] == {"a": threading.Event, "b": threading.Event}
-    assert modules_in(data) == {"collections", "threading", "json.decoder", __name__}
-
-
-def test_modules_are_found_behind_many_memos() -> None:
-    value = [[f"text {number}" for number in range(300)], [threading.Event, threading.Barrier] * 3, Reduced()]
-    for protocol in (4, 5):
-        assert modules_in(pickle.dumps(value, protocol=protocol)) == {"threading", "collections"}

@@ -196,16 +196,17 @@ SAS = "sv=2025-01-05&sig=c2VjcmV0%3D"
         (f"BlobEndpoint=https://me.example;SharedAccessSignature=?{SAS}", f"url?{SAS}"),
     ],
 )
-@pytest.mark.parametrize("where", ["src/x.txt", "flow.pkl", "manifest.json"])
+@pytest.mark.parametrize("where", ["the file x.txt", "an argument of task same", "the default of parameter a"])
 def test_a_bundle_that_holds_the_connection_string_is_refused(
     tmp_path: Path, text: str, written: str, where: str
 ) -> None:
     """Also when --storage named another place, whose readers are others."""
     root = tmp_path / "root"
     with Flow("f", storage=Azure("one", connection_string=text).moved_to(Local(root))) as flow:
-        task(same)(written if where == "flow.pkl" else Parameter("a", default=written if where[0] == "m" else ""))
-    (tmp_path / "x.txt").write_text(written if where[0] == "s" else "")
-    with pytest.raises(FlowFailed, match=f"would travel in .*{where}") as refusal:
+        parameter = Parameter("a", default=written if "parameter" in where else "")
+        task(same)(written if "task" in where else parameter)
+    (tmp_path / "x.txt").write_text(written if "file" in where else "")
+    with pytest.raises(FlowFailed, match=f"would travel: .*handed over.*, in {where}") as refusal:
         flow.storage.build(include=[str(tmp_path / "x.txt")], exclude=["*.py"])
     assert "c2VjcmV0" not in str(refusal.value)
     assert not root.exists()

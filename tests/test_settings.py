@@ -75,7 +75,12 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_LOG_LEVEL", "TRACE", "WARNING"),
         ("RUNNER_LOG_FORMAT", "xml", "json, text"),
         ("RUNNER_RESULTS", "s3://", "no bucket"),
-        ("RUNNER_SIGNING_KEY", "x", "neither signs nor verifies"),
+        ("RUNNER_SIGNING_KEY", "x=value", "no private key"),
+        ("RUNNER_TRUSTED_KEYS", "x=value", "no public key"),
+        ("RUNNER_TRUSTED_KEYS", "", "set, but empty"),
+        ("RUNNER_TRUSTED_KEYS", " , ", "holds no key"),
+        ("RUNNER_TRUSTED_KEYS_FILE", "/dev/null", "set, but empty"),
+        ("RUNNER_TRUSTED_KEYS_FILE", "/none", "cannot be read"),
         ("RUNNER_TIMEOUT_FILE", "/none", "cannot be read"),
     ],
 )

@@ -15,24 +15,23 @@ from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
 from runner.cli.doctor import doctor
+from runner.cli.keys import keygen, sign, verify
 from runner.cli.logs import logs
 from runner.cli.look import inspect, ls, result, show
 from runner.cli.run import retry, run
 from runner.cli.version import version
 from runner.settings import process_environ
 
+_HELP = """Run Python flows from a bucket, and look at what became of them; without a command, run the one that the
+environment names. A LOCATION is a URL or a path; a RUN is its folder's URL, or its id where RUNNER_LOCATION is set."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Run Python flows from a bucket, and look at what became of them.
-
-    Without a command, runs the flow that RUNNER_STORAGE and RUNNER_LOCATION name. A LOCATION is a URL
-    (s3://bucket/flow, gs://…, azure://…, file://…) or a path; a RUN is the URL of a run's folder, or its
-    id when RUNNER_LOCATION names the flow.
-    """
+    """Choose a command."""
 
 
-for command in (run, retry, build, check, doctor, inspect, ls, show, logs, result, version):
+for command in (run, retry, build, check, doctor, inspect, ls, show, logs, result, keygen, sign, verify, version):
     cli.add_command(command)
 
 

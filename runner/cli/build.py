@@ -27,12 +27,24 @@ if TYPE_CHECKING:
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
 @click.option("-i", "--include", multiple=True, metavar="PATH", help="What to take along, relative to FILE.")
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
+@click.option("--allow-secrets", is_flag=True, help="Publish it although it holds a secret.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
-def build(file: str, storage: str | None, include: tuple[str, ...], exclude: tuple[str, ...], *, as_json: bool) -> None:
-    """Publish the flow in FILE; NAME is its name, or that of a function or object to run."""
+def build(
+    file: str,
+    storage: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    *,
+    allow_secrets: bool,
+    as_json: bool,
+) -> None:
+    """Publish the flow in FILE; NAME is its name, or that of a function or object to run.
+
+    RUNNER_SIGNING_KEY, if it is set, signs it.
+    """
     with prints_aside(wanted=as_json):
         flow = _flow_in(file, storage)
-        published = flow.storage.publish(include=include, exclude=exclude)
+        published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
     if as_json:
         click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import click
 
@@ -32,7 +33,7 @@ def check(location: str | None, *, as_json: bool) -> None:
     folders: list[str] = []
     try:
         with prints_aside(wanted=as_json):
-            flow = load(data, verify(data), where.scheme, asked, folders.append).flow
+            flow = load(data, verify(data), where.scheme, replace(asked, location=where), folders.append, key).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import bundle, claims, foreign, records, results
-from runner.cli.places import open_place, open_run, place
-from runner.cli.table import print_table, size_text
-from runner.errors import BundleCorrupt, NotFound, UsageError
+from runner.cli.places import open_place, open_run, place, settings
+from runner.cli.table import print_table, printable, size_text
+from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.fetch import fetch
+from runner.imports import look_through, told_of
 from runner.records import RunFolder
 
 if TYPE_CHECKING:
@@ -29,9 +30,14 @@ as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag
 
 @click.command(short_help="Show what a bundle says about itself.")
 @click.argument("location")
+@click.option("--imports", "with_imports", is_flag=True, help="List what unpickling would import, and its code use.")
 @as_json_option
-def inspect(location: str, *, as_json: bool) -> None:
-    """Show what the bundle at LOCATION says about itself, verified; nothing is unpickled."""
+def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
+    """Show what the bundle at LOCATION says about itself, verified; nothing is unpickled.
+
+    With --imports also what unpickling it would import, and the names that the code in it uses. That is an aid for a
+    review and no boundary: code can make names while it runs. Only a signature says whose code it is.
+    """
     where = place(location)
     storage = open_place(where)
     key, data = fetch(storage, where.key)
@@ -40,37 +46,55 @@ def inspect(location: str, *, as_json: bool) -> None:
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    if bundle.is_bundle(data):
-        facts |= {"manifest": bundle.read_bundle(data).manifest}
-    else:
-        from runner.payload import modules_in
-
-        pickled, versions = foreign.open_pickle(data)
-        try:
-            imports = sorted(modules_in(pickled))
-        except ValueError as error:
-            message = f"{storage.url(key)} is no whole pickle: {error}"
-            raise BundleCorrupt(message, hint="Store the flow again.") from error
-        facts |= {"manifest": None, "versions": versions, "imports": imports}
+    about, pickled, python = _of_bundle(data) if bundle.is_bundle(data) else _of_pickle(data)
+    facts |= about
+    found = look_through(pickled, python)
+    if about["manifest"] is None:
+        if found.broken and not with_imports:
+            message = f"{storage.url(key)} is no whole pickle: {found.broken}"
+            raise BundleCorrupt(message, hint="Store the flow again; --imports lists what comes before the break.")
+        facts["imports"] = sorted(found.modules)
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps(facts | ({"pickle": found.document()} if with_imports else {})))
         return
-    if facts["manifest"] is None:
+    if about["manifest"] is None:
         click.echo("a plain pickle, no bundle: nothing of it can be verified")
     _print_tree(facts)
+    if with_imports:
+        click.echo("\n" + "\n".join(map(printable, told_of(found))))
+
+
+def _of_bundle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
+    """Give what a bundle says about itself, its pickle, and the Python that wrote that. Raises BundleCorrupt."""
+    opened = bundle.read_bundle(data)
+    signed_by = None
+    if opened.signature is not None:
+        from runner.signing import check_form
+
+        signed_by = check_form(opened.signature)
+    wrote = opened.manifest.get("python")
+    python = str(wrote.get("version")) if isinstance(wrote, dict) else ""
+    return {"manifest": opened.manifest, "signed_by": signed_by}, bytes(opened.members[bundle.FLOW]), python
+
+
+def _of_pickle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
+    """Give the same of an object that runner did not write."""
+    pickled, versions = foreign.open_pickle(data)
+    return {"manifest": None, "versions": versions}, pickled, versions.get("python", "")
 
 
 def _print_tree(value: Any, indent: str = "") -> None:
     for name, part in value.items():
         if isinstance(part, dict) and part:
-            click.echo(f"{indent}{name}:")
+            click.echo(f"{indent}{printable(name)}:")
             _print_tree(part, indent + "  ")
         elif isinstance(part, list) and part and isinstance(part[0], dict):
-            click.echo(f"{indent}{name}:")
+            click.echo(f"{indent}{printable(name)}:")
             for each in part:
-                click.echo(f"{indent}  - " + ", ".join(f"{key}: {_plain(field)}" for key, field in each.items()))
+                line = ", ".join(f"{key}: {_plain(field)}" for key, field in each.items())
+                click.echo(f"{indent}  - {printable(line)}")
         else:
-            click.echo(f"{indent}{name}: {_plain(part)}")
+            click.echo(printable(f"{indent}{name}: {_plain(part)}"))
 
 
 def _plain(value: Any) -> str:
@@ -126,7 +150,7 @@ def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
     """Tell how a run stands; one that cannot be told of must not hide the others."""
     try:
         standing = claims.latest(storage, folder)
-    except (BundleCorrupt, NotFound):
+    except (BundleCorrupt, NotFound, UsageError):
         return {
             "state": "unreadable",
             "told": "unreadable",
@@ -221,6 +245,9 @@ def _label(task: dict[str, Any]) -> str:
 @as_json_option
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
+    if output is None and settings().trusted_keys:
+        message = "a result is not signed, and RUNNER_TRUSTED_KEYS says that nothing unsigned is unpickled here"
+        raise Untrusted(message, hint="Copy its bytes with -o FILE, or unset RUNNER_TRUSTED_KEYS for this command.")
     storage, folder = open_run(run)
     document = claims.latest(storage, folder).document
     found = _results_of(document["tasks"] if document else [], task)

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a head, every column as wide as its widest cell."""
-    table = [list(head), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
+    table = [list(head), *(["-" if cell is None else printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """Give somebody else's text as a terminal may have it: in escapes what it would obey, and what turns a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def size_text(size: int) -> str:

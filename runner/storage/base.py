@@ -273,6 +273,13 @@ def _check_prefix(prefix: str) -> None:
 
 def check_key(key: str) -> None:
     """Refuse a key that some backend would take for another one. Raises UsageError."""
+    if reason := fault_in_key(key):
+        message = f"key {key!r} cannot be used: {reason}"
+        raise UsageError(message, hint="Choose plain names separated by single slashes.")
+
+
+def fault_in_key(key: str) -> str:
+    """Say why a key cannot be used; empty if it can."""
     parts = key.split("/")
     reason = ""
     if not key:
@@ -285,6 +292,4 @@ def check_key(key: str) -> None:
         reason = "it has an empty, '.' or '..' part"
     elif any(ord(char) < ord(" ") or char in "\x7f\\" for char in key):
         reason = "it has a control character or a backslash"
-    if reason:
-        message = f"key {key!r} cannot be used: {reason}"
-        raise UsageError(message, hint="Choose plain names separated by single slashes.")
+    return reason

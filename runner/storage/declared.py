@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from runner.flow import Flow
     from runner.publish import Published
+    from runner.signing import KeySource
 
 
 class Declared(ABC):
@@ -87,15 +88,31 @@ class Declared(ABC):
             raise UsageError(message, hint="Set flow.storage = … and call flow.storage.build().")
         return self._flow
 
-    def build(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> str:
+    def build(
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
+    ) -> str:
         """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publish.publish`."""
-        return self.publish(include=include, exclude=exclude).url
+        options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+        return self.publish(include=include, exclude=exclude, **options).url
 
-    def publish(self, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Published:
+    def publish(
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
+    ) -> Published:
         """Do what `build` does, and give all that is known of it."""
         from runner.publish import publish
 
-        return publish(self.flow, self, include=include, exclude=exclude)
+        options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+        return publish(self.flow, self, include=include, exclude=exclude, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what the declaration refers to: a pickled declaration is the declaration alone."""

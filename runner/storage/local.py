@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
 from runner.storage.base import CHUNK, Entry, Storage, Writer
 from runner.storage.declared import Declared
+from runner.storage.inside import inside, plain_file, warn_of_writers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,11 @@ class Local(Declared):
 class LocalStorage(Storage):
     """See `Storage`. The container is the folder's absolute path."""
 
+    def __init__(self, scheme: str, container: str) -> None:
+        """See `Storage`; a folder that everybody may write to is told of."""
+        super().__init__(scheme, container)
+        warn_of_writers(container)
+
     def url(self, key: str) -> str:
         """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""
         return self._path(key).as_uri()
@@ -65,9 +71,13 @@ class LocalStorage(Storage):
     def _path(self, key: str) -> Path:
         return Path(self.container, key)
 
+    def _inside(self, key: str) -> Path:
+        """Give a key's path to open, which links must not lead out of the root. Raises Denied."""
+        return inside(self.container, self._path(key))
+
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
         try:
-            with self._path(key).open("rb", buffering=0) as file:
+            with plain_file(self._inside(key)).open("rb", buffering=0) as file:
                 file.seek(offset)
                 left = os.fstat(file.fileno()).st_size if length is None else length
                 while left > 0 and (chunk := file.read(min(left, CHUNK))):
@@ -91,7 +101,7 @@ class LocalStorage(Storage):
 
     def _create(self, key: str, data: bytes) -> None:
         with self._telling(key):
-            target = self._path(key)
+            target = self._inside(key)
             _make_folder(target)
             if not _create_nameless(target, data):
                 self._create_named(key, data)
@@ -132,7 +142,7 @@ class LocalStorage(Storage):
                 _sync(target.parent)
 
     def _delete(self, key: str) -> None:
-        path = self._path(key)
+        path = self._inside(key)
         try:
             path.unlink()
         except PermissionError as error:
@@ -147,7 +157,7 @@ class LocalStorage(Storage):
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
         """Give a temporary path beside the target, which is gone when the block ends."""
-        target = self._path(key)
+        target = self._inside(key)
         temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
         _make_folder(target)
         try:
@@ -175,15 +185,16 @@ class LocalStorage(Storage):
         folders, entries = self._folder(prefix)
         yield from entries
         for name in folders:
-            yield from self._walk(f"{prefix}{name}/")
+            if not self._path(f"{prefix}{name}").is_symlink():  # what it leads to is walked where it lies
+                yield from self._walk(f"{prefix}{name}/")
 
     def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""
         folders, entries = [], []
         try:
-            with os.scandir(self._path(prefix)) as found:
+            with os.scandir(self._inside(prefix)) as found:
                 for item in found:
-                    if item.name.startswith(_TEMPORARY):
+                    if item.name.startswith(_TEMPORARY) or not self._belongs(item):
                         continue
                     if item.is_dir():
                         folders.append(item.name)
@@ -197,10 +208,20 @@ class LocalStorage(Storage):
                 raise refusal from error
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
 
+    def _belongs(self, item: os.DirEntry[str]) -> bool:
+        """Whether something in a folder is a file or folder of this storage: no pipe, and no link that leads out."""
+        if not item.is_symlink():
+            return item.is_file() or item.is_dir()
+        try:
+            inside(self.container, Path(item.path))
+        except Denied:
+            return False
+        return True
+
     def _sweep(self, prefix: str) -> int:
         """See `Storage.sweep`."""
         removed = 0
-        for folder, _, names in os.walk(self._path(prefix)):
+        for folder, _, names in os.walk(self._inside(prefix)):
             for name in names:
                 if name.startswith(_TEMPORARY):
                     with suppress(OSError):

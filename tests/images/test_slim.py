@@ -216,3 +216,15 @@ def test_doctor_says_what_a_container_lacks_that_can_write_nowhere(image: str, f
     assert "FAILED   temporary folder: " in done.stdout
     assert "docker run --tmpfs /tmp" in done.stdout
     assert "FAILED   create: " in done.stdout
+
+
+def test_a_bill_of_materials_lists_what_is_in_it(image: str) -> None:
+    told = json.loads(shell(image, "cat /opt/runner/sbom.json"))
+    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.6")
+    component = told["metadata"]["component"]
+    assert f"{component['name']}:{component['version']}".rpartition(":")[2] == image.rpartition(":")[2]
+    listed = {each["name"]: each["version"] for each in told["components"] if each["type"] == "library"}
+    installed = json.loads(shell(image, "python -m pip list --format=json"))
+    assert listed == {re.sub(r"[-_.]+", "-", each["name"]).lower(): each["version"] for each in installed}
+    assert {"flow-runner", "obstore", "cryptography"} <= set(listed)
+    assert len({each["bom-ref"] for each in told["components"]}) == len(told["components"])

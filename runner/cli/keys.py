@@ -1,0 +1,140 @@
+"""``runner keygen``, ``sign`` and ``verify``: whose a bundle is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import bundle, load, records, signing, trust
+from runner.cli.places import open_place, place, settings
+from runner.errors import BundleCorrupt, Untrusted, UsageError
+from runner.fetch import fetch
+from runner.storage.base import check_key
+
+if TYPE_CHECKING:
+    from runner.bundle import Bundle
+    from runner.signing import PublicKey
+    from runner.storage.base import Storage
+
+
+@click.command(short_help="Make a pair of keys.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def keygen(file: Path, *, as_json: bool) -> None:
+    """Write a new private key to FILE, for you alone to read, and print the public key that belongs to it.
+
+    The private key is what RUNNER_SIGNING_KEY takes where flows are built, the public one what RUNNER_TRUSTED_KEYS
+    takes where they run.
+    """
+    key = signing.new_key()
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        message = f"{file} cannot be made: {error.strerror}"
+        raise UsageError(message, hint="Choose another name; a key is never overwritten.") from error
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(key.pem)
+    told = {"file": str(file), "public": key.public.text, "id": key.public.id}
+    click.echo(json.dumps(told) if as_json else key.public.text)
+    if not as_json:
+        click.echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
+
+
+@click.command(short_help="Check who signed a bundle.")
+@click.argument("location")
+@click.option("-k", "--key", "keys", multiple=True, metavar="KEY", help="A trusted key, or the file of some.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
+    """Check that a trusted key signed the bundle at LOCATION, and that it lies where it says; unpickles nothing.
+
+    Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
+    """
+    where = place(location)
+    asked = replace(settings(), location=where)
+    if keys:
+        asked = replace(asked, trusted_keys=tuple(key for given in keys for key in _public(given)))
+    if not asked.trusted_keys:
+        message = "nothing says whose signature to look for"
+        raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
+    storage = open_place(where)
+    key, data = fetch(storage, where.key)
+    opened = load.verify(data)
+    trust.check_trust(opened, key, asked)
+    assert opened is not None  # noqa: S101 - with trusted keys anything else was refused
+    told = _told(storage, key, data, opened)
+    click.echo(
+        json.dumps(told) if as_json else f"{told['location']} is signed with the trusted key {told['signed_by']}"
+    )
+
+
+@click.command(short_help="Publish a signed copy of a bundle.")
+@click.argument("location")
+@click.option("--sha256", metavar="DIGEST", help="Sign only these bytes: what runner inspect told.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
+    """Publish the bundle at LOCATION once more, signed with RUNNER_SIGNING_KEY, as the flow's newest version.
+
+    Nothing of it is unpickled; a signature says that you answer for what it does. Look at it before, with
+    «runner inspect --imports», and give the digest that is told there, so that nobody can exchange it meanwhile.
+    """
+    private = settings().signing_key
+    if private is None:
+        message = "there is no key to sign with"
+        raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
+    where = place(location)
+    storage = open_place(where)
+    key, data = fetch(storage, where.key)
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 and sha256.lower() != digest:
+        message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
+        raise Untrusted(message, hint="Look at it again: runner inspect.")
+    opened = load.verify(data)
+    if opened is None:
+        message = f"{storage.url(key)} is no bundle but a plain pickle"
+        raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
+    new_key, signed = _signed_copy(opened, key, private)
+    storage.create(new_key, signed)
+    told = _told(storage, new_key, signed, bundle.read_bundle(signed)) | {"copy_of": storage.url(key)}
+    click.echo(json.dumps(told) if as_json else told["location"])
+
+
+def _signed_copy(opened: Bundle, key: str, private: signing.PrivateKey) -> tuple[str, bytes]:
+    """Give the key and the bytes of a new version with the same members; an own key was that of the old one alone."""
+    version = records.new_version()
+    told = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
+    told["flow"] = {"name": told["flow"]["name"], "version": version}
+    slug = records.slugify(told["flow"]["name"])
+    home = key.rpartition("/")[0]
+    folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
+    check_key(new_key := f"{folder}/{version}")
+    names = [member["name"] for member in opened.manifest["members"]]
+    return new_key, bundle.write_bundle(told, {name: bytes(opened.members[name]) for name in names}, private)
+
+
+def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, Any]:
+    return {
+        "location": storage.url(key),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "flow": opened.manifest["flow"],
+        "signed_by": signing.check_form(opened.signature or b""),
+    }
+
+
+def _public(text: str) -> tuple[PublicKey, ...]:
+    """Read what stands after -k: a key, or the path of a file with some. Raises UsageError."""
+    try:
+        return signing.read_public(text)
+    except ValueError as error:
+        if not Path(text).is_file():
+            message = f"what stands after -k is neither a public key nor a file ({error})"
+            raise UsageError(message, hint="Give what runner keygen printed.") from error
+    try:
+        return signing.read_public(signing.read_file(Path(text)))
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error

@@ -1,0 +1,55 @@
+"""Whether a path of a folder's storage stays inside it, and who else may write there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from pathlib import Path
+
+from runner.errors import Denied, NotFound
+
+
+def inside(root: str, path: Path) -> Path:
+    """Give the path, unless links lead it out of the root; links to places inside are followed.
+
+    Who may exchange folders for links while they are used is not kept out: such a person has the folder's owner's
+    rights. Raises Denied.
+    """
+    real, home = os.path.realpath(path), os.path.realpath(root)
+    if real != home and not real.startswith(home.rstrip(os.sep) + os.sep):
+        message = f"{path} is a link that leads out of {root}"
+        raise Denied(
+            message, hint="A storage's files lie in its folder: copy the file there, or name the folder it is in."
+        )
+    return path
+
+
+def plain_file(path: Path) -> Path:
+    """Give the path, unless something lies there that is neither a file nor a folder: to open a pipe waits for ever.
+
+    Raises NotFound.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path  # told by whoever opens it
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise NotFound(f"{path} is no plain file", hint="Remove it: nothing of runner's makes such things.")
+    return path
+
+
+@cache
+def warn_of_writers(root: str) -> None:
+    """Say once that everybody on this machine may put something into the root, which a run would then trust."""
+    try:
+        mode = Path(root).stat().st_mode
+    except OSError:
+        return
+    if os.name == "posix" and mode & stat.S_IWOTH:
+        import logging
+
+        message = (
+            "everybody on this machine can write to %s, and so decide what a run executes: chmod o-w, or trust keys"
+        )
+        logging.getLogger("runner.storage").warning(message, root)

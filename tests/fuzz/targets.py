@@ -1,0 +1,281 @@
+"""What is fuzzed: what makes the input, what reads it, and the errors that the reader declares.
+
+Most inputs are sound ones that were changed: pure noise is refused at its first byte.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from runner import bundle, claims, foreign, imports, load, manifest, names, records, signing, trailer, trust
+from runner.cli.look import show
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
+from runner.records import RunFolder
+from runner.settings import VARIABLES, Settings
+from runner.storage import parse_location
+from runner.storage.base import fault_in_key
+from runner.storage.local import LocalStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = "2026-11-22t12-10-24-845190-00-00"
+KEY = signing.read_private("q" * 42 + "Y=")
+AT = "2026-11-22T12:10:24.845190+00:00"
+FACTS: dict[str, Any] = {
+    "flow": {"name": "täglich", "version": VERSION, "key": "v1"},
+    "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
+    "cloudpickle": "3.1.2",
+    "runner": "0.1.0",
+    "requires": [{"module": "json", "distribution": "json", "version": "1"}],
+    "parameters": [{"name": "day", "required": True}, {"name": "n", "required": False, "default": 1}],
+    "tasks": [{"task": "t", "name": "t", "mapped": False, "upstream": []}],
+    "labels": ["a"],
+    "image": None,
+    "secrets": [],
+}
+RESULT = {"key": "f/r.pkl", "size": 3, "sha256": "0" * 64, "type": "int", "offset": 0, "length": 47}
+FAILURE = {"type": "E", "message": "m", "traceback": "t"}
+TASK = {"task": "t", "name": "t", "index": None, "mapped": False, "state": "succeeded", "tries": 1}
+END: dict[str, Any] = {
+    "format": 1,
+    "token": "0" * 32,
+    "run_id": "r",
+    "attempt": 1,
+    "started": AT,
+    "ended": AT,
+    "host": "h",
+    "python": "3.11.7",
+    "flow": "f",
+    "bundle": {"url": "s3://b/f/v", "sha256": "0" * 64},
+    "state": "failed",
+    "exit_code": 1,
+    "error": {"type": "E", "message": "m"},
+    "tasks": [
+        TASK | {"started": AT, "ended": AT, "error": None, "result": RESULT},
+        TASK | {"started": None, "ended": None, "error": FAILURE, "result": None},
+    ],
+}
+CLAIM: dict[str, Any] = {
+    "format": 1,
+    "token": "0" * 32,
+    "run_id": "r",
+    "attempt": 1,
+    "host": "h",
+    "pid": 1,
+    "image": None,
+    "python": "3.11.7",
+    "started": AT,
+    "beat": 15.0,
+}
+RUN: dict[str, Any] = {
+    "format": 1,
+    "token": "0" * 32,
+    "run_id": "r",
+    "bundle": END["bundle"],
+    "parameters": {},
+    "labels": [],
+    "image": None,
+    "reuse": {"run_id": "q", "from": None},
+    "requested": AT,
+    "by": {"host": "h", "uid": 0},
+}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+MEMBERS = {"flow.pkl": pickle.dumps({"a": [1, b"x"]}), "src/mod.py": b"VALUE = 1\n", "src/täglich/d.txt": b""}
+SOUND = [bundle.write_bundle(FACTS, MEMBERS, key) for key in (None, KEY)]
+
+
+@st.composite
+def changed(draw: st.DrawFn, sound: list[bytes]) -> bytes:
+    """Some sound bytes with bytes exchanged, taken out, put in, doubled or cut off."""
+    data = bytearray(draw(st.sampled_from(sound)))
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(data)))
+        length = draw(st.integers(0, 40))
+        match draw(st.integers(0, 4)):
+            case 0:
+                data[place : place + length] = draw(st.binary(min_size=length, max_size=length))
+            case 1:
+                del data[place : place + length]
+            case 2:
+                data[place:place] = draw(st.binary(max_size=40))
+            case 3:
+                data[place:place] = data[place : place + length]
+            case 4:
+                del data[place:]
+    return bytes(data)
+
+
+@st.composite
+def altered(draw: st.DrawFn, sound: dict[str, Any]) -> dict[str, Any]:
+    """A sound document, some parts of which were exchanged for anything, taken out, or added."""
+    document: dict[str, Any] = json.loads(json.dumps(sound))
+    for _ in range(draw(st.integers(1, 4))):
+        at: Any = document
+        while True:
+            places: list[Any] = list(at) if isinstance(at, dict) else list(range(len(at)))
+            if not places:
+                break
+            place = draw(st.sampled_from(places))
+            if isinstance(at[place], dict | list) and draw(st.booleans()):
+                at = at[place]
+                continue
+            match draw(st.integers(0, 2)):
+                case 0:
+                    at[place] = draw(JSON)
+                case 1:
+                    del at[place]
+                case 2 if isinstance(at, dict):
+                    at[draw(st.text(max_size=8))] = draw(JSON)
+            break
+    return document
+
+
+@st.composite
+def sealed(draw: st.DrawFn) -> bytes:
+    """A bundle whose frame and signature are sound, and whose manifest says anything."""
+    sound = json.loads(bytes(bundle.read_bundle(SOUND[0]).members["manifest.json"]))
+    told = draw(altered(sound))
+    try:
+        text = bundle._json(told)
+    except ValueError:
+        text = json.dumps(told).encode()
+    signature = {"signature.json": signing.sign(KEY, signing.BUNDLE, text)} if draw(st.booleans()) else {}
+    return b"".join(bundle._framed({"manifest.json": text, **MEMBERS, **signature}))
+
+
+def _read_bundle(data: bytes) -> None:
+    if bundle.is_bundle(data):
+        bundle.read_bundle(data)
+
+
+TRUSTING = Settings.from_environ(
+    {"RUNNER_LOCATION": f"s3://b/taglich/{VERSION}", "RUNNER_TRUSTED_KEYS": KEY.public.text}
+)
+
+
+def _verify(data: bytes) -> None:
+    """Make every check that is made before unpickling."""
+    opened = load.verify(data)
+    assert opened is not None
+    for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
+        trust.check_trust(opened, f"taglich/{VERSION}", settings)
+    manifest.check_fit(opened.manifest, "org/runner:slim")
+    manifest.check_parameters(opened.manifest["parameters"], {"day": 1})
+
+
+def _settings(environ: dict[str, str]) -> None:
+    Settings.from_environ({"RUNNER_LOCATION": "s3://b/k"} | environ)
+
+
+def _trailer(parts: list[bytes]) -> None:
+    kept = io.BytesIO()
+    found = trailer.copy_verified(parts, kept)
+    assert trailer.read_trailer(b"".join(parts)[-44:]) == found or found is None
+    assert kept.getvalue() == b"".join(parts)
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="runner-fuzz-"))
+
+
+def _standing(documents: dict[str, bytes]) -> None:
+    """Tell how a run stands, and show it, with whatever lies there."""
+    storage, folder = LocalStorage("file", str(_folder())), RunFolder("f", "r")
+    for key, data in documents.items():
+        try:
+            records.decode(data, records.kind_of(key))
+        except ValueError:
+            continue  # what is no document of its kind is refused before
+        path = _folder() / f"f/runs/r/{key}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    try:
+        claims.latest(storage, folder)
+        assert show.callback is not None
+        with tempfile.TemporaryFile("w") as nowhere:
+            sys.stdout, kept = nowhere, sys.stdout
+            try:
+                show.callback(run=f"{_folder()}/f/runs/r", as_json=False)
+            finally:
+                sys.stdout = kept
+    finally:
+        for key in documents:
+            (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
+
+
+def _documents(kind: dict[str, Any]) -> st.SearchStrategy[bytes]:
+    sound = records.encode(kind)
+    return altered(kind).map(lambda told: json.dumps(told).encode()) | changed([sound])
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader, its inputs, and the errors that may come out of it."""
+
+    inputs: st.SearchStrategy[Any]
+    read: Callable[[Any], object]
+    declared: tuple[type[Exception], ...] = ()
+
+
+PICKLES = [
+    pickle.dumps({"a": [1, b"x", ("täglich", 2.5)], "f": platform.python_version, "c": Path("x")}, protocol=protocol)
+    for protocol in range(6)
+]
+ENVELOPE = json.dumps({"flow": "gASVAAAAAA==", "versions": {"python": "3.11.7", "prefect": "1.4.1"}}).encode()
+TEXT = st.text(max_size=60)
+PLACES = st.sampled_from(["s3://b/k", "gs://b", "azure://c/k/", "file:///tmp/x", "b/k", "~", "/", "~root/x", "file://"])
+WORDS = st.sampled_from(["", "s3", "local", "gcs", "azure", "docker", "ftp"])
+VALUES = TEXT | PLACES | JSON.map(json.dumps) | st.sampled_from([VERSION, "1e400", KEY.public.text])
+ENVIRON = st.dictionaries(st.sampled_from([*VARIABLES, *(f"{name}_FILE" for name in VARIABLES)]), VALUES, max_size=3)
+
+TARGETS = {
+    "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
+    "manifest": Target(sealed(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
+    "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), names.fault_in),
+    "signature": Target(changed([signing.sign(KEY, "x", b"y")]), signing.check_form, (ValueError,)),
+    "public keys": Target(
+        TEXT | changed([KEY.public.text.encode()]).map(lambda data: data.decode("latin-1")),
+        signing.read_public,
+        (ValueError,),
+    ),
+    "private key": Target(
+        TEXT | changed([KEY.pem]).map(lambda data: data.decode("latin-1")), signing.read_private, (ValueError,)
+    ),
+    "settings": Target(ENVIRON, _settings, (EnvironmentWrong,)),
+    "location": Target(
+        st.tuples(TEXT | PLACES | st.tuples(PLACES, TEXT).map("".join), WORDS),
+        lambda given: parse_location(*given),
+        (ValueError, OSError, RuntimeError),
+    ),
+    "keys": Target(TEXT, fault_in_key),
+    "trailer": Target(st.lists(st.binary(max_size=60) | changed([trailer.trailer(3, bytes(32))])), _trailer),
+    "records": Target(_documents(END) | _documents(CLAIM) | _documents(RUN), records.decode, (ValueError,)),
+    "outcome": Target(st.fixed_dictionaries({"outcome.json": _documents(END)}), _standing, (BundleCorrupt, NotFound)),
+    "end and claim": Target(
+        st.fixed_dictionaries(
+            {"attempts/0001/claim.json": _documents(CLAIM)}, optional={"attempts/0001/end.json": _documents(END)}
+        ),
+        _standing,
+        (BundleCorrupt, NotFound),
+    ),
+    "envelope": Target(changed([ENVELOPE, PICKLES[4]]) | st.binary(), foreign.open_pickle, (BundleCorrupt,)),
+    "imports": Target(changed(PICKLES), lambda data: imports.look_through(data, platform.python_version())),
+}
