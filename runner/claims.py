@@ -334,7 +334,7 @@ def _read(storage: Storage, key: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     try:
-        return records.decode(data)
+        return records.decode(data, records.kind_of(key))
     except ValueError as error:
         message = f"{storage.url(key)} cannot be read: {error}"
         raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error

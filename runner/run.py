@@ -109,7 +109,7 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     loaded = (
         opened
         if isinstance(opened, RunnerError)
-        else _tried(lambda: load(data, opened, location.scheme, settings, lambda path: link.tell(unpacked=path)))
+        else _tried(lambda: load(data, opened, location.scheme, settings, lambda path: link.tell(unpacked=path), key))
     )
 
     claim = claiming.result()
