@@ -14,14 +14,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner import logs, records
-from runner.errors import AlreadyExists, BundleCorrupt, Denied, EnvironmentWrong, NotFound, RunHeld, WriteFailed
+from runner.errors import (
+    AlreadyExists,
+    BundleCorrupt,
+    Denied,
+    EnvironmentWrong,
+    NotFound,
+    RunHeld,
+    Untrusted,
+    WriteFailed,
+)
 from runner.records import RunFolder
+from runner.seal import SUFFIX
 from runner.storage.retry import persistently
 from runner.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runner.seal import Seal
     from runner.storage.base import Entry, Storage
 
     Key = tuple[str, int | None]  # a task's slug, and the element's index
@@ -42,9 +53,9 @@ class Claim:
     token: str
 
 
-def claim_of(run: dict[str, Any], claim: dict[str, Any]) -> Claim:
+def claim_of(run: dict[str, Any], claim: dict[str, Any], seal: Seal | None = None) -> Claim:
     """Make a claim of what was told of it and of the folder of its run."""
-    return Claim(RunFolder(run["home"], run["run_id"]), claim["attempt"], claim["started"], claim["token"])
+    return Claim(RunFolder(run["home"], run["run_id"], seal), claim["attempt"], claim["started"], claim["token"])
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ def are_same(parameters: object, others: object) -> bool:
 def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> None:
     """Write down what was asked for, or find that just this was asked for before.
 
-    Raises EnvironmentWrong when the run id stands for another bundle or other parameters.
+    Raises EnvironmentWrong when the run id stands for another bundle or other parameters; where only signed documents
+    are believed, Untrusted, and also for another executor or for results that another run is to give.
     """
     document = {"format": records.FORMAT, "token": records.token(), "run_id": folder.run_id, **asked}
     document |= {"requested": records.now(), "by": {"host": platform.node(), "uid": _uid()}}
@@ -85,9 +97,14 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
             different = f"another bundle: {before.get('bundle', {}).get('url')}"
         elif not are_same(before.get("parameters"), asked["parameters"]):
             different = f"other parameters: {before.get('parameters')}"
+        distrusts = folder.seal is not None and bool(folder.seal.trusted_keys)
+        if distrusts and not different:
+            changed = [name for name in ("executor", "reuse") if not are_same(before.get(name), asked[name])]
+            different = f"another {changed[0]}: {before.get(changed[0])}" if changed else ""
         if different:
             message = f"run {folder.run_id!r} was begun with {different}"
-            raise EnvironmentWrong(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
+            kind = Untrusted if distrusts else EnvironmentWrong
+            raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
 
 
 def claim_run(
@@ -108,11 +125,13 @@ def claim_run(
     ``bundle``). Raises RunHeld when it lives, saying who holds it.
     """
     if not fresh and (outcome := _read(storage, folder.outcome)):
+        _believe(storage, folder, folder.outcome, outcome)
         return Concluded(outcome)
     attempt = 1
     while True:
         while not fresh and (end := _read(storage, folder.end(attempt))):
             if end["state"] in records.CONCLUDING:
+                _believe(storage, folder, folder.end(attempt), end)
                 conclude(storage, folder, end)
                 return Concluded(end)
             attempt += 1
@@ -127,6 +146,12 @@ def claim_run(
             _outlive(storage, folder, attempt, facts)
         else:
             return claim
+
+
+def _believe(storage: Storage, folder: RunFolder, key: str, end: dict[str, Any]) -> None:
+    """Refuse an end that this run must not be concluded by. Raises Untrusted."""
+    if folder.seal:
+        folder.seal.check(end, storage.url(key))
 
 
 def _document(claim: Claim, interval: float, image: str | None) -> dict[str, Any]:
@@ -180,7 +205,7 @@ def _give_up(storage: Storage, folder: RunFolder, attempt: int, holder: dict[str
     message = f"attempt {attempt} on {holder.get('host')}, begun {holder.get('started')}, is gone: {silence}"
     end = {**facts, "state": "lost", "exit_code": 137, "error": {"type": "Lost", "message": message}, "tasks": []}
     log.warning("%s; its end is written, and the run goes on", message)
-    with suppress(AlreadyExists):
+    with suppress(AlreadyExists, RunHeld):
         end_attempt(storage, Claim(folder, attempt, str(holder["started"]), str(holder["token"])), end)
 
 
@@ -206,13 +231,22 @@ def ship(storage: Storage, claim: Claim, part: int, lines: bytes) -> None:
     storage.create(claim.folder.log(claim.attempt, part), lines)
 
 
-def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any], *, patience: float = 0.0) -> dict[str, Any]:
+def end_attempt(
+    storage: Storage,
+    claim: Claim,
+    end: dict[str, Any],
+    *,
+    patience: float = 0.0,
+    announce: Callable[[str], None] = lambda _token: None,
+) -> dict[str, Any]:
     """Commit how an attempt ended, and the run's outcome with it if that concludes the run; gives what was committed.
 
+    ``announce`` is given the document's token before it is stored, so that whoever outlives this process knows it.
     ``end`` has ``state``, ``exit_code``, ``error``, ``flow``, ``bundle`` and ``tasks``, perhaps ``death``. Storage that
     fails for a while is asked again for ``patience`` seconds. Raises RunHeld when the attempt was given up by another.
     """
     document = described(claim, end)
+    announce(document["token"])
     try:
         persistently(lambda: _create(storage, claim.folder.end(claim.attempt), document), patience)
     except AlreadyExists:
@@ -226,7 +260,7 @@ def end_attempt(storage: Storage, claim: Claim, end: dict[str, Any], *, patience
 
 def described(claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
     """Make the document that `end_attempt` commits."""
-    return {
+    document = {
         "format": records.FORMAT,
         "token": records.token(),
         "run_id": claim.folder.run_id,
@@ -237,13 +271,17 @@ def described(claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         **end,
     }
+    return claim.folder.seal.signed(document) if claim.folder.seal else document
 
 
-def settle_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[str, Any] | None:
+def settle_attempt(
+    storage: Storage, claim: Claim, end: dict[str, Any], token: str | None = None
+) -> dict[str, Any] | None:
     """End an attempt whose process is gone, and give the end that stands: this one, or what it committed itself.
 
-    None if the attempt was never its own: it was announced, and the process died, or failed, before it was made.
-    Raises RunHeld when it was given up by another.
+    ``token`` is that of the end which it was about to commit. None if the attempt was never its own: it was announced,
+    and the process died, or failed, before it was made.
+    Raises RunHeld when it was given up by another, and Untrusted.
     """
     held = _read(storage, claim.folder.claim(claim.attempt))
     if held is None or held["token"] != claim.token:
@@ -254,6 +292,8 @@ def settle_attempt(storage: Storage, claim: Claim, end: dict[str, Any]) -> dict[
         return end_attempt(storage, claim, end)
     except AlreadyExists:
         stands = _read(storage, claim.folder.end(claim.attempt))
+        if stands and stands["token"] != token:
+            _believe(storage, claim.folder, claim.folder.end(claim.attempt), stands)
         if stands and stands["state"] in records.CONCLUDING:
             conclude(storage, claim.folder, stands)
         return stands
@@ -283,12 +323,30 @@ def _durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
     for (slug, index), entry in dict(durable(storage, folder)).items():
         start = max(0, entry.size - TRAILER.size)
         found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
-        if found and found[0] == start:
+        if found and found[0] == start and _is_believed(storage, folder, (slug, index), entry.key, *found):
             result = {"key": entry.key, "size": found[0], "sha256": found[1], "type": None}
             mapped = index is not None
             task: dict[str, Any] = {"task": slug, "name": slug, "index": index, "mapped": mapped, "state": "succeeded"}
             tasks.append(task | {"tries": 0, "started": None, "ended": None, "error": None, "result": result})
     return tasks
+
+
+def believe_result(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> None:
+    """Refuse a result that is not signed as the run's seal demands. Raises Untrusted and what the storage raises."""
+    if folder.seal:
+        try:
+            signature = storage.read(f"{key}{SUFFIX}")
+        except NotFound:
+            signature = None
+        folder.seal.check_result(folder.run_id, *of, size, sha256, signature)
+
+
+def _is_believed(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> bool:
+    try:
+        believe_result(storage, folder, of, key, size, sha256)
+    except Untrusted:
+        return False
+    return True
 
 
 def keep_at_hand(document: dict[str, Any], temporary: str) -> None:

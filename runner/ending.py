@@ -82,7 +82,9 @@ class Ending:
         error = {"type": last["error"], "message": last["message"]} if last["code"] else None
         end = {**self._facts, "state": state, "exit_code": last["code"], "error": error, "tasks": report.tasks}
         try:
-            claims.end_attempt(self._documents, self._claim, end, patience=PATIENCE)
+            claims.end_attempt(
+                self._documents, self._claim, end, patience=PATIENCE, announce=lambda token: self._tell(token=token)
+            )
         except RunHeld:
             self._tell(claim=None)
             raise

@@ -9,11 +9,14 @@ import json
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from runner.seal import Seal
 
 FORMAT = 1
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
@@ -55,10 +58,14 @@ def token() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The keys of one run; ``home`` is the folder that holds the bundle, empty for a bucket's top."""
+    """The keys of one run; ``home`` is the folder that holds the bundle, empty for a bucket's top.
+
+    With a ``seal`` its ends and results are signed, or believed only if they are.
+    """
 
     home: str
     run_id: str
+    seal: Seal | None = field(default=None, compare=False)
 
     @property
     def prefix(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner import payload
 from runner.errors import BundleCorrupt, RunnerError, WriteFailed
+from runner.seal import SUFFIX
 from runner.storage.base import CHUNK
 from runner.storage.retry import persistently
 from runner.trace import type_name
@@ -50,10 +51,14 @@ class Results:
             digest, size = spool.digest.digest(), spool.size
             spool.write(trailer(size, digest))
         described = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
+        seal = self.folder.seal
+        signature = seal and seal.sign_result(self.folder.run_id, node.slug, index, size, digest.hex())
 
         def durable() -> dict[str, Any]:
-            if spool.writer is None:
-                with _told():
+            with _told():
+                if signature:  # before the result, which then never lies there without it
+                    persistently(lambda: self.storage.create(f"{key}{SUFFIX}", signature), PATIENCE)
+                if spool.writer is None:
                     persistently(lambda: self.storage.create(key, bytes(spool.buffer)), PATIENCE)
             return described
 

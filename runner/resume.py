@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from runner import claims, logs, payload
-from runner.errors import BundleCorrupt, Incompatible, NotFound
+from runner.errors import BundleCorrupt, Incompatible, NotFound, Untrusted
 from runner.records import RunFolder
+from runner.seal import asked_for
 from runner.storage.base import CHUNK
 from runner.trace import type_name
 from runner.trailer import copy_verified
@@ -23,8 +25,8 @@ log = logs.logger("resume")
 class Kept:
     """Results by task and element; see `runner.engine.Kept`. None is used before it was read and is whole."""
 
-    def __init__(self, storage: Storage, keys: dict[Key, str]) -> None:
-        """Take the objects' keys."""
+    def __init__(self, storage: Storage, keys: dict[Key, tuple[str, RunFolder]]) -> None:
+        """Take the objects' keys, and the runs that they are of."""
         self._storage, self._keys = storage, keys
         self._whole: dict[Key, bool] = {}
 
@@ -44,16 +46,18 @@ class Kept:
 
     def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
         """See `runner.engine.Kept.take`; of what was not unpickled the type is not known. Raises as `is_whole`."""
-        key = self._keys[slug, index]
+        key, folder = self._keys[slug, index]
         try:
             with SpooledTemporaryFile(max_size=CHUNK) as file:
                 found = copy_verified(self._storage.stream(key), file if wanted else None)  # type: ignore[arg-type]
                 if found is None:
                     message = "it is not what was stored"
                     raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
+                if folder.seal:
+                    claims.believe_result(self._storage, folder, (slug, index), key, *found)
                 file.seek(0)
                 value = payload.load_result(file) if wanted else None  # type: ignore[arg-type]
-        except (BundleCorrupt, Incompatible, NotFound) as error:
+        except (BundleCorrupt, Incompatible, NotFound, Untrusted) as error:
             log.warning("the result %s cannot be used, so its task runs again: %s", self._storage.url(key), error)
             return None
         size, sha256 = found
@@ -65,14 +69,15 @@ def kept_results(storage: Storage, folder: RunFolder, flow: Flow) -> Kept:
     return Kept(storage, _keys(storage, folder, flow))
 
 
-def _keys(storage: Storage, folder: RunFolder, flow: Flow) -> dict[Key, str]:
-    found: dict[Key, str] = {}
-    reuse = (claims.begun(storage, folder) or {}).get("reuse")
-    if reuse:
-        before = _keys(storage, RunFolder(folder.home, reuse["run_id"]), flow)
+def _keys(storage: Storage, folder: RunFolder, flow: Flow) -> dict[Key, tuple[str, RunFolder]]:
+    found: dict[Key, tuple[str, RunFolder]] = {}
+    if reuse := (claims.begun(storage, folder) or {}).get("reuse"):
+        before = RunFolder(folder.home, reuse["run_id"])
+        if folder.seal and (asked := claims.begun(storage, before)):
+            before = replace(before, seal=replace(folder.seal, asked=asked_for(asked)))
         again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
-        found = {key: where for key, where in before.items() if key[0] not in again}
-    return found | {found_key: entry.key for found_key, entry in claims.durable(storage, folder)}
+        found = {key: where for key, where in _keys(storage, before, flow).items() if key[0] not in again}
+    return found | {key: (entry.key, folder) for key, entry in claims.durable(storage, folder)}
 
 
 def slugs_from(flow: Flow, slug: str) -> set[str]:

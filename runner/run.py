@@ -27,6 +27,7 @@ from runner.keeper import die_with
 from runner.load import load, verify
 from runner.records import RunFolder
 from runner.redact import redact
+from runner.seal import seal_for
 from runner.settings import Settings
 from runner.storage import Location, open_storage
 from runner.trace import LONGEST, last_word
@@ -101,9 +102,11 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     link.tell(run=_place(documents, home, run_id), facts=facts)
     opened = _tried(lambda: verify(data))
     said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
-    asked = {"bundle": bundle, "parameters": settings.parameters, "labels": said["labels"], "image": said["image"]}
-    folder = RunFolder(home, run_id)
-    claiming = _Background(lambda: _claim(documents, folder, settings, asked | {"reuse": reuse}, facts, link))
+    asked = {"bundle": bundle, "parameters": settings.parameters, "executor": settings.executor, "reuse": reuse}
+    asked |= {"labels": said["labels"], "image": said["image"]}
+    folder = RunFolder(home, run_id, seal_for(settings, asked))
+    link.tell(asked=folder.seal and folder.seal.asked)
+    claiming = _Background(lambda: _claim(documents, folder, settings, asked, facts, link))
     warm.result()
     die_with(link.keeper, signal.SIGKILL)
     loaded = (
@@ -209,7 +212,7 @@ def _begun(
 
     Gives its ``run.json``, and its outcome if it has one and is asked for with the same parameters, or none.
     """
-    if settings.run_id is None:
+    if settings.run_id is None or settings.trusted_keys:  # then nothing that is not signed says what runs
         return None, None
     documents, home = _results_home(settings, credentials, storage, key)
     folder = RunFolder(home, settings.run_id)

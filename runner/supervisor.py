@@ -2,7 +2,8 @@
 
 What that process must leave behind when it is gone it tells through a pipe: ``run`` (where its documents lie),
 ``unpacked`` (a folder to remove), ``claim`` (the attempt that needs an end; None once it has one), ``held`` (the claim
-was made), ``facts`` (for that end), ``began`` (the flow's first line is near), ``kept`` (an end that could not be
+was made), ``facts`` (for that end), ``asked`` (what a signature of it is bound to), ``token`` (of
+the end that it is about to store), ``began`` (the flow's first line is near), ``kept`` (an end that could not be
 stored was kept elsewhere) and ``last`` (exit code and reason). A process that dies without a last word ended itself, or
 was killed. Whatever it said: the end that stands in the storage decides the exit code.
 """
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from runner.heart import Heart
+    from runner.seal import Seal
 
 # Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
 ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
@@ -317,15 +319,22 @@ class _Start:
         from runner.storage import Location, open_storage
 
         run = self.told["run"]
-        held = claims.claim_of(run, self.told["claim"])
+        held = claims.claim_of(run, self.told["claim"], self._seal())
         location = Location(run["scheme"], run["container"], "")
         storage = open_storage(location, resolve(self.settings.secrets, self.environ), self.environ)
         document = _document(facts, end)
-        stands = claims.settle_attempt(storage, held, document)
+        stands = claims.settle_attempt(storage, held, document, self.told.get("token"))
         if stands is None or stands["error"] == document["error"]:
             return end
         error = stands["error"] or {"type": None, "message": f"run {held.folder.run_id} {stands['state']}"}
         return word(stands["state"], stands["exit_code"], error["type"], error["message"])
+
+    def _seal(self) -> Seal | None:
+        if (asked := self.told.get("asked")) is None:
+            return None
+        from runner.seal import Seal
+
+        return Seal(asked, self.settings.signing_key, self.settings.trusted_keys)
 
     def _unwritten(self, facts: dict[str, Any], end: dict[str, Any], error: RunnerError) -> dict[str, Any]:
         """Keep an end that cannot be stored where it can be kept, and give the one that this start has then."""
@@ -334,7 +343,7 @@ class _Start:
         if not self.told.get("kept"):
             from runner import claims
 
-            held = claims.claim_of(self.told["run"], self.told["claim"])
+            held = claims.claim_of(self.told["run"], self.told["claim"], self._seal())
             claims.keep_at_hand(claims.described(held, _document(facts, end)), self.settings.temporary)
         if end["code"] == WriteFailed.code:
             return end

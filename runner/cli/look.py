@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import bundle, claims, foreign, records, results
-from runner.cli.places import open_place, open_run, place, settings
+from runner.cli.places import believe, open_place, open_run, place
 from runner.cli.table import print_table, printable, size_text
 from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.fetch import fetch
@@ -181,6 +181,10 @@ def show(run: str, *, as_json: bool) -> None:
             click.echo(f"attempt  {held['attempt']}, since {held['started']} on {held['host']}")
         return
     click.echo(f"flow     {_plain(document['flow'])}\nbundle   {document['bundle']['url']}")
+    try:
+        believe(storage, folder, document)
+    except Untrusted as error:
+        click.echo(f"signed   by nobody who is trusted here: {error.message}")
     click.echo(f"exit     {document['exit_code']}")
     click.echo(f"began    {document['started']}\nended    {document['ended']}, attempt {document['attempt']}")
     if document["error"]:
@@ -245,11 +249,9 @@ def _label(task: dict[str, Any]) -> str:
 @as_json_option
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
-    if output is None and settings().trusted_keys:
-        message = "a result is not signed, and RUNNER_TRUSTED_KEYS says that nothing unsigned is unpickled here"
-        raise Untrusted(message, hint="Copy its bytes with -o FILE, or unset RUNNER_TRUSTED_KEYS for this command.")
     storage, folder = open_run(run)
     document = claims.latest(storage, folder).document
+    believe(storage, folder, document)
     found = _results_of(document["tasks"] if document else [], task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):

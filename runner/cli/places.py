@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runner import claims
 from runner.credentials import resolve
-from runner.errors import NotFound, UsageError
+from runner.errors import NotFound, Untrusted, UsageError
 from runner.records import RunFolder
+from runner.seal import seal_for
 from runner.settings import Settings, process_environ, with_files_read
 from runner.storage import Location, open_storage, parse_location
 
@@ -33,6 +35,21 @@ def open_place(location: Location) -> Storage:
     """Open a location's storage with the secrets that RUNNER_SECRETS names."""
     environ = process_environ()
     return open_storage(location, resolve(settings().secrets, environ), environ)
+
+
+def believe(storage: Storage, folder: RunFolder, document: dict[str, Any] | None) -> None:
+    """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
+    asked = settings()
+    if not asked.trusted_keys:
+        return
+    begun = claims.begun(storage, folder)
+    seal = seal_for(asked, begun) if begun else None
+    if seal is None or document is None:
+        message = f"run {folder.run_id} has no end that could be signed"
+        raise Untrusted(
+            message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
+        )
+    seal.check(document, f"the end of run {folder.run_id}")
 
 
 def open_run(text: str) -> tuple[Storage, RunFolder]:

@@ -10,7 +10,7 @@ import click
 
 from runner import claims
 from runner.cli.look import as_json_option
-from runner.cli.places import open_place, open_run
+from runner.cli.places import believe, open_place, open_run, settings
 from runner.cli.stdout import prints_aside
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
 from runner.records import RunFolder
@@ -39,6 +39,9 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
             message = "--resume goes with neither a location nor parameters: the run has its own"
             raise UsageError(message, hint="Leave them out.")
         storage, folder = open_run(run_to_resume)
+        if settings().trusted_keys:
+            message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
+            raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
         environ = _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id}
     if location:
         environ["RUNNER_LOCATION"] = location
@@ -60,9 +63,11 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
     storage, folder = open_run(run_to_retry)
-    if claims.latest(storage, folder).lives:
+    standing = claims.latest(storage, folder)
+    if standing.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
+    believe(storage, folder, standing.document)
     environ = _as_begun(with_files_read(process_environ()), storage, folder)
     if environ.get("RUNNER_RUN_ID") == folder.run_id:
         del environ["RUNNER_RUN_ID"]

@@ -109,6 +109,11 @@ def abort(_folder: str) -> None:
     os.abort()
 
 
+def hold_and_abort(folder: str) -> None:
+    hold(folder)
+    os.abort()
+
+
 def leave_at_once(_folder: str) -> None:
     os._exit(3)
 
@@ -124,6 +129,7 @@ KINDS = (
     tell_a_secret_in_halves,
     overflow_the_stack,
     abort,
+    hold_and_abort,
     leave_at_once,
 )
 

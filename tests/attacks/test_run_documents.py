@@ -1,0 +1,334 @@
+"""Attacks by whoever can write beside the bundle: planted results, ends, outcomes and a planted ``run.json``.
+
+The flow is signed by its author, who also signs what runs of it write. Mallory can write anything to the bucket.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from canary import AUTHOR, MALLORY, Canary
+from flows import located, outcome_of, publish
+from places import Place, local_place
+from runner import records, seal
+from runner.records import RunFolder
+from runner.seal import Seal, asked_for
+from runner.trailer import trailer
+from starting import KEPT, Ran, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FOLDER = RunFolder("steps", "r")
+SIGNING = base64.b64encode(AUTHOR.raw).decode()
+
+
+class Scene:
+    """A signed flow, of which a run was cut off or has ended, and what Mallory does to it."""
+
+    def __init__(self, place: Place, notes: Path, canary: Canary) -> None:
+        self.place, self.notes, self.canary = place, notes, canary
+        self.url = publish(place, "steps.py")
+
+    def environ(self, kind: str = "go on", **more: str) -> dict[str, str]:
+        given = json.dumps({"folder": str(self.notes), "kind": kind})
+        return {
+            **located(self.place, f"steps/{self.url.rpartition('/')[2]}"),
+            "RUNNER_PARAMETERS": given,
+            "RUNNER_RUN_ID": "r",
+            "RUNNER_HEARTBEAT": "0.3",
+            "RUNNER_TRUSTED_KEYS": AUTHOR.public.text,
+            "RUNNER_SIGNING_KEY": SIGNING,
+            **more,
+        }
+
+    def run(self, kind: str = "go on", **more: str) -> Ran:
+        return start(self.environ(kind, **more))
+
+    def cut_off(self, run_id: str = "r") -> None:
+        """Have an attempt killed in the last task, when all before it is durable."""
+        folder = RunFolder("steps", run_id)
+        durable = {folder.result(1, "each", index) for index in range(4)}
+        durable |= {folder.result(1, name, None) for name in ("first", "after")}
+        process = begin(self.environ("hold and abort", RUNNER_RUN_ID=run_id))
+        wait_for(lambda: durable <= set(self.place.keys()))
+        (self.notes / "go on").touch()
+        assert process.wait(60) == 134
+
+    def calls(self) -> list[str]:
+        return [line.partition(" ")[0] for line in (self.notes / "calls").read_text().splitlines()]
+
+    def planted(self) -> bytes:
+        """Make a result that is whole, and that would let the canary sing."""
+        pickled: bytes = self.canary.pickled
+        return pickled + trailer(len(pickled), hashlib.sha256(pickled).digest())
+
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            self.place.open().delete(key)
+
+    def document(self, key: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.place.read(key))
+        return found
+
+    def write(self, key: str, document: dict[str, Any]) -> None:
+        self.place.write(key, records.encode(document))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    return Scene(local_place(tmp_path / "storage"), notes, Canary(tmp_path))
+
+
+def test_of_nobody_who_attacks_a_run_goes_on(scene: Scene) -> None:
+    """The control: with the author's signatures what is durable is taken, and an outcome is repeated."""
+    scene.cut_off()
+    before = scene.calls()
+    assert scene.run("hold and abort").code == 134
+    assert scene.calls()[len(before) :] == ["last"]
+    assert start(scene.environ(RUNNER_RUN_ID="done")).code == 0
+    again = start(scene.environ(RUNNER_RUN_ID="done"))
+    assert (again.code, "nothing is run again" in again.lines[-1]["message"]) == (0, True)
+
+
+# Results
+
+
+def test_a_result_is_planted_for_a_task_that_is_still_to_run(scene: Scene) -> None:
+    """She stores a pickle of her own, with a true trailer, where the last task's result belongs."""
+    scene.cut_off()
+    scene.place.write(FOLDER.result(1, "last", None), scene.planted())
+    assert scene.run("hold and abort").code == 134
+    assert scene.calls()[-1] == "last"
+    assert not scene.canary.executed
+
+
+def test_a_result_is_exchanged_for_hers(scene: Scene) -> None:
+    """She replaces what the first task gave; its signature still lies beside it."""
+    scene.cut_off()
+    scene.place.write(FOLDER.result(1, "first", None), scene.planted())
+    before = scene.calls()
+    assert scene.run("hold and abort").code == 134
+    assert "first" in scene.calls()[len(before) :]
+    assert not scene.canary.executed
+
+
+def test_she_signs_her_result_herself(scene: Scene) -> None:
+    """Her signature is true, and hers."""
+    scene.cut_off()
+    planted = scene.planted()
+    size, sha256 = len(planted) - 44, planted[-32:].hex()
+    own = Seal(asked_for(scene.document(FOLDER.run)), MALLORY)
+    key = FOLDER.result(1, "first", None)
+    scene.place.write(key, planted)
+    scene.place.write(f"{key}{seal.SUFFIX}", own.sign_result("r", "first", None, size, sha256) or b"")
+    assert scene.run("hold and abort").code == 134
+    assert not scene.canary.executed
+
+
+def move(scene: Scene, source: str, target: str) -> None:
+    for suffix in ("", seal.SUFFIX):
+        scene.place.write(f"{target}{suffix}", scene.place.read(f"{source}{suffix}"))
+
+
+def test_a_result_is_put_in_the_place_of_another_tasks(scene: Scene) -> None:
+    """Both are the author's: one element's result, with its signature, stands for another's."""
+    scene.cut_off()
+    move(scene, FOLDER.result(1, "each", 3), FOLDER.result(1, "each", 0))
+    before = scene.calls()
+    assert scene.run("hold and abort").code == 134
+    assert "each[0]" in scene.calls()[len(before) :]
+
+
+def test_a_result_of_another_run_is_put_in_this_one(scene: Scene) -> None:
+    """Of the same flow with the same parameters, signed by the author, but of last week, say."""
+    scene.cut_off()
+    (scene.notes / "go on").unlink()
+    scene.cut_off("old")
+    move(scene, RunFolder("steps", "old").result(1, "first", None), FOLDER.result(1, "first", None))
+    before = scene.calls()
+    assert scene.run("hold and abort").code == 134
+    assert "first" in scene.calls()[len(before) :]
+
+
+def test_a_signature_is_taken_away(scene: Scene) -> None:
+    """She deletes what lies beside the results; then they are nobody's, and the run starts from its first task."""
+    scene.cut_off()
+    scene.delete(*[key for key in scene.place.keys() if key.endswith(seal.SUFFIX)])  # noqa: SIM118 - it is no dict
+    before = scene.calls()
+    assert scene.run("hold and abort").code == 134
+    ran = scene.calls()[len(before) :]
+    assert sorted(ran) == sorted(before)
+
+
+def test_a_planted_result_gets_into_no_outcome_of_a_flow_that_timed_out(scene: Scene) -> None:
+    """The flow's process is killed at the end of its time, and the supervisor lists what lies there."""
+    scene.place.write(FOLDER.result(1, "planted", None), scene.planted())
+    more = {"RUNNER_TIMEOUT": "2", "RUNNER_GRACE": "0.3"}
+    (scene.notes / "go on").touch()
+    assert scene.run("hold in native code", **more).code == 124
+    listed = {task["task"] for task in outcome_of(scene.place, "r", "steps")["tasks"]}
+    assert "planted" not in listed
+    assert "first" in listed
+
+
+# Ends and outcomes
+
+
+def test_an_outcome_is_planted(scene: Scene) -> None:
+    """She says that the run has succeeded; nobody who trusts only the author repeats that."""
+    scene.cut_off()
+    end = scene.document(FOLDER.end(1))
+    for planted in (end, {name: part for name, part in end.items() if name != "signature"}):
+        lie = planted | {"state": "succeeded", "exit_code": 0, "error": None}
+        scene.write(FOLDER.outcome, lie)
+        refused = scene.run("hold and abort")
+        assert refused.code == 79, refused
+        assert "outcome.json" in refused.error["message"]
+
+
+def test_an_end_that_concludes_is_planted(scene: Scene) -> None:
+    """Only the attempt's end is hers, and she lets the next start write the outcome."""
+    scene.cut_off()
+    lie = scene.document(FOLDER.end(1)) | {"state": "succeeded", "exit_code": 0, "error": None}
+    scene.write(FOLDER.end(1), lie)
+    assert scene.run("hold and abort").code == 79
+    assert FOLDER.outcome not in scene.place.keys()  # noqa: SIM118
+
+
+def test_she_signs_her_outcome_herself(scene: Scene) -> None:
+    """With a key of her own, and true for this run."""
+    scene.cut_off()
+    lie = scene.document(FOLDER.end(1)) | {"state": "succeeded", "exit_code": 0, "error": None}
+    scene.write(FOLDER.outcome, Seal(asked_for(scene.document(FOLDER.run)), MALLORY).signed(lie))
+    refused = scene.run("hold and abort")
+    assert (refused.code, MALLORY.public.id in refused.error["message"]) == (79, True)
+
+
+def test_an_outcome_of_another_run_is_put_in_this_one(scene: Scene) -> None:
+    """It is the author's, and of a run with other parameters."""
+    scene.cut_off()
+    assert start(scene.environ("go on", RUNNER_RUN_ID="other")).code == 0
+    other = scene.document(RunFolder("steps", "other").outcome)
+    for lie in (other, other | {"run_id": "r"}):
+        scene.write(FOLDER.outcome, lie)
+        assert scene.run("hold and abort").code == 79
+
+
+def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
+    """The flow's process finds its end taken, dies, and the exit code is not what the planted one says."""
+    with_end = scene.environ("hold")
+    process = begin(with_end)
+    wait_for((scene.notes / "holding").exists)
+    claim = scene.document(FOLDER.claim(1))
+    facts = {name: claim[name] for name in ("format", "token", "run_id", "attempt", "started", "host", "python")}
+    bundle = scene.document(FOLDER.run)["bundle"]
+    lie = {**facts, "ended": records.now(), "flow": "steps", "bundle": bundle, "state": "succeeded", "exit_code": 0}
+    scene.write(FOLDER.end(1), lie | {"error": None, "tasks": []})
+    (scene.notes / "go on").touch()
+    assert process.wait(60) not in {0, 75}
+    assert FOLDER.outcome not in scene.place.keys()  # noqa: SIM118
+
+
+def begin(environ: dict[str, str]) -> Any:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    command = [sys.executable, "-m", "runner"]
+    return subprocess.Popen(command, env=kept | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# What was asked for
+
+
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [
+        ("parameters", {"folder": "/", "kind": "leave processes"}),
+        ("bundle", {"url": "file:///mallory", "sha256": "0" * 64}),
+        ("executor", "sequential"),
+        ("reuse", {"run_id": "old", "from": None}),
+    ],
+)
+def test_what_was_asked_for_is_changed(scene: Scene, name: str, planted: Any) -> None:
+    """She rewrites run.json, to have the next start run what she wants."""
+    scene.cut_off()
+    scene.write(FOLDER.run, scene.document(FOLDER.run) | {name: planted})
+    before = scene.calls()
+    refused = scene.run("hold and abort")
+    assert refused.code == 79, refused
+    assert "was begun with" in refused.error["message"]
+    assert scene.calls() == before
+
+
+def test_parameters_that_nobody_gave_are_not_taken_from_the_bucket(scene: Scene) -> None:
+    """The start names none, so none are meant."""
+    scene.cut_off()
+    environ = scene.environ("hold and abort")
+    del environ["RUNNER_PARAMETERS"]
+    refused = start(environ)
+    assert refused.code == 79, refused
+
+
+# Who looks at it later
+
+
+def look(scene: Scene, *arguments: str) -> Ran:
+    return start({"RUNNER_TRUSTED_KEYS": AUTHOR.public.text, **scene.place.environ}, *arguments)
+
+
+def test_a_result_is_exchanged_after_the_run(scene: Scene) -> None:
+    """Somebody wants to see it, and would unpickle hers."""
+    assert scene.run().code == 0
+    url = f"{scene.place.url}/steps/runs/r"
+    assert look(scene, "result", url, "last").stdout == "92\n"
+    scene.place.write(FOLDER.result(1, "last", None), scene.planted())
+    assert look(scene, "result", url, "last").code == 65
+    outcome = scene.document(FOLDER.outcome)
+    planted = scene.planted()
+    for task in outcome["tasks"]:
+        if task["task"] == "last":
+            task["result"] |= {"size": len(planted) - 44, "sha256": planted[-32:].hex()}
+    scene.write(FOLDER.outcome, outcome)
+    assert look(scene, "result", url, "last").code == 79
+    assert look(scene, "retry", url, "--from", "last").code == 79
+    assert "nobody who is trusted here" in look(scene, "show", url).stdout
+    assert not scene.canary.executed
+
+
+def test_a_run_is_gone_on_with_by_its_url_alone(scene: Scene) -> None:
+    """What to run would come from her run.json."""
+    scene.cut_off()
+    refused = look(scene, "run", "--resume", f"{scene.place.url}/steps/runs/r")
+    assert (refused.code, "RUNNER_TRUSTED_KEYS" in refused.stderr) == (2, True)
+
+
+def test_a_flow_whose_container_signs_nothing_starts_from_its_first_task(scene: Scene) -> None:
+    """The container has public keys alone: what its runs stored is nobody's, and is not used."""
+    (scene.notes / "go on").touch()
+    environ = scene.environ("hold and abort")
+    del environ["RUNNER_SIGNING_KEY"]
+    environ["RUNNER_RUN_ID"] = "unsigned"
+    for _ in range(2):
+        before = scene.calls() if (scene.notes / "calls").exists() else []
+        assert start(environ).code == 128 + signal.SIGABRT
+        assert scene.calls()[len(before) :][0] == "first"
