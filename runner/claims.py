@@ -310,7 +310,8 @@ def durable(storage: Storage, folder: RunFolder) -> Iterator[tuple[Key, Entry]]:
     None of them was read yet.
     """
     prefix = f"{folder.prefix}/attempts/"
-    for entry in sorted(storage.walk(prefix), key=lambda entry: entry.key):
+    found = persistently(lambda: list(storage.walk(prefix)), storage.deadline)
+    for entry in sorted(found, key=lambda entry: entry.key):
         attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
         slug, _, index = name.removesuffix(".pkl").partition("/")
         if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):

@@ -246,6 +246,8 @@ class Storage(ABC):
         consoles leave for a folder are none.
         """
         _check_prefix(prefix)
+        if self.patience is None:
+            return self._within(lambda: self._folder(prefix), self.deadline)
         return self._patiently(lambda: self._folder(prefix), requests=2)  # empty objects are asked for one by one
 
     @abstractmethod
