@@ -10,7 +10,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.credentials import find, keys_in
+from runner.credentials import find, is_public, keys_in
 from runner.errors import EnvironmentWrong, FlowFailed
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ SHORTEST = 8  # characters: what is shorter stands in texts by accident
 _SAYS_SO = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|CONNECTION_?STRING", re.IGNORECASE)
 _HARMLESS = re.compile(
     r"RUNNER_(TRUSTED_KEYS|SECRETS)|GPG_KEY|\w+_(FILE|PATH|DIR|NAME|SOCK|URI|ENDPOINT)|.*KEYBOARD.*", re.IGNORECASE
-)
-# What in a JSON secret is no secret; the last are account and endpoint names.
-_PUBLIC = re.compile(
-    r"type|project_id|client_email|client_id|universe_domain|\w+_uri|\w+_url|account\w*|endpoint\w*", re.IGNORECASE
 )
 
 _AZURITE = rb"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"  # its key is in its documentation, the same for everybody
@@ -126,14 +122,14 @@ def _texts(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _texts(part, name)
-    elif isinstance(value, str) and not _PUBLIC.fullmatch(name) and not _is_public(value):
+    elif isinstance(value, str) and not is_public(name, value) and not _is_harmless(value):
         text = value.strip()
         candidates = [text, *keys_in(text), *(line.strip() for line in text.splitlines()[1:-1])]
         known = _AZURITE.decode()
         yield from (each for each in dict.fromkeys(candidates) if len(each) >= SHORTEST and not each.startswith(known))
 
 
-def _is_public(text: str) -> bool:
+def _is_harmless(text: str) -> bool:
     """Whether a value is a word that says yes or no, a number, or the path of something on this machine."""
     return text.lower() in {"disabled", "required", "optional"} or text.isdecimal() or text.startswith(("/", "~/"))
 
