@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.credentials import find, keys_in
+from runner.credentials import find, is_public, keys_in
 from runner.errors import EnvironmentWrong, FlowFailed
+from runner.forms import SHORTEST, encoded, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 log = logging.getLogger("runner.leaks")
 
-SHORTEST = 8  # characters: what is shorter stands in texts by accident
 _SAYS_SO = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|CONNECTION_?STRING", re.IGNORECASE)
 _HARMLESS = re.compile(
     r"RUNNER_(TRUSTED_KEYS|SECRETS)|GPG_KEY|\w+_(FILE|PATH|DIR|NAME|SOCK|URI|ENDPOINT)|.*KEYBOARD.*", re.IGNORECASE
-)
-# What in a JSON secret is no secret; the last are account and endpoint names.
-_PUBLIC = re.compile(
-    r"type|project_id|client_email|client_id|universe_domain|\w+_uri|\w+_url|account\w*|endpoint\w*", re.IGNORECASE
 )
 
 _AZURITE = rb"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"  # its key is in its documentation, the same for everybody
@@ -108,7 +102,7 @@ def refuse(
 
 
 def _secret(name: str, value: Any) -> Secret:
-    return Secret(name, frozenset(form for text in _texts(value) for form in _forms(text)))
+    return Secret(name, frozenset(encoded(form) for text in _texts(value) for form in forms_of(text)))
 
 
 def _parsed(text: str) -> Any:
@@ -126,28 +120,13 @@ def _texts(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _texts(part, name)
-    elif isinstance(value, str) and not _PUBLIC.fullmatch(name) and not _is_public(value):
+    elif isinstance(value, str) and not is_public(name, value) and not _is_harmless(value):
         text = value.strip()
         candidates = [text, *keys_in(text), *(line.strip() for line in text.splitlines()[1:-1])]
         known = _AZURITE.decode()
         yield from (each for each in dict.fromkeys(candidates) if len(each) >= SHORTEST and not each.startswith(known))
 
 
-def _is_public(text: str) -> bool:
+def _is_harmless(text: str) -> bool:
     """Whether a value is a word that says yes or no, a number, or the path of something on this machine."""
     return text.lower() in {"disabled", "required", "optional"} or text.isdecimal() or text.startswith(("/", "~/"))
-
-
-def _forms(text: str) -> Iterator[bytes]:
-    """Give a text as it may stand in a pickle, in Python, in JSON, in a URL and in base64, wherever that begins."""
-    raw = text.encode(errors="surrogateescape")
-    yield raw
-    yield json.dumps(text)[1:-1].encode()
-    yield repr(text)[1:-1].encode(errors="surrogateescape")
-    yield urllib.parse.quote(raw, safe="").encode()
-    for shift in range(3):
-        encoded = base64.b64encode(bytes(shift) + raw)
-        part = encoded[(0, 2, 3)[shift] : (shift + len(raw)) // 3 * 4]
-        if len(part) >= SHORTEST:
-            yield part
-            yield part.translate(bytes.maketrans(b"+/", b"-_"))

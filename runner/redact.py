@@ -1,32 +1,38 @@
-"""Values that must never be printed, and how they are taken out of a text."""
+"""Values that must never be printed, and how they are taken out of a text, and out of a stream of bytes."""
 
 from __future__ import annotations
 
-import json
+import threading
+from typing import TYPE_CHECKING
+
+from runner.forms import SHORTEST, forms_of, quoted
+from runner.hidden import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK = "***"
-SHORTEST_LEAF = 4  # a shorter word inside a JSON secret ("eu", "on") would blank out half a log and protects nothing
 
-_hidden: list[str] = []
+_nothing = Hidden({})
+_hidden = _nothing
+_changing = threading.Lock()
 
 
-def hide(value: object) -> None:
-    """Never print this value again: a text as a whole, an object or array by every text in it.
+def hide(*texts: str, lines: Iterable[str] = ()) -> None:
+    """Never print these texts again, in none of their forms, however short they are.
 
-    Each is also hidden in the forms in which it stands inside a JSON string and a Python literal.
+    Of ``lines`` of something longer, what is in base64 is looked for only as a part of that.
     """
-    for text in {value} if isinstance(value, str) else _leaves(value):
-        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]):
-            if form and form not in _hidden:
-                _hidden.append(form)
-    _hidden.sort(key=len, reverse=True)  # a secret that holds another one goes as a whole
+    global _hidden  # noqa: PLW0603 - it is what this process hides
+    values = [*map(forms_of, texts), *(list(quoted(line)) for line in lines)]
+    with _changing:
+        _hidden = _hidden.with_more(values)
 
 
 def redact(text: str) -> str:
-    """Give the text with every hidden value replaced by ``***``."""
-    for value in _hidden:
-        if value in text:
-            text = text.replace(value, MASK)
+    """Give the text with every hidden value replaced by ``***``; one that holds another goes as a whole."""
+    for form in _hidden.in_text(text):
+        text = text.replace(form, MASK)
     return text
 
 
@@ -37,14 +43,8 @@ def hides() -> bool:
 
 def forget() -> None:
     """Hide nothing any more."""
-    _hidden.clear()
-
-
-def _leaves(value: object) -> set[str]:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return {str(value)} if len(str(value)) >= SHORTEST_LEAF else set()
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return set().union(*(_leaves(part) for part in parts))
+    global _hidden  # noqa: PLW0603 - as above
+    _hidden = _nothing
 
 
 class Redactor:
@@ -59,41 +59,30 @@ class Redactor:
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece, and give what is safe to pass on."""
-        if not _hidden:
+        hidden = _hidden
+        if not hidden:
             return data
         data = self._held + data
-        values = _hidden_bytes()
-        end = min(_beginning(value, data) for value in values)
-        while crossing := [found for value in values if (found := _crossing(value, data, end)) >= 0]:
+        end = hidden.begun_in(data)
+        near = hidden.in_bytes(data)
+        while crossing := [found for form in near if (found := _crossing(form, data, end)) >= 0]:
             end = min(crossing)
         self._held = data[end:]
-        return _redacted(data[:end])
+        return _masked(data[:end], near)
 
     def rest(self) -> bytes:
-        """Give what is still held, now that nothing follows."""
-        rest, self._held = self._held, b""
-        return _redacted(rest)
+        """Give what is still held, now that nothing follows; most of a value is as secret as all of it."""
+        rest, self._held = _masked(self._held, _hidden.in_bytes(self._held)), b""
+        begun = _hidden.begun_in(rest)
+        return rest[:begun] + MASK.encode() if len(rest) - begun >= SHORTEST else rest
 
 
-def _redacted(data: bytes) -> bytes:
-    for value in _hidden_bytes():
-        if value in data:
-            data = data.replace(value, MASK.encode())
+def _masked(data: bytes, forms: list[bytes]) -> bytes:
+    for form in forms:
+        data = data.replace(form, MASK.encode())
     return data
 
 
-def _hidden_bytes() -> list[bytes]:
-    return [value.encode(errors="surrogatepass") for value in _hidden]
-
-
-def _beginning(value: bytes, data: bytes) -> int:
-    """Give where the value may have begun at the end of the data, or the data's length."""
-    start = data.find(value[:1], max(0, len(data) - len(value) + 1))
-    while start >= 0 and not value.startswith(data[start:]):
-        start = data.find(value[:1], start + 1)
-    return start if start >= 0 else len(data)
-
-
-def _crossing(value: bytes, data: bytes, end: int) -> int:
-    """Give where the value stands across a place in the data, -1 if it does not."""
-    return data.find(value, max(0, end - len(value) + 1), end + len(value) - 1)
+def _crossing(form: bytes, data: bytes, end: int) -> int:
+    """Give where the form stands across a place in the data, -1 if it does not."""
+    return data.find(form, max(0, end - len(form) + 1), end + len(form) - 1)

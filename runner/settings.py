@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
@@ -38,13 +38,14 @@ VARIABLES = {
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 SECRET = frozenset({"RUNNER_SIGNING_KEY"})  # what is never shown, nor quoted where it cannot be read
+_HOLD_SECRETS = frozenset({"signing_key", "environ"})
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """What one start was asked to do; `VARIABLES` says what each one means."""
 
@@ -64,7 +65,13 @@ class Settings:
     log_level: str = "INFO"
     log_format: str | None = None
     image: str | None = None
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Show what was asked for; a private key, and the environment, in which secrets stand, as ``<secret>``."""
+        held = {one.name: getattr(self, one.name) for one in fields(self)}
+        shown = ("<secret>" if name in _HOLD_SECRETS and value else repr(value) for name, value in held.items())
+        return f"Settings({', '.join(f'{name}={text}' for name, text in zip(held, shown, strict=True))})"
 
     @property
     def temporary(self) -> str:
@@ -262,11 +269,16 @@ def _trusted(values: _Values) -> tuple[PublicKey, ...]:
 
 
 def _signing(text: str) -> PrivateKey:
+    from base64 import b64encode
+
+    from runner.credentials import hide_parts
     from runner.redact import hide
     from runner.signing import read_private
 
-    hide(text)
-    return read_private(text)
+    hide_parts(text, text)  # also one that cannot be read
+    key = read_private(text)
+    hide(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
+    return key
 
 
 def _version(text: str) -> str:

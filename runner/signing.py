@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from runner.errors import EnvironmentWrong, Untrusted, UsageError
@@ -50,11 +50,15 @@ class PublicKey:
         return base64.b64encode(self.raw).decode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PrivateKey:
     """What signs; it never shows itself."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "PrivateKey(<secret>)"
 
     @property
     def public(self) -> PublicKey:

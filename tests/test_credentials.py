@@ -75,10 +75,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("mounted")
 def test_what_was_found_is_never_printed() -> None:
     secret = {"ACCESS_KEY": "AKIDAKID", "SECRET_ACCESS_KEY": 'with "quotes"'}
-    found = resolve(["AWS_CREDENTIALS", "PLAIN"], {"AWS_CREDENTIALS": json.dumps(secret), "PLAIN": "pläin"})
-    assert repr(found) == "Credentials(AWS_CREDENTIALS, PLAIN)"
+    found = resolve(["AWS_CREDENTIALS", "PLAIN"], {"AWS_CREDENTIALS": json.dumps(secret), "PLAIN": "pläin text"})
+    assert repr(found) == "Credentials(AWS_CREDENTIALS=<secret>, PLAIN=<secret>)"
     assert found.aws() == secret
-    text = redact(f"AKIDAKID {json.dumps(secret)} {secret} {json.dumps('pläin')} pläin")
+    text = redact(f"AKIDAKID {json.dumps(secret)} {secret} {json.dumps('pläin text')} pläin text")
     assert not any(word in text for word in ("AKID", "quotes", "pläin", json.dumps("pläin")[1:-1]))
 
 
@@ -110,7 +110,7 @@ def test_the_secret_that_opens_a_storage_is_known_by_name() -> None:
         "AWS_CREDENTIALS", None, "AZURE_STORAGE_CONNECTION_STRING", None,
     ]  # fmt: skip
     assert named.gcp() is None
-    assert repr(Credentials({})) == "Credentials(none)"
+    assert repr(Credentials({})) == "Credentials()"
 
 
 def test_what_is_here_is_listed_named_or_not(mounted: Path) -> None:
@@ -120,12 +120,67 @@ def test_what_is_here_is_listed_named_or_not(mounted: Path) -> None:
 
 @pytest.mark.usefixtures("mounted")
 def test_a_flow_reads_its_secrets_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DB_PASSWORD", "hunter2")
-    assert runner.secret("DB_PASSWORD") == "hunter2"
-    assert redact("it is hunter2") == "it is ***"
+    monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
+    assert runner.secret("DB_PASSWORD") == "hunter2hunter2"
+    assert redact("it is hunter2hunter2") == "it is ***"
 
 
-def test_every_key_in_a_connection_string_is_hidden_however_short_and_in_whatever_case() -> None:
-    text = "AccountName=a;AccountKey=ab;accountkey = cdefgh;SharedAccessSignature=sv=1&sig=x"
+@pytest.mark.usefixtures("mounted")
+def test_every_key_in_a_connection_string_is_hidden_in_whatever_case_and_nothing_else_in_it() -> None:
+    text = (
+        "DefaultEndpointsProtocol=https;AccountName=thename;AccountKey=abcdefgh;accountkey = 12345678;"
+        "SharedAccessSignature=sv=1&sig=Zm9vYmFy%3D;EndpointSuffix=core.windows.net"
+    )
     resolve(("AZURE_CREDENTIALS",), {"AZURE_CREDENTIALS": text})
-    assert redact("1 ab 2 cdefgh 3 sv=1&sig=x 4") == "1 *** 2 *** 3 *** 4"
+    assert redact("1 abcdefgh 2 12345678 3 sv=1&sig=Zm9vYmFy%3D 4 sig=Zm9vYmFy= 5") == "1 *** 2 *** 3 *** 4 sig=*** 5"
+    assert redact("https://thename.blob.core.windows.net") == "https://thename.blob.core.windows.net"
+    assert redact(text) == "***"
+
+
+@pytest.mark.usefixtures("mounted")
+def test_of_a_json_secret_every_text_and_number_is_hidden_but_short_ones_and_public_fields() -> None:
+    value = {
+        "type": "service_account",
+        "client_email": "robot@project.iam",
+        "token_uri": "https://oauth2.example/token",
+        "private_key_id": "0123456789abcdef",
+        "nested": [{"users": ["etl-user", 5432, 1234567890, True, None]}],
+        "database_url": "postgres://etl:hunter2hunter2@db/x",
+        "account_key": "bm90IHB1YmxpYw==",
+    }
+    resolve(["DB"], {"DB": json.dumps(value)})
+    assert redact("service_account robot@project.iam https://oauth2.example/token 5432 True None") == (
+        "service_account robot@project.iam https://oauth2.example/token 5432 True None"
+    )
+    hidden = "0123456789abcdef etl-user 1234567890 postgres://etl:hunter2hunter2@db/x bm90IHB1YmxpYw=="
+    assert redact(hidden) == "*** *** *** *** ***"
+    assert redact(json.dumps(value)) == "***"
+
+
+@pytest.mark.usefixtures("mounted")
+def test_every_line_of_a_secret_is_hidden_but_the_header_of_a_key() -> None:
+    text = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE\nINTwctfvPmS7\n-----END PRIVATE KEY-----"
+    resolve(["PEM"], {"PEM": text})
+    assert redact("  | -----BEGIN PRIVATE KEY-----\n  | MC4CAQAwBQYDK2VwBCIE\n  | INTwctfvPmS7") == (
+        "  | -----BEGIN PRIVATE KEY-----\n  | ***\n  | ***"
+    )
+    assert redact(text) == "***"
+
+
+@pytest.mark.usefixtures("mounted")
+def test_what_is_too_short_to_be_hidden_is_told_once_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    environ = {"SHORT_PIN": "12-34", "DB_PARTS": '{"user": "etl", "password": "long-enough"}', "LONG": "long-enough-2"}
+    for _ in range(2):
+        resolve(environ, environ)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the secret SHORT_PIN is shorter than 8 characters, and is neither looked for nor hidden",
+        "a part of the secret DB_PARTS is shorter than 8 characters, and is neither looked for nor hidden",
+    ]
+    assert redact("12-34 etl long-enough long-enough-2") == "12-34 etl *** ***"
+
+
+@pytest.mark.usefixtures("mounted")
+def test_the_ambient_credentials_are_hidden_as_well() -> None:
+    environ = {"AWS_SECRET_ACCESS_KEY": "ambient-key", "GCP_CREDENTIALS": '{"private_key": "not-named"}'}
+    resolve((), environ)
+    assert redact("ambient-key not-named") == "*** ***"

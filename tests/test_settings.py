@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner import signing
 from runner.errors import EnvironmentWrong
 from runner.settings import VARIABLES, Settings
 
@@ -117,8 +118,14 @@ def test_commands_that_need_no_location_get_none() -> None:
     assert Settings.from_environ({}, needs_location=False).location is None
 
 
-def test_settings_do_not_show_the_environment() -> None:
-    assert "hunter2" not in repr(read(DB_PASSWORD="hunter2"))
+def test_settings_show_neither_the_environment_nor_a_private_key() -> None:
+    key = signing.new_key()
+    shown = repr(read(DB_PASSWORD="hunter2", RUNNER_SIGNING_KEY=key.pem.decode()))
+    assert "hunter2" not in shown
+    assert "signing_key=<secret>, min_version=None" in shown
+    assert shown.endswith("environ=<secret>)")
+    assert repr(key) == str(key) == "PrivateKey(<secret>)"
+    assert "environ={}" in repr(Settings())
 
 
 def test_every_variable_of_the_table_is_read() -> None:
