@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner import logs, records
+from runner.durable import durable_tasks
 from runner.errors import (
     AlreadyExists,
     BundleCorrupt,
@@ -25,20 +26,15 @@ from runner.errors import (
     WriteFailed,
 )
 from runner.records import RunFolder
-from runner.seal import SUFFIX
 from runner.storage.retry import persistently
-from runner.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from runner.seal import Seal
-    from runner.storage.base import Entry, Storage
-
-    Key = tuple[str, int | None]  # a task's slug, and the element's index
+    from runner.storage.base import Storage
 
 MISSED = 3  # of its own beats an attempt must miss before another one may take it for dead
-LATE = 2  # of its beats after which an attempt is said to be stalled
 LOOK = 2.0  # seconds between two looks at another's beat, at the most
 log = logs.logger("claims")
 
@@ -67,12 +63,12 @@ class Concluded:
 
 def begun(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
     """Give what a run was begun with, its ``run.json``, or None if it was not begun."""
-    return _read(storage, folder.run)
+    return read_document(storage, folder.run)
 
 
 def outcome(storage: Storage, folder: RunFolder) -> dict[str, Any] | None:
     """Give how a run ended, if it did."""
-    return _read(storage, folder.outcome)
+    return read_document(storage, folder.outcome)
 
 
 def are_same(parameters: object, others: object) -> bool:
@@ -91,7 +87,7 @@ def begin_run(storage: Storage, folder: RunFolder, asked: dict[str, Any]) -> Non
     try:
         _create(storage, folder.run, document)
     except AlreadyExists:
-        before = _read(storage, folder.run) or {}
+        before = read_document(storage, folder.run) or {}
         different = ""
         if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
             different = f"another bundle: {before.get('bundle', {}).get('url')}"
@@ -124,12 +120,12 @@ def claim_run(
     not ended it is watched: for one whose heart has stopped an end is written, with the ``facts`` (``flow`` and
     ``bundle``). Raises RunHeld when it lives, saying who holds it.
     """
-    if not fresh and (outcome := _read(storage, folder.outcome)):
+    if not fresh and (outcome := read_document(storage, folder.outcome)):
         _believe(storage, folder, folder.outcome, outcome)
         return Concluded(outcome)
     attempt = 1
     while True:
-        while not fresh and (end := _read(storage, folder.end(attempt))):
+        while not fresh and (end := read_document(storage, folder.end(attempt))):
             if end["state"] in records.CONCLUDING:
                 _believe(storage, folder, folder.end(attempt), end)
                 conclude(storage, folder, end)
@@ -142,7 +138,7 @@ def claim_run(
         except AlreadyExists:
             announce(None)
             if fresh:
-                raise _held(folder, _read(storage, folder.claim(attempt)) or {}) from None
+                raise _held(folder, read_document(storage, folder.claim(attempt)) or {}) from None
             _outlive(storage, folder, attempt, facts)
         else:
             return claim
@@ -175,13 +171,13 @@ def _outlive(storage: Storage, folder: RunFolder, attempt: int, facts: dict[str,
     Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat. If
     this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
     """
-    holder = _read(storage, folder.claim(attempt)) or {}
+    holder = read_document(storage, folder.claim(attempt)) or {}
     interval = holder.get("beat")
     if interval is None:  # of a version that has no beats
         raise _held(folder, holder)
     pause = min(interval / 5, LOOK)
     first, silence, looked = _heard(storage, folder, attempt), 0.0, time.monotonic()
-    while not _read(storage, folder.end(attempt)):
+    while not read_document(storage, folder.end(attempt)):
         now = time.monotonic()
         silence, looked = silence + min(now - looked, 2 * pause), now
         if _heard(storage, folder, attempt) != first:
@@ -217,7 +213,7 @@ def beat(storage: Storage, claim: Claim, number: int) -> None:
 
 def given_up(storage: Storage, claim: Claim) -> dict[str, Any] | None:
     """Give the end that another attempt wrote for this one, if it did."""
-    end = _read(storage, claim.folder.end(claim.attempt))
+    end = read_document(storage, claim.folder.end(claim.attempt))
     return end if end and end["state"] == "lost" else None
 
 
@@ -283,15 +279,15 @@ def settle_attempt(
     and the process died, or failed, before it was made.
     Raises RunHeld when it was given up by another, and Untrusted.
     """
-    held = _read(storage, claim.folder.claim(claim.attempt))
+    held = read_document(storage, claim.folder.claim(claim.attempt))
     if held is None or held["token"] != claim.token:
         return None
     if end["state"] in records.CONCLUDING:
-        end = {**end, "tasks": _durable_tasks(storage, claim.folder)}
+        end = {**end, "tasks": durable_tasks(storage, claim.folder)}
     try:
         return end_attempt(storage, claim, end)
     except AlreadyExists:
-        stands = _read(storage, claim.folder.end(claim.attempt))
+        stands = read_document(storage, claim.folder.end(claim.attempt))
         if stands and stands["token"] != token:
             _believe(storage, claim.folder, claim.folder.end(claim.attempt), stands)
         if stands and stands["state"] in records.CONCLUDING:
@@ -302,74 +298,6 @@ def settle_attempt(
 def conclude(storage: Storage, folder: RunFolder, end: dict[str, Any]) -> None:
     """Make an end the run's outcome: a copy of it, so that whoever finds it missing writes the same bytes."""
     _create(storage, folder.outcome, end)
-
-
-def durable(storage: Storage, folder: RunFolder) -> Iterator[tuple[Key, Entry]]:
-    """Give task, element and object of every result of a run's attempts; of two for the same, the later attempt's last.
-
-    None of them was read yet.
-    """
-    prefix = f"{folder.prefix}/attempts/"
-    found = persistently(lambda: list(storage.walk(prefix)), storage.deadline)
-    for entry in sorted(found, key=lambda entry: entry.key):
-        attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
-        slug, _, index = name.removesuffix(".pkl").partition("/")
-        if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):
-            yield (slug, int(index) if index else None), entry
-
-
-def _durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
-    """Describe the tasks of a process that died by what it left: the results, with what their trailers say."""
-    tasks = []
-    for (slug, index), entry in dict(durable(storage, folder)).items():
-        start = max(0, entry.size - TRAILER.size)
-        found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
-        if found and found[0] == start and _is_believed(storage, folder, (slug, index), entry.key, *found):
-            result = {"key": entry.key, "size": found[0], "sha256": found[1], "type": None}
-            mapped = index is not None
-            task: dict[str, Any] = {"task": slug, "name": slug, "index": index, "mapped": mapped, "state": "succeeded"}
-            tasks.append(task | {"tries": 0, "started": None, "ended": None, "error": None, "result": result})
-    return tasks
-
-
-def believe_result(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> None:
-    """Refuse a result that is not signed as the run's seal demands. Raises Untrusted and what the storage raises."""
-    if folder.seal:
-        try:
-            signature = storage.read(f"{key}{SUFFIX}")
-        except NotFound:
-            signature = None
-        folder.seal.check_result(folder.run_id, *of, size, sha256, signature)
-
-
-def _is_believed(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> bool:
-    try:
-        believe_result(storage, folder, of, key, size, sha256)
-    except Untrusted:
-        return False
-    return True
-
-
-def keep_at_hand(document: dict[str, Any], temporary: str) -> None:
-    """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
-    text = json.dumps(document)
-    print(text, flush=True)  # noqa: T201 - the last place where it can be kept
-    with suppress(OSError):
-        path = _at_hand(document["run_id"], document["attempt"], temporary)
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
-            file.write(text)
-        log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
-
-
-def forget_at_hand(claim: Claim, temporary: str) -> None:
-    """Remove the ends of earlier attempts that were kept here, now that a later one has its own in the storage."""
-    for attempt in range(1, claim.attempt):
-        with suppress(OSError):
-            os.unlink(_at_hand(claim.folder.run_id, attempt, temporary))  # noqa: PTH108 - as above
-
-
-def _at_hand(run_id: str, attempt: int, temporary: str) -> str:
-    return f"{temporary}/runner-{run_id}-{attempt}.json"
 
 
 def _held(folder: RunFolder, holder: dict[str, Any]) -> RunHeld:
@@ -387,7 +315,8 @@ def _create(storage: Storage, key: str, document: dict[str, Any]) -> None:
         raise refusal from error
 
 
-def _read(storage: Storage, key: str) -> dict[str, Any] | None:
+def read_document(storage: Storage, key: str) -> dict[str, Any] | None:
+    """Give a document, or None if there is none. Raises BundleCorrupt and what the storage raises."""
     try:
         data = storage.read(key)
     except NotFound:
@@ -405,77 +334,3 @@ def _text(parameters: object) -> str:
 
 def _uid() -> int | None:
     return os.getuid() if hasattr(os, "getuid") else None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a run stands: its state, its outcome or its last attempt's end, and the last attempt's claim.
-
-    ``silent`` are the seconds since the last attempt's beat, or its claim: the storage's clock against this machine's,
-    which is good enough for a person; a start that wants to take over trusts neither.
-    """
-
-    state: str
-    document: dict[str, Any] | None = None
-    claim: dict[str, Any] | None = None
-    silent: float | None = None
-
-    @property
-    def lives(self) -> bool:
-        """Whether something may still come of the attempt."""
-        return self.state in {"asked for", "running", "stalled"}
-
-    @property
-    def told(self) -> str:
-        """The state, with what makes it so."""
-        if self.silent is None:
-            return self.state
-        silence = duration_text(self.silent)
-        match self.state:
-            case "running":
-                return f"running (beat {silence} ago)"
-            case "stalled":
-                return f"stalled (no beat for {silence})"
-            case _:
-                return f"lost (no beat for {silence}; the next start goes on)"
-
-
-def duration_text(seconds: float) -> str:
-    """Give a time as a person says it: ``4 s``, ``3 min``, ``2 h``, ``5 days``."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def attempts(storage: Storage, folder: RunFolder) -> list[int]:
-    """Give the numbers of a run's attempts."""
-    names, _ = storage.folder(f"{folder.prefix}/attempts/")
-    return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
-
-
-def latest(storage: Storage, folder: RunFolder) -> Standing:
-    """Tell how a run stands. Raises NotFound when nothing was ever written of it."""
-    if outcome := _read(storage, folder.outcome):
-        return Standing(outcome["state"], outcome)
-    if numbers := attempts(storage, folder):
-        return standing_of(storage, folder, numbers[-1])
-    if _read(storage, folder.run) is None:
-        message = f"there is no run {storage.url(folder.prefix)}"
-        raise NotFound(message)
-    return Standing("asked for")
-
-
-def standing_of(storage: Storage, folder: RunFolder, number: int) -> Standing:
-    """Tell how one attempt stands."""
-    claim = _read(storage, folder.claim(number))
-    if end := _read(storage, folder.end(number)):
-        return Standing(end["state"], end, claim)
-    if claim is None or claim["beat"] is None:
-        return Standing("running", None, claim)
-    _, entries = storage.folder(f"{folder.attempt(number)}/")
-    signs = [entry.modified for entry in entries if entry.key in {folder.claim(number), folder.beat(number)}]
-    silent = max(0.0, time.time() - max(signs, default=0.0))
-    missed = silent / claim["beat"]
-    state = "lost" if missed > MISSED else "stalled" if missed > LATE else "running"
-    return Standing(state, None, claim, silent)

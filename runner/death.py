@@ -7,6 +7,8 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+# Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
+ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 LONGEST = 4000  # characters of a trace, or of the last lines
 _REMEDIES = {
     "SIGSEGV": "Native code did this, or recursion in it: the trace shows where; update or pin that library.",
@@ -42,9 +44,9 @@ class Death:
         """The signal that ended it."""
         return os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
 
-    def verdict(self, asking: tuple[int, ...]) -> dict[str, Any]:
-        """Give state, exit code and reason; ``asking`` are the signals that ask a process to stop."""
-        asked = self.asked or (self.signal if self.signal in asking else None)
+    def verdict(self) -> dict[str, Any]:
+        """Give state, exit code and reason."""
+        asked = self.asked or (self.signal if self.signal in ASKED else None)
         if self.late:
             return word("timed_out", 124, "TimedOut", "the run took longer than RUNNER_TIMEOUT")
         if asked is not None:

@@ -8,9 +8,9 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from runner import claims
-from runner.engine import failure
+from runner import at_hand, claims
 from runner.errors import FlowFailed, RunHeld, RunnerError, WriteFailed
+from runner.report import failure
 from runner.results import PATIENCE
 from runner.trace import last_word
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.claims import Claim
-    from runner.engine import Engine, Report
+    from runner.engine import Engine
+    from runner.report import Report
     from runner.storage.base import Storage
 
 
@@ -90,9 +91,9 @@ class Ending:
             raise
         except RunnerError as refusal:
             self._tell(kept=True)
-            claims.keep_at_hand(claims.described(self._claim, end), self._temporary)
+            at_hand.keep(claims.described(self._claim, end), self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._tell(claim=None, last=last)
-        claims.forget_at_hand(self._claim, self._temporary)
+        at_hand.forget(self._claim, self._temporary)
         return last

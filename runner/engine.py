@@ -9,8 +9,6 @@ import heapq
 import threading
 import time
 from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import CoroutineType
@@ -19,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner import logs
 from runner.errors import FlowFailed, InternalError
 from runner.graph import Graph, Group, Unit
-from runner.interrupt import Interrupted, TaskCancelled, TaskTimeout, time_limit
+from runner.interrupt import TaskCancelled, TaskTimeout, Waiting, awaited, time_limit
+from runner.report import Report, failure
 from runner.trace import TaskError, told
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable, Mapping
 
     from runner.executors import Executor
@@ -53,30 +51,6 @@ class Kept(Protocol):
 STUCK_AFTER = 5.0  # seconds after its time limit in which interrupted code must come back, else it counts as stuck
 
 
-@dataclass
-class Report:
-    """How a flow went.
-
-    ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `runner.graph.Unit.record` has them, in
-    the order in which they were written down. ``error`` is the own exception of the first of them that failed, and
-    ``values`` are those of the tasks by slug, where both were to be kept.
-    """
-
-    state: str
-    tasks: list[dict[str, Any]]
-    error: BaseException | None = None
-    values: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    def result(self, slug: str) -> Any:
-        """Give a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
-        return self.values[slug]
-
-    @property
-    def failed(self) -> list[dict[str, Any]]:
-        """The tasks that failed."""
-        return [task for task in self.tasks if task["state"] == "failed"]
-
-
 def run_here(flow: Flow, parameters: Mapping[str, Any]) -> Report:
     """Run a flow in this process and keep its values; see `Flow.run`."""
     from runner.executors import open_executor
@@ -89,14 +63,6 @@ def run_here(flow: Flow, parameters: Mapping[str, Any]) -> Report:
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report
-
-
-def failure(report: Report) -> str:
-    """Say in one sentence why a flow failed."""
-    first, *others = report.failed
-    more = f" (and {len(others)} more failed)" if others else ""
-    name = first["task"] if first["index"] is None else f"{first['task']}[{first['index']}]"
-    return f"task {name} failed: {first['error']['type']}: {first['error']['message']}{more}"
 
 
 class Engine:
@@ -345,11 +311,12 @@ class Engine:
                 value = task.function(*args, **kwargs)
             if not isinstance(value, CoroutineType):
                 return value
-            return _awaited(value, task.timeout, partial(self._watch, unit))
+            stuck = task.timeout and task.timeout + STUCK_AFTER / 2
+            return awaited(value, task.timeout, stuck, partial(self._watch, unit))
         finally:
             self.running.discard(unit)
 
-    def _watch(self, unit: Unit, limit: time_limit | _Waiting) -> None:
+    def _watch(self, unit: Unit, limit: time_limit | Waiting) -> None:
         unit.limit = limit
         self.running.add(unit)
         if self.cancelled:
@@ -435,46 +402,3 @@ class Engine:
     def _follow(self, done: Unit | Group) -> None:
         self.due.extend(done.followers)
         done.followers = []
-
-
-class _Waiting:
-    """A coroutine that can be cancelled where it waits, from any thread."""
-
-    def __init__(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
-        self._loop, self._task = loop, task
-        self.fired: type[Interrupted] | None = None
-
-    def interrupt(self, kind: type[Interrupted]) -> None:
-        """See `time_limit.interrupt`."""
-        self.fired = kind
-        with suppress(RuntimeError):  # the loop is closed: it is over
-            self._loop.call_soon_threadsafe(self._task.cancel)
-
-
-def _awaited(coroutine: CoroutineType[Any, Any, Any], limit: float | None, watch: Callable[[_Waiting], None]) -> Any:
-    """Run a coroutine to its end; over its time it is cancelled, and interrupted only if it does not heed that.
-
-    An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
-    """
-    import asyncio
-
-    async def limited() -> Any:
-        own = asyncio.current_task()
-        assert own is not None  # noqa: S101 - this is a coroutine that runs
-        waiting = _Waiting(asyncio.get_running_loop(), own)
-        watch(waiting)
-        deadline = asyncio.timeout(limit)
-        try:
-            async with deadline:
-                return await coroutine
-        except TimeoutError:
-            if deadline.expired():
-                raise TaskTimeout from None
-            raise
-        except asyncio.CancelledError:
-            if waiting.fired:
-                raise waiting.fired from None
-            raise
-
-    with time_limit(limit and limit + STUCK_AFTER / 2):
-        return asyncio.run(limited())

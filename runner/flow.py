@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from runner.engine import Report
     from runner.environments import LocalEnvironment
+    from runner.report import Report
     from runner.storage.declared import Declared
 
 __all__ = ["Flow", "Parameter", "current_flow"]

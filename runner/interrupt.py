@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
+    from types import CoroutineType, TracebackType
 
 
 class Interrupted(BaseException):
@@ -89,3 +92,49 @@ def _raise_in(thread: int, kind: type[Interrupted]) -> None:
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+
+
+class Waiting:
+    """A coroutine that can be cancelled where it waits, from any thread."""
+
+    def __init__(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
+        self._loop, self._task = loop, task
+        self.fired: type[Interrupted] | None = None
+
+    def interrupt(self, kind: type[Interrupted]) -> None:
+        """See `time_limit.interrupt`."""
+        self.fired = kind
+        with suppress(RuntimeError):  # the loop is closed: it is over
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+def awaited(
+    coroutine: CoroutineType[Any, Any, Any], limit: float | None, stuck: float | None, watch: Callable[[Waiting], None]
+) -> Any:
+    """Run a coroutine to its end; after ``limit`` seconds it is cancelled, after ``stuck`` interrupted like any code.
+
+    An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
+    ``watch`` is given what cancels it from outside.
+    """
+    import asyncio
+
+    async def limited() -> Any:
+        own = asyncio.current_task()
+        assert own is not None  # noqa: S101 - this is a coroutine that runs
+        waiting = Waiting(asyncio.get_running_loop(), own)
+        watch(waiting)
+        deadline = asyncio.timeout(limit)
+        try:
+            async with deadline:
+                return await coroutine
+        except TimeoutError:
+            if deadline.expired():
+                raise TaskTimeout from None
+            raise
+        except asyncio.CancelledError:
+            if waiting.fired:
+                raise waiting.fired from None
+            raise
+
+    with time_limit(stuck):
+        return asyncio.run(limited())

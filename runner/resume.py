@@ -7,6 +7,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from runner import claims, logs, payload
+from runner.durable import believe_result, durable
 from runner.errors import BundleCorrupt, Incompatible, NotFound, Untrusted
 from runner.records import RunFolder
 from runner.seal import asked_for
@@ -15,7 +16,7 @@ from runner.trace import type_name
 from runner.trailer import copy_verified
 
 if TYPE_CHECKING:
-    from runner.claims import Key
+    from runner.durable import Key
     from runner.flow import Flow
     from runner.storage.base import Storage
 
@@ -54,7 +55,7 @@ class Kept:
                     message = "it is not what was stored"
                     raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
                 if folder.seal:
-                    claims.believe_result(self._storage, folder, (slug, index), key, *found)
+                    believe_result(self._storage, folder, (slug, index), key, *found)
                 file.seek(0)
                 value = payload.load_result(file) if wanted else None  # type: ignore[arg-type]
         except (BundleCorrupt, Incompatible, NotFound, Untrusted) as error:
@@ -77,7 +78,7 @@ def _keys(storage: Storage, folder: RunFolder, flow: Flow) -> dict[Key, tuple[st
             before = replace(before, seal=replace(folder.seal, asked=asked_for(asked)))
         again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
         found = {key: where for key, where in _keys(storage, before, flow).items() if key[0] not in again}
-    return found | {key: (entry.key, folder) for key, entry in claims.durable(storage, folder)}
+    return found | {key: (entry.key, folder) for key, entry in durable(storage, folder)}
 
 
 def slugs_from(flow: Flow, slug: str) -> set[str]:

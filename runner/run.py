@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from runner.claims import Claim, Concluded
     from runner.credentials import Credentials
+    from runner.link import Link
     from runner.load import Loaded
     from runner.resume import Kept
     from runner.storage.base import Storage
-    from runner.supervisor import Link
 
 T = TypeVar("T")
 GCS_SLOWEST = 1.0  # seconds between writes of one object: https://cloud.google.com/storage/quotas#objects

@@ -10,22 +10,20 @@ was killed. Whatever it said: the end that stands in the storage decides the exi
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from runner import keeper
 from runner.credentials import resolve
-from runner.death import Death, asked_to_stop, word
+from runner.death import ASKED, Death, asked_to_stop, word
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
+from runner.link import Link, be_flow
 from runner.pump import Backlog, Pump, entry
 from runner.settings import Settings, with_files_read
 
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from runner.heart import Heart
     from runner.seal import Seal
 
-# Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
-ASKED = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 _LONGEST_WAIT = 3600.0  # seconds; then the clock is looked at again
 _SAFELY = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
 _STUCK = 5.0  # seconds after which a pipe that somebody else still holds open is given up
@@ -52,25 +48,6 @@ class Finished:
     run: dict[str, str] | None
 
 
-@dataclass(frozen=True)
-class Link:
-    """What the flow's process has of the supervisor: pipes for facts and orders, and the process to die with."""
-
-    facts: int
-    orders: int
-    keeper: int
-
-    def __post_init__(self) -> None:
-        """Remember which pipe it is: a flow may close what it did not open, or have another file of that number."""
-        object.__setattr__(self, "_pipe", os.fstat(self.facts))
-
-    def tell(self, **fact: Any) -> None:
-        """Tell the supervisor."""
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(self.facts), self._pipe):  # type: ignore[attr-defined]
-                os.write(self.facts, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
-
-
 def supervise(environ: Mapping[str, str], log_to: TextIO | None, reuse: dict[str, Any] | None = None) -> Finished:
     """Run the flow that the environment names in a child process; both log to the stream, if there is one.
 
@@ -82,7 +59,7 @@ def supervise(environ: Mapping[str, str], log_to: TextIO | None, reuse: dict[str
     log_to = log_to or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is the log until the end
     if log_to.isatty():  # what the flow's process logs to is a pipe
         environ.setdefault("RUNNER_LOG_FORMAT", "text")
-    return _Start(environ, log_to).run(reuse)
+    return Start(environ, log_to).run(reuse)
 
 
 def _open_standard_streams() -> None:
@@ -92,7 +69,7 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
 
 
-class _Start:
+class Start:
     """One start, as the supervisor sees it."""
 
     def __init__(self, environ: Mapping[str, str], log_to: TextIO) -> None:
@@ -153,7 +130,7 @@ class _Start:
             def flow() -> NoReturn:
                 for descriptor in ours:
                     os.close(descriptor)
-                _be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
+                be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
 
             keeper.keep(supervisor, flow, tells, (*ours, *flows))
         for descriptor in flows:
@@ -274,7 +251,7 @@ class _Start:
             bug = InternalError(f"a bug in runner: {self.failed!r}", hint="Please report it.")
             known = self.failed if isinstance(self.failed, RunnerError) else cgroup.refusal(self.failed)
             return _spoken(last_word(known or bug), self.told)
-        return replace(death, memory=cgroup.killed_for_memory(kills)).verdict(ASKED)
+        return replace(death, memory=cgroup.killed_for_memory(kills)).verdict()
 
     def _log(self) -> Logger:
         from runner import logs
@@ -341,41 +318,14 @@ class _Start:
         if isinstance(error, RunHeld):
             return word("lost", error.code, "RunHeld", error.message)
         if not self.told.get("kept"):
-            from runner import claims
+            from runner import at_hand, claims
 
             held = claims.claim_of(self.told["run"], self.told["claim"], self._seal())
-            claims.keep_at_hand(claims.described(held, _document(facts, end)), self.settings.temporary)
+            at_hand.keep(claims.described(held, _document(facts, end)), self.settings.temporary)
         if end["code"] == WriteFailed.code:
             return end
         message = f"{end['message']}; and the end of the run could not be written: {error}"
         return word(end["state"], WriteFailed.code, "WriteFailed", message)
-
-
-def _be_flow(start: _Start, link: Link, streams: tuple[int, int], reuse: dict[str, Any] | None) -> NoReturn:
-    """Run the flow and leave; never returns."""
-    try:
-        for number, stream in enumerate(streams, 1):
-            os.dup2(stream, number)
-            os.close(stream)
-        faulthandler.enable(file=start.trace)
-        faulthandler.register(signal.SIGUSR1, file=2)
-        for number in ASKED:
-            signal.signal(number, signal.SIG_DFL if number in start.heeded else signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*start.heeded, *keeper.HEEDED})
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # what a flow prints is there, in order, however it ends
-        try:
-            from runner.run import run
-
-            last = run(start.environ, link, start.log_to, reuse)
-        except Exception as error:  # noqa: BLE001 - it cannot even be imported
-            last = {"code": InternalError.code, "error": "InternalError", "message": f"a bug in runner: {error!r}"}
-        link.tell(last=last)
-    finally:
-        for printed in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # closed, or nobody reads any more
-                printed.flush()
-        os._exit(1)  # native code that never returns, in a thread, must not hold the process
 
 
 def _finish(pump: Pump) -> None:

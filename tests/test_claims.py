@@ -18,6 +18,7 @@ from runner import claims, records, results
 from runner.claims import Claim, Concluded
 from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld
 from runner.records import RunFolder
+from runner.standing import latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,22 +269,22 @@ def test_the_end_that_an_attempt_committed_itself_stands(storage: Storage, here:
 def test_a_document_of_another_version_is_told_by_its_url(storage: Storage, here: Place) -> None:
     here.write("etl/runs/other/outcome.json", b'{"format": 2}')
     with pytest.raises(BundleCorrupt, match=r"outcome\.json"):
-        claims.latest(storage, RunFolder("etl", "other"))
+        latest(storage, RunFolder("etl", "other"))
     (here.open()._path("etl/runs/other/outcome.json")).unlink()  # type: ignore[attr-defined]
 
 
 def test_how_a_run_stands_is_told_at_each_of_its_steps(storage: Storage) -> None:
     with pytest.raises(NotFound, match="there is no run"):
-        claims.latest(storage, FOLDER)
+        latest(storage, FOLDER)
     claims.begin_run(storage, FOLDER, ASKED)
-    assert claims.latest(storage, FOLDER).state == "asked for"
+    assert latest(storage, FOLDER).state == "asked for"
     first = claimed(storage)
-    running = claims.latest(storage, FOLDER)
+    running = latest(storage, FOLDER)
     assert (running.state, running.claim and running.claim["token"]) == ("running", first.token)
     claims.end_attempt(storage, first, end("crashed"))
-    assert claims.latest(storage, FOLDER).state == "crashed"
+    assert latest(storage, FOLDER).state == "crashed"
     claims.end_attempt(storage, claimed(storage), end("failed"))
-    assert claims.latest(storage, FOLDER).state == "failed"
+    assert latest(storage, FOLDER).state == "failed"
 
 
 def test_the_last_attempt_is_that_of_the_greatest_number_whatever_else_lies_there(storage: Storage) -> None:
@@ -291,8 +292,8 @@ def test_the_last_attempt_is_that_of_the_greatest_number_whatever_else_lies_ther
     second = claimed(storage)
     for stray in ("notes", "0003.old", "lost+found"):
         storage.create(f"{FOLDER.prefix}/attempts/{stray}/x", b"")
-    assert claims.latest(storage, FOLDER).claim == claims._read(storage, FOLDER.claim(second.attempt))
-    assert claims.latest(storage, FOLDER).state == "running"
+    assert latest(storage, FOLDER).claim == claims.read_document(storage, FOLDER.claim(second.attempt))
+    assert latest(storage, FOLDER).state == "running"
 
 
 def test_text_that_is_no_unicode_can_be_written_down() -> None:

@@ -20,9 +20,10 @@ import pytest
 
 from runner import Flow, Parameter, task, unmapped
 from runner import engine as engine_module
-from runner.engine import Engine, Report
+from runner.engine import Engine
 from runner.errors import FlowFailed, InternalError, WriteFailed
 from runner.executors import Sequential, Threads, open_executor
+from runner.report import Report, failure
 from runner.trace import TaskError
 
 if TYPE_CHECKING:
@@ -337,7 +338,7 @@ def test_one_element_that_fails_skips_only_what_depends_on_it(executor: Executor
         "give[2]": "succeeded",
         "give-2": "skipped",
     }
-    assert engine_module.failure(report) == "task inverse[1] failed: ZeroDivisionError: division by zero"
+    assert failure(report) == "task inverse[1] failed: ZeroDivisionError: division by zero"
 
 
 def test_a_mapped_element_starts_as_soon_as_its_own_input_is_there() -> None:

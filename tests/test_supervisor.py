@@ -47,14 +47,14 @@ def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
 def test_what_the_flow_told_is_taken_in_without_trust(tmp_path: Path) -> None:
     file = tmp_path / "facts"
     file.write_bytes(b'{"run": {"run_id": "r"}}\n[1]\nnoise\xff\n{"claim": null}\n{"last": {"code"')
-    start = supervisor._Start({}, io.StringIO())
+    start = supervisor.Start({}, io.StringIO())
     start._hear(os.open(file, os.O_RDONLY))
     assert start.told == {"run": {"run_id": "r"}, "claim": None}
 
 
-def left(told: dict[str, Any], log: io.StringIO) -> supervisor._Start:
+def left(told: dict[str, Any], log: io.StringIO) -> supervisor.Start:
     """Give the supervisor of a process that told this and is gone."""
-    start = supervisor._Start({}, log)
+    start = supervisor.Start({}, log)
     start.told = told
     return start
 
@@ -91,7 +91,7 @@ def test_the_last_word_is_said_whatever_else_fails(tmp_path: Path) -> None:
         "facts": {"flow": None},
     }
     log = io.StringIO()
-    assert left(told, log)._last_word(Death(signal.SIGSEGV).verdict(supervisor.ASKED)) == 139
+    assert left(told, log)._last_word(Death(signal.SIGSEGV).verdict()) == 139
     warning, error = map(json.loads, log.getvalue().splitlines())
     assert "end could not be written" in warning["message"]
     assert error["code"] == 139

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner import claims
 from runner.cli.look import as_json_option
 from runner.cli.places import open_run
 from runner.errors import NotFound
+from runner.standing import attempts, latest, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
         if attempt > 1 and not as_json:
             click.echo(f"-- attempt {attempt}", err=True)
         _show(storage, folder, attempt, follow=follow, as_json=as_json)
-    standing = claims.latest(storage, folder)
+    standing = latest(storage, folder)
     click.echo(f"-- run {folder.run_id}: {standing.told}", err=True)
 
 
@@ -42,7 +42,7 @@ def _attempts(storage: Storage, folder: RunFolder, *, follow: bool) -> Iterator[
     """Give the numbers of a run's attempts; to follow is to wait for the first one."""
     number = 1
     while True:
-        if number in claims.attempts(storage, folder):
+        if number in attempts(storage, folder):
             yield number
             number += 1
         elif number > 1 or not follow:
@@ -70,7 +70,7 @@ def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -
         except NotFound:
             if not follow or (over_since and time.monotonic() - over_since > _LATE):
                 return
-            if over_since is None and not claims.standing_of(storage, folder, attempt).lives:
+            if over_since is None and not standing_of(storage, folder, attempt).lives:
                 over_since = time.monotonic()
             time.sleep(_LOOK)
         else:

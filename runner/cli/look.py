@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner import bundle, claims, foreign, records, results
+from runner import bundle, foreign, records, results
 from runner.cli.places import believe, open_place, open_run, place
 from runner.cli.table import print_table, printable, size_text
 from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.fetch import fetch
 from runner.imports import look_through, told_of
 from runner.records import RunFolder
+from runner.standing import latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +150,7 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
 def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
     """Tell how a run stands; one that cannot be told of must not hide the others."""
     try:
-        standing = claims.latest(storage, folder)
+        standing = latest(storage, folder)
     except (BundleCorrupt, NotFound, UsageError):
         return {
             "state": "unreadable",
@@ -169,7 +170,7 @@ def _standing(storage: Storage, folder: RunFolder) -> dict[str, Any]:
 def show(run: str, *, as_json: bool) -> None:
     """Show the state of RUN, its tasks with their results, and its error."""
     storage, folder = open_run(run)
-    standing = claims.latest(storage, folder)
+    standing = latest(storage, folder)
     document = standing.document
     if as_json:
         told = {"run_id": folder.run_id, "state": standing.state, "silent": standing.silent, "claim": standing.claim}
@@ -250,7 +251,7 @@ def _label(task: dict[str, Any]) -> str:
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
     storage, folder = open_run(run)
-    document = claims.latest(storage, folder).document
+    document = latest(storage, folder).document
     believe(storage, folder, document)
     found = _results_of(document["tasks"] if document else [], task)
     if output is not None:

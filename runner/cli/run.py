@@ -15,6 +15,7 @@ from runner.cli.stdout import prints_aside
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
 from runner.records import RunFolder
 from runner.settings import process_environ, with_files_read
+from runner.standing import latest
 from runner.storage import Location
 from runner.supervisor import Finished, supervise
 
@@ -63,7 +64,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
     storage, folder = open_run(run_to_retry)
-    standing = claims.latest(storage, folder)
+    standing = latest(storage, folder)
     if standing.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
@@ -133,7 +134,7 @@ def _outcome(finished: Finished) -> dict[str, Any] | None:
         return None
     try:
         storage = open_place(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
-        document = claims.latest(storage, RunFolder(run["home"], run["run_id"])).document
+        document = latest(storage, RunFolder(run["home"], run["run_id"])).document
     except RunnerError:  # why is in the log already
         return None
     return document if document and document["exit_code"] == finished.code else None

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from runner import bundle, claims, foreign, imports, load, manifest, names, records, signing, trailer, trust
+from runner import bundle, foreign, imports, load, manifest, names, records, signing, trailer, trust
 from runner.cli.look import show
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
 from runner.records import RunFolder
 from runner.settings import VARIABLES, Settings
+from runner.standing import latest
 from runner.storage import parse_location
 from runner.storage.base import fault_in_key
 from runner.storage.local import LocalStorage
@@ -208,7 +209,7 @@ def _standing(documents: dict[str, bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     try:
-        claims.latest(storage, folder)
+        latest(storage, folder)
         assert show.callback is not None
         with tempfile.TemporaryFile("w") as nowhere:
             sys.stdout, kept = nowhere, sys.stdout

@@ -1,0 +1,64 @@
+"""Which results of a run lie in its storage, and whose they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import NotFound, Untrusted
+from runner.seal import SUFFIX
+from runner.storage.retry import persistently
+from runner.trailer import TRAILER, read_trailer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.records import RunFolder
+    from runner.storage.base import Entry, Storage
+
+    Key = tuple[str, int | None]  # a task's slug, and the element's index
+
+
+def durable(storage: Storage, folder: RunFolder) -> Iterator[tuple[Key, Entry]]:
+    """Give task, element and object of every result of a run's attempts; of two for the same, the later attempt's last.
+
+    None of them was read yet.
+    """
+    prefix = f"{folder.prefix}/attempts/"
+    found = persistently(lambda: list(storage.walk(prefix)), storage.deadline)
+    for entry in sorted(found, key=lambda entry: entry.key):
+        attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
+        slug, _, index = name.removesuffix(".pkl").partition("/")
+        if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):
+            yield (slug, int(index) if index else None), entry
+
+
+def durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
+    """Describe the tasks of a process that died by what it left: the results, with what their trailers say."""
+    tasks = []
+    for (slug, index), entry in dict(durable(storage, folder)).items():
+        start = max(0, entry.size - TRAILER.size)
+        found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
+        if found and found[0] == start and _is_believed(storage, folder, (slug, index), entry.key, *found):
+            result = {"key": entry.key, "size": found[0], "sha256": found[1], "type": None}
+            mapped = index is not None
+            task: dict[str, Any] = {"task": slug, "name": slug, "index": index, "mapped": mapped, "state": "succeeded"}
+            tasks.append(task | {"tries": 0, "started": None, "ended": None, "error": None, "result": result})
+    return tasks
+
+
+def believe_result(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> None:
+    """Refuse a result that is not signed as the run's seal demands. Raises Untrusted and what the storage raises."""
+    if folder.seal:
+        try:
+            signature = storage.read(f"{key}{SUFFIX}")
+        except NotFound:
+            signature = None
+        folder.seal.check_result(folder.run_id, *of, size, sha256, signature)
+
+
+def _is_believed(storage: Storage, folder: RunFolder, of: Key, key: str, size: int, sha256: str) -> bool:
+    try:
+        believe_result(storage, folder, of, key, size, sha256)
+    except Untrusted:
+        return False
+    return True
