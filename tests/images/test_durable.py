@@ -275,3 +275,23 @@ def test_docker_starts_a_run_again_that_failed_and_it_goes_on(container: Contain
     assert container.end(1)["state"] == "crashed"
     assert outcome_of(container.place, "r", "durable")["attempt"] == 2
     assert Counter(container.notes()) == Counter([*DURABLE, "trouble", "be_killed", "trouble", "last"])
+
+
+def test_of_twelve_containers_at_once_one_runs(container: Container) -> None:
+    container.go()
+    names = [container.start("wait") for _ in range(12)]
+    codes = Counter(container.ended(name).code for name in names)
+    assert set(codes) <= {0, 75}, codes
+    assert codes[0] >= 1
+    assert Counter(container.notes()) == Counter({**dict.fromkeys(DURABLE, 1), "trouble": 1, "last": 1})
+    assert outcome_of(container.place, "r", "durable")["attempt"] == 1
+
+
+def test_the_readmes_way_to_take_a_platforms_id_works(container: Container) -> None:
+    container.go()
+    given = located(container.place, "durable") | {"AWS_BATCH_JOB_ID": "r", "RUNNER_PARAMETERS": '{"kind": "wait"}'}
+    options = ["--network=host", f"--volume={container.diary}:/diary", *options_of(given)]
+    command = ["sh", "-c", "RUNNER_RUN_ID=$AWS_BATCH_JOB_ID exec runner run"]
+    done = docker("run", "--rm", *options, container.image, *command)
+    assert done.code == 0, done
+    assert outcome_of(container.place, "r", "durable")["run_id"] == "r"
