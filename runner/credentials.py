@@ -43,6 +43,8 @@ _PUBLIC = re.compile(
 _PASSWORD_IN_URL = re.compile(r"://[^/\s]*:[^/\s]*@|[?&]sig=")
 _SIGNATURE = re.compile(r"(?:^|[?&=])sig=([^&;\s]+)")
 _HEADER = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
+_RANDOM = re.compile(r"[A-Za-z0-9]{16,}")  # if it is not all in small letters, it is no word
+_RANDOMS = 8  # of one value
 
 _short: dict[str, str] = {}  # what is not hidden, by the secret's name: all of it, or a part
 _warned: set[str] = set()  # of which of them it was told
@@ -130,7 +132,7 @@ def hide_parts(text: str, value: object) -> bool:
     """Hide a secret's text, and all in it that is as secret; give whether any of it is too short for it."""
     whole = (text,) if value is not text else ()
     leaves = list(_leaves(value))
-    keys = [key for leaf in leaves for key in (*keys_in(leaf), *_signatures_in(leaf))]
+    keys = [key for leaf in leaves for key in (*keys_in(leaf), *_signatures_in(leaf), *_randoms_in(leaf))]
     texts = [*whole, *leaves, *keys]
     lines = (line.strip() for leaf in leaves if "\n" in leaf for line in leaf.splitlines())
     hide(
@@ -188,6 +190,13 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _randoms_in(text: str) -> list[str]:
+    """Give what in a text can only be a key, and is the same however the text is escaped; of names in a URL nothing."""
+    if "://" in text or ";" in text or _HEADER.search(text):
+        return []
+    return [run for run in _RANDOM.findall(text) if not run.isdecimal() and not run.islower()][:_RANDOMS]
 
 
 def _leaves(value: object, name: str = "") -> Iterator[str]:
