@@ -97,14 +97,14 @@ def main() -> None:
         out = Path(folder, "first-line")
         base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "BENCH_OUT": str(out), **found}
         contenders = {
-            "runner": ([sys.executable, "-m", "runner"], base | {"RUNNER_LOCATION": url}),
+            "runner": ([sys.executable, "-P", "-m", "runner"], base | {"RUNNER_LOCATION": url}),
             "boto3 + cloudpickle": ([sys.executable, "-c", PLAIN], base | {"PLAIN_LOCATION": "bench/plain.pkl"}),
             "python -c pass": ([sys.executable, "-c", first_line_source()], base),
         }
         contenders["runner"][1]["PYTHONPATH"] = str(ROOT)
         if options.before:
             environ = base | {"RUNNER_LOCATION": url, "PYTHONPATH": str(Path(options.before).resolve())}
-            contenders["runner before"] = ([sys.executable, "-m", "runner"], environ)
+            contenders["runner before"] = ([sys.executable, "-P", "-m", "runner"], environ)
         firsts = compare(contenders, options.rounds, out)
     ratio = firsts["runner"] / firsts["boto3 + cloudpickle"]
     print(f"runner's first line comes after {ratio:.2f} of the time that boto3 + cloudpickle takes")

@@ -24,6 +24,7 @@ OFTEN = 2.0  # seconds between shipped logs, in the first minute of a run
 YOUNG = 60.0  # seconds
 PATIENCE = 0.8  # of the time between two beats, for all that one needs
 LAST = 10.0  # seconds for the rest of the log when all is over
+AFTER = 0.1  # seconds after which the flow has written its first line
 PATIENTLY = 1.0  # seconds that loading the storage may wait for the flow's first line
 
 
@@ -94,6 +95,7 @@ class Heart:
     def _beat(self) -> None:
         interval = self._settings.heartbeat
         self._begun.wait(min(PATIENTLY, interval / 2))
+        self._over.wait(min(AFTER, interval / 4))
         from runner import claims
 
         claim = claims.claim_of(self._run, self._facts)
@@ -120,6 +122,7 @@ class Heart:
 
     def _ship(self) -> None:
         self._begun.wait(PATIENTLY)
+        self._over.wait(AFTER)
         from runner import claims
 
         claim = claims.claim_of(self._run, self._facts)

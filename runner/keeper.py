@@ -12,17 +12,17 @@ https://man7.org/linux/man-pages/man2/prctl.2.html
 
 from __future__ import annotations
 
+import ctypes  # before the fork: all three processes need it at once
 import os
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable
 
 HEEDED = frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}) if hasattr(signal, "SIGCHLD") else frozenset()
 _PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
-_SETTLE = 0.03  # seconds in which the flow's process may have the machine to itself
 
 
 def keep(supervisor: int, flow: Callable[[], NoReturn], tells: int, close: Iterable[int]) -> NoReturn:
@@ -32,6 +32,7 @@ def keep(supervisor: int, flow: Callable[[], NoReturn], tells: int, close: Itera
     signals in `HEEDED` are blocked when this is called.
     """
     try:
+        adopt_orphans()
         os.setsid()  # what a terminal sends goes to the supervisor, which knows what to do about it
         try:
             child = os.fork()
@@ -61,13 +62,12 @@ def _watch(supervisor: int, child: int) -> int:
     """Wait until the flow's process has ended, and give its status."""
     for number in HEEDED:
         signal.signal(number, signal.SIG_DFL)  # one that is ignored would not even wait
-    got = signal.sigtimedwait(HEEDED, _SETTLE)
-    adopt_orphans()
     die_with(supervisor, signal.SIGTERM)
     while True:
-        if got and got.si_signo == signal.SIGTERM:
+        got = signal.sigwaitinfo(HEEDED)
+        if got.si_signo == signal.SIGTERM:
             os.kill(child, signal.SIGKILL)
-        elif got and got.si_signo == signal.SIGUSR1:
+        elif got.si_signo == signal.SIGUSR1:
             os.kill(child, signal.SIGUSR1)
         ended, status = _reap(child)
         if ended:
@@ -75,7 +75,6 @@ def _watch(supervisor: int, child: int) -> int:
                 os.waitpid(-1, os.WNOHANG)
                 kill_children()
             return status
-        got = signal.sigwaitinfo(HEEDED)
 
 
 def _reap(child: int) -> tuple[bool, int]:
@@ -100,9 +99,12 @@ def _end_as(status: int) -> NoReturn:
     os._exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 70)
 
 
-def kill_children(but: Container[int] = ()) -> None:
-    """Kill every process that is this one's child, or becomes it because its own parent is killed."""
-    while found := [child for child in children() if child not in but]:
+def kill_children(since: int = 0) -> None:
+    """Kill every process that is this one's child, or becomes it because its own parent is killed.
+
+    Only those that were started ``since`` then, in clock ticks since the machine was: see `started`.
+    """
+    while found := _children(since):
         for child in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
@@ -111,16 +113,26 @@ def kill_children(but: Container[int] = ()) -> None:
                 os.waitpid(child, 0)
 
 
-def children() -> set[int]:
-    """Give the processes whose parent is this one. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
+def _children(since: int) -> list[int]:
     own = str(os.getpid())
-    found = set()
-    for name in os.listdir("/proc"):  # noqa: PTH208 - as below
-        if name.isdecimal():
-            with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
-                if file.read().rpartition(")")[2].split()[1] == own:
-                    found.add(int(name))
-    return found
+    names = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - as below
+    stats = {int(name): _stat(name) for name in names}
+    return [pid for pid, stat in stats.items() if stat and stat[1] == own and int(stat[19]) >= since]
+
+
+def started(pid: int) -> int:
+    """Give when a process was started, in clock ticks since the machine was; 0 if it is gone."""
+    stat = _stat(str(pid))
+    return int(stat[19]) if stat else 0
+
+
+def _stat(pid: str) -> list[str]:
+    """Give the fields after a process's name. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def die_with(parent: int, number: int) -> None:
@@ -139,6 +151,4 @@ def adopt_orphans() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes
-
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

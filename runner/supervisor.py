@@ -85,7 +85,7 @@ class Start:
         self.late = False
         self.keeper = 0
         self.failed: BaseException | None = None  # why the flow must not go on
-        self.others: set[int] | None = None  # processes that are not the flow's
+        self.born = 0  # when the keeper was started, as the kernel counts
 
     def run(self, reuse: dict[str, Any] | None) -> Finished:
         """See `supervise`."""
@@ -102,8 +102,8 @@ class Start:
 
         kills = cgroup.oom_kills()
         status, peak = self._wait()
-        if self.others is not None:
-            keeper.kill_children(self.others)  # nothing is left of the flow's, unless the keeper was killed
+        if os.WIFSIGNALED(status):  # perhaps the keeper itself was killed, and then what it kept is here
+            keeper.kill_children(self.born)
         hearing.join(_STUCK)
         _finish(pump)
         if folder := self.told.get("unpacked"):
@@ -133,6 +133,8 @@ class Start:
                 be_flow(self, Link(tells, hears, os.getppid()), (writes_out, writes_err), reuse)
 
             keeper.keep(supervisor, flow, tells, (*ours, *flows))
+        keeper.adopt_orphans()
+        self.born = keeper.started(self.keeper)
         for descriptor in flows:
             os.close(descriptor)
         with suppress(RunnerError):  # it hides their values
@@ -161,9 +163,6 @@ class Start:
                         self._fail(error)
 
     def _heard(self, fact: dict[str, Any]) -> None:
-        if "run" in fact:  # nothing of the author's was loaded yet
-            self.others = keeper.children() - {self.keeper}
-            keeper.adopt_orphans()
         run, claim = self.told.get("run"), self.told.get("claim")
         if "held" in fact and run and claim:
             from runner.heart import Heart
