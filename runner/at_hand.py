@@ -18,7 +18,8 @@ log = logs.logger("run")
 def keep(document: dict[str, Any], temporary: str) -> None:
     """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
     text = json.dumps(document)
-    print(text, flush=True)  # noqa: T201 - the last place where it can be kept
+    with suppress(OSError, ValueError):  # nobody reads any more
+        print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):
         path = _path(document["run_id"], document["attempt"], temporary)
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory

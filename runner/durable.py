@@ -35,7 +35,8 @@ def durable(storage: Storage, folder: RunFolder) -> Iterator[tuple[Key, Entry]]:
 def durable_tasks(storage: Storage, folder: RunFolder) -> list[dict[str, Any]]:
     """Describe the tasks of a process that died by what it left: the results, with what their trailers say."""
     tasks = []
-    for (slug, index), entry in dict(durable(storage, folder)).items():
+    found_all = sorted(dict(durable(storage, folder)).items(), key=lambda each: (each[0][0], each[0][1] or 0))
+    for (slug, index), entry in found_all:
         start = max(0, entry.size - TRAILER.size)
         found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
         if found and found[0] == start and _is_believed(storage, folder, (slug, index), entry.key, *found):

@@ -59,8 +59,12 @@ class Ending:
         if (number := self._order["signal"]) and signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN}:
             os.kill(os.getpid(), number)  # the flow has a handler of its own for it
         if not self._returned.wait(self._order["within"]):
-            self.commit(engine.report())
-            os._exit(1)  # the last word has the exit code
+            try:
+                self.commit(engine.report())
+            except RunnerError as error:
+                self._tell(last=last_word(error))
+            finally:
+                os._exit(1)  # the last word has the exit code
 
     def commit(self, report: Report) -> dict[str, Any]:
         """Commit the end, and give the last word on it. Raises RunHeld and WriteFailed."""

@@ -44,6 +44,9 @@ class Kept(Protocol):
     def is_whole(self, slug: str, index: int | None) -> bool:
         """Whether there is one, and it is what was once stored."""
 
+    def made(self, slug: str, index: int | None) -> tuple[int, int]:
+        """Tell when it was made: what was made later compares as greater."""
+
     def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
         """Give its description and, if that is wanted, the value; None if it cannot be used after all."""
 
@@ -90,6 +93,8 @@ class Engine:
         """See the class."""
         self.graph = Graph(flow, parameters, keep=keep)
         self.executor, self.save, self.kept = executor, save, kept
+        self.sensitive = self.graph.after_failures() if kept else set()
+        self.needed: dict[tuple[Node, int | None], bool] = {}
         self.cancelled = False
         self.running: set[Unit] = set()  # those whose function may be interrupted
         self.events: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what happened in the slots
@@ -129,7 +134,7 @@ class Engine:
         groups = self.graph.groups
         units = [unit for group in groups.values() for unit in group.units or [Unit(group, None)]]
         failed = next((unit for unit in units if unit.state == "failed"), None)
-        state = "cancelled" if self.cancelled and self.left else "failed" if failed else "succeeded"
+        state = "cancelled" if self.cancelled and (self.left or self.busy) else "failed" if failed else "succeeded"
         values = {node.slug: group.handed for node, group in groups.items()}
         tasks = [unit.record() for unit in units]
         return Report(state, tasks, failed.error if failed else None, values)
@@ -225,10 +230,15 @@ class Engine:
         """Whether a task whose result is never kept must run: nobody knows if it did, or its value is wanted."""
         if node.task.checkpoint:
             return True
-        consumers = self.graph.consumers(node)
-        return not consumers or any(self._needs(consumer, node, index) for consumer in consumers)
+        if (node, index) not in self.needed:
+            consumers = self.graph.consumers(node)
+            needs = not consumers or any(self._needs(consumer, node, index) for consumer in consumers)
+            self.needed[node, index] = needs
+        return self.needed[node, index]
 
     def _needs(self, consumer: Node, node: Node, index: int | None) -> bool:
+        if consumer in self.sensitive:
+            return True  # it may have to run again
         if consumer.mapped and (index is None or not self.graph.maps_each(consumer, node)):
             return True  # how many elements there are is only known from the value
         own = index if consumer.mapped else None
@@ -264,7 +274,7 @@ class Engine:
 
     def _try(self, unit: Unit, number: int) -> None:
         task, post = unit.group.node.task, self.events.put
-        if self.kept and self.kept.has(*unit.key) and (taken := self.kept.take(*unit.key, wanted=unit.is_wanted)):
+        if taken := self._taken(unit):
             unit.returned = number
             post(partial(self._reused, unit, *taken))
             return
@@ -297,6 +307,19 @@ class Engine:
         result = durable() if durable else None
         post(lambda: self._stored(unit, number, result))
 
+    def _taken(self, unit: Unit) -> tuple[dict[str, Any], Any] | None:
+        """Give what an earlier attempt made of the same: what saw a failure that is none any more is not the same."""
+        if not self.kept or not self.kept.has(*unit.key):
+            return None
+        if unit.group.node in self.sensitive:
+            handles = unit.group.node.task.trigger != "all_successful"
+            made = self.kept.made(*unit.key)
+            units = [each for source in unit.sources for each in source.all_units]
+            seen = [each for each in units if handles or each.group.node in self.sensitive]
+            if not all(each.is_reused and self.kept.made(*each.key) <= made for each in seen):
+                return None
+        return self.kept.take(*unit.key, wanted=unit.is_wanted)
+
     def _call(self, unit: Unit) -> Any:
         """Call the task's function, in its time, and so that it can be interrupted."""
         task = unit.group.node.task
@@ -325,6 +348,7 @@ class Engine:
     def _reused(self, unit: Unit, result: dict[str, Any], value: Any) -> None:
         self.busy -= 1
         unit.value, unit.result, unit.tries, unit.started = value, result, 0, None
+        unit.is_reused = True
         self._end(unit, "succeeded", None, broken=False)
 
     def _interrupted(self, unit: Unit, number: int) -> None:

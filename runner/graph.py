@@ -44,6 +44,7 @@ class Unit:
         self.returned = 0  # the last try whose function came back
         self.abandoned = 0  # the last try that was given up on while it still ran
         self.limit: Any = None  # what interrupts the try that runs
+        self.is_reused = False  # its result is an earlier attempt's
         self.was_passed = False  # it was left out: what comes after it was kept, and it itself never is
         self.started: float | None = None
         self.ended: float | None = None
@@ -58,6 +59,11 @@ class Unit:
     def key(self) -> tuple[str, int | None]:
         """How results name it: the task's slug, and the element's index."""
         return self.group.node.slug, self.index
+
+    @property
+    def all_units(self) -> list[Unit]:
+        """Itself, as a group has all of its units."""
+        return [self]
 
     @property
     def is_wanted(self) -> bool:
@@ -121,6 +127,11 @@ class Group:
         return self.elements is None and self.state != "succeeded"
 
     @property
+    def all_units(self) -> list[Unit]:
+        """All of its units."""
+        return self.units
+
+    @property
     def was_passed(self) -> bool:
         """Whether any of its units was left out."""
         return any(unit.was_passed for unit in self.units)
@@ -159,6 +170,14 @@ class Graph:
             for source in group.wants:
                 source.uses += 1
             group.depth = 1 + max((self.groups[source].depth for source in node.upstream), default=0)
+
+    def after_failures(self) -> set[Node]:
+        """Give the nodes that run also where something before them failed, and all after them."""
+        found: set[Node] = set()
+        for node in self.groups:  # what is waited for comes first
+            if node.task.trigger != "all_successful" or found & set(node.upstream):
+                found.add(node)
+        return found
 
     def consumers(self, node: Node) -> list[Node]:
         """Give the nodes that wait for one."""

@@ -90,7 +90,13 @@ class Heart:
         try:
             what()
         except BaseException as error:  # noqa: BLE001 - also obstore's panics, which are no Exceptions
+            self._backlog.ship(works=False)  # nobody must wait for a thread that is gone
             self._failed(error)
+
+    def _tell(self, error: RunnerError) -> None:
+        """Log it in a thread of its own: where nobody takes the log, the heart must not stop."""
+        told = str(error)
+        threading.Thread(target=lambda: self._log().warning("no beat: %s", told), daemon=True).start()
 
     def _beat(self) -> None:
         interval = self._settings.heartbeat
@@ -115,7 +121,7 @@ class Heart:
             except RunnerError as error:
                 due = time.monotonic() + interval / 3
                 if not troubled and not self._over.is_set():
-                    self._log().warning("no beat: %s", error)
+                    self._tell(error)
                 troubled = True
             else:
                 troubled = False
@@ -140,6 +146,7 @@ class Heart:
                     claims.ship(storage, claim, number, data)
                 except RunnerError:
                     self._backlog.ship(works=False)
+                    self._over.wait(0.0 if self._over.is_set() else min(pause, OFTEN))
                     if more or time.monotonic() > ended:
                         break
                     time.sleep(0.5)

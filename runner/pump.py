@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024  # bytes: what a pipe holds
 LONGEST = 256 * 1024  # bytes of a shipped line
 LIMIT = 2 * 1024 * 1024  # bytes that wait to be shipped; then what writes has to wait
+ENDING = "runner.pump"  # the logger of the lines that are only shipped
 _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
 
@@ -162,17 +163,18 @@ class Pump(threading.Thread):
 
 def entry(message: str, **fields: object) -> bytes:
     """Make a line of the supervisor's own that is only shipped."""
-    return json.dumps({"time": now(), "level": "INFO", "logger": "runner.pump", "message": message, **fields}).encode()
+    return json.dumps({"time": now(), "level": "INFO", "logger": ENDING, "message": message, **fields}).encode()
 
 
 def _is_entry(line: bytes) -> bool:
-    """Whether a line is a JSON object, as those of the log are."""
+    """Whether a line is one of the log; any other JSON is what a flow printed."""
     if not line.startswith(b"{"):
         return False
     try:
-        return isinstance(json.loads(line), dict)
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and found.keys() >= {"time", "level", "logger", "message"}
 
 
 def _wrapped(line: bytes, name: str, *, cut: bool) -> bytes:

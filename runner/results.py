@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner import payload
@@ -20,6 +21,7 @@ from runner.trailer import copy_verified, trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from runner.records import RunFolder
     from runner.storage.base import Storage, Writer
@@ -117,7 +119,14 @@ def read_result(storage: Storage, result: dict[str, Any]) -> Any:
     """Give a task's value, verified before it is unpickled. Raises what `copy_result` and `payload.load_result` do."""
     from tempfile import SpooledTemporaryFile
 
-    with SpooledTemporaryFile(max_size=CHUNK) as file:
-        copy_result(storage, result, file)  # type: ignore[arg-type]
+    try:
+        return _read(storage, result, SpooledTemporaryFile(max_size=CHUNK))
+    except OSError:  # no room on disk; in memory it must find some in any case
+        return _read(storage, result, BytesIO())
+
+
+def _read(storage: Storage, result: dict[str, Any], spool: AbstractContextManager[Any]) -> Any:
+    with spool as file:
+        copy_result(storage, result, file)
         file.seek(0)
-        return payload.load_result(file)  # type: ignore[arg-type]
+        return payload.load_result(file)

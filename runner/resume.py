@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,13 @@ from runner.trace import type_name
 from runner.trailer import copy_verified
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from runner.durable import Key
     from runner.flow import Flow
     from runner.storage.base import Storage
+
+    Where = tuple[str, RunFolder, int]
 
 log = logs.logger("resume")
 
@@ -26,8 +31,8 @@ log = logs.logger("resume")
 class Kept:
     """Results by task and element; see `runner.engine.Kept`. None is used before it was read and is whole."""
 
-    def __init__(self, storage: Storage, keys: dict[Key, tuple[str, RunFolder]]) -> None:
-        """Take the objects' keys, and the runs that they are of."""
+    def __init__(self, storage: Storage, keys: dict[Key, Where]) -> None:
+        """Take the objects' keys, the runs that they are of, and how many runs that is before this one, negative."""
         self._storage, self._keys = storage, keys
         self._whole: dict[Key, bool] = {}
 
@@ -45,19 +50,32 @@ class Kept:
             self._whole[slug, index] = self.has(slug, index) and self.take(slug, index, wanted=False) is not None
         return self._whole[slug, index]
 
+    def made(self, slug: str, index: int | None) -> tuple[int, int]:
+        """See `runner.engine.Kept.made`: the runs that repeat one another, and the attempt."""
+        key, _, run = self._keys[slug, index]
+        return run, int(key.rpartition("/attempts/")[2].partition("/")[0])
+
     def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
         """See `runner.engine.Kept.take`; of what was not unpickled the type is not known. Raises as `is_whole`."""
-        key, folder = self._keys[slug, index]
         try:
-            with SpooledTemporaryFile(max_size=CHUNK) as file:
-                found = copy_verified(self._storage.stream(key), file if wanted else None)  # type: ignore[arg-type]
+            return self._take(slug, index, SpooledTemporaryFile(max_size=CHUNK) if wanted else BytesIO(), wanted=wanted)
+        except OSError:  # no room on disk; in memory it must find some in any case
+            return self._take(slug, index, BytesIO(), wanted=wanted)
+
+    def _take(
+        self, slug: str, index: int | None, spool: AbstractContextManager[Any], *, wanted: bool
+    ) -> tuple[dict[str, Any], Any] | None:
+        key, folder, _ = self._keys[slug, index]
+        try:
+            with spool as file:
+                found = copy_verified(self._storage.stream(key), file if wanted else None)
                 if found is None:
                     message = "it is not what was stored"
                     raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
                 if folder.seal:
                     believe_result(self._storage, folder, (slug, index), key, *found)
                 file.seek(0)
-                value = payload.load_result(file) if wanted else None  # type: ignore[arg-type]
+                value = payload.load_result(file) if wanted else None
         except (BundleCorrupt, Incompatible, NotFound, Untrusted) as error:
             log.warning("the result %s cannot be used, so its task runs again: %s", self._storage.url(key), error)
             return None
@@ -70,15 +88,15 @@ def kept_results(storage: Storage, folder: RunFolder, flow: Flow) -> Kept:
     return Kept(storage, _keys(storage, folder, flow))
 
 
-def _keys(storage: Storage, folder: RunFolder, flow: Flow) -> dict[Key, tuple[str, RunFolder]]:
-    found: dict[Key, tuple[str, RunFolder]] = {}
+def _keys(storage: Storage, folder: RunFolder, flow: Flow, run: int = 0) -> dict[Key, Where]:
+    found: dict[Key, Where] = {}
     if reuse := (claims.begun(storage, folder) or {}).get("reuse"):
         before = RunFolder(folder.home, reuse["run_id"])
         if folder.seal and (asked := claims.begun(storage, before)):
             before = replace(before, seal=replace(folder.seal, asked=asked_for(asked)))
         again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
-        found = {key: where for key, where in _keys(storage, before, flow).items() if key[0] not in again}
-    return found | {key: (entry.key, folder) for key, entry in durable(storage, folder)}
+        found = {key: where for key, where in _keys(storage, before, flow, run - 1).items() if key[0] not in again}
+    return found | {key: (entry.key, folder, run) for key, entry in durable(storage, folder)}
 
 
 def slugs_from(flow: Flow, slug: str) -> set[str]:

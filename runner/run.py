@@ -101,7 +101,8 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     facts: dict[str, Any] = {"flow": None, "bundle": bundle}
     link.tell(run=_place(documents, home, run_id), facts=facts)
     opened = _tried(lambda: verify(data))
-    said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None}
+    said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None, "secrets": []}
+    link.tell(secrets=said["secrets"])
     asked = {"bundle": bundle, "parameters": settings.parameters, "executor": settings.executor, "reuse": reuse}
     asked |= {"labels": said["labels"], "image": said["image"]}
     folder = RunFolder(home, run_id, seal_for(settings, asked))

@@ -1,11 +1,11 @@
 """The parent: starts the process that runs the flow, passes signals on, keeps the time, and has the last word.
 
 What that process must leave behind when it is gone it tells through a pipe: ``run`` (where its documents lie),
-``unpacked`` (a folder to remove), ``claim`` (the attempt that needs an end; None once it has one), ``held`` (the claim
-was made), ``facts`` (for that end), ``asked`` (what a signature of it is bound to), ``token`` (of
-the end that it is about to store), ``began`` (the flow's first line is near), ``kept`` (an end that could not be
-stored was kept elsewhere) and ``last`` (exit code and reason). A process that dies without a last word ended itself, or
-was killed. Whatever it said: the end that stands in the storage decides the exit code.
+``unpacked`` (a folder to remove), ``secrets`` (names of what must not be shown), ``claim`` (the attempt that needs an
+end; None once it has one), ``held`` (the claim was made), ``facts`` (for that end), ``asked`` (what a signature of it
+is bound to), ``token`` (of the end that it is about to store), ``began`` (the flow's first line is near), ``kept`` (an
+end that could not be stored was kept elsewhere) and ``last`` (exit code and reason). A process that dies without a last
+word ended itself, or was killed. Whatever it said: the end that stands in the storage decides the exit code.
 """
 
 from __future__ import annotations
@@ -163,6 +163,9 @@ class Start:
                         self._fail(error)
 
     def _heard(self, fact: dict[str, Any]) -> None:
+        for name in fact.get("secrets", ()):  # of the manifest; those that RUNNER_SECRETS names are hidden already
+            with suppress(RunnerError):
+                resolve((name,), self.environ)
         run, claim = self.told.get("run"), self.told.get("claim")
         if "held" in fact and run and claim:
             from runner.heart import Heart
@@ -268,8 +271,6 @@ class Start:
             logs.run_context(run_id=run["run_id"], flow=facts["flow"])
         if attempt := claim.get("attempt") or self.told.get("attempt"):
             logs.run_context(attempt=attempt)
-        if self.heart:
-            self.heart.stop()
         is_ours = not isinstance(self.failed, RunHeld)
         if claim and is_ours:
             try:
@@ -278,6 +279,8 @@ class Start:
                 log.warning("the attempt's end could not be written: %s", error)
                 if isinstance(error, RunnerError):
                     end = self._unwritten(facts, end, error)
+        if self.heart:
+            self.heart.stop()  # only now: until its end is there, an attempt without a beat is taken for dead
         details = {name: end[name] for name in ("code", "error", "exception") if end.get(name) is not None}
         if trace := (end.get("death") or {}).get("trace"):
             details["exception"] = trace

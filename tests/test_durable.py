@@ -235,6 +235,19 @@ def test_a_retry_is_a_new_run_that_takes_what_the_old_one_has(here: Place, notes
     assert "no task 'lats'. Its tasks are first," in unknown.error["message"]
 
 
+def test_a_run_is_gone_on_with_and_retried_wherever_it_lies(place: Place, notes: Path) -> None:
+    with holding(place, notes) as process:
+        process.kill()
+    go_on(notes)
+    beat = {"RUNNER_HEARTBEAT": "1" if place.word == "gcs" else "0.3"}
+    url = f"{place.url}/steps/runs/r"
+    assert start(place.environ | beat, "run", "--resume", url).code == 0
+    before = calls(notes)
+    done = start(place.environ | beat, "retry", url, "--from", "last")
+    assert done.code == 0, done
+    assert calls(notes)[len(before) :] == ["last"]
+
+
 def test_a_run_that_lives_is_not_retried(here: Place, notes: Path) -> None:
     with holding(here, notes):
         refused = start({}, "retry", f"{here.url}/steps/runs/r")
@@ -372,6 +385,17 @@ def test_all_that_is_written_is_shipped_to_the_last_byte(place: Place, notes: Pa
     assert lines_of(place)[-2]["code"] == 137
     assert lines_of(place)[-1]["last"] is True
     assert "the last bytes" in end_of(place)["death"]["log"]
+
+
+def test_json_that_a_flow_prints_is_shown_as_it_was_printed(here: Place, notes: Path) -> None:
+    publish(here, "steps.py")
+    assert start(steps(here, notes, "print json")).code == 0
+    shown = start({}, "logs", f"{here.url}/steps/runs/r")
+    assert shown.code == 0, shown
+    printed = ['{"rows": 6, "stream": "x"}', '{"rows": 5, "last": true}', '{"exception": ["a"]}', '{"a": 1}\r{"b": 2}']
+    assert messages_of(here) == printed
+    assert all(line in shown.stdout for line in printed[:3])
+    assert shown.stdout.splitlines()[-1].endswith("outcome.json")
 
 
 def test_a_flood_of_output_is_shipped_whole_and_does_not_grow_the_supervisor(here: Place, notes: Path) -> None:

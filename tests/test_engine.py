@@ -1194,14 +1194,20 @@ def test_a_flow_that_is_done_when_it_is_cancelled_has_succeeded() -> None:
 class Store:
     """Results that were kept, by slug and index; of those in ``torn`` it turns out that they are of no use."""
 
-    def __init__(self, values: dict[Place, Any], torn: Collection[Place] = ()) -> None:
-        self.values, self.torn = values, torn
+    def __init__(
+        self, values: dict[Place, Any], torn: Collection[Place] = (), attempts: dict[str, int] | None = None
+    ) -> None:
+        self.values, self.torn, self.attempts = values, torn, attempts or {}
 
     def has(self, slug: str, index: int | None) -> bool:
         return (slug, index) in self.values
 
     def is_whole(self, slug: str, index: int | None) -> bool:
         return self.has(slug, index) and (slug, index) not in self.torn
+
+    def made(self, slug: str, index: int | None) -> tuple[int, int]:
+        del index
+        return 0, self.attempts.get(slug, 1)
 
     def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
         if (slug, index) in self.torn:
@@ -1278,3 +1284,74 @@ def test_what_was_left_out_is_not_made_up(executor: Executor) -> None:
     report = run(flow, executor, kept=Fickle({("kept", None): 1}))
     assert states(report) == {"unkept": "succeeded", "kept": "failed"}
     assert "what it is given was not kept" in report.failed[0]["error"]["message"]
+
+
+def handled(kept: Store) -> list[str]:
+    """Run extract → summary (whatever becomes of extract) → report, and say which ran."""
+    ran: list[str] = []
+
+    def step(name: str, **rules: Any) -> Any:
+        def function(_before: object = None) -> str:
+            ran.append(name)
+            return name
+
+        return task(function, name=name, **rules)
+
+    with Flow("f") as flow:
+        step("report")(step("summary", trigger="all_finished")(step("extract")()))
+    assert run(flow, kept=kept).state == "succeeded"
+    return ran
+
+
+def test_what_was_made_of_a_failure_is_made_again_once_that_is_mended() -> None:
+    old: dict[Place, Any] = {("summary", None): "0 rows", ("report", None): "0 rows"}
+    assert handled(Store(old)) == ["extract", "summary", "report"]
+
+
+def test_what_saw_the_same_as_now_is_kept() -> None:
+    old: dict[Place, Any] = {(name, None): name for name in ("extract", "summary", "report")}
+    assert handled(Store(old)) == []
+
+
+@pytest.mark.parametrize(
+    ("attempts", "ran"), [({"extract": 2}, ["summary", "report"]), ({"extract": 2, "summary": 2}, ["report"])]
+)
+def test_what_is_older_than_what_it_would_see_now_is_made_again(attempts: dict[str, int], ran: list[str]) -> None:
+    old: dict[Place, Any] = {(name, None): name for name in ("extract", "summary", "report")}
+    assert handled(Store(old, attempts=attempts)) == ran
+
+
+def test_a_flow_whose_last_result_is_still_under_way_when_it_must_stop_has_not_succeeded() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def save(_node: Node, _index: int | None, _value: Any) -> Callable[[], dict[str, Any]]:
+        def durable() -> dict[str, Any]:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+            return {"key": "k"}
+
+        return durable
+
+    with Flow("f") as flow:
+        task(same)(1)
+    engine = Engine(flow, {}, Threads(1), save=save)
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    assert begun.wait(PATIENCE)
+    while engine.left:
+        time.sleep(0.001)
+    engine.cancel()
+    assert engine.report().state == "cancelled"
+    go_on.set()
+    thread.join(PATIENCE)
+    assert engine.report().state == "succeeded"
+
+
+def test_what_is_needed_is_found_out_once_for_each_task() -> None:
+    """Layers of tasks that are never kept, each given all of the one before: 3 to the 12th ways lead through them."""
+    with Flow("f") as flow:
+        layer = [task(same, name="first", checkpoint=False)(1)]
+        for _ in range(12):
+            layer = [task(len, name="layer", checkpoint=False)([*layer]) for _ in range(3)]
+        task(len, name="last")(layer)
+    assert run(flow, kept=Store({("last", None): 3})).state == "succeeded"

@@ -11,6 +11,7 @@ import click
 from runner.cli.look import as_json_option
 from runner.cli.places import open_run
 from runner.errors import NotFound
+from runner.pump import ENDING
 from runner.standing import attempts, latest, standing_of
 
 if TYPE_CHECKING:
@@ -53,12 +54,11 @@ def _attempts(storage: Storage, folder: RunFolder, *, follow: bool) -> Iterator[
 
 def _show(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool, as_json: bool) -> None:
     for part in _parts(storage, folder, attempt, follow=follow):
-        for line in part.splitlines():
-            entry = json.loads(line)
+        for line in filter(None, part.split(b"\n")):
             if as_json:
                 click.echo(line)
-            elif not entry.get("last"):
-                click.echo(_text(entry))
+            elif not _is_last(line):
+                click.echo(_text(json.loads(line)))
 
 
 def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -> Iterator[bytes]:
@@ -76,8 +76,14 @@ def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -
         else:
             yield data
             part += 1
-            if data.rstrip().endswith(b'"last": true}'):
+            if _is_last(data.rstrip().rpartition(b"\n")[2]):
                 return
+
+
+def _is_last(line: bytes) -> bool:
+    """Whether a line is the one by which the supervisor ends a log; a flow's own has another logger's name."""
+    entry = json.loads(line)
+    return entry.get("logger") == ENDING and entry.get("last") is True
 
 
 def _text(entry: dict[str, Any]) -> str:
@@ -86,4 +92,4 @@ def _text(entry: dict[str, Any]) -> str:
         return str(entry["message"])
     where = entry.get("task") or entry.get("logger") or ""
     text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', ''):7} {where}: {entry.get('message', '')}"
-    return f"{text}\n{entry['exception'].rstrip()}" if entry.get("exception") else text
+    return f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner import claims
+from runner.cli.apart import apart
 from runner.cli.look import as_json_option
 from runner.cli.places import believe, open_place, open_run, settings
 from runner.cli.stdout import prints_aside
@@ -21,6 +23,8 @@ from runner.supervisor import Finished, supervise
 
 if TYPE_CHECKING:
     from runner.storage.base import Storage
+
+_RETRIED = "the run to retry"  # among the variables, where no variable has such a name
 
 
 @click.command(short_help="Run a flow.")
@@ -39,11 +43,10 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if location or parameters:
             message = "--resume goes with neither a location nor parameters: the run has its own"
             raise UsageError(message, hint="Leave them out.")
-        storage, folder = open_run(run_to_resume)
         if settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
-        environ = _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id}
+        environ = apart(partial(_to_resume, environ, run_to_resume))
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -63,16 +66,26 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 @as_json_option
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
-    storage, folder = open_run(run_to_retry)
+    environ = apart(partial(_to_retry, with_files_read(process_environ()), run_to_retry))
+    return _run(environ, as_json=as_json, reuse={"run_id": environ.pop(_RETRIED), "from": task})
+
+
+def _to_resume(environ: dict[str, str], run: str) -> dict[str, str]:
+    storage, folder = open_run(run)
+    return _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id}
+
+
+def _to_retry(environ: dict[str, str], run: str) -> dict[str, str]:
+    storage, folder = open_run(run)
     standing = latest(storage, folder)
     if standing.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
     believe(storage, folder, standing.document)
-    environ = _as_begun(with_files_read(process_environ()), storage, folder)
+    environ = _as_begun(environ, storage, folder) | {_RETRIED: folder.run_id}
     if environ.get("RUNNER_RUN_ID") == folder.run_id:
         del environ["RUNNER_RUN_ID"]
-    return _run(environ, as_json=as_json, reuse={"run_id": folder.run_id, "from": task})
+    return environ
 
 
 def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None = None) -> int:

@@ -82,6 +82,16 @@ def write_everywhere(_folder: str) -> None:
     os.kill(os.getpid(), 9)
 
 
+def print_json(_folder: str) -> None:
+    for line in (
+        '{"rows": 6, "stream": "x"}',
+        '{"rows": 5, "last": true}',
+        '{"exception": ["a"]}',
+        '{"a": 1}\r{"b": 2}',
+    ):
+        print(line)
+
+
 def flood(_folder: str) -> None:
     """Print 30 MB as fast as it can be taken."""
     for _ in range(3000):
@@ -126,6 +136,7 @@ KINDS = (
     leave_processes,
     write_everywhere,
     flood,
+    print_json,
     tell_a_secret_in_halves,
     overflow_the_stack,
     abort,
