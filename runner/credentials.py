@@ -85,17 +85,19 @@ def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
 
     Raises EnvironmentWrong, which tells of all that are absent or malformed at once.
     """
-    values, problems = {}, []
+    values: dict[str, Any] = {}
+    problems = []
     hide_ambient(environ)
     for name in names:
         try:
             values[name] = _resolved[name] = _checked(name, find(name, environ))
         except EnvironmentWrong as error:
             problems.append(str(error))
-        if name in _short and name not in _warned:
-            _warn(name)
     if problems:
         raise EnvironmentWrong("; ".join(problem.rstrip(".") for problem in problems))
+    for name in values:
+        if name in _short and name not in _warned:
+            _warn(name)
     return Credentials(values)
 
 
@@ -139,7 +141,7 @@ def hide_parts(text: str, value: object) -> bool:
         *(each for each in texts if len(each) >= SHORTEST),
         lines=(line for line in lines if len(line) >= SHORTEST and not _HEADER.fullmatch(line)),
     )
-    return any(0 < len(each) < SHORTEST for each in texts)
+    return any(0 < len(each) < SHORTEST for each in (*leaves, *keys))
 
 
 def hide_ambient(environ: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ _SHOWN = re.compile(
     r"|GOOGLE_APPLICATION_CREDENTIALS|SSL_CERT_\w+",
     re.IGNORECASE,
 )
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")  # which may hold an @ itself
 _HIDDEN = "(set, not shown)"
 
 

@@ -57,6 +57,7 @@ class Heart:
         self._begun, self._over = threading.Event(), threading.Event()
         self._left = LAST  # seconds that shipping may take once it is over
         self._unshipped = b""
+        backlog.ship(works=True)
         self._beating = threading.Thread(target=self._do, args=(self._beat,), name="beat", daemon=True)
         self._shipping = threading.Thread(target=self._do, args=(self._ship,), name="ship", daemon=True)
         self._beating.start()
@@ -134,7 +135,6 @@ class Heart:
         claim = claims.claim_of(self._run, self._facts)
         storage: Storage | None = None
         number, young = 1, time.monotonic() + YOUNG
-        self._backlog.ship(works=True)
         while True:
             pause = min(OFTEN, self._settings.heartbeat) if time.monotonic() < young else self._settings.heartbeat
             more = self._backlog.wait(pause)
@@ -146,10 +146,11 @@ class Heart:
                     claims.ship(storage, claim, number, data)
                 except RunnerError:
                     self._backlog.ship(works=False)
-                    self._over.wait(0.0 if self._over.is_set() else min(pause, OFTEN))
-                    if more or time.monotonic() > ended:
+                    if not self._over.wait(min(pause, OFTEN)):
                         break
                     time.sleep(0.5)
+                    if more or time.monotonic() > ended:
+                        break
                 else:
                     self._unshipped = b""
                     number += 1

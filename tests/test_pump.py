@@ -40,12 +40,13 @@ def lines(backlog: Backlog) -> list[dict[str, object]]:
 
 def test_bytes_are_passed_on_as_they_are_and_kept_as_lines(tmp_path: Path) -> None:
     backlog = Backlog()
-    pieces = [b"one\ntw", b'o\r\n{"level": "INFO"}\n{no json}\n[1]\n\xff\0\n', b"the end"]
+    logged = b'{"time": "t", "level": "INFO", "logger": "l", "message": "m"}'
+    pieces = [b"one\ntw", b"o\r\n" + logged + b'\n{"level": "INFO"}\n[1]\n\xff\0\n', b"the end"]
     assert pumped(pieces, tmp_path / "out", backlog) == b"".join(pieces)
     kept = lines(backlog)
-    assert kept[2] == {"level": "INFO"}
+    assert kept[2] == json.loads(logged)
     told = [line.get("message") for line in kept]
-    assert told == ["one", "two", None, "{no json}", "[1]", "\\xff\0", "the end"]
+    assert told == ["one", "two", "m", '{"level": "INFO"}', "[1]", "\\xff\0", "the end"]
     assert {line.get("stream") for line in kept} == {"stdout", None}
 
 

@@ -27,11 +27,11 @@ class AwsConfig:
     ``values`` both, where the former wins. ``services`` is the section that the profile names, by service.
     """
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     profile: str = "default"
-    shared: Section = field(default_factory=dict)
-    own: Section = field(default_factory=dict)
-    services: Section = field(default_factory=dict)
+    shared: Section = field(default_factory=dict, repr=False)
+    own: Section = field(default_factory=dict, repr=False)
+    services: Section = field(default_factory=dict, repr=False)
 
     @property
     def values(self) -> Section:

@@ -81,12 +81,12 @@ class Chosen:
 
     found: Found
     provider: Callable[[], dict[str, Any]] | None = None
-    native: Mapping[str, str] = field(default_factory=dict)
+    native: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    keys: dict[str, str]
+    keys: dict[str, str] = field(repr=False)
     expires: datetime | None = None
 
     def provide(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class _Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Native:
-    settings: dict[str, str]
+    settings: dict[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

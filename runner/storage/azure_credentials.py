@@ -50,7 +50,7 @@ class Access:
     account: str
     endpoint: str
     found: Found
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
     provider: Callable[[], Mapping[str, Any]] | None = None
 
 

@@ -42,7 +42,7 @@ class Token:
     """What signs, and where it comes from: ``provider`` if there is one, else obstore by ``config``."""
 
     found: Found
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
     provider: Callable[[], Mapping[str, Any]] | None = None
 
 

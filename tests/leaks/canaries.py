@@ -28,6 +28,7 @@ class Planted:
     environ: dict[str, str]
     named: tuple[str, ...]
     canaries: dict[str, list[str]]
+    proxy: str  # a URL with a password; what a flow does with it is its own affair, as nobody named it
 
     @property
     def naming(self) -> dict[str, str]:
@@ -44,7 +45,7 @@ def plant(folder: Path) -> Planted:
     """Make new ones; those in files lie in the folder."""
     parts = {name: token() for name in (
         "ACCESS_KEY", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "private_key_id", "DB_PASSWORD", "leaf", "deep leaf",
-        "quoted leaf", "AWS_SECRET_ACCESS_KEY", "file 1", "file 2", "file 3", "bytes", "file leaf", "user",
+        "quoted leaf", "AWS_SECRET_ACCESS_KEY", "file 1", "file 2", "file 3", "bytes", "file leaf", "user", "proxy",
     )}  # fmt: skip
     azure = base64.b64encode(os.urandom(64)).decode()
     signature = base64.b64encode(os.urandom(32)).decode().replace("=", "%3D").replace("+", "%2B").replace("/", "%2F")
@@ -106,4 +107,6 @@ def plant(folder: Path) -> Planted:
         "private_key": private.splitlines()[2:-1],
         "RUNNER_SIGNING_KEY": [signing_key.splitlines()[1][24:]],
     }
-    return Planted(environ | {"CANARIES": ",".join(told)}, named, canaries)
+    return Planted(
+        environ | {"CANARIES": ",".join(told)}, named, canaries, f"http://etl:p@{parts['proxy']}@127.0.0.1:9"
+    )

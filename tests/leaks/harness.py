@@ -133,6 +133,7 @@ def _looks(harness: Harness) -> list[Callable[[], object]]:
     tasks: list[Callable[[], object]] = []
     for place in harness.places:
         flow, given = f"{place.url}/leaky", harness.planted.naming | _opening(harness, place)
+        given["HTTPS_PROXY"] = harness.planted.proxy
         looks = [("doctor",), ("doctor", "--json"), ("doctor", flow), ("ls", flow), ("inspect", "--imports", flow)]
         looks += [("check", flow), ("show", f"{flow}/runs/raise"), ("show", "--json", f"{flow}/runs/crash")]
         looks += [("logs", f"{flow}/runs/aside"), ("result", f"{flow}/runs/raise")]
