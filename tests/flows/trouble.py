@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def take_logging_down() -> None:
 
 
 def close_descriptors(file: str) -> None:
+    time.sleep(1)  # what is under way to the storage must not lose its file
     os.closerange(3, 256)
     mine = os.open(file, os.O_CREAT | os.O_WRONLY)
     for number in range(3, 64):

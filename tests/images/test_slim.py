@@ -166,8 +166,8 @@ def test_files_in_the_working_directory_are_not_what_runs(image: str, folder: Pl
 
 def test_docker_stop_reaches_the_flow_and_no_zombie_is_left(image: str, folder: Place, tmp_path: Path) -> None:
     environ, options = in_folder(folder, "trouble.py", "trouble")
-    marker = tmp_path / "flows/waiting"
-    given = {"kind": "leave_orphans_and_wait", "file": "/flows/waiting"}
+    marker = tmp_path / "flows/trouble/waiting"
+    given = {"kind": "leave_orphans_and_wait", "file": "/flows/trouble/waiting"}
     environ |= {"RUNNER_RUN_ID": "r", "RUNNER_PARAMETERS": json.dumps(given)}
     started = docker("run", "--detach", *options_of(environ), *options, image)
     assert started.code == 0, started
