@@ -289,6 +289,7 @@ def test_heartbeats_too_fast_for_google_are_refused(place: Place, notes: Path) -
 
 @pytest.mark.parametrize("executor", ["threads", "sequential"])
 @pytest.mark.parametrize("kind", ["hold", "hold asleep"])
+@pytest.mark.usefixtures("_unmeasured")  # see the marker of that name: what is measured hangs
 def test_asked_to_stop_a_flow_ends_with_what_it_has(here: Place, notes: Path, kind: str, executor: str) -> None:
     with holding(here, notes, kind, RUNNER_GRACE="5", RUNNER_EXECUTOR=executor) as process:
         process.send_signal(signal.SIGTERM)
@@ -299,6 +300,7 @@ def test_asked_to_stop_a_flow_ends_with_what_it_has(here: Place, notes: Path, ki
     assert FOLDER.outcome not in here.keys()  # noqa: SIM118
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_native_code_that_never_returns_is_stopped_as_well(here: Place, notes: Path) -> None:
     with holding(here, notes, "hold in native code", RUNNER_GRACE="1") as process:
         process.send_signal(signal.SIGUSR1)
@@ -310,6 +312,7 @@ def test_native_code_that_never_returns_is_stopped_as_well(here: Place, notes: P
     assert end_of(here)["state"] == "cancelled"
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_out_of_time_in_native_code_the_outcome_lists_what_is_durable(here: Place, notes: Path) -> None:
     with holding(here, notes, "hold in native code", RUNNER_TIMEOUT="2", RUNNER_GRACE="0.5") as process:
         assert ended(process).code == 124
@@ -319,6 +322,7 @@ def test_out_of_time_in_native_code_the_outcome_lists_what_is_durable(here: Plac
     assert kept == {("first", None): 10, ("after", None): 92} | {("each", index): 10 + index for index in range(4)}
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_asked_twice_a_flow_is_killed_at_once(here: Place, notes: Path) -> None:
     with holding(here, notes, "hold asleep", RUNNER_GRACE="100") as process:
         process.send_signal(signal.SIGINT)
