@@ -403,6 +403,20 @@ def test_json_that_a_flow_prints_is_shown_as_it_was_printed(here: Place, notes: 
     assert shown.stdout.splitlines()[-1].endswith("outcome.json")
 
 
+def test_a_log_that_somebody_planted_is_shown_as_far_as_it_goes(here: Place, notes: Path) -> None:
+    publish(here, "steps.py")
+    assert start(steps(here, notes)).code == 0
+    logs = sorted(key for key in here.keys() if "/logs/" in key)  # noqa: SIM118
+    planted = [b"no json", b"[1]", b"\xff", b'{"stream": "x"}', b'{"level": {}, "exception": 5}', b"[" * 20_000]
+    here.write(logs[-1].replace("000001", "000002"), b"\n".join(planted))
+    whole = here.read(logs[0]).replace(b'"last": true', b'"last": false')
+    here.write(logs[0], whole)
+    shown = start({}, "logs", f"{here.url}/steps/runs/r")
+    assert shown.code == 0, shown
+    assert "no json\n[1]\n\\xff\n" in shown.stdout
+    here.open().delete(logs[-1].replace("000001", "000002"))
+
+
 def test_a_flood_of_output_is_shipped_whole_and_does_not_grow_the_supervisor(here: Place, notes: Path) -> None:
     publish(here, "steps.py")
     process = begin(steps(here, notes, "flood"), stdout=subprocess.DEVNULL)

@@ -58,7 +58,7 @@ def _show(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool, as
             if as_json:
                 click.echo(line)
             elif not _is_last(line):
-                click.echo(_text(json.loads(line)))
+                click.echo(_text(_entry(line)))
 
 
 def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -> Iterator[bytes]:
@@ -80,16 +80,25 @@ def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -
                 return
 
 
+def _entry(line: bytes) -> dict[str, Any]:
+    """Read a stored line; whoever can write to the storage can have written anything."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    return entry if isinstance(entry, dict) else {"stream": "", "message": line.decode(errors="backslashreplace")}
+
+
 def _is_last(line: bytes) -> bool:
     """Whether a line is the one by which the supervisor ends a log; a flow's own has another logger's name."""
-    entry = json.loads(line)
+    entry = _entry(line)
     return entry.get("logger") == ENDING and entry.get("last") is True
 
 
 def _text(entry: dict[str, Any]) -> str:
     """Make a stored line readable: what was printed as it was, a log line as at a terminal."""
     if "stream" in entry:
-        return str(entry["message"])
+        return str(entry.get("message", ""))
     where = entry.get("task") or entry.get("logger") or ""
-    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', ''):7} {where}: {entry.get('message', '')}"
+    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', '')!s:7} {where}: {entry.get('message', '')}"
     return f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text
