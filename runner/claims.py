@@ -147,7 +147,7 @@ def claim_run(
 def _believe(storage: Storage, folder: RunFolder, key: str, end: dict[str, Any]) -> None:
     """Refuse an end that this run must not be concluded by. Raises Untrusted."""
     if folder.seal:
-        folder.seal.check(end, storage.url(key))
+        folder.seal.check(folder.run_id, end, storage.url(key))
 
 
 def _document(claim: Claim, interval: float, image: str | None) -> dict[str, Any]:

@@ -102,11 +102,10 @@ def _run(settings: Settings, link: Link, reuse: dict[str, Any] | None) -> dict[s
     link.tell(run=_place(documents, home, run_id), facts=facts)
     opened = _tried(lambda: verify(data))
     said = opened.manifest if isinstance(opened, Bundle) else {"labels": [], "image": None, "secrets": []}
-    link.tell(secrets=said["secrets"])
     asked = {"bundle": bundle, "parameters": settings.parameters, "executor": settings.executor, "reuse": reuse}
     asked |= {"labels": said["labels"], "image": said["image"]}
     folder = RunFolder(home, run_id, seal_for(settings, asked))
-    link.tell(asked=folder.seal and folder.seal.asked)
+    link.tell(secrets=said["secrets"], asked=folder.seal and folder.seal.asked)
     claiming = _Background(lambda: _claim(documents, folder, settings, asked, facts, link))
     warm.result()
     die_with(link.keeper, signal.SIGKILL)

@@ -38,10 +38,13 @@ class Seal:
         signature = signing.sign(self.signing_key, DOCUMENT, self._text(document))
         return {**document, "signature": json.loads(signature)}
 
-    def check(self, document: dict[str, Any], where: str) -> None:
-        """Refuse an end or outcome that no trusted key signed. Raises Untrusted."""
+    def check(self, run_id: str, document: dict[str, Any], where: str) -> None:
+        """Refuse an end or outcome that no trusted key signed as one of this run. Raises Untrusted."""
         if not self.trusted_keys:
             return
+        if document.get("run_id") != run_id:  # its signature may be true, and is another run's
+            message = f"{where} is of run {document.get('run_id')!r}"
+            raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
         from runner import signing
 
         signature = document.get("signature")

@@ -49,7 +49,7 @@ def believe(storage: Storage, folder: RunFolder, document: dict[str, Any] | None
         raise Untrusted(
             message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
         )
-    seal.check(document, f"the end of run {folder.run_id}")
+    seal.check(folder.run_id, document, f"the end of run {folder.run_id}")
 
 
 def open_run(text: str) -> tuple[Storage, RunFolder]:

@@ -229,6 +229,21 @@ def test_an_outcome_of_another_run_is_put_in_this_one(scene: Scene) -> None:
         assert scene.run("hold and abort").code == 79
 
 
+def test_an_outcome_of_the_same_asked_for_under_another_run_id_is_put_in_this_one(scene: Scene) -> None:
+    """It is the author's, of last week's run with the very same bundle and parameters, and every byte is as it was."""
+    assert start(scene.environ("go on", RUNNER_RUN_ID="old")).code == 0
+    before = scene.calls()
+    old = RunFolder("steps", "old")
+    scene.place.write(FOLDER.outcome, scene.place.read(old.outcome))
+    refused = scene.run("go on")
+    assert (refused.code, "is of run 'old'" in refused.error["message"]) == (79, True)
+    assert scene.calls() == before
+    scene.delete(FOLDER.outcome)
+    scene.place.write(FOLDER.end(1), scene.place.read(old.end(1)))
+    assert scene.run("go on").code == 79
+    assert look(scene, "result", f"{scene.place.url}/steps/runs/r", "last").code == 79
+
+
 def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
     """The flow's process finds its end taken, dies, and the exit code is not what the planted one says."""
     with_end = scene.environ("hold")
