@@ -33,7 +33,7 @@ class Canary:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "executed"
-        self.pickled = cloudpickle.dumps(_Trap(str(self.path)))
+        self.pickled = cloudpickle.dumps(Opened(str(self.path)))
         self.source = f"open({str(self.path)!r}, 'w').close()\n".encode()
 
     @property
@@ -41,12 +41,32 @@ class Canary:
         return self.path.exists()
 
 
-class _Trap:
+class Opened:
+    """Creates a file when it is unpickled, and gives its descriptor."""
+
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return os.open, (self.path, os.O_CREAT | os.O_WRONLY)
+
+
+def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[str, Any]:
+    """Give the manifest of a flow that fits this Python and needs nothing."""
+    minor = ".".join(platform.python_version_tuple()[:2])
+    told: dict[str, Any] = {
+        "flow": {"name": flow, "version": version},
+        "python": {"version": f"{minor}.0", "implementation": sys.implementation.name},
+        "cloudpickle": "3.1.2",
+        "runner": "0.1.0",
+        "requires": [],
+        "parameters": [],
+        "tasks": [],
+        "labels": [],
+        "image": None,
+        "secrets": [],
+    }
+    return told | changed
 
 
 class Target:
@@ -56,27 +76,11 @@ class Target:
         self.place, self.canary = place, canary
         self.trusting = {"RUNNER_TRUSTED_KEYS": AUTHOR.public.text}
 
-    def facts(self, flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[str, Any]:
-        minor = ".".join(platform.python_version_tuple()[:2])
-        told: dict[str, Any] = {
-            "flow": {"name": flow, "version": version},
-            "python": {"version": f"{minor}.0", "implementation": sys.implementation.name},
-            "cloudpickle": "3.1.2",
-            "runner": "0.1.0",
-            "requires": [],
-            "parameters": [],
-            "tasks": [],
-            "labels": [],
-            "image": None,
-            "secrets": [],
-        }
-        return told | changed
-
     def bundle(
         self, key: PrivateKey | None = AUTHOR, flow: str = SLUG, version: str = VERSION, **changed: Any
     ) -> bytes:
         members = {bundle.FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
-        return bundle.write_bundle(self.facts(flow, version, **changed), members, key)
+        return bundle.write_bundle(facts_of(flow, version, **changed), members, key)
 
     def put(self, data: bytes, key: str = KEY) -> None:
         self.place.write(key, data)

@@ -17,6 +17,7 @@ import cloudpickle
 import pytest
 
 import schemas
+from canary import VERSION, Opened, facts_of
 from flows import located, outcome_of, publish
 from places import Place, local_place
 from runner import bundle
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-VERSION = "2026-11-22t12-10-24-845190-00-00"
 KEY = f"marked/{VERSION}"
 
 
@@ -39,15 +39,7 @@ class Marker:
         self.path = str(path)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.close, (_Opened(self.path),)
-
-
-class _Opened:
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.open, (self.path, os.O_CREAT | os.O_WRONLY)
+        return os.close, (Opened(self.path),)
 
 
 class Marked:
@@ -56,19 +48,7 @@ class Marked:
     def __init__(self, place: Place, marker: Path) -> None:
         self.place, self.marker = place, marker
         self.pickled = cloudpickle.dumps(Marker(marker))
-        minor = ".".join(platform.python_version_tuple()[:2])
-        self.facts: dict[str, Any] = {
-            "flow": {"name": "marked", "version": VERSION},
-            "python": {"version": f"{minor}.0", "implementation": sys.implementation.name},
-            "cloudpickle": "3.1.2",
-            "runner": "0.1.0",
-            "requires": [],
-            "parameters": [],
-            "tasks": [],
-            "labels": [],
-            "image": None,
-            "secrets": [],
-        }
+        self.facts = facts_of("marked", VERSION)
 
     def write(self, **changed: Any) -> bytes:
         return bundle.write_bundle(self.facts | changed, {"flow.pkl": self.pickled, "src/mod.py": b"VALUE = 1\n"})

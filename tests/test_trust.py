@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Canary, Target
+from canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Canary, Target, facts_of
 from flows import located, publish
 from places import Place, local_place
 from runner import Flow, build_flow, bundle, signing, trust
@@ -274,7 +274,7 @@ def test_sign_refuses_without_a_key_for_other_bytes_and_for_a_pickle(target: Tar
 
 def test_sign_moves_a_bundle_of_an_own_key_under_its_flows_name(target: Target, key_file: Path) -> None:
     own = {"name": SLUG, "version": VERSION, "key": "v1"}
-    data = bundle.write_bundle(target.facts() | {"flow": own}, {"flow.pkl": target.canary.pickled})
+    data = bundle.write_bundle(facts_of() | {"flow": own}, {"flow.pkl": target.canary.pickled})
     target.put(data, "releases/v1")
     url = f"{target.place.url}/releases/v1"
     done = start({"RUNNER_SIGNING_KEY_FILE": str(key_file)}, "sign", url)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canary import AUTHOR, KEY, MALLORY
+from canary import AUTHOR, KEY, MALLORY, facts_of
 from runner import bundle, signing
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 HARMLESS = b"\x80\x04N."
 
 
-def sound(target: Target) -> bytes:
+def sound() -> bytes:
     """A bundle of the author's that does no harm."""
-    return bundle.write_bundle(target.facts(), {"flow.pkl": HARMLESS, "src/mod.py": b"VALUE = 1\n"}, AUTHOR)
+    return bundle.write_bundle(facts_of(), {"flow.pkl": HARMLESS, "src/mod.py": b"VALUE = 1\n"}, AUTHOR)
 
 
 def test_the_pickle_is_exchanged_in_place(target: Target) -> None:
     """Mallory overwrites flow.pkl with a pickle of her own and mends its checksum in the zip; the signature stays true,
     as it is one over the manifest. The manifest's digest gives it away."""
-    read = bundle.read_bundle(sound(target))
+    read = bundle.read_bundle(sound())
     members = {name: bytes(data) for name, data in read.members.items()} | {"flow.pkl": target.canary.pickled}
     target.put(b"".join(bundle._framed(members)))
     target.refuses(65, "flow.pkl is not what the manifest says")
@@ -35,7 +35,7 @@ def test_the_pickle_is_exchanged_in_place(target: Target) -> None:
 
 def test_the_manifest_is_mended_as_well(target: Target) -> None:
     """She also writes the new digest into the manifest, so that the bundle is whole again. Now the signature is not."""
-    read = bundle.read_bundle(sound(target))
+    read = bundle.read_bundle(sound())
     forged = bundle.read_bundle(target.bundle(None))
     members = {name: bytes(data) for name, data in forged.members.items()}
     target.put(b"".join(bundle._framed(members | {"signature.json": read.signature or b""})))
@@ -44,7 +44,7 @@ def test_the_manifest_is_mended_as_well(target: Target) -> None:
 
 def test_a_second_pickle_hides_behind_the_first(target: Target) -> None:
     """Zip readers take the last of two members of one name, runner's digests were those of the first."""
-    read = bundle.read_bundle(sound(target))
+    read = bundle.read_bundle(sound())
     pieces = bundle._framed({**{name: bytes(data) for name, data in read.members.items()}})
     file = BytesIO(b"".join(pieces))
     with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
@@ -59,7 +59,7 @@ def test_the_directory_names_another_member(target: Target) -> None:
     """The headers before the members say one thing, the directory at the end another: what is unpickled depends on who
     reads."""
     members = {"flow.pkl": HARMLESS, "src/flw.pkl": target.canary.pickled}
-    data = bytearray(bundle.write_bundle(target.facts(), members, AUTHOR))
+    data = bytearray(bundle.write_bundle(facts_of(), members, AUTHOR))
     place = data.index(b"PK\1\2")
     data[place:] = bytes(data[place:]).replace(b"src/flw.pkl", b"src/xxx.pkl")
     target.put(bytes(data))
@@ -68,13 +68,13 @@ def test_the_directory_names_another_member(target: Target) -> None:
 
 def test_another_zip_stands_before_it(target: Target) -> None:
     """Zip readers begin at the end, so that a file may begin with anything: here with a whole bundle of Mallory's."""
-    target.put(target.bundle(MALLORY) + sound(target))
+    target.put(target.bundle(MALLORY) + sound())
     target.refuses(65, "follow its end")
 
 
 def test_a_signed_member_is_taken_out(target: Target) -> None:
     """Without src/guard.py, an import of it would fall through to whatever else has that name."""
-    facts = target.facts()
+    facts = facts_of()
     data = bundle.write_bundle(facts, {"flow.pkl": target.canary.pickled, "src/guard.py": b""}, AUTHOR)
     members = {name: bytes(part) for name, part in bundle.read_bundle(data).members.items()}
     members.pop("src/guard.py")
@@ -84,7 +84,7 @@ def test_a_signed_member_is_taken_out(target: Target) -> None:
 
 def test_a_member_is_added_that_no_manifest_lists(target: Target) -> None:
     """sitecustomize.py is imported by Python itself, were it ever unpacked."""
-    members = {name: bytes(part) for name, part in bundle.read_bundle(sound(target)).members.items()}
+    members = {name: bytes(part) for name, part in bundle.read_bundle(sound()).members.items()}
     signature = members.pop("signature.json")
     added = members | {"src/sitecustomize.py": target.canary.source, "signature.json": signature}
     target.put(b"".join(bundle._framed(added)))
@@ -116,7 +116,7 @@ def test_a_size_is_claimed_that_nobody_has(target: Target) -> None:
 
 def test_it_says_that_it_is_of_a_newer_format(target: Target) -> None:
     """What the next version will check is not known to this one, so it must not guess."""
-    manifest = bundle._json({"format": 2, **target.facts(), "members": []})
+    manifest = bundle._json({"format": 2, **facts_of(), "members": []})
     target.put(b"".join(bundle._framed({"manifest.json": manifest, "flow.pkl": target.canary.pickled})))
     target.refuses(76, "format 2")
     assert target.place.read(KEY)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from canary import AUTHOR, NEWER, SLUG, Canary, Target
+from canary import AUTHOR, NEWER, SLUG, Canary, Target, facts_of
 from runner import bundle
 from starting import start
 
@@ -21,7 +21,7 @@ def named(target: Target, *names: str) -> bytes:
     """A bundle, signed by a careless author, whose own writer would not have written these names."""
     members = {"flow.pkl": target.canary.pickled, **dict.fromkeys(names, target.canary.source)}
     digests = [{"name": n, "size": len(d), "sha256": bundle._digest(d)} for n, d in members.items()]
-    manifest = bundle._json({"format": 1, **target.facts(), "members": digests})
+    manifest = bundle._json({"format": 1, **facts_of(), "members": digests})
     return b"".join(
         bundle._framed({"manifest.json": manifest, **members, "signature.json": bundle._signed(manifest, AUTHOR)})
     )
@@ -62,7 +62,7 @@ def test_a_module_passes_as_an_installed_one(target: Target) -> None:
     """A bundle brings a json.py and an os.py. Its folder comes last on the path, so Python's own are imported."""
     pickled = b"\x80\x04cjson\ndumps\n0cshutil\nrmtree\n0N."
     sources = {f"src/{name}.py": target.canary.source for name in ("json", "shutil", "os", "runner", "sitecustomize")}
-    target.put(bundle.write_bundle(target.facts(), {"flow.pkl": pickled, **sources}, AUTHOR))
+    target.put(bundle.write_bundle(facts_of(), {"flow.pkl": pickled, **sources}, AUTHOR))
     assert target.check().code == 65, "None is no flow"
     assert not target.canary.executed
 
