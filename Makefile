@@ -44,7 +44,7 @@ bench-images: .cache/tests-installed
 	$(BIN)/python bench/container.py
 
 images:
-	VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' runner/__init__.py) REVISION=$$(git rev-parse HEAD) docker buildx bake
+	VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' runner/version.py) REVISION=$$(git rev-parse HEAD) docker buildx bake
 
 # Of all that an image holds, the newest that goes together; upper ones as the lower ones have it.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -31,7 +31,7 @@ with Flow("smoke", storage=Local("flows")) as flow:
 END
 location=$(runner build flow.py)
 RUNNER_LOCATION=$location python -P -m runner
-python -c "import obstore.store, runner.storage.objects, runner.storage.s3, runner.storage.azure"
+python -c "import obstore.store, runner.backends.aws.s3, runner.backends.azure.blob"
 runner version
 cd /
 rm -rf "$folder"

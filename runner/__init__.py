@@ -1,22 +1,22 @@
 """Run a Python flow from a bucket in a container: the public names.
 
-All but those of `runner.task` are imported when first used, so that the container's entry stays light.
+Each is imported when first used, so that the container's entry stays light.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.task import Parameter, Task, task, unmapped  # at once: the function must hide the module of its name
+from runner.version import __version__
 
 if TYPE_CHECKING:
-    from runner.credentials import secret
+    from runner.authoring.build import build_flow
+    from runner.authoring.flow import Flow
     from runner.errors import FlowFailed
-    from runner.flow import Flow
     from runner.logs import logger
-    from runner.publish import build_flow
+    from runner.model.task import Parameter, Task, task, unmapped
+    from runner.secrets.named import secret
 
-__version__ = "0.1.0"
 __all__ = [
     "Flow",
     "FlowFailed",
@@ -31,11 +31,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Flow": "runner.flow",
+    "Flow": "runner.authoring.flow",
     "FlowFailed": "runner.errors",
-    "build_flow": "runner.publish",
+    "Parameter": "runner.model.task",
+    "Task": "runner.model.task",
+    "build_flow": "runner.authoring.build",
     "logger": "runner.logs",
-    "secret": "runner.credentials",
+    "secret": "runner.secrets.named",
+    "task": "runner.model.task",
+    "unmapped": "runner.model.task",
+    # not for authors: what the pickles of flows name
+    "FlowGraph": "runner.model.flow",
+    "ForeignCall": "runner.serialization.foreign",
+    "ForeignFailed": "runner.serialization.foreign",
+    "Node": "runner.model.task",
+    "Prefect1Run": "runner.serialization.foreign",
 }
 
 

@@ -17,8 +17,9 @@ This is runner. It runs a Python flow that lies in a bucket, or a folder, and wa
 def main() -> int:
     """Run, and give the exit code."""
     if len(sys.argv) == 1:
-        from runner.settings import names_nothing, process_environ
-        from runner.supervisor import supervise
+        from runner.environ import process_environ
+        from runner.settings import names_nothing
+        from runner.supervisor.supervise import supervise
 
         environ = process_environ()
         code = supervise(environ, sys.stdout).code

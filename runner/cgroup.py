@@ -25,7 +25,6 @@ _UNTOLD = (
     "whether for memory, which is the usual reason, the kernel does not say here (no control group counts it); docker "
     "inspect (State.OOMKilled), kubectl describe pod, or the kernel's log on the machine can tell"
 )
-
 _GROUPS = "docker run --pids-limit; in Kubernetes podPidsLimit, of the kubelet"
 _USERS = "docker run --ulimit nproc, or ulimit -u"
 

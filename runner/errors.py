@@ -22,7 +22,7 @@
     ├── Untrusted            79   not signed by a trusted key, or too old
     └── TimedOut            124   the run took longer than RUNNER_TIMEOUT
 
-Where a second try may go better (`RunnerError.transient`), `runner.storage.retry` may make one.
+Where a second try may go better (`RunnerError.transient`), `runner.backends.retry` may make one.
 
 The codes from 64 to 78 keep the sense that BSD's ``sysexits.h`` gave them, 124 is that of ``timeout(1)``.
 """
@@ -150,3 +150,7 @@ class TimedOut(RunnerError):
     """The run took longer than RUNNER_TIMEOUT."""
 
     code = 124
+
+
+class TaskError(Exception):
+    """A task's failure that runner found, not the task: nothing to map over, a value that cannot be pickled."""

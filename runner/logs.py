@@ -8,13 +8,12 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.redact import hides, redact
+from runner.secrets.redaction import hides, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
-
 _run: dict[str, Any] = {}  # run_id, flow, attempt: the same for the whole process
 _task: ContextVar[str | None] = ContextVar("task", default=None)
 
@@ -22,6 +21,9 @@ _task: ContextVar[str | None] = ContextVar("task", default=None)
 def logger(name: str = "flow") -> logging.Logger:
     """Give a logger; without a name the one for a flow's own lines."""
     return logging.getLogger(f"runner.{name}")
+
+
+logger.__module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
 
 class Stream(Protocol):
@@ -37,7 +39,7 @@ class Stream(Protocol):
         """Whether it is a terminal."""
 
 
-def begin(stream: Stream, level: str, form: str | None) -> None:
+def configure(stream: Stream, level: str, form: str | None) -> None:
     """Send all that is logged in this process to a stream, as ``json`` or ``text`` (by default: text at a terminal)."""
     handler = _Handler(stream)
     handler.addFilter(_add_context)

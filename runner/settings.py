@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
-from runner.storage import SCHEMES, Location, parse_location
-from runner.storage.base import check_key
+from runner.location import SCHEMES, Location, check_key, parse_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from runner.signing import PrivateKey, PublicKey
+    from runner.signing.keys import PrivateKey, PublicKey
 
 # Every variable and what it means, in the order of the README's table, which a test compares with this one.
 VARIABLES = {
@@ -39,7 +37,6 @@ VARIABLES = {
 }
 SECRET = frozenset({"RUNNER_SIGNING_KEY"})  # what is never shown, nor quoted where it cannot be read
 _HOLD_SECRETS = frozenset({"signing_key", "environ"})
-
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -157,11 +154,6 @@ def names_nothing(environ: Mapping[str, str]) -> bool:
     )
 
 
-def process_environ() -> Mapping[str, str]:
-    """Give this process's environment; the one place where it is read."""
-    return os.environ
-
-
 class _Values:
     """Gives variables, or what stands in their files, and gathers what is wrong with them."""
 
@@ -256,7 +248,7 @@ def _trusted(values: _Values) -> tuple[PublicKey, ...]:
     name = "RUNNER_TRUSTED_KEYS"
 
     def read(text: str) -> tuple[PublicKey, ...]:
-        from runner.signing import read_public
+        from runner.signing.keys import read_public
 
         return read_public(text)
 
@@ -271,11 +263,11 @@ def _trusted(values: _Values) -> tuple[PublicKey, ...]:
 def _signing(text: str) -> PrivateKey:
     from base64 import b64encode
 
-    from runner.credentials import hide_parts
-    from runner.redact import hide
-    from runner.signing import read_private
+    from runner.secrets.parts import register_secret
+    from runner.secrets.redaction import hide
+    from runner.signing.keys import read_private
 
-    hide_parts(text, text)  # also one that cannot be read
+    register_secret(text, text)  # also one that cannot be read
     key = read_private(text)
     hide(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
     return key

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from flows import located
-from runner import bundle, signing
+from runner.bundle import archive
+from runner.signing import keys
 from starting import Ran, start
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from places import Place
-    from runner.signing import PrivateKey
+    from runner.signing.keys import PrivateKey
 
 VERSION = "2026-11-22t12-10-24-845190-00-00"
 NEWER = "2026-12-24t00-00-00-000000-00-00"
 SLUG = "payroll"
 KEY = f"{SLUG}/{VERSION}"
-AUTHOR = signing.new_key()
-MALLORY = signing.new_key()
+AUTHOR = keys.new_key()
+MALLORY = keys.new_key()
 
 
 class Canary:
@@ -79,8 +80,8 @@ class Target:
     def bundle(
         self, key: PrivateKey | None = AUTHOR, flow: str = SLUG, version: str = VERSION, **changed: Any
     ) -> bytes:
-        members = {bundle.FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
-        return bundle.write_bundle(facts_of(flow, version, **changed), members, key)
+        members = {archive.FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
+        return archive.write_bundle(facts_of(flow, version, **changed), members, key)
 
     def put(self, data: bytes, key: str = KEY) -> None:
         self.place.write(key, data)

@@ -9,7 +9,8 @@ import pytest
 
 import schemas
 from places import Place, azure_place, gcs_place, local_place, s3_place
-from runner import claims, redact
+from runner.runs import documents
+from runner.secrets import redaction
 from servers.azurite import start_azurite
 from servers.gcs import start_gcs
 from servers.moto import start_moto
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
@@ -34,19 +35,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     yield
-    redact.forget()
+    redaction.forget()
 
 
 @pytest.fixture(autouse=True)
 def described_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every document that a test makes in its own process is as its schema says."""
-    create = claims._create
+    create = documents.create_document
 
     def checked(storage: Storage, key: str, document: dict[str, Any]) -> None:
         schemas.validate(schemas.kind_of(document), document)
         create(storage, key, document)
 
-    monkeypatch.setattr(claims, "_create", checked)
+    monkeypatch.setattr(documents, "create_document", checked)
 
 
 @pytest.hookimpl(wrapper=True)

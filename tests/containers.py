@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import outcome_of, publish
-from runner.records import new_run_id
+from runner.naming import new_run_id
 from starting import Ran
 
 if TYPE_CHECKING:

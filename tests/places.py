@@ -11,15 +11,16 @@ from azure.storage.blob import BlobServiceClient
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google_storage
 
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.backends import open_storage
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers import azurite, gcs, moto
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 
-from runner import bundle
+from runner.bundle import archive
 
 if TYPE_CHECKING:
     from places import Place
@@ -65,4 +65,4 @@ def validate_place(place: Place) -> int:
 
 
 def validate_bundle(data: bytes) -> None:
-    validate("manifest", bundle.read_bundle(data).manifest)
+    validate("manifest", archive.read_bundle(data).manifest)

@@ -20,7 +20,7 @@ import schemas
 from canary import VERSION, Opened, facts_of
 from flows import located, outcome_of, publish
 from places import Place, local_place
-from runner import bundle
+from runner.bundle import archive
 from runner.errors import BundleCorrupt, Incompatible
 from servers.s3_as_aws import S3AsAws
 from starting import Ran, start
@@ -51,7 +51,7 @@ class Marked:
         self.facts = facts_of("marked", VERSION)
 
     def write(self, **changed: Any) -> bytes:
-        return bundle.write_bundle(self.facts | changed, {"flow.pkl": self.pickled, "src/mod.py": b"VALUE = 1\n"})
+        return archive.write_bundle(self.facts | changed, {"flow.pkl": self.pickled, "src/mod.py": b"VALUE = 1\n"})
 
     def refused(self, data: bytes, code: int, *said: str, **environ: str) -> Ran:
         """Store the bytes, start, and see that they are refused for this reason and were not unpickled."""
@@ -233,14 +233,14 @@ def test_a_truncated_bundle_is_corrupt(marked: Marked, length: int) -> None:
 
 def test_any_single_flipped_bit_makes_a_bundle_corrupt(marked: Marked) -> None:
     data = marked.write()
-    assert bundle.read_bundle(data).members["flow.pkl"] == marked.pickled
+    assert archive.read_bundle(data).members["flow.pkl"] == marked.pickled
     for position in range(len(data)):
         for flipped in (0x01, 0x20, 0x80, 0xFF):
             damaged = bytearray(data)
             damaged[position] ^= flipped
-            if bundle.is_bundle(bytes(damaged)):
+            if archive.is_bundle(bytes(damaged)):
                 with pytest.raises(BundleCorrupt):
-                    bundle.read_bundle(bytes(damaged))
+                    archive.read_bundle(bytes(damaged))
             else:
                 assert position < 2
     assert not marked.marker.exists()
@@ -283,15 +283,15 @@ def test_bytes_before_or_after_a_bundle_are_refused(marked: Marked, leading: byt
 )
 def test_a_path_outside_the_bundle_is_refused(marked: Marked, tmp_path: Path, name: str) -> None:
     members = {"flow.pkl": marked.pickled, name: b"escaped"}
-    listed = [{"name": each, "size": len(data), "sha256": bundle._digest(data)} for each, data in members.items()]
-    manifest = bundle._json({"format": 1, **marked.facts, "members": listed})  # the writer itself refuses such names
-    data = b"".join(bundle._framed({"manifest.json": manifest, **members}))
+    listed = [{"name": each, "size": len(data), "sha256": archive._digest(data)} for each, data in members.items()]
+    manifest = archive._json({"format": 1, **marked.facts, "members": listed})  # the writer itself refuses such names
+    data = b"".join(archive._framed({"manifest.json": manifest, **members}))
     marked.refused(data, 65, "the name of a member is not safe", TMPDIR=str(tmp_path))
     assert not list(tmp_path.rglob("*escaped*"))
 
 
 def test_a_bundle_without_a_flow_is_corrupt(marked: Marked) -> None:
-    marked.refused(bundle.write_bundle(marked.facts, {"src/mod.py": b""}), 65)
+    marked.refused(archive.write_bundle(marked.facts, {"src/mod.py": b""}), 65)
 
 
 @pytest.mark.parametrize("lacking", ["flow", "python", "requires", "parameters", "image"])
@@ -306,7 +306,7 @@ def test_a_manifest_of_a_newer_format_asks_for_a_newer_image(marked: Marked) -> 
 
 def test_a_newer_format_is_told_whatever_else_is_new_in_it() -> None:
     with pytest.raises(Incompatible):
-        bundle.read_bundle(bundle.write_bundle({"format": 7, "members": "elsewhere"}, {}))
+        archive.read_bundle(archive.write_bundle({"format": 7, "members": "elsewhere"}, {}))
 
 
 # Bundles that do not fit
@@ -348,7 +348,7 @@ def test_the_lines_begin_with_the_flows_own_image(marked: Marked) -> None:
 def test_the_manifest_names_what_a_real_flow_needs(here: Place, tmp_path: Path) -> None:
     """Built where numpy is, started where it is not (without site-packages that hold it)."""
     url = publish(here, "needs_numpy.py")
-    facts = bundle.read_bundle(here.read(f"needs-numpy/{url.rpartition('/')[2]}")).manifest
+    facts = archive.read_bundle(here.read(f"needs-numpy/{url.rpartition('/')[2]}")).manifest
     [need] = facts["requires"]
     assert (need["module"], need["distribution"]) == ("numpy", "numpy")
     (tmp_path / "numpy.py").write_text("raise ImportError('hidden')")
@@ -424,7 +424,7 @@ def test_what_a_task_does_wrong_is_the_flows_failure(here: Place, kind: str, sai
         assert [task["task"] for task in outcome["tasks"]] in (["calm"], [])
     else:
         [failed] = [task for task in outcome["tasks"] if task["state"] == "failed"]
-        assert "/runner/" not in failed["error"]["traceback"].replace("/runner/payload", "")
+        assert "/runner/" not in failed["error"]["traceback"].replace("/runner/serialization/pickling", "")
 
 
 # Results that cannot be written

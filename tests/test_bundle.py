@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner import bundle
+from runner.bundle import archive
 from runner.errors import BundleCorrupt, Incompatible
 
 FACTS: dict[str, Any] = {"flow": {"name": "täglich"}}
@@ -20,7 +20,7 @@ MEMBERS = {"flow.pkl": b"pickled", "src/täglich/daten.txt": b"", "src/mod.py": 
 
 
 def test_what_is_written_is_read_back() -> None:
-    read = bundle.read_bundle(bundle.write_bundle(FACTS, MEMBERS))
+    read = archive.read_bundle(archive.write_bundle(FACTS, MEMBERS))
     assert {name: bytes(data) for name, data in read.members.items() if name != "manifest.json"} == MEMBERS
     assert read.manifest["flow"] == {"name": "täglich"}
     assert [(each["name"], each["size"], each["sha256"]) for each in read.manifest["members"]] == [
@@ -29,21 +29,21 @@ def test_what_is_written_is_read_back() -> None:
 
 
 def test_the_same_flow_gives_the_same_bytes() -> None:
-    assert bundle.write_bundle(FACTS, MEMBERS) == bundle.write_bundle(FACTS, MEMBERS)
+    assert archive.write_bundle(FACTS, MEMBERS) == archive.write_bundle(FACTS, MEMBERS)
 
 
 def test_any_tool_opens_it() -> None:
-    data = bundle.write_bundle(FACTS, MEMBERS)
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        assert archive.testzip() is None
-        assert archive.namelist() == ["manifest.json", *MEMBERS]
-        assert all(archive.read(name) == content for name, content in MEMBERS.items())
-        assert json.loads(archive.read("manifest.json"))["format"] == bundle.FORMAT
-        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    data = archive.write_bundle(FACTS, MEMBERS)
+    with zipfile.ZipFile(BytesIO(data)) as file:
+        assert file.testzip() is None
+        assert file.namelist() == ["manifest.json", *MEMBERS]
+        assert all(file.read(name) == content for name, content in MEMBERS.items())
+        assert json.loads(file.read("manifest.json"))["format"] == archive.FORMAT
+        assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
 
 
 def test_pythons_own_zip_tool_accepts_it(tmp_path: Any) -> None:
-    (tmp_path / "bundle").write_bytes(bundle.write_bundle(FACTS, MEMBERS))
+    (tmp_path / "bundle").write_bytes(archive.write_bundle(FACTS, MEMBERS))
     command = [sys.executable, "-m", "zipfile", "--test", str(tmp_path / "bundle")]
     assert "Done testing" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -51,12 +51,12 @@ def test_pythons_own_zip_tool_accepts_it(tmp_path: Any) -> None:
 @pytest.mark.parametrize("cut", [0, 1, 4, 30, 43, 44, 200, -1])
 def test_any_part_of_it_is_corrupt(cut: int) -> None:
     with pytest.raises(BundleCorrupt):
-        bundle.read_bundle(bundle.write_bundle(FACTS, MEMBERS)[:cut])
+        archive.read_bundle(archive.write_bundle(FACTS, MEMBERS)[:cut])
 
 
 def raw(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
     """A well-framed zip with any manifest."""
-    return b"".join(bundle._framed({"manifest.json": manifest, **(members or {})}))
+    return b"".join(archive._framed({"manifest.json": manifest, **(members or {})}))
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def raw(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
 )
 def test_a_manifest_that_cannot_be_read_is_corrupt(manifest: bytes) -> None:
     with pytest.raises(BundleCorrupt):
-        bundle.read_bundle(raw(manifest))
+        archive.read_bundle(raw(manifest))
 
 
 def canonical(members: list[dict[str, Any]], **more: Any) -> bytes:
-    return bundle._json({"format": 1, "members": members, **more})
+    return archive._json({"format": 1, "members": members, **more})
 
 
 def described(name: str, data: bytes) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def described(name: str, data: bytes) -> dict[str, Any]:
 
 def test_what_the_frame_helpers_write_is_a_bundle() -> None:
     """What the tests around it rely on."""
-    assert bundle.read_bundle(raw(canonical([described("flow.pkl", b"x")]), {"flow.pkl": b"x"}))
+    assert archive.read_bundle(raw(canonical([described("flow.pkl", b"x")]), {"flow.pkl": b"x"}))
 
 
 @pytest.mark.parametrize(
@@ -109,16 +109,16 @@ def test_what_the_frame_helpers_write_is_a_bundle() -> None:
 )
 def test_a_manifest_that_runner_would_not_write_is_corrupt(manifest: bytes) -> None:
     with pytest.raises(BundleCorrupt):
-        bundle.read_bundle(raw(manifest, {"flow.pkl": b"x"}))
+        archive.read_bundle(raw(manifest, {"flow.pkl": b"x"}))
 
 
 def test_a_member_that_the_manifest_does_not_list_is_corrupt() -> None:
     members = {"flow.pkl": b"x", "src/more": b"y"}
     with pytest.raises(BundleCorrupt):
-        bundle.read_bundle(raw(canonical([described("flow.pkl", b"x")]), members))
+        archive.read_bundle(raw(canonical([described("flow.pkl", b"x")]), members))
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_format_asks_for_another_runner(version: object) -> None:
     with pytest.raises(Incompatible, match="format"):
-        bundle.read_bundle(raw(json.dumps({"format": version}).encode()))
+        archive.read_bundle(raw(json.dumps({"format": version}).encode()))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authors import Author
-from runner import capture as capture_module
-from runner.capture import capture, defining_module, imported_in, installed_part
 from runner.errors import FlowFailed, UsageError
+from runner.publishing.capture import Captured, capture, defining_module, installed_part
+from runner.publishing.import_statements import imported_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sources_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
     return sorted(captured(folder, monkeypatch, **options).files)
 
 
-def captured(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> capture_module.Captured:
+def captured(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Captured:
     monkeypatch.syspath_prepend(folder)
     module = ModuleType("__main__")
     module.__file__ = str(folder / "flow.py")
@@ -360,7 +360,7 @@ def test_a_flow_that_is_built_while_it_is_loaded_is_refused(author: Author) -> N
         {
             "flow.py": flow.replace('if __name__ == "__main__":', "if True:"),
             "circular.py": "def __getattr__(name):\n    import flow\n    return flow.CONSTANT\n"
-            "import sys\nif 'runner.supervisor' in sys.modules:\n    import flow\n",
+            "import sys\nif 'runner.runtime.run' in sys.modules:\n    import flow\n",
         }
     )
     ran = author.run(author.publish())
@@ -500,10 +500,10 @@ def test_a_module_that_cannot_be_parsed_is_named(author: Author, monkeypatch: py
 
 
 def test_a_notebook_reaches_nothing(tmp_path: Path) -> None:
-    assert capture(None) == capture(ModuleType("__main__")) == capture_module.Captured()
+    assert capture(None) == capture(ModuleType("__main__")) == Captured()
     notebook = ModuleType("__main__")
     notebook.__file__ = str(tmp_path / "flow.ipynb")
-    assert capture(notebook) == capture_module.Captured()
+    assert capture(notebook) == Captured()
 
 
 def test_relative_imports_that_lead_nowhere_and_parents_that_fail_are_passed_over(
@@ -523,8 +523,8 @@ def test_relative_imports_that_lead_nowhere_and_parents_that_fail_are_passed_ove
 def test_to_look_for_modules_imports_nothing_that_is_installed(author: Author) -> None:
     author.write(
         {
-            "flow.py": "import runner.capture, sys\n"
-            "found = runner.capture.capture(sys.modules['__main__'])\n"
+            "flow.py": "import runner.publishing.capture, sys\n"
+            "found = runner.publishing.capture.capture(sys.modules['__main__'])\n"
             "print('numpy' in sys.modules, sorted(found.files))\n"
             "def never():\n    import numpy.linalg, looked_at\n",
             "looked_at.py": "import numpy.linalg\nraise SystemError\n",
@@ -536,7 +536,7 @@ def test_to_look_for_modules_imports_nothing_that_is_installed(author: Author) -
 def test_the_module_of_a_flow_is_the_authors_or_none() -> None:
     assert defining_module("__main__") is sys.modules["__main__"]
     assert defining_module(__name__) is sys.modules[__name__]
-    for name in ("json", "click", "runner.flow", "sys", "no_such_module"):
+    for name in ("json", "click", "runner.model.flow", "sys", "no_such_module"):
         assert defining_module(name) is None
 
 

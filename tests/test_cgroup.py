@@ -231,6 +231,6 @@ def test_too_few_processes_are_told_with_their_limit_and_the_remedy(tmp_path: Pa
 
 
 def test_it_loads_nothing_that_is_not_loaded_already() -> None:
-    script = "import sys, runner; before = set(sys.modules); import runner.cgroup; print(*set(sys.modules) - before)"
+    script = "import sys, runner, runner.errors; before = set(sys.modules); import runner.cgroup; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["runner.cgroup"]

@@ -14,19 +14,20 @@ import pytest
 
 import schemas
 from places import Place, local_place
-from runner import claims, records, results
-from runner.claims import Claim, Concluded
+from runner import naming
 from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld
-from runner.records import RunFolder
-from runner.standing import latest
+from runner.runs import claims, documents, ends, results
+from runner.runs.ends import Claim, Concluded
+from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
-FOLDER = RunFolder("etl", "r")
+FOLDER = RunLayout("etl", "r")
 ASKED: dict[str, Any] = {
     "bundle": {"url": "file:///etl/v", "sha256": "0" * 64},
     "parameters": {"day": 1},
@@ -84,7 +85,7 @@ def beating(storage: Storage, holder: Claim | Concluded) -> Iterator[None]:
         for number in itertools.count(1):
             if over.wait(0.05):
                 return
-            claims.beat(storage, holder, number)
+            claims.write_heartbeat(storage, holder, number)
 
     thread = threading.Thread(target=beat)
     thread.start()
@@ -146,7 +147,7 @@ def test_an_attempt_without_a_beat_is_ended_as_lost_and_the_run_goes_on(storage:
     second = claimed(storage)
     assert time.monotonic() - begun >= claims.MISSED * 0.2
     assert (first.attempt, second.attempt) == (1, 2)
-    lost = records.decode(here.read(FOLDER.end(1)))
+    lost = documents.decode(here.read(FOLDER.end(1)))
     assert (lost["state"], lost["exit_code"], lost["started"]) == ("lost", 137, first.started)
     assert "no beat for 3 times 0.2 s" in lost["error"]["message"]
 
@@ -156,12 +157,12 @@ def test_an_attempt_that_beats_and_then_stops_is_held_first_and_lost_later(stora
     with beating(storage, first), pytest.raises(RunHeld, match="process"):
         claim(storage)
     assert claimed(storage).attempt == 2
-    assert claims.given_up(storage, first) is not None
+    assert ends.lost_end(storage, first) is not None
 
 
 def test_an_end_that_appears_while_an_attempt_is_watched_is_acted_on(storage: Storage) -> None:
     first = claimed(storage)
-    timer = threading.Timer(0.2, claims.end_attempt, [storage, first, end("failed")])
+    timer = threading.Timer(0.2, ends.end_attempt, [storage, first, end("failed")])
     timer.start()
     assert isinstance(claim(storage), Concluded)
     timer.join()
@@ -170,7 +171,7 @@ def test_an_end_that_appears_while_an_attempt_is_watched_is_acted_on(storage: St
 def test_an_attempt_of_a_version_without_beats_is_never_taken_for_dead(storage: Storage, here: Place) -> None:
     claimed(storage)
     document = json.loads(here.read(FOLDER.claim(1))) | {"beat": None}
-    here.write(FOLDER.claim(1), records.encode(document))
+    here.write(FOLDER.claim(1), documents.encode(document))
     with pytest.raises(RunHeld):
         claim(storage)
 
@@ -179,7 +180,7 @@ def test_an_attempt_that_was_given_up_commits_nothing(storage: Storage, here: Pl
     first = claimed(storage)
     claimed(storage)
     before = here.read(FOLDER.end(1))
-    for commit in (claims.end_attempt, claims.settle_attempt):
+    for commit in (ends.end_attempt, ends.finish_dead_attempt):
         with pytest.raises(RunHeld, match="goes on elsewhere"):
             commit(storage, first, end("succeeded"))
     kept = here.keys()
@@ -193,7 +194,7 @@ def test_the_results_of_a_process_that_is_gone_are_listed_where_that_concludes_t
     kept = results.Results(storage, FOLDER, 1)
     described = [kept.save(node, index, index)() for index in (None, 1)]  # type: ignore[arg-type]
     storage.create(FOLDER.result(1, "torn", None), b"no result")
-    settled = claims.settle_attempt(storage, mine, end("timed_out"))
+    settled = ends.finish_dead_attempt(storage, mine, end("timed_out"))
     assert settled is not None
     found = {(task["task"], task["index"]): task["result"] for task in settled["tasks"]}
     untyped = [{**result, "type": None} for result in described]
@@ -204,7 +205,7 @@ def test_the_results_of_a_process_that_is_gone_are_listed_where_that_concludes_t
 def test_after_an_end_that_concludes_nothing_the_next_attempt_goes_on(
     storage: Storage, here: Place, state: str
 ) -> None:
-    claims.end_attempt(storage, claimed(storage), end(state))
+    ends.end_attempt(storage, claimed(storage), end(state))
     assert claimed(storage).attempt == 2
     kept = here.keys()
     assert FOLDER.outcome not in kept
@@ -212,7 +213,7 @@ def test_after_an_end_that_concludes_nothing_the_next_attempt_goes_on(
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "timed_out"])
 def test_an_end_that_concludes_the_run_is_its_outcome(storage: Storage, here: Place, state: str) -> None:
-    document = claims.end_attempt(storage, claimed(storage), end(state))
+    document = ends.end_attempt(storage, claimed(storage), end(state))
     assert here.read(FOLDER.outcome) == here.read(FOLDER.end(1))
     again = claim(storage)
     assert isinstance(again, Concluded)
@@ -220,7 +221,7 @@ def test_an_end_that_concludes_the_run_is_its_outcome(storage: Storage, here: Pl
 
 
 def test_whoever_finds_an_outcome_missing_writes_it(storage: Storage, here: Place) -> None:
-    claims.end_attempt(storage, claimed(storage), end("failed"))
+    ends.end_attempt(storage, claimed(storage), end("failed"))
     written = here.read(FOLDER.outcome)
     (here.open()._path(FOLDER.outcome)).unlink()  # type: ignore[attr-defined]
     assert isinstance(claim(storage), Concluded)
@@ -246,13 +247,13 @@ def test_a_claim_is_announced_before_it_is_made_and_taken_back_when_it_is_anothe
 
 def test_an_attempt_is_settled_from_outside_only_if_it_was_its_own(storage: Storage, here: Place) -> None:
     mine = claimed(storage)
-    anothers = Claim(FOLDER, 1, mine.started, records.token())
-    never_made = Claim(FOLDER, 2, mine.started, records.token())
-    assert claims.settle_attempt(storage, anothers, end("crashed")) is None
-    assert claims.settle_attempt(storage, never_made, end("crashed")) is None
+    anothers = Claim(FOLDER, 1, mine.started, naming.new_token())
+    never_made = Claim(FOLDER, 2, mine.started, naming.new_token())
+    assert ends.finish_dead_attempt(storage, anothers, end("crashed")) is None
+    assert ends.finish_dead_attempt(storage, never_made, end("crashed")) is None
     kept = here.keys()
     assert FOLDER.end(1) not in kept
-    settled = claims.settle_attempt(storage, mine, end("crashed"))
+    settled = ends.finish_dead_attempt(storage, mine, end("crashed"))
     assert settled is not None
     assert settled["state"] == "crashed"
 
@@ -260,8 +261,8 @@ def test_an_attempt_is_settled_from_outside_only_if_it_was_its_own(storage: Stor
 @pytest.mark.parametrize("state", ["succeeded", "crashed"])
 def test_the_end_that_an_attempt_committed_itself_stands(storage: Storage, here: Place, state: str) -> None:
     mine = claimed(storage)
-    document = claims.end_attempt(storage, mine, end(state))
-    assert claims.settle_attempt(storage, mine, end("crashed") | {"exit_code": 139}) == document
+    document = ends.end_attempt(storage, mine, end(state))
+    assert ends.finish_dead_attempt(storage, mine, end("crashed") | {"exit_code": 139}) == document
     kept = here.keys()
     assert (FOLDER.outcome in kept) == (state == "succeeded")
 
@@ -269,50 +270,50 @@ def test_the_end_that_an_attempt_committed_itself_stands(storage: Storage, here:
 def test_a_document_of_another_version_is_told_by_its_url(storage: Storage, here: Place) -> None:
     here.write("etl/runs/other/outcome.json", b'{"format": 2}')
     with pytest.raises(BundleCorrupt, match=r"outcome\.json"):
-        latest(storage, RunFolder("etl", "other"))
+        run_status(storage, RunLayout("etl", "other"))
     (here.open()._path("etl/runs/other/outcome.json")).unlink()  # type: ignore[attr-defined]
 
 
 def test_how_a_run_stands_is_told_at_each_of_its_steps(storage: Storage) -> None:
     with pytest.raises(NotFound, match="there is no run"):
-        latest(storage, FOLDER)
+        run_status(storage, FOLDER)
     claims.begin_run(storage, FOLDER, ASKED)
-    assert latest(storage, FOLDER).state == "asked for"
+    assert run_status(storage, FOLDER).state == "asked for"
     first = claimed(storage)
-    running = latest(storage, FOLDER)
+    running = run_status(storage, FOLDER)
     assert (running.state, running.claim and running.claim["token"]) == ("running", first.token)
-    claims.end_attempt(storage, first, end("crashed"))
-    assert latest(storage, FOLDER).state == "crashed"
-    claims.end_attempt(storage, claimed(storage), end("failed"))
-    assert latest(storage, FOLDER).state == "failed"
+    ends.end_attempt(storage, first, end("crashed"))
+    assert run_status(storage, FOLDER).state == "crashed"
+    ends.end_attempt(storage, claimed(storage), end("failed"))
+    assert run_status(storage, FOLDER).state == "failed"
 
 
 def test_the_last_attempt_is_that_of_the_greatest_number_whatever_else_lies_there(storage: Storage) -> None:
-    claims.end_attempt(storage, claimed(storage), end("crashed"))
+    ends.end_attempt(storage, claimed(storage), end("crashed"))
     second = claimed(storage)
     for stray in ("notes", "0003.old", "lost+found"):
         storage.create(f"{FOLDER.prefix}/attempts/{stray}/x", b"")
-    assert latest(storage, FOLDER).claim == claims.read_document(storage, FOLDER.claim(second.attempt))
-    assert latest(storage, FOLDER).state == "running"
+    assert run_status(storage, FOLDER).claim == documents.read_document(storage, FOLDER.claim(second.attempt))
+    assert run_status(storage, FOLDER).state == "running"
 
 
 def test_text_that_is_no_unicode_can_be_written_down() -> None:
     document = {"format": 1, "name": "täglich \udce9"}
-    assert records.decode(records.encode(document)) == document
-    assert "täglich".encode() in records.encode({"format": 1, "name": "täglich"})
+    assert documents.decode(documents.encode(document)) == document
+    assert "täglich".encode() in documents.encode({"format": 1, "name": "täglich"})
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff"])
 def test_what_is_no_document_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - what json says of it, or we
-        records.decode(data)
+        documents.decode(data)
 
 
 def test_run_ids_and_versions_sort_by_time() -> None:
-    made = [records.new_run_id() for _ in range(5)]
+    made = [naming.new_run_id() for _ in range(5)]
     assert [each[:23] for each in made] == sorted(each[:23] for each in made)
-    assert records.VERSION.fullmatch(records.new_version())
-    assert json.loads(records.encode({"format": 1})) == {"format": 1}
+    assert naming.VERSION.fullmatch(naming.new_version())
+    assert json.loads(documents.encode({"format": 1})) == {"format": 1}
 
 
 def test_only_a_claim_that_may_succeed_is_announced(storage: Storage) -> None:
@@ -321,7 +322,7 @@ def test_only_a_claim_that_may_succeed_is_announced(storage: Storage) -> None:
     for _ in range(20):
         held = claim(storage)
         assert isinstance(held, Claim)
-        claims.end_attempt(storage, held, FACTS | end)
+        ends.end_attempt(storage, held, FACTS | end)
     announced: list[Claim | None] = []
     last = claim(storage, announced.append)
     assert announced == [last]

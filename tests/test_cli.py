@@ -20,8 +20,9 @@ import pytest
 import schemas
 from flows import HERE, located, publish
 from places import Place, local_place
-from runner import __version__, cli, records
-from runner.cli.table import size_text
+from runner import __version__, cli, naming
+from runner.cli.format import size_text
+from runner.runs import documents
 from servers.s3_as_aws import S3AsAws
 from starting import Ran, start
 
@@ -418,8 +419,8 @@ def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
     assert start(located(here, "trouble") | killed).code == 137
     assert "state    crashed\n" in look({}, "show", run_url(here, home="trouble")).stdout
     claim = json.loads(here.read("trouble/runs/r/attempts/0001/claim.json"))
-    second = claim | {"attempt": 2, "host": "elsewhere", "token": records.token()}
-    here.write("trouble/runs/r/attempts/0002/claim.json", records.encode(second))
+    second = claim | {"attempt": 2, "host": "elsewhere", "token": naming.new_token()}
+    here.write("trouble/runs/r/attempts/0002/claim.json", documents.encode(second))
     text = look({}, "show", run_url(here, home="trouble")).stdout
     assert "state    running (beat 0 s ago)\nattempt  2, since" in text
     assert "on elsewhere" in text
@@ -498,7 +499,7 @@ def test_a_result_that_needs_what_is_not_here_is_copied_all_the_same(ran: Place,
     for name in ("outcome.json", "attempts/0001/end.json"):
         document = json.loads(ran.read(f"{ETL}/runs/r/{name}"))
         document["tasks"][-1]["result"] |= {"size": len(data), "sha256": digest.hexdigest()}
-        ran.write(f"{ETL}/runs/r/{name}", records.encode(document))
+        ran.write(f"{ETL}/runs/r/{name}", documents.encode(document))
     refused(look({}, "result", run_url(ran), "nothing"), 76, "not_installed", "runner result -o FILE")
     assert look({}, "result", run_url(ran), "nothing", "-o", str(tmp_path / "copy")).code == 0
     assert (tmp_path / "copy").read_bytes() == data + trailer

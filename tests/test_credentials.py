@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import runner
-from runner import credentials
-from runner.credentials import Credentials, find, present, resolve
 from runner.errors import EnvironmentWrong
-from runner.redact import redact
+from runner.secrets import named
+from runner.secrets.named import Credentials, find, known_secrets_present, resolve
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "secrets"
     folder.mkdir()
-    monkeypatch.setattr(credentials, "MOUNTED", folder)
+    monkeypatch.setattr(named, "MOUNTED", folder)
     return folder
 
 
@@ -115,7 +115,7 @@ def test_the_secret_that_opens_a_storage_is_known_by_name() -> None:
 
 def test_what_is_here_is_listed_named_or_not(mounted: Path) -> None:
     (mounted / "GCP_CREDENTIALS").write_text("{}")
-    assert present({"AWS_CREDENTIALS_FILE": "x", "OTHER": "y"}) == ["AWS_CREDENTIALS", "GCP_CREDENTIALS"]
+    assert known_secrets_present({"AWS_CREDENTIALS_FILE": "x", "OTHER": "y"}) == ["AWS_CREDENTIALS", "GCP_CREDENTIALS"]
 
 
 @pytest.mark.usefixtures("mounted")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from runner.death import Death
+from runner.supervisor.exit_status import ExitStatus
 
 
 @pytest.mark.parametrize(
@@ -27,16 +27,16 @@ from runner.death import Death
 def test_a_death_without_a_word_is_judged_by_how_it_came(
     status: int, asked: int | None, expected: tuple[str, int, str], *, late: bool
 ) -> None:
-    verdict = Death(status, asked, late).verdict()
+    verdict = ExitStatus(status, asked, late).verdict()
     assert (verdict["state"], verdict["code"]) == expected[:2]
     assert expected[2] in verdict["message"]
 
 
 def test_what_is_known_of_a_death_stands_in_its_end() -> None:
-    verdict = Death(signal.SIGSEGV, trace="Fatal Python error", tail=["one", "two"], peak=5).verdict()
+    verdict = ExitStatus(signal.SIGSEGV, trace="Fatal Python error", tail=["one", "two"], peak=5).verdict()
     assert verdict["death"] == {"trace": "Fatal Python error", "log": "one\ntwo", "peak_memory": 5, "memory": None}
     assert "trace shows where" in verdict["message"]
 
 
 def test_of_a_kill_for_memory_the_kernels_words_are_told() -> None:
-    assert Death(signal.SIGKILL, memory="the limit is 5").verdict()["message"].endswith("SIGKILL: the limit is 5")
+    assert ExitStatus(signal.SIGKILL, memory="the limit is 5").verdict()["message"].endswith("SIGKILL: the limit is 5")

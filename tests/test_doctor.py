@@ -14,11 +14,12 @@ import pytest
 
 from flows import publish
 from places import local_place
-from runner import doctor, errors
-from runner.checks import attempt
-from runner.credentials import resolve
-from runner.probe import Answer, ask, clock
-from runner.storage.sources import Found, Source
+from runner import errors
+from runner.backends.credential_sources import Found, Source
+from runner.doctor import examine
+from runner.doctor.checks import run_check
+from runner.doctor.storage_probe import Answer, ask, clock
+from runner.secrets.named import resolve
 from servers.s3_as_aws import S3AsAws
 from starting import Ran, start
 from storage.wire import Fault, Relay, refused
@@ -336,13 +337,13 @@ def test_the_source_of_the_credentials_is_told_and_until_when(place: Place) -> N
     until = datetime.now(UTC) + timedelta(hours=1)
     storage.found = Found(USED, looked, lambda: until)
     told = f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
-    assert doctor._used(storage, resolve((), {}), place.environ) == ("ok", told)
-    assert doctor._used(storage, resolve((), {}), environ) == (
+    assert examine._used(storage, resolve((), {}), place.environ) == ("ok", told)
+    assert examine._used(storage, resolve((), {}), environ) == (
         "note",
         f"{told}; AWS_CREDENTIALS is set, but RUNNER_SECRETS does not name it",
     )
     storage.found = replace(storage.found, until=lambda: until - timedelta(hours=2))
-    assert doctor._used(storage, resolve((), {}), place.environ)[0] == "note"
+    assert examine._used(storage, resolve((), {}), place.environ)[0] == "note"
 
 
 @pytest.mark.parametrize(
@@ -374,11 +375,11 @@ def test_an_answer_without_a_date_is_an_answer() -> None:
 
 
 def test_a_bug_in_one_check_is_told_and_ends_nothing() -> None:
-    check = attempt("machine", "odd", lambda: str(1 // 0))
+    check = run_check("machine", "odd", lambda: str(1 // 0))
     assert (check.state, check.code) == ("FAILED", errors.InternalError.code)
     assert "ZeroDivisionError" in check.told
 
 
 def test_a_local_place_needs_no_credentials(tmp_path: Path) -> None:
     storage = local_place(tmp_path / "flows").open()
-    assert doctor._used(storage, resolve((), {}), {}) == ("ok", "a folder needs none")
+    assert examine._used(storage, resolve((), {}), {}) == ("ok", "a folder needs none")

@@ -21,15 +21,15 @@ import pytest
 import schemas
 from flows import located, outcome_of, publish
 from places import Place, local_place
-from runner import records
-from runner.records import RunFolder
+from runner.runs import documents
+from runner.runs.layout import RunLayout
 from servers.s3_as_aws import S3AsAws
 from starting import KEPT, Ran, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FOLDER = RunFolder("steps", "r")
+FOLDER = RunLayout("steps", "r")
 MB = 1024 * 1024
 
 
@@ -122,7 +122,7 @@ def holding(
 
 
 def end_of(place: Place, attempt: int = 1) -> dict[str, Any]:
-    return records.decode(place.read(FOLDER.end(attempt)))
+    return documents.decode(place.read(FOLDER.end(attempt)))
 
 
 def lines_of(place: Place, attempt: int = 1) -> list[dict[str, Any]]:

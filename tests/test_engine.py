@@ -19,18 +19,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, Parameter, task, unmapped
-from runner import engine as engine_module
-from runner.engine import Engine
-from runner.errors import FlowFailed, InternalError, WriteFailed
-from runner.executors import Sequential, Threads, open_executor
-from runner.report import Report, failure
-from runner.trace import TaskError
+from runner.engine import scheduler
+from runner.engine.executors import Sequential, Threads, open_executor
+from runner.engine.report import Report, failure
+from runner.engine.scheduler import Engine
+from runner.errors import FlowFailed, InternalError, TaskError, WriteFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from runner.executors import Executor
-    from runner.task import Node, Trigger
+    from runner.engine.executors import Executor
+    from runner.model.task import Node, Trigger
 
     Place = tuple[str, int | None]
 
@@ -80,7 +79,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
 
 @pytest.fixture
 def soon_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "STUCK_AFTER", 0.3)
+    monkeypatch.setattr(scheduler, "STUCK_AFTER", 0.3)
 
 
 # Values and order
@@ -661,11 +660,11 @@ def untraced(code: str) -> list[str]:
     """
     begin = """if True:
     import threading, time
-    import runner.engine
+    import runner.engine.scheduler
     from runner import Flow, task
-    from runner.engine import Engine
-    from runner.executors import Threads
-    runner.engine.STUCK_AFTER = 0.3
+    from runner.engine.scheduler import Engine
+    from runner.engine.executors import Threads
+    runner.engine.scheduler.STUCK_AFTER = 0.3
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [sys.executable, "-c", begin + code]

@@ -10,8 +10,8 @@ from queue import SimpleQueue
 
 import pytest
 
-from runner import executors
-from runner.executors import Sequential, Threads, open_executor
+from runner.engine import executors
+from runner.engine.executors import Sequential, Threads, open_executor
 
 PATIENCE = 20
 

@@ -13,7 +13,7 @@ import runner
 from runner import Flow, Parameter, Task, task, unmapped
 from runner.environments import LocalEnvironment
 from runner.errors import EnvironmentWrong, UsageError
-from runner.flow import current_flow
+from runner.model.task import open_graph
 from runner.storage import GCS, S3, Azure, Local
 
 
@@ -95,17 +95,17 @@ def test_flows_may_be_written_down_inside_one_another() -> None:
     with Flow("outer") as outer:
         with Flow("inner") as inner:
             give()
-        assert current_flow() is outer
+        assert open_graph.get() is outer
         give()
         give()
-    assert current_flow() is None
+    assert open_graph.get() is None
     assert (slugs(outer), slugs(inner)) == (["give", "give-2"], ["give"])
 
 
 def test_a_flow_that_raises_while_it_is_written_down_is_left() -> None:
     with pytest.raises(ZeroDivisionError), Flow("f"):
         _ = 1 / 0
-    assert current_flow() is None
+    assert open_graph.get() is None
 
 
 def test_each_storage_has_its_default_label() -> None:

@@ -8,17 +8,20 @@ import json
 import logging
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import foreign, task
+from runner import Flow, task
 from runner.errors import BundleCorrupt, FlowFailed, UsageError
-from runner.flow import Flow
+from runner.serialization import foreign
+
+if TYPE_CHECKING:
+    from runner.model.flow import FlowGraph
 
 
-def values(flow: Flow, **parameters: Any) -> Any:
-    report = flow.run(**parameters)
+def values(flow: FlowGraph, **parameters: Any) -> Any:
+    report = Flow.of(flow).run(**parameters)
     return report.result(flow.nodes[0].slug)
 
 
@@ -121,7 +124,7 @@ def complete() -> Completed:
 
 def test_a_state_that_says_failed_is_a_failure() -> None:
     with pytest.raises(FlowFailed, match="the flow ended as Failed: task x failed"):
-        foreign.as_flow(fail, "f").run()
+        Flow.of(foreign.as_flow(fail, "f")).run()
     assert isinstance(values(foreign.as_flow(complete, "c")), Completed)
 
 

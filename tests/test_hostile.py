@@ -21,10 +21,12 @@ import pytest
 
 from flows import publish
 from places import Place, local_place
-from runner import bundle, errors, records
-from runner.fetch import newest_version
-from runner.names import fault_in
-from runner.storage.local import LocalStorage
+from runner import errors
+from runner.backends.local.files import LocalStorage
+from runner.bundle import archive
+from runner.bundle.fetch import newest_version
+from runner.bundle.member_names import invalid_name
+from runner.runs import documents
 from starting import start
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def described(name: object, data: bytes = b"", **changed: Any) -> dict[str, Any]
 
 
 def framed(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
-    return b"".join(bundle._framed({"manifest.json": manifest, **(members or {})}))
+    return b"".join(archive._framed({"manifest.json": manifest, **(members or {})}))
 
 
 def manifest(members: list[dict[str, Any]], **more: Any) -> bytes:
@@ -155,7 +157,9 @@ def measured(data: bytes, folder: Path) -> tuple[int, float, float]:
     """Verify in a process of its own; give its exit code, seconds of work, and megabytes beyond those of the data."""
     script = """
 import re, sys, time
-from runner import load, foreign, signing
+from runner.bundle import load
+from runner.serialization import foreign
+from runner.signing import signatures
 from runner.errors import RunnerError
 data = open(sys.argv[1], "rb").read()
 def peak():  # kilobytes; getrusage also counts what the parent had before exec
@@ -179,7 +183,7 @@ print(code, time.process_time() - began, (peak() - before) / 1024)
 
 def test_the_measure_measures(tmp_path: Path) -> None:
     """A large bundle that is sound goes through, and takes what it takes."""
-    data = bundle.write_bundle(FACTS, {"flow.pkl": b"x" * 20_000_000, **{f"src/{n}.py": b"" for n in range(10_000)}})
+    data = archive.write_bundle(FACTS, {"flow.pkl": b"x" * 20_000_000, **{f"src/{n}.py": b"" for n in range(10_000)}})
     code, _, megabytes = measured(data, tmp_path)
     assert code == 0
     assert 1 < megabytes < MEGABYTES
@@ -238,9 +242,9 @@ NFC, NFD = unicodedata.normalize("NFC", "src/é.py"), unicodedata.normalize("NFD
 )
 def test_a_name_that_is_not_one_file_everywhere_is_corrupt(names: list[str]) -> None:
     with pytest.raises(errors.BundleCorrupt, match=r"not safe|differs|not as runner|cannot be read"):
-        bundle.read_bundle(named(*names))
+        archive.read_bundle(named(*names))
     with pytest.raises(errors.FlowFailed, match="cannot travel"):
-        bundle.write_bundle(FACTS, {"flow.pkl": b"x", **dict.fromkeys(names, b"")})
+        archive.write_bundle(FACTS, {"flow.pkl": b"x", **dict.fromkeys(names, b"")})
 
 
 @pytest.mark.parametrize(
@@ -254,31 +258,31 @@ def test_a_name_that_is_not_one_file_everywhere_is_corrupt(names: list[str]) -> 
     ],
 )
 def test_a_name_that_an_author_may_have_is_none(names: list[str]) -> None:
-    assert bundle.read_bundle(bundle.write_bundle(FACTS, {"flow.pkl": b"x", **dict.fromkeys(names, b"")}))
+    assert archive.read_bundle(archive.write_bundle(FACTS, {"flow.pkl": b"x", **dict.fromkeys(names, b"")}))
 
 
 @pytest.mark.parametrize("name", [5, None, ["src/a"], "src/\ud800"])
 def test_what_is_no_name_is_told(name: object) -> None:
-    assert fault_in(["flow.pkl", name])
+    assert invalid_name(["flow.pkl", name])
 
 
 def test_a_manifest_that_is_too_large_is_told_when_it_is_written() -> None:
     many = [{"task": f"task-{number}", "name": "t", "mapped": False, "upstream": []} for number in range(100_000)]
     with pytest.raises(errors.FlowFailed, match="Map a task over a list"):
-        bundle.write_bundle(FACTS | {"tasks": many}, {"flow.pkl": b"x"})
+        archive.write_bundle(FACTS | {"tasks": many}, {"flow.pkl": b"x"})
 
 
 def test_a_bundle_of_more_than_4_gb_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     data = named()
-    monkeypatch.setattr(bundle, "_LARGEST", 0)
-    monkeypatch.setattr(bundle, "_LONGEST_MANIFEST", 100)
+    monkeypatch.setattr(archive, "_LARGEST", 0)
+    monkeypatch.setattr(archive, "_LONGEST_MANIFEST", 100)
     with pytest.raises(errors.BundleCorrupt, match="larger than any"):
-        bundle.read_bundle(data)
+        archive.read_bundle(data)
 
 
 def test_a_document_that_is_too_deep_is_none() -> None:
     with pytest.raises(ValueError, match="nested deeper"):
-        records.decode(b'{"format": ' + b"[" * 100_000)
+        documents.decode(b'{"format": ' + b"[" * 100_000)
 
 
 # Listings

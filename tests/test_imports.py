@@ -21,7 +21,7 @@ import pytest
 from canary import KEY, Canary, Target
 from flows import publish
 from places import Place, local_place
-from runner.imports import Found, look_through, told_of
+from runner.serialization.inspection import PickleReport, format_report, inspect_pickle
 from starting import start
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Calls:
         return self.told
 
 
-def look(value: Any, protocol: int = 5) -> Found:
-    return look_through(pickle.dumps(value, protocol=protocol), HERE)
+def look(value: Any, protocol: int = 5) -> PickleReport:
+    return inspect_pickle(pickle.dumps(value, protocol=protocol), HERE)
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -65,8 +65,8 @@ def test_globals_are_told_behind_many_memos() -> None:
 
 
 def test_a_name_of_python_2_is_told_as_what_it_becomes() -> None:
-    assert look_through(b"c__builtin__\nexecfile\n.", HERE).globals == {"builtins.execfile"}
-    assert look_through(b"ccPickle\nloads\n.", HERE).globals == {"pickle.loads"}
+    assert inspect_pickle(b"c__builtin__\nexecfile\n.", HERE).globals == {"builtins.execfile"}
+    assert inspect_pickle(b"ccPickle\nloads\n.", HERE).globals == {"pickle.loads"}
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_a_name_of_python_2_is_told_as_what_it_becomes() -> None:
     ],
 )
 def test_every_way_to_take_a_global_is_seen(pickled: bytes, expected: set[str]) -> None:
-    assert look_through(pickled, HERE).globals >= expected
+    assert inspect_pickle(pickled, HERE).globals >= expected
 
 
 def test_what_comes_before_a_break_is_told_as_it_would_be_run() -> None:
     """Pickle runs a broken stream up to the break, so a scanner that gives up at it is no scanner."""
     for end in (b"", b"\xff", b"h\x99.", b"0000.", b"t.", b"\x93."):
-        found = look_through(b"cos\nsystem\n(S'true'\ntR" + end, HERE)
+        found = inspect_pickle(b"cos\nsystem\n(S'true'\ntR" + end, HERE)
         assert found.globals == {"os.system"}
         assert "not told" in "".join(found.unclear), end
 
@@ -106,7 +106,7 @@ def test_what_comes_before_a_break_is_told_as_it_would_be_run() -> None:
     ],
 )
 def test_what_cannot_be_read_off_is_said(pickled: bytes) -> None:
-    assert look_through(pickled, HERE).unclear
+    assert inspect_pickle(pickled, HERE).unclear
 
 
 def test_what_is_reached_by_attributes_and_whole_modules_is_told() -> None:
@@ -143,15 +143,15 @@ def test_code_objects_are_taken_apart_and_not_made() -> None:
         data = cloudpickle.dumps(made_here)
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-    code = {each.name: each for each in look_through(data, HERE).code}
+    code = {each.name: each for each in inspect_pickle(data, HERE).code}
     assert code["made_here"].imports == ["subprocess", "os"]
     assert {"getattr", "threading"} <= set(code["made_here"].globals)
     assert "Thread" in code["made_here"].texts
     assert (code["inner"].globals, code["inner"].texts) == (["open"], ["/etc/passwd"])
     assert code["inner"].line
-    other = {each.name: each for each in look_through(data, "2.7.18").code}
+    other = {each.name: each for each in inspect_pickle(data, "2.7.18").code}
     assert (other["made_here"].imports, "subprocess" in other["made_here"].names) == ([], True)
-    lines = told_of(look_through(data, HERE))
+    lines = format_report(inspect_pickle(data, HERE))
     assert "no boundary" in lines[0]
     assert "  imports: subprocess, os" in lines
 
@@ -169,7 +169,7 @@ def test_looking_takes_little_whatever_is_looked_at() -> None:
     ]
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     for data in hostile:
-        look_through(data, HERE)
+        inspect_pickle(data, HERE)
     assert time.monotonic() - began < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
 
@@ -185,11 +185,11 @@ def here(tmp_path: Path) -> Place:
 def test_the_command_lists_what_a_bundle_would_take_and_says_what_that_is_worth(here: Place) -> None:
     url = publish(here, "etl.py")
     told = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
-    assert "runner.flow.Flow" in told["pickle"]["globals"]
+    assert "runner.FlowGraph" in told["pickle"]["globals"]
     assert {code["name"] for code in told["pickle"]["code"]}
     text = start({}, "inspect", "--imports", url).stdout
     assert "no boundary" in text
-    assert "  runner.flow.Flow\n" in text
+    assert "  runner.FlowGraph\n" in text
     assert "pickle" not in json.loads(start({}, "inspect", "--json", url).stdout)
 
 

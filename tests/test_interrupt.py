@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.interrupt import TaskTimeout, time_limit
+from runner.engine.interrupt import TaskTimeout, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

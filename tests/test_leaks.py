@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from places import Place, local_place
-from runner import Flow, Parameter, build_flow, leaks, signing, task
+from runner import Flow, Parameter, build_flow, task
 from runner.errors import FlowFailed
+from runner.secrets import scanner
+from runner.signing import keys
 from runner.storage import Azure, Docker, Local
 from starting import start
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VALUE = "correct-horse/battery+staple"
-PEM = signing.new_key().pem.decode()
+PEM = keys.new_key().pem.decode()
 AZURE_KEY = base64.b64encode(bytes(range(64))).decode()
 AWS_ID = "AKIA" + "Q3EGRIYZ57UJTYXB"
 SHARED = VALUE  # what share_global takes along
@@ -213,16 +215,16 @@ def test_a_connection_strings_account_and_endpoint_may_travel(here: Place, monke
 
 @pytest.mark.parametrize("name", ["SSH_KEY_PATH", "RUNNER_TRUSTED_KEYS", "GPG_KEY", "XKB_KEYBOARD_LAYOUT", "HOME"])
 def test_variables_that_hold_no_secret_are_not_looked_for(name: str) -> None:
-    assert leaks.secrets_of((), {name: VALUE}) == []
+    assert scanner.secrets_of((), {name: VALUE}) == []
 
 
 @pytest.mark.parametrize("value", ["/home/me/key", "disabled", "123456789"])
 def test_values_that_are_none_are_not_looked_for(value: str) -> None:
-    assert leaks.secrets_of((), {"A_KEY": value}) == []
+    assert scanner.secrets_of((), {"A_KEY": value}) == []
 
 
 def test_the_key_that_signs_does_not_travel(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = signing.new_key()
+    key = keys.new_key()
     monkeypatch.setenv("RUNNER_SIGNING_KEY", key.pem.decode())
     body = key.pem.decode().splitlines()[1]
     with pytest.raises(FlowFailed, match="the variable RUNNER_SIGNING_KEY"):
@@ -241,4 +243,4 @@ def test_a_variable_of_an_image_is_looked_at_before_it_is_built(monkeypatch: pyt
 def test_what_was_handed_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
     handed = Azure("c", connection_string="AccountName=a;AccountKey=c2hvcnQ=").private_texts()
-    assert leaks.found_in(b"x c2hvcnQ= y", [leaks.private(handed)])
+    assert scanner.find_secrets(b"x c2hvcnQ= y", [scanner.handed_over_secret(handed)])

@@ -10,9 +10,13 @@ import pytest
 
 from flows import HERE, publish
 from places import local_place
-from runner import load, manifest, unpacked
+from runner import (
+    Flow,
+    Parameter,  # UNKNOWN
+)
+from runner.bundle import load, manifest, module_folder
 from runner.errors import EnvironmentWrong, Incompatible
-from runner.flow import Flow, Parameter
+from runner.model import parameters
 from runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,10 +57,10 @@ def test_a_flows_modules_never_hide_installed_ones(
 
 
 def test_folders_of_the_dead_are_swept_and_those_in_use_are_not(tmp_path: Path) -> None:
-    used = unpacked.make_folder(str(tmp_path))
+    used = module_folder.make_folder(str(tmp_path))
     left = tmp_path / "runner-modules-of-the-dead"
     (left / "package").mkdir(parents=True)
-    unpacked.sweep(str(tmp_path))
+    module_folder.sweep(str(tmp_path))
     assert [str(each) for each in tmp_path.iterdir()] == [used]
 
 
@@ -67,7 +71,7 @@ def test_a_default_that_json_cannot_hold_is_told_as_python_writes_it() -> None:
         Parameter("odd", default={1, 2})
         Parameter("endless", default=float("inf"))
         Parameter("needed")
-    assert manifest.parameters_of(flow) == [
+    assert parameters.parameters_of(flow) == [
         {"name": "plain", "required": False, "default": [1, None]},
         {"name": "pair", "required": False, "default_repr": "(1, 2)"},
         {"name": "odd", "required": False, "default_repr": "{1, 2}"},

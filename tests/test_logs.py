@@ -11,7 +11,7 @@ import pytest
 
 from kept_logging import kept_logging
 from runner import logs
-from runner.redact import hide, redact
+from runner.secrets.redaction import hide, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_a_line_is_a_json_object_with_its_run_and_task(stream: io.StringIO) -> None:
-    logs.begin(stream, "INFO", None)
+    logs.configure(stream, "INFO", None)
     logs.run_context(run_id="r", flow="etl", attempt=1)
     with logs.task_context("clean[3]"):
         logs.logger().info("read %d rows", 3, extra={"rows": 3})
@@ -42,7 +42,7 @@ def test_a_line_is_a_json_object_with_its_run_and_task(stream: io.StringIO) -> N
 
 
 def test_an_exception_stands_in_its_line(stream: io.StringIO) -> None:
-    logs.begin(stream, "INFO", "json")
+    logs.configure(stream, "INFO", "json")
     try:
         _ = 1 // 0
     except ZeroDivisionError:
@@ -53,7 +53,7 @@ def test_an_exception_stands_in_its_line(stream: io.StringIO) -> None:
 
 
 def test_text_is_for_people(stream: io.StringIO) -> None:
-    logs.begin(stream, "DEBUG", "text")
+    logs.configure(stream, "DEBUG", "text")
     logs.logger().debug("fine")
     logs.logger().error("failed", extra={"exception": "Traceback …\nValueError: x\n"})
     first, second, *rest = stream.getvalue().splitlines()
@@ -64,10 +64,10 @@ def test_text_is_for_people(stream: io.StringIO) -> None:
 
 def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "isatty", lambda: True)
-    logs.begin(stream, "INFO", None)
+    logs.configure(stream, "INFO", None)
     logs.logger().info("for a person")
     assert not stream.getvalue().startswith("{")
-    logs.begin(stream, "INFO", "json")
+    logs.configure(stream, "INFO", "json")
     logs.logger().info("for a machine")
     assert json.loads(stream.getvalue().splitlines()[-1])["message"] == "for a machine"
 
@@ -76,7 +76,7 @@ def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monk
 @pytest.mark.parametrize("secret", ["hunter2", 'with "quotes" and \\', "two\nlines", "ümläut", "}{", "qx"])
 def test_no_secret_is_printed_in_any_form(stream: io.StringIO, form: str, secret: str) -> None:
     hide(secret)
-    logs.begin(stream, "INFO", form)
+    logs.configure(stream, "INFO", form)
     try:
         _ = dict[str, int]()[secret]
     except KeyError:
@@ -103,7 +103,7 @@ class Awkward:
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_line_that_cannot_be_made_is_told_of_in_its_place(stream: io.StringIO, form: str) -> None:
-    logs.begin(stream, "INFO", form)
+    logs.configure(stream, "INFO", form)
     log = logging.getLogger("theirs")
     log.info("does not fit %d", "text")  # noqa: PLE1206, RUF100
     log.info("nor this: %r", Awkward())
@@ -117,7 +117,7 @@ def test_a_line_that_cannot_be_made_is_told_of_in_its_place(stream: io.StringIO,
 
 
 def test_what_json_does_not_know_is_told_as_text(stream: io.StringIO) -> None:
-    logs.begin(stream, "INFO", "json")
+    logs.configure(stream, "INFO", "json")
     logging.getLogger("x").info("odd", extra={"odd": object, "bytes": b"x", "half": "\udce9"})
     [line] = lines(stream)
     assert line["half"] == "\udce9"
@@ -125,7 +125,7 @@ def test_what_json_does_not_know_is_told_as_text(stream: io.StringIO) -> None:
 
 
 def test_a_stream_that_is_closed_is_no_reason_to_fail(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.begin(stream, "INFO", "json")
+    logs.configure(stream, "INFO", "json")
     stream.close()
     logs.logger().info("into the void")
     assert capsys.readouterr().err == ""

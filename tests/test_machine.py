@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner import machine
+from runner.doctor import machine
 
 if TYPE_CHECKING:
     import pytest

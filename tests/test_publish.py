@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from places import azure_place, s3_place
-from runner import Flow, Parameter, build_flow, publish, task
-from runner.bundle import read_bundle
+from runner import Flow, Parameter, build_flow, task
+from runner.authoring.storages import declare
+from runner.bundle.archive import read_bundle
 from runner.environments import LocalEnvironment
 from runner.errors import AlreadyExists, BucketMissing, FlowFailed, UsageError, WriteFailed
-from runner.load import loading
-from runner.storage import GCS, S3, Azure, Local, declare
+from runner.model.loading import loading
+from runner.publishing import publish
+from runner.storage import GCS, S3, Azure, Local
 from starting import start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from places import Place
-    from runner.storage.declared import Declared
+    from runner.authoring.storages import StorageDeclaration
     from servers import Server
 
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d-\d{6}-00-00")
@@ -36,12 +38,12 @@ def same(value: Any = None) -> Any:
     return value
 
 
-def storage_of(place: Place, **options: Any) -> Declared:
+def storage_of(place: Place, **options: Any) -> StorageDeclaration:
     """What an author writes for this place."""
     kinds: dict[str, Any] = {"s3": S3, "gcs": GCS, "azure": Azure}
     if place.word == "local":
         return Local(place.url.removeprefix("file://"), **options)
-    made: Declared = kinds[place.word](place.url.split("://")[1], **options)
+    made: StorageDeclaration = kinds[place.word](place.url.split("://")[1], **options)
     return made
 
 
@@ -134,7 +136,7 @@ def test_the_manifest_says_what_a_run_needs_to_know(tmp_path: Path) -> None:
         Parameter("plain", default=[1])
         first = task(same, name="first")([day, odd])
         task(same, name="second").map([1], upstream_tasks=[first])
-    published = publish.publish(flow, flow.storage, exclude=["*.py"])
+    published = publish.publish(flow, flow.storage.destination(), exclude=["*.py"])
     manifest = published.manifest
     assert published.files == {}
     assert manifest["flow"] == {"name": "ETL", "version": published.url.rpartition("/")[2]}
@@ -202,7 +204,7 @@ def test_a_bundle_that_holds_the_connection_string_is_refused(
 ) -> None:
     """Also when --storage named another place, whose readers are others."""
     root = tmp_path / "root"
-    with Flow("f", storage=Azure("one", connection_string=text).moved_to(Local(root))) as flow:
+    with Flow("f", storage=Azure("one", connection_string=text).relocated(Local(root))) as flow:
         parameter = Parameter("a", default=written if "parameter" in where else "")
         task(same)(written if "task" in where else parameter)
     (tmp_path / "x.txt").write_text(written if "file" in where else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.redact import MASK, Redactor, hide, redact
+from runner.secrets.redaction import MASK, Redactor, hide, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

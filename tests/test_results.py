@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, task
-from runner.engine import Engine
-from runner.errors import BundleCorrupt, NotFound, WriteFailed
-from runner.executors import Threads
-from runner.records import RunFolder
-from runner.results import SMALL, Results, copy_result, read_result
-from runner.task import Node, Task
-from runner.trace import TaskError
+from runner.engine.executors import Threads
+from runner.engine.scheduler import Engine
+from runner.errors import BundleCorrupt, NotFound, TaskError, WriteFailed
+from runner.model.task import Node, Task
+from runner.runs.layout import RunLayout
+from runner.runs.results import SMALL, Results, copy_result, read_result
 
 if TYPE_CHECKING:
     from places import Place
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
-FOLDER = RunFolder("etl", "run-1")
+FOLDER = RunLayout("etl", "run-1")
 LARGE = bytes(range(256)) * (3 * SMALL // 256)
 
 
@@ -194,16 +193,17 @@ PEAK = """if True:
     import resource
     import sys
     import numpy
-    from runner.credentials import resolve
-    from runner.records import RunFolder
-    from runner.results import Results
-    from runner.settings import process_environ
-    from runner.storage import open_storage, parse_location
+    from runner.secrets.named import resolve
+    from runner.runs.layout import RunLayout
+    from runner.runs.results import Results
+    from runner.environ import process_environ
+    from runner.backends import open_storage
+    from runner.location import parse_location
     from types import SimpleNamespace
 
     environ = process_environ()
     storage = open_storage(parse_location(sys.argv[1]).as_root(), resolve((), environ), environ)
-    save = Results(storage, RunFolder("etl", "run"), 1).save
+    save = Results(storage, RunLayout("etl", "run"), 1).save
     save(SimpleNamespace(slug="warm"), None, numpy.ones(3 * 2**20))()
     array = numpy.ones(200 * 2**20 // 8)
     if len(sys.argv) > 2:

@@ -21,8 +21,10 @@ import schemas
 from flows import located, outcome_of, publish
 from kept_logging import kept_logging
 from places import Place, local_place
-from runner import claims, records, supervisor
-from runner.records import RunFolder
+from runner import naming
+from runner.runs import documents, ends
+from runner.runs.layout import RunLayout
+from runner.supervisor import supervise
 from servers.s3_as_aws import Lost, S3AsAws
 from starting import KEPT, Ran, start
 
@@ -141,17 +143,17 @@ def test_a_run_that_another_attempt_holds_is_left_alone(place: Place) -> None:
     asked = place.read("trouble/runs/r/run.json")
     place.write("trouble/runs/held/run.json", asked.replace(b'"r"', b'"held"'))
     claim = json.loads(place.read("trouble/runs/r/attempts/0001/claim.json"))
-    held = {**claim, "token": records.token(), "run_id": "held", "beat": 3}
-    place.write("trouble/runs/held/attempts/0001/claim.json", records.encode(held))
+    held = {**claim, "token": naming.new_token(), "run_id": "held", "beat": 3}
+    place.write("trouble/runs/held/attempts/0001/claim.json", documents.encode(held))
     beat = "trouble/runs/held/attempts/0001/beat"
-    place.write(beat, records.encode({"format": 1, "token": held["token"], "beat": 1, "time": records.now()}))
+    place.write(beat, documents.encode({"format": 1, "token": held["token"], "beat": 1, "time": naming.now()}))
     before = place.keys()
     watcher = begin(trouble(place, "do well", RUNNER_RUN_ID="held"))
     number = 1
     while watcher.poll() is None:
         time.sleep(0.5)
         number += 1
-        place.write(beat, records.encode({"format": 1, "token": held["token"], "beat": number, "time": records.now()}))
+        place.write(beat, documents.encode({"format": 1, "token": held["token"], "beat": number, "time": naming.now()}))
     stdout, stderr = watcher.communicate()
     done = Ran(watcher.returncode, stdout, stderr)
     assert done.code == 75
@@ -217,7 +219,7 @@ def test_a_location_names_a_flow_a_version_a_key_or_a_whole_url(place: Place) ->
         (elsewhere, newest, ETL),
         ({**elsewhere, "RUNNER_LOCATION": first, "RUNNER_STORAGE": place.word}, first, ETL),
     ]:
-        run_id = records.new_run_id()
+        run_id = naming.new_run_id()
         done = start(environ | {"RUNNER_RUN_ID": run_id})
         assert done.code == 0, done
         assert outcome_of(place, run_id, home)["bundle"]["url"] == url
@@ -581,17 +583,17 @@ def test_a_process_that_dies_right_after_its_end_leaves_the_exit_code_to_it(
 ) -> None:
     """Between end.json and outcome.json the child is killed: the parent finds the end and concludes the run."""
     publish(here, "trouble.py")
-    parent, conclude = os.getpid(), claims.conclude
+    parent, conclude = os.getpid(), ends.conclude
 
     def die_or_conclude(*arguments: Any) -> None:
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
         conclude(*arguments)
 
-    monkeypatch.setattr(claims, "conclude", die_or_conclude)
+    monkeypatch.setattr(ends, "conclude", die_or_conclude)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with kept_logging():
-        finished = supervisor.supervise(trouble(here, "do well"), sys.stdout)
+        finished = supervise.supervise(trouble(here, "do well"), sys.stdout)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert finished.code == 0
     assert outcome_of(here, "r", "trouble")["state"] == "succeeded"
@@ -623,8 +625,8 @@ def test_ten_thousand_mapped_tasks_run(here: Place) -> None:
 
 HEAVY = {
     "asyncio", "azure", "boto3", "botocore", "click", "concurrent", "configparser", "difflib", "email",
-    "google", "http", "jsonschema", "multiprocessing", "requests", "runner.capture", "runner.cli",
-    "runner.publish", "shutil", "socket", "ssl", "subprocess", "tempfile", "urllib.request",
+    "google", "http", "jsonschema", "multiprocessing", "requests", "runner.publishing.capture", "runner.cli",
+    "runner.publishing.publish", "shutil", "socket", "ssl", "subprocess", "tempfile", "urllib.request",
     "xml", "zipfile",
 }  # fmt: skip
 
@@ -637,11 +639,11 @@ def test_nothing_heavy_is_imported_before_the_flows_first_line(place: Place) -> 
     assert done.code == 0, done
     [task] = outcome_of(place, "r", "modules-seen")["tasks"]
     seen = pickle.loads(place.read(task["result"]["key"]))
-    assert "runner.engine" in seen
+    assert "runner.engine.scheduler" in seen
     assert {name for name in seen if HEAVY & {name, name.split(".")[0]}} == set()
 
 
 def test_folder_names_of_runs_are_as_designed() -> None:
-    folder = RunFolder("etl", "r")
+    folder = RunLayout("etl", "r")
     assert folder.end(3) == "etl/runs/r/attempts/0003/end.json"
-    assert RunFolder("", "r").outcome == "runs/r/outcome.json"
+    assert RunLayout("", "r").outcome == "runs/r/outcome.json"

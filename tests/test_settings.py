@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import signing
 from runner.errors import EnvironmentWrong
 from runner.settings import VARIABLES, Settings
+from runner.signing import keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,7 @@ def test_commands_that_need_no_location_get_none() -> None:
 
 
 def test_settings_show_neither_the_environment_nor_a_private_key() -> None:
-    key = signing.new_key()
+    key = keys.new_key()
     shown = repr(read(DB_PASSWORD="hunter2", RUNNER_SIGNING_KEY=key.pem.decode()))
     assert "hunter2" not in shown
     assert "signing_key=<secret>, min_version=None" in shown

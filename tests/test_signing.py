@@ -13,16 +13,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from runner import signing
 from runner.errors import EnvironmentWrong, Untrusted
+from runner.signing import keys, signatures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = signing.new_key()
-OTHER = signing.new_key()
+KEY = keys.new_key()
+OTHER = keys.new_key()
 DATA = b'{"format": 1}'
-SIGNED = signing.sign(KEY, signing.BUNDLE, DATA)
+SIGNED = signatures.sign(KEY, signatures.BUNDLE, DATA)
 PEM = KEY.pem.decode()
 PUBLIC_PEM = (
     ed25519.Ed25519PublicKey.from_public_bytes(KEY.public.raw)
@@ -32,16 +32,16 @@ PUBLIC_PEM = (
 
 
 def test_a_signature_is_that_of_its_key_its_purpose_and_its_bytes() -> None:
-    assert signing.check([OTHER.public, KEY.public], signing.BUNDLE, DATA, SIGNED, "it") == KEY.public
+    assert signatures.check([OTHER.public, KEY.public], signatures.BUNDLE, DATA, SIGNED, "it") == KEY.public
     for keys, purpose, data, said in [
-        ([OTHER.public], signing.BUNDLE, DATA, KEY.public.id),
+        ([OTHER.public], signatures.BUNDLE, DATA, KEY.public.id),
         ([KEY.public], "something else", DATA, "not that of the key"),
-        ([KEY.public], signing.BUNDLE, DATA + b" ", "not that of the key"),
+        ([KEY.public], signatures.BUNDLE, DATA + b" ", "not that of the key"),
     ]:
         with pytest.raises(Untrusted, match=said):
-            signing.check(keys, purpose, data, SIGNED, "it")
+            signatures.check(keys, purpose, data, SIGNED, "it")
     with pytest.raises(Untrusted, match="not signed"):
-        signing.check([KEY.public], signing.BUNDLE, DATA, None, "it")
+        signatures.check([KEY.public], signatures.BUNDLE, DATA, None, "it")
 
 
 def test_cryptography_verifies_what_is_documented() -> None:
@@ -66,7 +66,7 @@ def test_cryptography_verifies_what_is_documented() -> None:
     ],
 )
 def test_a_private_key_is_read_in_every_form_that_a_variable_gives_it(text: str) -> None:
-    assert signing.read_private(text) == KEY
+    assert keys.read_private(text) == KEY
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_a_private_key_is_read_in_every_form_that_a_variable_gives_it(text: str)
     ],
 )
 def test_a_public_key_is_read_in_every_form(text: str) -> None:
-    assert signing.read_public(text) == (KEY.public,)
+    assert keys.read_public(text) == (KEY.public,)
 
 
 def test_several_public_keys_are_read_in_their_order() -> None:
-    keys = (KEY.public, OTHER.public)
-    assert signing.read_public(f"{PUBLIC_PEM},{OTHER.public.text}") == keys
-    assert signing.read_public(f"{KEY.public.text}, {OTHER.public.text}") == keys
-    assert signing.read_public(f"{KEY.public.text}\n{OTHER.public.text}\n") == keys
+    both = (KEY.public, OTHER.public)
+    assert keys.read_public(f"{PUBLIC_PEM},{OTHER.public.text}") == both
+    assert keys.read_public(f"{KEY.public.text}, {OTHER.public.text}") == both
+    assert keys.read_public(f"{KEY.public.text}\n{OTHER.public.text}\n") == both
 
 
 def other_kind(*, private: bool = True) -> str:
@@ -123,7 +123,7 @@ def encrypted() -> str:
 )
 def test_what_is_no_private_key_is_refused_without_showing_it(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as refusal:
-        signing.read_private(text)
+        keys.read_private(text)
     assert "hunter2" not in str(refusal.value)
     assert refusal.value.__cause__ is None
 
@@ -141,7 +141,7 @@ def test_what_is_no_private_key_is_refused_without_showing_it(text: str, said: s
 )
 def test_what_is_no_public_key_is_refused_without_showing_it(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as refusal:
-        signing.read_public(text)
+        keys.read_public(text)
     assert "hunter2" not in str(refusal.value)
 
 
@@ -159,14 +159,14 @@ def test_what_is_no_public_key_is_refused_without_showing_it(text: str, said: st
         json.dumps(json.loads(SIGNED) | {"signature": "AA=="}, indent=1).encode(),
         json.dumps(json.loads(SIGNED) | {"signature": 5}, indent=1).encode(),
         json.dumps(json.loads(SIGNED) | {"more": 1}, indent=1).encode(),
-        SIGNED + b" " * signing.LONGEST,
+        SIGNED + b" " * signatures.LONGEST,
     ],
 )
 def test_a_signature_that_runner_would_not_write_is_refused(document: bytes) -> None:
     with pytest.raises(ValueError, match="it is"):
-        signing.check_form(document)
+        signatures.check_form(document)
     with pytest.raises(Untrusted, match="cannot be read"):
-        signing.check([KEY.public], signing.BUNDLE, DATA, document, "it")
+        signatures.check([KEY.public], signatures.BUNDLE, DATA, document, "it")
 
 
 def test_a_key_never_shows_itself() -> None:
@@ -181,17 +181,15 @@ def test_openssl_reads_a_key_of_runners_and_the_other_way_round(tmp_path: Path) 
         pytest.skip("there is no openssl here")
     (tmp_path / "key").write_bytes(KEY.pem)
     command = [openssl, "pkey", "-in", str(tmp_path / "key"), "-pubout"]
-    assert signing.read_public(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == (
-        KEY.public,
-    )
+    assert keys.read_public(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == (KEY.public,)
     made = subprocess.run([openssl, "genpkey", "-algorithm", "ed25519"], capture_output=True, text=True, check=True)
-    assert len(signing.read_private(made.stdout).raw) == 32
+    assert len(keys.read_private(made.stdout).raw) == 32
 
 
 def test_reading_keys_imports_no_cryptography() -> None:
     code = (
-        "import sys\nfrom runner import signing\n"
-        f"signing.read_public({KEY.public.text!r}); signing.read_private({PEM!r}); signing.check_form({SIGNED!r})\n"
+        "import sys\nfrom runner.signing import keys, signatures\n"
+        f"keys.read_public({KEY.public.text!r}); keys.read_private({PEM!r}); signatures.check_form({SIGNED!r})\n"
         "assert 'cryptography' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -200,4 +198,4 @@ def test_reading_keys_imports_no_cryptography() -> None:
 def test_without_cryptography_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
     with pytest.raises(EnvironmentWrong, match="pip install cryptography"):
-        signing.sign(KEY, signing.BUNDLE, DATA)
+        signatures.sign(KEY, signatures.BUNDLE, DATA)

@@ -12,9 +12,10 @@ import pytest
 
 from kept_logging import kept_logging
 from places import local_place
-from runner import claims, records, supervisor
-from runner.death import Death
-from runner.records import RunFolder
+from runner.runs import claims, documents, ends
+from runner.runs.layout import RunLayout
+from runner.supervisor import settle, supervise
+from runner.supervisor.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,20 +42,20 @@ def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
     code: int, state: str, *, began: bool
 ) -> None:
     told = {"began": True} if began else {}
-    assert supervisor._spoken({"code": code, "error": "X", "message": "x"}, told)["state"] == state
+    assert settle.verdict_of_child({"code": code, "error": "X", "message": "x"}, told)["state"] == state
 
 
 def test_what_the_flow_told_is_taken_in_without_trust(tmp_path: Path) -> None:
     file = tmp_path / "facts"
     file.write_bytes(b'{"run": {"run_id": "r"}}\n[1]\nnoise\xff\n{"claim": null}\n{"last": {"code"')
-    start = supervisor.Start({}, io.StringIO())
+    start = supervise.Supervisor({}, io.StringIO())
     start._hear(os.open(file, os.O_RDONLY))
     assert start.told == {"run": {"run_id": "r"}, "claim": None}
 
 
-def left(told: dict[str, Any], log: io.StringIO) -> supervisor.Start:
+def left(told: dict[str, Any], log: io.StringIO) -> supervise.Supervisor:
     """Give the supervisor of a process that told this and is gone."""
-    start = supervisor.Start({}, log)
+    start = supervise.Supervisor({}, log)
     start.told = told
     return start
 
@@ -63,24 +64,24 @@ def left(told: dict[str, Any], log: io.StringIO) -> supervisor.Start:
 def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, committed: bool) -> None:
     """The child said 0 and its word on the end was lost: the storage knows whether that is true."""
     storage = local_place(tmp_path / "storage").open()
-    folder = RunFolder("etl", "r")
+    folder = RunLayout("etl", "r")
     facts = {"flow": "etl", "bundle": {"url": "x", "sha256": "0" * 64}}
     claim = claims.claim_run(storage, folder, lambda _claim: None, facts, fresh=True, interval=15)
-    assert isinstance(claim, claims.Claim)
+    assert isinstance(claim, ends.Claim)
     if committed:
         end = {**facts, "state": "succeeded", "exit_code": 0, "error": None, "tasks": []}
-        claims.end_attempt(storage, claim, end)
+        ends.end_attempt(storage, claim, end)
     told = {
         "run": {"scheme": "file", "container": storage.container, "home": "etl", "run_id": "r"},
         "claim": {"attempt": 1, "started": claim.started, "token": claim.token},
         "facts": facts,
     }
-    last = supervisor._spoken({"code": 0, "message": "run r succeeded"}, told)
+    last = settle.verdict_of_child({"code": 0, "message": "run r succeeded"}, told)
     log = io.StringIO()
     assert left(told, log)._last_word(last) == (0 if committed else 70)
     line = json.loads(log.getvalue())
     assert (line["code"], line["run_id"], line["attempt"]) == (0 if committed else 70, "r", 1)
-    standing = records.decode(storage.read(folder.end(1)))
+    standing = documents.decode(storage.read(folder.end(1)))
     assert standing["state"] == ("succeeded" if committed else "crashed")
 
 
@@ -91,7 +92,7 @@ def test_the_last_word_is_said_whatever_else_fails(tmp_path: Path) -> None:
         "facts": {"flow": None},
     }
     log = io.StringIO()
-    assert left(told, log)._last_word(Death(signal.SIGSEGV).verdict()) == 139
+    assert left(told, log)._last_word(ExitStatus(signal.SIGSEGV).verdict()) == 139
     warning, error = map(json.loads, log.getvalue().splitlines())
     assert "end could not be written" in warning["message"]
     assert error["code"] == 139

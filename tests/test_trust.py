@@ -13,10 +13,12 @@ import pytest
 from canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Canary, Target, facts_of
 from flows import located, publish
 from places import Place, local_place
-from runner import Flow, build_flow, bundle, signing, trust
+from runner import Flow, build_flow
+from runner.bundle import archive, trust
+from runner.bundle.load import load
 from runner.errors import BundleCorrupt, EnvironmentWrong, Untrusted, UsageError
-from runner.load import load
 from runner.settings import Settings
+from runner.signing import keys, signatures
 from runner.storage import Local
 from starting import start
 
@@ -133,7 +135,7 @@ def test_trust_comes_before_fit(target: Target) -> None:
 
 def test_a_loader_that_is_told_no_key_takes_what_is_named_in_full_alone(target: Target) -> None:
     data = target.bundle()
-    opened = bundle.read_bundle(data)
+    opened = archive.read_bundle(data)
     places = [(KEY, BundleCorrupt), (f"{SLUG}/{NEWER}", Untrusted), (SLUG, Untrusted), ("x.bundle", Untrusted)]
     for location, refusal in [(f"s3://b/{key}", refusal) for key, refusal in places]:
         settings = Settings.from_environ({"RUNNER_LOCATION": location} | target.trusting)
@@ -152,9 +154,9 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def signer(data: bytes) -> str:
-    read = bundle.read_bundle(data)
-    manifest = bytes(read.members[bundle.MANIFEST])
-    return signing.check([AUTHOR.public], signing.BUNDLE, manifest, read.signature, "it").id
+    read = archive.read_bundle(data)
+    manifest = bytes(read.members[archive.MANIFEST])
+    return signatures.check([AUTHOR.public], signatures.BUNDLE, manifest, read.signature, "it").id
 
 
 @pytest.mark.parametrize("form", ["key", "pem", "bytes", "base64", "path"])
@@ -213,13 +215,13 @@ def test_keygen_writes_a_private_file_once_and_prints_the_public_key(tmp_path: P
     file = tmp_path / "key"
     made = start({}, "keygen", str(file))
     assert made.code == 0, made
-    key = signing.read_private(file.read_text())
+    key = keys.read_private(file.read_text())
     assert made.stdout.strip() == key.public.text
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     again = start({}, "keygen", str(file))
     assert again.code == 2
     assert "never overwritten" in again.stderr
-    assert signing.read_private(file.read_text()) == key
+    assert keys.read_private(file.read_text()) == key
     told = json.loads(start({}, "keygen", "--json", str(tmp_path / "other")).stdout)
     assert set(told) == {"file", "public", "id"}
 
@@ -253,8 +255,8 @@ def test_sign_publishes_a_signed_copy_as_the_newest_version(target: Target, key_
     told = json.loads(done.stdout)
     assert told["copy_of"] == f"{url}/{VERSION}"
     assert start(target.trusting, "verify", url).stdout.startswith(told["location"])
-    copy = bundle.read_bundle(target.place.read(f"{SLUG}/{told['location'].rpartition('/')[2]}"))
-    before = bundle.read_bundle(unsigned)
+    copy = archive.read_bundle(target.place.read(f"{SLUG}/{told['location'].rpartition('/')[2]}"))
+    before = archive.read_bundle(unsigned)
     assert copy.manifest["members"] == before.manifest["members"]
     assert copy.manifest | {"flow": 0} == before.manifest | {"flow": 0}
     assert target.place.read(KEY) == unsigned
@@ -274,7 +276,7 @@ def test_sign_refuses_without_a_key_for_other_bytes_and_for_a_pickle(target: Tar
 
 def test_sign_moves_a_bundle_of_an_own_key_under_its_flows_name(target: Target, key_file: Path) -> None:
     own = {"name": SLUG, "version": VERSION, "key": "v1"}
-    data = bundle.write_bundle(facts_of() | {"flow": own}, {"flow.pkl": target.canary.pickled})
+    data = archive.write_bundle(facts_of() | {"flow": own}, {"flow.pkl": target.canary.pickled})
     target.put(data, "releases/v1")
     url = f"{target.place.url}/releases/v1"
     done = start({"RUNNER_SIGNING_KEY_FILE": str(key_file)}, "sign", url)

@@ -15,12 +15,15 @@ from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
 from runner.cli.doctor import doctor
+from runner.cli.inspect import inspect
 from runner.cli.keys import keygen, sign, verify
 from runner.cli.logs import logs
-from runner.cli.look import inspect, ls, result, show
+from runner.cli.ls import ls
+from runner.cli.result import result
 from runner.cli.run import retry, run
+from runner.cli.show import show
 from runner.cli.version import version
-from runner.settings import process_environ
+from runner.environ import process_environ
 
 _HELP = """Run Python flows from a bucket, and look at what became of them; without a command, run the one that the
 environment names. A LOCATION is a URL or a path; a RUN is its folder's URL, or its id where RUNNER_LOCATION is set."""

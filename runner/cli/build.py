@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import sys
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner import foreign
-from runner.cli.stdout import prints_aside
+from runner.authoring.flow import Flow
+from runner.authoring.storages import declare
+from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
-from runner.flow import Flow
-from runner.load import loading
-from runner.storage import declare
+from runner.model.loading import loading
+from runner.serialization.foreign import as_flow
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,7 +41,7 @@ def build(
 
     RUNNER_SIGNING_KEY, if it is set, signs it.
     """
-    with prints_aside(wanted=as_json):
+    with stdout_to_stderr(wanted=as_json):
         flow = _flow_in(file, storage)
         published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
     if as_json:
@@ -55,11 +54,11 @@ def _flow_in(file: str, storage: str | None) -> Flow:
     """Load the flow that stands on the command line, and give it the storage that does."""
     path, name = _split(file)
     module = load_file(path)
-    flow = foreign.as_flow(_choose(module, path, name))
+    flow = Flow.of(as_flow(_choose(module, path, name)))
     flow.module = module.__name__
     if storage:
         try:
-            flow.storage = flow.storage.moved_to(declare(storage))
+            flow.storage = flow.storage.relocated(declare(storage))
         except ValueError as error:
             raise UsageError(str(error)) from error
     return flow

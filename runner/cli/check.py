@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import click
 
-from runner.cli.places import open_place, place, settings
-from runner.cli.stdout import prints_aside
+from runner.bundle.fetch import fetch
+from runner.bundle.load import load, verify
+from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.redirect import stdout_to_stderr
 from runner.errors import UsageError
-from runner.fetch import fetch
-from runner.load import load, verify
 
 
 @click.command(short_help="Load a flow as a run would, without running it.")
@@ -24,15 +24,15 @@ def check(location: str | None, *, as_json: bool) -> None:
     Loading runs the code of the author's modules. If it fails, it does so with the exit code that a run would have.
     """
     asked = settings()
-    where = place(location) if location else asked.location
+    where = parse_location_argument(location) if location else asked.location
     if where is None:
         message = "nothing says which flow to check"
         raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
-    storage = open_place(where)
+    storage = open_location(where)
     key, data = fetch(storage, where.key)
     folders: list[str] = []
     try:
-        with prints_aside(wanted=as_json):
+        with stdout_to_stderr(wanted=as_json):
             flow = load(data, verify(data), where.scheme, replace(asked, location=where), folders.append, key).flow
     finally:
         for folder in folders:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.table import size_text
-from runner.doctor import examine
-from runner.redact import redact
-from runner.settings import process_environ
+from runner.cli.format import size_text
+from runner.doctor.examine import examine
+from runner.environ import process_environ
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
-    from runner.checks import Check
-    from runner.doctor import Report, Setting
-
+    from runner.doctor.checks import Check
+    from runner.doctor.examine import Report, Setting
 
 _SHOWN = 0.0005  # seconds: less would be shown as 0 ms
 

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner import bundle, load, records, signing, trust
-from runner.cli.places import open_place, place, settings
+from runner import naming
+from runner.bundle import archive, load, trust
+from runner.bundle.fetch import fetch
+from runner.cli.locations import open_location, parse_location_argument, settings
 from runner.errors import BundleCorrupt, Untrusted, UsageError
-from runner.fetch import fetch
-from runner.storage.base import check_key
+from runner.location import check_key
+from runner.signing import keys, signatures
 
 if TYPE_CHECKING:
-    from runner.bundle import Bundle
-    from runner.signing import PublicKey
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
+    from runner.bundle.archive import Bundle
+    from runner.signing.keys import PublicKey
 
 
 @click.command(short_help="Make a pair of keys.")
@@ -32,7 +34,7 @@ def keygen(file: Path, *, as_json: bool) -> None:
     The private key is what RUNNER_SIGNING_KEY takes where flows are built, the public one what RUNNER_TRUSTED_KEYS
     takes where they run.
     """
-    key = signing.new_key()
+    key = keys.new_key()
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
@@ -55,14 +57,14 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
 
     Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
     """
-    where = place(location)
+    where = parse_location_argument(location)
     asked = replace(settings(), location=where)
     if keys:
         asked = replace(asked, trusted_keys=tuple(key for given in keys for key in _public(given)))
     if not asked.trusted_keys:
         message = "nothing says whose signature to look for"
         raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
-    storage = open_place(where)
+    storage = open_location(where)
     key, data = fetch(storage, where.key)
     opened = load.verify(data)
     trust.check_trust(opened, key, asked)
@@ -87,8 +89,8 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     if private is None:
         message = "there is no key to sign with"
         raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
-    where = place(location)
-    storage = open_place(where)
+    where = parse_location_argument(location)
+    storage = open_location(where)
     key, data = fetch(storage, where.key)
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and sha256.lower() != digest:
@@ -100,21 +102,21 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
     new_key, signed = _signed_copy(opened, key, private)
     storage.create(new_key, signed)
-    told = _told(storage, new_key, signed, bundle.read_bundle(signed)) | {"copy_of": storage.url(key)}
+    told = _told(storage, new_key, signed, archive.read_bundle(signed)) | {"copy_of": storage.url(key)}
     click.echo(json.dumps(told) if as_json else told["location"])
 
 
-def _signed_copy(opened: Bundle, key: str, private: signing.PrivateKey) -> tuple[str, bytes]:
+def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:
     """Give the key and the bytes of a new version with the same members; an own key was that of the old one alone."""
-    version = records.new_version()
+    version = naming.new_version()
     told = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
     told["flow"] = {"name": told["flow"]["name"], "version": version}
-    slug = records.slugify(told["flow"]["name"])
+    slug = naming.slugify(told["flow"]["name"])
     home = key.rpartition("/")[0]
     folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
     check_key(new_key := f"{folder}/{version}")
     names = [member["name"] for member in opened.manifest["members"]]
-    return new_key, bundle.write_bundle(told, {name: bytes(opened.members[name]) for name in names}, private)
+    return new_key, archive.write_bundle(told, {name: bytes(opened.members[name]) for name in names}, private)
 
 
 def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, Any]:
@@ -122,19 +124,19 @@ def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, 
         "location": storage.url(key),
         "sha256": hashlib.sha256(data).hexdigest(),
         "flow": opened.manifest["flow"],
-        "signed_by": signing.check_form(opened.signature or b""),
+        "signed_by": signatures.check_form(opened.signature or b""),
     }
 
 
 def _public(text: str) -> tuple[PublicKey, ...]:
     """Read what stands after -k: a key, or the path of a file with some. Raises UsageError."""
     try:
-        return signing.read_public(text)
+        return keys.read_public(text)
     except ValueError as error:
         if not Path(text).is_file():
             message = f"what stands after -k is neither a public key nor a file ({error})"
             raise UsageError(message, hint="Give what runner keygen printed.") from error
     try:
-        return signing.read_public(signing.read_file(Path(text)))
+        return keys.read_public(keys.read_file(Path(text)))
     except ValueError as error:
         raise UsageError(f"{text}: {error}") from error

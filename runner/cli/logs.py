@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.look import as_json_option
-from runner.cli.places import open_run
+from runner.cli.format import as_json_option
+from runner.cli.locations import open_run
 from runner.errors import NotFound
-from runner.pump import ENDING
-from runner.standing import attempts, latest, standing_of
+from runner.runs.status import attempt_numbers, attempt_status, run_status
+from runner.supervisor.backlog import LOG_END_LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.records import RunFolder
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
+    from runner.runs.layout import RunLayout
 
 _LOOK = 1.0  # seconds between two looks for more
 _LATE = 5.0  # seconds in which the last part may still come after the end
@@ -35,15 +35,15 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
         if attempt > 1 and not as_json:
             click.echo(f"-- attempt {attempt}", err=True)
         _show(storage, folder, attempt, follow=follow, as_json=as_json)
-    standing = latest(storage, folder)
+    standing = run_status(storage, folder)
     click.echo(f"-- run {folder.run_id}: {standing.told}", err=True)
 
 
-def _attempts(storage: Storage, folder: RunFolder, *, follow: bool) -> Iterator[int]:
+def _attempts(storage: Storage, folder: RunLayout, *, follow: bool) -> Iterator[int]:
     """Give the numbers of a run's attempts; to follow is to wait for the first one."""
     number = 1
     while True:
-        if number in attempts(storage, folder):
+        if number in attempt_numbers(storage, folder):
             yield number
             number += 1
         elif number > 1 or not follow:
@@ -52,7 +52,7 @@ def _attempts(storage: Storage, folder: RunFolder, *, follow: bool) -> Iterator[
             time.sleep(_LOOK)
 
 
-def _show(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool, as_json: bool) -> None:
+def _show(storage: Storage, folder: RunLayout, attempt: int, *, follow: bool, as_json: bool) -> None:
     for part in _parts(storage, folder, attempt, follow=follow):
         for line in filter(None, part.split(b"\n")):
             if as_json:
@@ -61,7 +61,7 @@ def _show(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool, as
                 click.echo(_text(_entry(line)))
 
 
-def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -> Iterator[bytes]:
+def _parts(storage: Storage, folder: RunLayout, attempt: int, *, follow: bool) -> Iterator[bytes]:
     """Give the parts of an attempt's log in order; to follow is to wait for more until it is over."""
     part, over_since = 1, None
     while True:
@@ -70,7 +70,7 @@ def _parts(storage: Storage, folder: RunFolder, attempt: int, *, follow: bool) -
         except NotFound:
             if not follow or (over_since and time.monotonic() - over_since > _LATE):
                 return
-            if over_since is None and not standing_of(storage, folder, attempt).lives:
+            if over_since is None and not attempt_status(storage, folder, attempt).lives:
                 over_since = time.monotonic()
             time.sleep(_LOOK)
         else:
@@ -92,7 +92,7 @@ def _entry(line: bytes) -> dict[str, Any]:
 def _is_last(line: bytes) -> bool:
     """Whether a line is the one by which the supervisor ends a log; a flow's own has another logger's name."""
     entry = _entry(line)
-    return entry.get("logger") == ENDING and entry.get("last") is True
+    return entry.get("logger") == LOG_END_LOGGER and entry.get("last") is True
 
 
 def _text(entry: dict[str, Any]) -> str:

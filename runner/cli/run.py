@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner import claims
-from runner.cli.apart import apart
-from runner.cli.look import as_json_option
-from runner.cli.places import believe, open_place, open_run, settings
-from runner.cli.stdout import prints_aside
+from runner.cli.forked import in_forked_process
+from runner.cli.format import as_json_option
+from runner.cli.locations import check_document, open_location, open_run, settings
+from runner.cli.redirect import stdout_to_stderr
+from runner.environ import process_environ
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
-from runner.records import RunFolder
-from runner.settings import process_environ, with_files_read
-from runner.standing import latest
-from runner.storage import Location
-from runner.supervisor import Finished, supervise
+from runner.location import Location
+from runner.runs import claims
+from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
+from runner.settings import with_files_read
+from runner.supervisor.supervise import SupervisedRun, supervise
 
 if TYPE_CHECKING:
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
 _RETRIED = "the run to retry"  # among the variables, where no variable has such a name
 
@@ -46,7 +47,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
-        environ = apart(partial(_to_resume, environ, run_to_resume))
+        environ = in_forked_process(partial(_to_resume, environ, run_to_resume))
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -66,7 +67,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 @as_json_option
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
-    environ = apart(partial(_to_retry, with_files_read(process_environ()), run_to_retry))
+    environ = in_forked_process(partial(_to_retry, with_files_read(process_environ()), run_to_retry))
     return _run(environ, as_json=as_json, reuse={"run_id": environ.pop(_RETRIED), "from": task})
 
 
@@ -77,11 +78,11 @@ def _to_resume(environ: dict[str, str], run: str) -> dict[str, str]:
 
 def _to_retry(environ: dict[str, str], run: str) -> dict[str, str]:
     storage, folder = open_run(run)
-    standing = latest(storage, folder)
+    standing = run_status(storage, folder)
     if standing.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
-    believe(storage, folder, standing.document)
+    check_document(storage, folder, standing.document)
     environ = _as_begun(environ, storage, folder) | {_RETRIED: folder.run_id}
     if environ.get("RUNNER_RUN_ID") == folder.run_id:
         del environ["RUNNER_RUN_ID"]
@@ -89,19 +90,19 @@ def _to_retry(environ: dict[str, str], run: str) -> dict[str, str]:
 
 
 def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None = None) -> int:
-    with prints_aside(wanted=as_json):
+    with stdout_to_stderr(wanted=as_json):
         finished = supervise(environ, sys.stderr if as_json else sys.stdout, reuse)
     if as_json:
         click.echo(json.dumps(_outcome(finished) or {"state": None, "exit_code": finished.code}))
     return finished.code
 
 
-def _as_begun(environ: dict[str, str], storage: Storage, folder: RunFolder) -> dict[str, str]:
+def _as_begun(environ: dict[str, str], storage: Storage, folder: RunLayout) -> dict[str, str]:
     """Give the environment that asks for the bundle and the parameters that a run was begun with.
 
     The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
     """
-    begun = claims.begun(storage, folder)
+    begun = claims.read_request(storage, folder)
     if begun is None:
         message = f"there is no {storage.url(folder.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
@@ -141,13 +142,13 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _outcome(finished: Finished) -> dict[str, Any] | None:
+def _outcome(finished: SupervisedRun) -> dict[str, Any] | None:
     """Read back what was committed: the run's outcome, else its last attempt's end; None if this start has neither."""
     if (run := finished.run) is None:
         return None
     try:
-        storage = open_place(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
-        document = latest(storage, RunFolder(run["home"], run["run_id"])).document
+        storage = open_location(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
+        document = run_status(storage, RunLayout(run["home"], run["run_id"])).document
     except RunnerError:  # why is in the log already
         return None
     return document if document and document["exit_code"] == finished.code else None

@@ -7,8 +7,8 @@ import platform
 
 import click
 
-from runner import __version__
-from runner.settings import process_environ
+from runner.environ import process_environ
+from runner.version import __version__
 
 _OF_IMAGE = ("image", "revision")  # in the environment of our images
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from canary import KEY, NEWER, SLUG, Target
-from runner.imports import look_through
+from runner.serialization.inspection import inspect_pickle
 from starting import start
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_a_scanner_is_led_astray(target: Target) -> None:
     """Pickles that scanners stop at, or do not look into: broken after the call, inside bytes, inside base64."""
     call = pickle.dumps(_Call(target.canary.path))
     for data in (call[:-1], pickle.dumps([b"x" + call]), pickle.dumps({"a": base64.b64encode(call).decode()})):
-        assert "posix.mkdir" in look_through(data, "3.11").globals
+        assert "posix.mkdir" in inspect_pickle(data, "3.11").globals
     assert not target.canary.executed
 
 

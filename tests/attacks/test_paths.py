@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from canary import AUTHOR, NEWER, SLUG, Canary, Target, facts_of
-from runner import bundle
+from runner.bundle import archive
 from starting import start
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[2]
 def named(target: Target, *names: str) -> bytes:
     """A bundle, signed by a careless author, whose own writer would not have written these names."""
     members = {"flow.pkl": target.canary.pickled, **dict.fromkeys(names, target.canary.source)}
-    digests = [{"name": n, "size": len(d), "sha256": bundle._digest(d)} for n, d in members.items()]
-    manifest = bundle._json({"format": 1, **facts_of(), "members": digests})
+    digests = [{"name": n, "size": len(d), "sha256": archive._digest(d)} for n, d in members.items()]
+    manifest = archive._json({"format": 1, **facts_of(), "members": digests})
     return b"".join(
-        bundle._framed({"manifest.json": manifest, **members, "signature.json": bundle._signed(manifest, AUTHOR)})
+        archive._framed({"manifest.json": manifest, **members, "signature.json": archive._signed(manifest, AUTHOR)})
     )
 
 
@@ -62,7 +62,7 @@ def test_a_module_passes_as_an_installed_one(target: Target) -> None:
     """A bundle brings a json.py and an os.py. Its folder comes last on the path, so Python's own are imported."""
     pickled = b"\x80\x04cjson\ndumps\n0cshutil\nrmtree\n0N."
     sources = {f"src/{name}.py": target.canary.source for name in ("json", "shutil", "os", "runner", "sitecustomize")}
-    target.put(bundle.write_bundle(facts_of(), {"flow.pkl": pickled, **sources}, AUTHOR))
+    target.put(archive.write_bundle(facts_of(), {"flow.pkl": pickled, **sources}, AUTHOR))
     assert target.check().code == 65, "None is no flow"
     assert not target.canary.executed
 
@@ -118,7 +118,7 @@ def test_a_module_lies_in_the_working_directory(target: Target, tmp_path: Path) 
     command = (ROOT / "Dockerfile").read_text()
     assert '"/opt/runner/bin/python", "-P", "-m", "runner"' in command
     done = subprocess.run(
-        [sys.executable, "-P", "-c", "import json, runner, runner.signing"],
+        [sys.executable, "-P", "-c", "import json, runner, runner.signing.signatures"],
         cwd=tmp_path,
         check=False,
         capture_output=True,

@@ -20,17 +20,19 @@ import pytest
 from canary import AUTHOR, MALLORY, Canary
 from flows import located, outcome_of, publish
 from places import Place, local_place
-from runner import records, seal
-from runner.records import RunFolder
-from runner.seal import Seal, asked_for
-from runner.trailer import trailer
+from runner import naming
+from runner.runs import documents
+from runner.runs.layout import RunLayout
+from runner.runs.trailer import trailer
+from runner.signing import run_signatures
+from runner.signing.run_signatures import RunSigner, request_digest
 from starting import KEPT, Ran, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FOLDER = RunFolder("steps", "r")
+FOLDER = RunLayout("steps", "r")
 SIGNING = base64.b64encode(AUTHOR.raw).decode()
 
 
@@ -58,7 +60,7 @@ class Scene:
 
     def cut_off(self, run_id: str = "r") -> None:
         """Have an attempt killed in the last task, when all before it is durable."""
-        folder = RunFolder("steps", run_id)
+        folder = RunLayout("steps", run_id)
         durable = {folder.result(1, "each", index) for index in range(4)}
         durable |= {folder.result(1, name, None) for name in ("first", "after")}
         process = begin(self.environ("hold and abort", RUNNER_RUN_ID=run_id))
@@ -83,7 +85,7 @@ class Scene:
         return found
 
     def write(self, key: str, document: dict[str, Any]) -> None:
-        self.place.write(key, records.encode(document))
+        self.place.write(key, documents.encode(document))
 
 
 @pytest.fixture
@@ -132,16 +134,16 @@ def test_she_signs_her_result_herself(scene: Scene) -> None:
     scene.cut_off()
     planted = scene.planted()
     size, sha256 = len(planted) - 44, planted[-32:].hex()
-    own = Seal(asked_for(scene.document(FOLDER.run)), MALLORY)
+    own = RunSigner(request_digest(scene.document(FOLDER.run)), MALLORY)
     key = FOLDER.result(1, "first", None)
     scene.place.write(key, planted)
-    scene.place.write(f"{key}{seal.SUFFIX}", own.sign_result("r", "first", None, size, sha256) or b"")
+    scene.place.write(f"{key}{run_signatures.SUFFIX}", own.sign_result("r", "first", None, size, sha256) or b"")
     assert scene.run("hold and abort").code == 134
     assert not scene.canary.executed
 
 
 def move(scene: Scene, source: str, target: str) -> None:
-    for suffix in ("", seal.SUFFIX):
+    for suffix in ("", run_signatures.SUFFIX):
         scene.place.write(f"{target}{suffix}", scene.place.read(f"{source}{suffix}"))
 
 
@@ -159,7 +161,7 @@ def test_a_result_of_another_run_is_put_in_this_one(scene: Scene) -> None:
     scene.cut_off()
     (scene.notes / "go on").unlink()
     scene.cut_off("old")
-    move(scene, RunFolder("steps", "old").result(1, "first", None), FOLDER.result(1, "first", None))
+    move(scene, RunLayout("steps", "old").result(1, "first", None), FOLDER.result(1, "first", None))
     before = scene.calls()
     assert scene.run("hold and abort").code == 134
     assert "first" in scene.calls()[len(before) :]
@@ -168,7 +170,7 @@ def test_a_result_of_another_run_is_put_in_this_one(scene: Scene) -> None:
 def test_a_signature_is_taken_away(scene: Scene) -> None:
     """She deletes what lies beside the results; then they are nobody's, and the run starts from its first task."""
     scene.cut_off()
-    scene.delete(*[key for key in scene.place.keys() if key.endswith(seal.SUFFIX)])  # noqa: SIM118 - it is no dict
+    scene.delete(*[key for key in scene.place.keys() if key.endswith(run_signatures.SUFFIX)])  # noqa: SIM118 - it is no dict
     before = scene.calls()
     assert scene.run("hold and abort").code == 134
     ran = scene.calls()[len(before) :]
@@ -214,7 +216,7 @@ def test_she_signs_her_outcome_herself(scene: Scene) -> None:
     """With a key of her own, and true for this run."""
     scene.cut_off()
     lie = scene.document(FOLDER.end(1)) | {"state": "succeeded", "exit_code": 0, "error": None}
-    scene.write(FOLDER.outcome, Seal(asked_for(scene.document(FOLDER.run)), MALLORY).signed(lie))
+    scene.write(FOLDER.outcome, RunSigner(request_digest(scene.document(FOLDER.run)), MALLORY).signed(lie))
     refused = scene.run("hold and abort")
     assert (refused.code, MALLORY.public.id in refused.error["message"]) == (79, True)
 
@@ -223,7 +225,7 @@ def test_an_outcome_of_another_run_is_put_in_this_one(scene: Scene) -> None:
     """It is the author's, and of a run with other parameters."""
     scene.cut_off()
     assert start(scene.environ("go on", RUNNER_RUN_ID="other")).code == 0
-    other = scene.document(RunFolder("steps", "other").outcome)
+    other = scene.document(RunLayout("steps", "other").outcome)
     for lie in (other, other | {"run_id": "r"}):
         scene.write(FOLDER.outcome, lie)
         assert scene.run("hold and abort").code == 79
@@ -233,7 +235,7 @@ def test_an_outcome_of_the_same_asked_for_under_another_run_id_is_put_in_this_on
     """It is the author's, of last week's run with the very same bundle and parameters, and every byte is as it was."""
     assert start(scene.environ("go on", RUNNER_RUN_ID="old")).code == 0
     before = scene.calls()
-    old = RunFolder("steps", "old")
+    old = RunLayout("steps", "old")
     scene.place.write(FOLDER.outcome, scene.place.read(old.outcome))
     refused = scene.run("go on")
     assert (refused.code, "is of run 'old'" in refused.error["message"]) == (79, True)
@@ -252,7 +254,7 @@ def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
     claim = scene.document(FOLDER.claim(1))
     facts = {name: claim[name] for name in ("format", "token", "run_id", "attempt", "started", "host", "python")}
     bundle = scene.document(FOLDER.run)["bundle"]
-    lie = {**facts, "ended": records.now(), "flow": "steps", "bundle": bundle, "state": "succeeded", "exit_code": 0}
+    lie = {**facts, "ended": naming.now(), "flow": "steps", "bundle": bundle, "state": "succeeded", "exit_code": 0}
     scene.write(FOLDER.end(1), lie | {"error": None, "tasks": []})
     (scene.notes / "go on").touch()
     assert process.wait(60) not in {0, 75}

@@ -6,11 +6,12 @@ import base64
 import json
 
 from canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Target
-from runner import bundle, signing
+from runner.bundle import archive
+from runner.signing import signatures
 
 
 def members_of(data: bytes) -> dict[str, bytes]:
-    return {name: bytes(part) for name, part in bundle.read_bundle(data).members.items()}
+    return {name: bytes(part) for name, part in archive.read_bundle(data).members.items()}
 
 
 def test_the_signature_is_left_out(target: Target) -> None:
@@ -29,7 +30,7 @@ def test_somebody_else_signs_and_names_the_authors_key(target: Target) -> None:
     """Her signature says that it is the author's."""
     members = members_of(target.bundle(MALLORY))
     told = json.loads(members["signature.json"]) | {"key": AUTHOR.public.id}
-    target.put(b"".join(bundle._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 
@@ -37,7 +38,7 @@ def test_a_signature_of_another_bundle_is_put_on_hers(target: Target) -> None:
     """She takes the author's signature from a bundle in the same bucket."""
     stolen = members_of(target.bundle())["signature.json"]
     hers = members_of(target.bundle(None, labels=["hers"]))
-    target.put(b"".join(bundle._framed(hers | {"signature.json": stolen})))
+    target.put(b"".join(archive._framed(hers | {"signature.json": stolen})))
     target.refuses(79, "not that of the key")
 
 
@@ -45,8 +46,8 @@ def test_a_signature_for_another_purpose_is_put_on_hers(target: Target) -> None:
     """She has the author's key sign her manifest's bytes as some other kind of document of runner's."""
     hers = members_of(target.bundle(None))
     for purpose in ("result", "end", "bundle", ""):
-        signed = signing.sign(AUTHOR, purpose, hers["manifest.json"])
-        target.put(b"".join(bundle._framed(hers | {"signature.json": signed})))
+        signed = signatures.sign(AUTHOR, purpose, hers["manifest.json"])
+        target.put(b"".join(archive._framed(hers | {"signature.json": signed})))
         assert target.check().code == 79
         assert not target.canary.executed
 
@@ -56,7 +57,7 @@ def test_the_weakest_algorithm_is_asked_for(target: Target) -> None:
     members = members_of(target.bundle())
     for changed in ({"algorithm": "none", "signature": ""}, {"algorithm": "hmac", "key": ""}):
         told = json.loads(members["signature.json"]) | changed
-        target.put(b"".join(bundle._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+        target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
         target.refuses(65, "its signature cannot be read")
 
 
@@ -68,7 +69,7 @@ def test_a_signature_is_bent_into_another_that_also_holds(target: Target) -> Non
     order = 2**252 + 27742317777372353535851937790883648493
     bent = signed[:32] + (int.from_bytes(signed[32:], "little") + order).to_bytes(32, "little")
     told["signature"] = base64.b64encode(bent).decode()
-    target.put(b"".join(bundle._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 

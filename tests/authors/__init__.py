@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from runner.bundle import Bundle, read_bundle
+from runner.bundle.archive import Bundle, read_bundle
 from starting import KEPT, Ran, start
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner import Flow
+from runner.authoring.storages import declare
 from runner.cli.build import load_file
-from runner.flow import Flow
-from runner.storage import declare
 
 if TYPE_CHECKING:
     from places import Place

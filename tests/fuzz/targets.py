@@ -18,21 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from runner import bundle, foreign, imports, load, manifest, names, records, signing, trailer, trust
-from runner.cli.look import show
+from runner.backends.local.files import LocalStorage
+from runner.bundle import archive, load, manifest, member_names, trust
+from runner.cli.show import show
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
-from runner.records import RunFolder
+from runner.location import invalid_key, parse_location
+from runner.model import parameters
+from runner.runs import documents, trailer
+from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
+from runner.serialization import foreign, inspection
 from runner.settings import VARIABLES, Settings
-from runner.standing import latest
-from runner.storage import parse_location
-from runner.storage.base import fault_in_key
-from runner.storage.local import LocalStorage
+from runner.signing import keys, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = "2026-11-22t12-10-24-845190-00-00"
-KEY = signing.read_private("q" * 42 + "Y=")
+KEY = keys.read_private("q" * 42 + "Y=")
 AT = "2026-11-22T12:10:24.845190+00:00"
 FACTS: dict[str, Any] = {
     "flow": {"name": "täglich", "version": VERSION, "key": "v1"},
@@ -99,7 +102,7 @@ JSON = st.recursive(
     max_leaves=10,
 )
 MEMBERS = {"flow.pkl": pickle.dumps({"a": [1, b"x"]}), "src/mod.py": b"VALUE = 1\n", "src/täglich/d.txt": b""}
-SOUND = [bundle.write_bundle(FACTS, MEMBERS, key) for key in (None, KEY)]
+SOUND = [archive.write_bundle(FACTS, MEMBERS, key) for key in (None, KEY)]
 
 
 @st.composite
@@ -151,19 +154,19 @@ def altered(draw: st.DrawFn, sound: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def sealed(draw: st.DrawFn) -> bytes:
     """A bundle whose frame and signature are sound, and whose manifest says anything."""
-    sound = json.loads(bytes(bundle.read_bundle(SOUND[0]).members["manifest.json"]))
+    sound = json.loads(bytes(archive.read_bundle(SOUND[0]).members["manifest.json"]))
     told = draw(altered(sound))
     try:
-        text = bundle._json(told)
+        text = archive._json(told)
     except ValueError:
         text = json.dumps(told).encode()
-    signature = {"signature.json": signing.sign(KEY, signing.BUNDLE, text)} if draw(st.booleans()) else {}
-    return b"".join(bundle._framed({"manifest.json": text, **MEMBERS, **signature}))
+    signature = {"signature.json": signatures.sign(KEY, signatures.BUNDLE, text)} if draw(st.booleans()) else {}
+    return b"".join(archive._framed({"manifest.json": text, **MEMBERS, **signature}))
 
 
 def _read_bundle(data: bytes) -> None:
-    if bundle.is_bundle(data):
-        bundle.read_bundle(data)
+    if archive.is_bundle(data):
+        archive.read_bundle(data)
 
 
 TRUSTING = Settings.from_environ(
@@ -178,7 +181,7 @@ def _verify(data: bytes) -> None:
     for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
         trust.check_trust(opened, f"taglich/{VERSION}", settings)
     manifest.check_fit(opened.manifest, "org/runner:slim")
-    manifest.check_parameters(opened.manifest["parameters"], {"day": 1})
+    parameters.check_parameters(opened.manifest["parameters"], {"day": 1})
 
 
 def _settings(environ: dict[str, str]) -> None:
@@ -197,19 +200,19 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="runner-fuzz-"))
 
 
-def _standing(documents: dict[str, bytes]) -> None:
+def _standing(stored: dict[str, bytes]) -> None:
     """Tell how a run stands, and show it, with whatever lies there."""
-    storage, folder = LocalStorage("file", str(_folder())), RunFolder("f", "r")
-    for key, data in documents.items():
+    storage, folder = LocalStorage("file", str(_folder())), RunLayout("f", "r")
+    for key, data in stored.items():
         try:
-            records.decode(data, records.kind_of(key))
+            documents.decode(data, documents.kind_of(key))
         except ValueError:
             continue  # what is no document of its kind is refused before
         path = _folder() / f"f/runs/r/{key}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     try:
-        latest(storage, folder)
+        run_status(storage, folder)
         assert show.callback is not None
         with tempfile.TemporaryFile("w") as nowhere:
             sys.stdout, kept = nowhere, sys.stdout
@@ -218,12 +221,12 @@ def _standing(documents: dict[str, bytes]) -> None:
             finally:
                 sys.stdout = kept
     finally:
-        for key in documents:
+        for key in stored:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
 
 
 def _documents(kind: dict[str, Any]) -> st.SearchStrategy[bytes]:
-    sound = records.encode(kind)
+    sound = documents.encode(kind)
     return altered(kind).map(lambda told: json.dumps(told).encode()) | changed([sound])
 
 
@@ -250,15 +253,15 @@ ENVIRON = st.dictionaries(st.sampled_from([*VARIABLES, *(f"{name}_FILE" for name
 TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
     "manifest": Target(sealed(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
-    "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), names.fault_in),
-    "signature": Target(changed([signing.sign(KEY, "x", b"y")]), signing.check_form, (ValueError,)),
+    "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), member_names.invalid_name),
+    "signature": Target(changed([signatures.sign(KEY, "x", b"y")]), signatures.check_form, (ValueError,)),
     "public keys": Target(
         TEXT | changed([KEY.public.text.encode()]).map(lambda data: data.decode("latin-1")),
-        signing.read_public,
+        keys.read_public,
         (ValueError,),
     ),
     "private key": Target(
-        TEXT | changed([KEY.pem]).map(lambda data: data.decode("latin-1")), signing.read_private, (ValueError,)
+        TEXT | changed([KEY.pem]).map(lambda data: data.decode("latin-1")), keys.read_private, (ValueError,)
     ),
     "settings": Target(ENVIRON, _settings, (EnvironmentWrong,)),
     "location": Target(
@@ -266,9 +269,9 @@ TARGETS = {
         lambda given: parse_location(*given),
         (ValueError, OSError, RuntimeError),
     ),
-    "keys": Target(TEXT, fault_in_key),
+    "keys": Target(TEXT, invalid_key),
     "trailer": Target(st.lists(st.binary(max_size=60) | changed([trailer.trailer(3, bytes(32))])), _trailer),
-    "records": Target(_documents(END) | _documents(CLAIM) | _documents(RUN), records.decode, (ValueError,)),
+    "records": Target(_documents(END) | _documents(CLAIM) | _documents(RUN), documents.decode, (ValueError,)),
     "outcome": Target(st.fixed_dictionaries({"outcome.json": _documents(END)}), _standing, (BundleCorrupt, NotFound)),
     "end and claim": Target(
         st.fixed_dictionaries(
@@ -278,5 +281,5 @@ TARGETS = {
         (BundleCorrupt, NotFound),
     ),
     "envelope": Target(changed([ENVELOPE, PICKLES[4]]) | st.binary(), foreign.open_pickle, (BundleCorrupt,)),
-    "imports": Target(changed(PICKLES), lambda data: imports.look_through(data, platform.python_version())),
+    "imports": Target(changed(PICKLES), lambda data: inspection.inspect_pickle(data, platform.python_version())),
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from runner import signing
+from runner.signing import keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def plant(folder: Path) -> Planted:
     private = rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()  # fmt: skip
-    signing_key = signing.new_key().pem.decode()
+    signing_key = keys.new_key().pem.decode()
     (folder / "lines").write_text(f"{parts['file 1']}\n\t\"{parts['file 2']}\" ü€😀 'x'\\\n{parts['file 3']} & / + =\n")
     (folder / "json").write_text(json.dumps({"a": [{"b": f"é{parts['file leaf']}"}]}, indent=2, ensure_ascii=False))
     environ = {

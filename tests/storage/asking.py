@@ -11,8 +11,9 @@ import sys
 import warnings
 
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.backends import open_storage
+from runner.location import parse_location
+from runner.secrets.named import resolve
 
 
 def runner(url: str) -> dict[str, str]:

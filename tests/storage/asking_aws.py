@@ -10,8 +10,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.backends import open_storage
+from runner.location import parse_location
+from runner.secrets.named import resolve
 
 
 def sdk() -> dict[str, str | None]:

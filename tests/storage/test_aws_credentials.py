@@ -18,17 +18,18 @@ import pytest
 
 from aws_situations import SITUATIONS, Situation, laid_out
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
-from runner.storage.aws_config import read_config
-from runner.storage.aws_credentials import choose
+from runner.backends import open_storage
+from runner.backends.aws.config import read_config
+from runner.backends.aws.credentials import choose
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers.aws_credentials import AwsCredentials
 from servers.s3_as_aws import S3AsAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
 HERE = Path(__file__).parent
 AT_LEAST = 60  # situations

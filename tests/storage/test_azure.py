@@ -13,16 +13,19 @@ from azure.storage.blob import generate_container_sas
 
 from places import Place, azure_place
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import Azure, declare, open_storage, parse_location
-from runner.storage.azure_credentials import parse_connection_string
+from runner.authoring.storages import declare
+from runner.backends import open_storage
+from runner.backends.azure.credentials import parse_connection_string
+from runner.location import parse_location
+from runner.secrets.named import resolve
+from runner.storage import Azure
 from storage.wire import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 STRING = "AZURE_STORAGE_CONNECTION_STRING"
@@ -61,10 +64,10 @@ def with_sas(place: Place, permission: str, hours: int = 1, mark: str = "") -> S
 
 def test_a_connection_string_opens_the_container_that_takes_its_ones_place() -> None:
     declared = Azure("one", connection_string=f"AccountName=me;AccountKey={KEY}", secrets=["TOKEN"])
-    moved = declared.moved_to(declare("azure://other/deep"))
+    moved = declared.relocated(declare("azure://other/deep"))
     assert (moved.url, moved.secrets) == ("azure://other/deep", ("TOKEN",))
     assert moved.extra_secrets() == declared.extra_secrets()
-    assert declared.moved_to(declare("s3://other")).extra_secrets() == {}
+    assert declared.relocated(declare("s3://other")).extra_secrets() == {}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from places import azure_place
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
-from runner.storage.azure_credentials import SOURCES, find_azure, parse_connection_string
-from runner.storage.base import CHUNK
+from runner.backends import open_storage
+from runner.backends.azure.credentials import SOURCES, find_azure, parse_connection_string
+from runner.backends.base import CHUNK
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers import HOST
 from storage.cloud import Asked, Cloud
 from storage.wire import blackhole, refused
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 PUBLIC, CHINA, GOVERNMENT = "login.microsoftonline.com", "login.chinacloudapi.cn", "login.microsoftonline.us"
@@ -448,7 +449,7 @@ def test_azurite_takes_keys_and_a_sas_of_the_environment(
     else:
         # the emulator's own port may be anybody's here
         port = azurite.url.rpartition(":")[2]
-        monkeypatch.setattr("runner.storage.azure_credentials.EMULATOR_PORT", port)
+        monkeypatch.setattr("runner.backends.azure.credentials.EMULATOR_PORT", port)
         environ = {STRING: "UseDevelopmentStorage=true"}
     storage = opened(environ, place.url)
     storage.create("etl/v1", b"bundle")

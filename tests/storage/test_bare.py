@@ -18,10 +18,11 @@ PROJECT = Path(__file__).parents[2]
 TRY = """
 import json, sys
 from importlib.util import find_spec
-from runner.credentials import resolve
+from runner.secrets.named import resolve
 from runner.errors import RunnerError
-from runner.settings import process_environ
-from runner.storage import open_storage, parse_location
+from runner.environ import process_environ
+from runner.backends import open_storage
+from runner.location import parse_location
 
 environ, found = process_environ(), {}
 assert not any(find_spec(name) for name in ("boto3", "google", "azure", "requests"))

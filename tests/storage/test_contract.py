@@ -26,14 +26,16 @@ import pytest
 
 from places import Place, azure_place, gcs_place, s3_place
 from runner import errors
-from runner.storage import gcs, objects, parse_location
+from runner.backends import object_store
+from runner.backends.gcp import gcs
+from runner.location import parse_location
 from storage.wire import Fault, Relay, blackhole, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 AMBIENT = dict(os.environ)  # before the autouse fixture clears it
@@ -204,10 +206,10 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 def no_retries(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let an answer take as long, and ask once."""
-    monkeypatch.setattr(objects, "READ_TIMEOUT", timedelta(seconds=seconds))
-    monkeypatch.setattr(objects, "PARTS_AT_ONCE", 0)  # a writer is as impatient
-    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 0})
-    monkeypatch.setattr(objects, "DEADLINE", seconds / 2)
+    monkeypatch.setattr(object_store, "READ_TIMEOUT", timedelta(seconds=seconds))
+    monkeypatch.setattr(object_store, "PARTS_AT_ONCE", 0)  # a writer is as impatient
+    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 0})
+    monkeypatch.setattr(object_store, "DEADLINE", seconds / 2)
     monkeypatch.setattr(gcs, "TIMEOUT", (3.0, seconds))
     monkeypatch.setattr(gcs, "DEADLINE", seconds / 2)
 
@@ -344,8 +346,8 @@ def test_what_does_not_pass_is_not_tried_again(place: Place, backend: str, patie
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_whose_object_it_is_stays_open_while_it_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
-    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
-    monkeypatch.setattr(objects, "DEADLINE", 1)
+    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 1})
+    monkeypatch.setattr(object_store, "DEADLINE", 1)
     place.write("lost", b"theirs")
     broken = Fault("answer", "GET", "lost", status=500, body=b"no")
     with relayed(place, broken) as (_, storage), pytest.raises(errors.ReadFailed) as refusal:
@@ -656,7 +658,7 @@ def test_with_patience_a_server_that_is_busy_is_asked_again(place: Place) -> Non
 
 @pytest.mark.parametrize("backend", ["s3", "gcs"], indirect=True)  # azure's bytes are moved as those of s3 are
 def test_an_upload_may_take_longer_than_an_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "READ_TIMEOUT", timedelta(seconds=1))
+    monkeypatch.setattr(object_store, "READ_TIMEOUT", timedelta(seconds=1))
     monkeypatch.setattr(gcs, "TIMEOUT", (1.0, 10.0))
     data = noise(9 * MB)
     with relayed(place, Fault("slow", "PUT")) as (_, storage), ThreadPoolExecutor(2) as pool:
@@ -680,8 +682,8 @@ def test_a_body_that_breaks_off_once_is_read_on(place: Place) -> None:
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_body_that_always_breaks_off_is_a_failed_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
-    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 2})
-    monkeypatch.setattr(objects, "DEADLINE", 1)
+    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 2})
+    monkeypatch.setattr(object_store, "DEADLINE", 1)
     place.write("large", noise(MB))
     with (
         relayed(place, Fault("cut", "GET", "large")) as (_, storage),
@@ -706,8 +708,8 @@ def test_a_server_that_is_busy_is_asked_again(place: Place) -> None:
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_server_that_stays_broken_fails_the_write(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "DEADLINE", 1)
-    monkeypatch.setattr(objects, "RETRIES", objects.RETRIES | {"max_retries": 1})
-    monkeypatch.setattr(objects, "DEADLINE", 1)
+    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 1})
+    monkeypatch.setattr(object_store, "DEADLINE", 1)
     broken = [Fault("answer", method, status=500, body=b"<Error/>") for method in ("PUT", "POST")]
     with relayed(place, *broken) as (_, storage):
         for what in ("create", "replace", "write"):
@@ -854,9 +856,10 @@ def test_a_sweep_leaves_all_objects_as_they_are(root: Root) -> None:
 STREAM = """
 import hashlib, re, sys
 from pathlib import Path
-from runner.credentials import resolve
-from runner.settings import process_environ
-from runner.storage import open_storage, parse_location
+from runner.secrets.named import resolve
+from runner.environ import process_environ
+from runner.backends import open_storage
+from runner.location import parse_location
 
 def peak():
     # not getrusage: its peak begins with that of the process which started this one
@@ -935,7 +938,12 @@ def test_what_the_clouds_own_sdk_writes_runner_reads(root: Root, size: int) -> N
 def test_importing_the_storages_imports_neither_obstore_nor_an_sdk() -> None:
     code = """
 import sys, runner.storage
-from runner.storage import azure, gcs, local, s3, GCS, S3, Azure, Local, declare
+from runner.authoring.storages import declare
+from runner.backends.aws import s3
+from runner.backends.azure import blob
+from runner.backends.gcp import gcs
+from runner.backends.local import files
+from runner.storage import GCS, S3, Azure, Local
 heavy = {"obstore", "boto3", "botocore", "google", "azure", "requests"}
 print(sorted(heavy & set(sys.modules)))
 """

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
-from runner.storage.base import CHUNK
-from runner.storage.gcp_credentials import SOURCES
+from runner.backends import open_storage
+from runner.backends.base import CHUNK
+from runner.backends.gcp.credentials import SOURCES
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers import HOST
 from storage.cloud import Asked, Cloud
 from storage.wire import blackhole, refused
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
 HOSTS = ["oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com"]
 PROJECTS = "cloudresourcemanager.googleapis.com"  # which the library asks of a pool, and runner need not

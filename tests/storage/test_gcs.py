@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from places import Place, gcs_place
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.backends import open_storage
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers import HOST
 from storage.wire import blackhole, refused
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
     from servers import Server
 
 

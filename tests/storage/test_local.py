@@ -15,9 +15,10 @@ from unittest import mock
 import pytest
 
 from runner import errors
-from runner.credentials import Credentials
-from runner.storage import open_storage, parse_location
-from runner.storage.local import LocalStorage
+from runner.backends import open_storage
+from runner.backends.local.files import LocalStorage
+from runner.location import parse_location
+from runner.secrets.named import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,7 @@ def test_a_system_that_has_no_nameless_files_links_a_named_one(
 
 CREATING = """
 import itertools, sys
-from runner.storage.local import LocalStorage
+from runner.backends.local.files import LocalStorage
 storage = LocalStorage("file", sys.argv[1])
 print(flush=True)
 for number in itertools.count():
@@ -274,7 +275,7 @@ def test_a_full_disk_fails_the_write_and_leaves_nothing(tiny: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from runner.errors import RunnerError
-from runner.storage.local import LocalStorage
+from runner.backends.local.files import LocalStorage
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)

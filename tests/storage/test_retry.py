@@ -9,8 +9,8 @@ from typing import NoReturn
 import pytest
 
 from runner import errors
-from runner.storage import retry
-from runner.storage.retry import persistently
+from runner.backends import retry
+from runner.backends.retry import persistently
 
 PASSING = [errors.Unreachable, errors.ReadFailed, errors.TooSlow, errors.WriteFailed]
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RunnerError)]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from runner import errors
-from runner.credentials import resolve
-from runner.storage import open_storage, parse_location
+from runner.backends import open_storage
+from runner.location import parse_location
+from runner.secrets.named import resolve
 from servers.proxy import Proxy
 from servers.s3_as_aws import S3AsAws
 from storage.wire import Fault, Relay, blackhole, refused
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from runner.storage.base import Storage
+    from runner.backends.base import Storage
 
 MB = 1024 * 1024
 KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -330,9 +331,10 @@ def test_certificates_that_cannot_be_read_are_told(tls: S3AsAws, tmp_path: Path)
 
 READ = """
 import sys
-from runner.credentials import resolve
-from runner.settings import process_environ
-from runner.storage import open_storage, parse_location
+from runner.secrets.named import resolve
+from runner.environ import process_environ
+from runner.backends import open_storage
+from runner.location import parse_location
 environ = process_environ()
 storage = open_storage(parse_location("s3://bucket"), resolve((), environ), environ)
 print(storage.read("etl/v1"))

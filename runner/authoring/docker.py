@@ -1,0 +1,212 @@
+"""``Docker``: a storage that is an image of the flow's own, built on an engine and pushed to a registry."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from runner.authoring.storages import StorageDeclaration
+from runner.errors import RunnerError, UsageError
+from runner.images import REPOSITORY
+from runner.publishing.capture import folder_of
+from runner.publishing.docker_engine import build_context, build_image, check_image, open_engine, push_image, user_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runner.publishing.publish import Published
+    from runner.signing.keys import KeySource
+
+# A registry and path components, and a tag, of https://github.com/distribution/reference
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:[a-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IN_IMAGE = re.compile(r'/[^$"\\\n]*')  # an absolute path without what a Dockerfile reads as its own
+
+
+class Docker(StorageDeclaration):
+    """An image that holds the flow; built on an engine, and pushed if a registry is named.
+
+    It has no home for results: ``RUNNER_RESULTS`` names one when the image is run.
+
+    Args:
+        registry_url: the registry, and perhaps a folder of it, to push to: ``registry.example.com/team``.
+        image_name: by default the flow's slug.
+        image_tag: by default the slugified time of the build.
+        base_image: by default ``org/runner:slim`` of this Python. It must have runner's entrypoint.
+        dockerfile: the path of a Dockerfile, whose folder is its context, to build the base from instead.
+        python_dependencies: what ``pip install`` is given, each as one word: ``pandas>=2,<3``.
+        files: by path on this machine, where in the image each file or folder is put; there, everybody may read it.
+        env_vars: variables of the image.
+        build_args: what ``ARG`` gets, in the Dockerfile and for ``pip install``. They stay in the image's history, so
+            one with a password is refused.
+        path: the folder of the image in which the flow lies.
+
+    Paths on this machine are relative to the file that defines the flow, as with ``include``.
+    """
+
+    __module__ = "runner.storage"  # see Local
+
+    def __init__(  # noqa: PLR0913 - one for each part of an image
+        self,
+        registry_url: str | None = None,
+        *,
+        image_name: str | None = None,
+        image_tag: str | None = None,
+        base_image: str | None = None,
+        dockerfile: str | None = None,
+        python_dependencies: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        path: str = "/opt/flows",
+        secrets: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        add_default_labels: bool = True,
+    ) -> None:
+        """See the class. Raises UsageError for what makes no image."""
+        super().__init__(key=None, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
+        if base_image and dockerfile:
+            message = "base_image and dockerfile are both given, and each says what the image is based on"
+            raise UsageError(message, hint="Give one; a Dockerfile names its base in FROM.")
+        if isinstance(python_dependencies, str):
+            message = "python_dependencies take a list of requirements, not one text"
+            raise UsageError(message, hint='Write python_dependencies=["pandas>=2"].')
+        for target in (path, *(files or {}).values()):
+            if not _IN_IMAGE.fullmatch(target):
+                message = (
+                    f"{target!r} is no absolute path in an image, or has a character that a Dockerfile would change"
+                )
+                raise UsageError(message, hint="Give one like /opt/flows.")
+        for name, value in {**(env_vars or {}), **(build_args or {})}.items():
+            if not _VARIABLE.fullmatch(name) or not isinstance(value, str) or "\n" in value:
+                message = f"the variable {name!r} needs a plain name, and a text of one line"
+                raise UsageError(message, hint="What has more lines can go into a file, and its path into NAME_FILE.")
+        for name, value in (build_args or {}).items():
+            if re.search(r"://[^/]*@", value):
+                message = f"the build argument {name} has a password in it, which would stay in the image's history"
+                raise UsageError(message, hint="Give it as a build secret: docs/images.md has the lines.")
+        self.registry_url = registry_url and registry_url.partition("://")[2 if "://" in registry_url else 0].strip("/")
+        self.image_name = image_name
+        self.image_tag = image_tag
+        self.base_image = base_image
+        self.dockerfile = dockerfile
+        self.python_dependencies = tuple(python_dependencies)
+        self.files = dict(files or {})
+        self.env_vars = dict(env_vars or {})
+        self.build_args = dict(build_args or {})
+        self.path = path.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """See `StorageDeclaration.url`; the folder in the image."""
+        return f"file://{self.path}"
+
+    @property
+    def default_labels(self) -> tuple[str, ...]:
+        """None: whoever can pull the image can run it."""
+        return ()
+
+    def publish(
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        sign_with: KeySource | None = None,
+        allow_secrets: bool = False,
+    ) -> Published:
+        """Build the image, load the flow in it, and push it if there is a registry.
+
+        The URL that is given is the image's name, with the digest if it was pushed. Nothing gets the name before the
+        flow could be loaded. Raises UsageError for a file or name that cannot be used, Unreachable without an engine,
+        NotFound when the base image is missing, FlowFailed when a build step fails, WriteFailed and CredentialsRefused
+        when the push does, and what loading the flow and `runner.publishing.publish.publish` raise.
+        """
+        from runner.authoring.storages import Local
+        from runner.publishing.publish import publish
+
+        if not allow_secrets:
+            self._refuse_secrets()
+        files = [self._here(file) for file in self.files]
+        with open_engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
+            baked = Local(folder, secrets=self.secrets)
+            options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
+            published = publish(
+                self.flow, baked.bound_to(self.flow).destination(), include=include, exclude=exclude, **options
+            )
+            slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
+            name, tag = self._named(slug, version)
+            base = self._base(engine)
+            text = self._dockerfile(base, user_of(engine, base), f"{slug}/{version}", f"{name}:{tag}")
+            contents = {f"flows/{slug}/{version}": Path(folder, slug, version)}
+            contents |= {f"files/{number}": file for number, file in enumerate(files)}
+            with build_context(text, contents) as context:
+                given = {"fileobj": context, "custom_context": True, "buildargs": self.build_args}
+                image = build_image(engine, **given)
+            try:
+                check_image(engine, image, published.manifest)
+            except RunnerError:
+                with suppress(Exception):  # what is left of it is only in the way
+                    engine.images.remove(image)
+                raise
+            engine.images.get(image).tag(name, tag)
+            digest = push_image(engine, name, tag) if self.registry_url else None
+        return replace(published, url=f"{name}:{tag}" + (f"@{digest}" if digest else ""))
+
+    def _refuse_secrets(self) -> None:
+        """Refuse variables that whoever can pull the image could read. Raises FlowFailed."""
+        from runner.environ import process_environ
+        from runner.secrets import scanner
+
+        said = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
+        said |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
+        scanner.refuse_secrets(said, scanner.secrets_of(self.secrets, process_environ()), lambda place, _holds: place)
+
+    def _here(self, file: str) -> Path:
+        """Find a file of this machine. Raises UsageError."""
+        path = folder_of(sys.modules.get(self.flow.module)) / Path(file).expanduser()
+        if not path.exists():
+            message = f"there is no file {path}"
+            raise UsageError(message, hint="Give its path relative to the file that defines the flow.")
+        return path
+
+    def _named(self, slug: str, version: str) -> tuple[str, str]:
+        name, tag = "/".join(filter(None, (self.registry_url, self.image_name or slug))), self.image_tag or version
+        if not _NAME.fullmatch(name) or not _TAG.fullmatch(tag):
+            message = f"{name}:{tag} is no name for an image: lower-case letters, digits, '.', '_' and '-'"
+            raise UsageError(message, hint="Set registry_url, image_name and image_tag.")
+        return name, tag
+
+    def _base(self, engine: Any) -> str:
+        if not self.dockerfile:
+            return self.base_image or f"{REPOSITORY}:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
+        path = self._here(self.dockerfile)
+        return build_image(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
+
+    def _dockerfile(self, base: str, user: str, key: str, image: str) -> bytes:
+        """Write the Dockerfile; what stands in JSON there goes through no shell."""
+        lines = [f"FROM {base}", "USER root"]
+        lines += [f"ARG {name}" for name in self.build_args]
+        lines += [f"ENV {name}={_quoted(value)}" for name, value in self.env_vars.items()]
+        lines += [
+            f"COPY {json.dumps([f'files/{number}', target])}" for number, target in enumerate(self.files.values())
+        ]
+        if self.python_dependencies:
+            lines.append(f"RUN {json.dumps(['pip', 'install', *self.python_dependencies])}")
+        lines.append(f"COPY {json.dumps(['flows/', f'{self.path}/'])}")
+        lines.append(f"ENV RUNNER_STORAGE=docker RUNNER_LOCATION={_quoted(f'{self.path}/{key}')} RUNNER_IMAGE={image}")
+        lines.append("CMD []")  # of the base; with any argument the flow is not what runs
+        lines += [f"USER {user}"] if user else []
+        return "\n".join(lines).encode() + b"\n"
+
+
+def _quoted(value: str) -> str:
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'

@@ -1,0 +1,266 @@
+"""Which AWS credentials boto3 would use, found without it wherever that gives the same answer.
+
+The order is that of ``create_credential_resolver`` in ``botocore/credentials.py``; a named secret comes before it all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from runner.backends.aws.sources import (
+    CONFIG,
+    CONTAINER,
+    CONTAINER_OTHER,
+    KEYS,
+    LOGIN,
+    METADATA,
+    METADATA_1,
+    OLD,
+    PROCESS,
+    ROLE,
+    SECRET,
+    SHARED,
+    SSO,
+    WEB,
+    WEB_PROFILE,
+)
+from runner.backends.credential_sources import Found, Source, format_tried
+from runner.errors import CredentialsRefused, EnvironmentWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from runner.backends.aws.config import AwsConfig
+    from runner.secrets.named import Credentials
+
+# Where boto3 says that it found something, in its own words.
+_METHODS = {"assume-role-with-web-identity": WEB_PROFILE, "container-role": CONTAINER_OTHER, "iam-role": METADATA_1}
+# Hosts that may be asked without TLS. https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+_NEAR = ("http://169.254.170.2/", "http://169.254.170.23/", "http://[fd00:ec2::23]/", "http://localhost", "http://127.")
+_TOKENS = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What opens a bucket: the source, and what gives its keys; without that, obstore finds them by ``native``."""
+
+    found: Found
+    provider: Callable[[], dict[str, Any]] | None = None
+    native: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    keys: dict[str, str] = field(repr=False)
+    expires: datetime | None = None
+
+    def provide(self) -> dict[str, Any]:
+        return self.keys | {"expires_at": self.expires}
+
+    def until(self) -> datetime | None:
+        return self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    settings: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _AskBoto3:
+    """This is the source, or may be, and only boto3 knows how to use it; ``reason`` is what was seen so far."""
+
+    reason: str = ""
+
+
+def choose(bucket: str, credentials: Credentials, config: AwsConfig) -> Chosen:
+    """Find the source that boto3 would use. Raises CredentialsRefused and EnvironmentWrong."""
+    if secret := credentials.aws():
+        keys = _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
+        return Chosen(Found(SECRET), _Keys(keys).provide)
+    unheard = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
+    looked_at = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unheard else "none named")]
+    for source, look in _LOOK:
+        answer = look(config)
+        if isinstance(answer, _Keys):
+            return Chosen(Found(source, tuple(looked_at), answer.until), answer.provide)
+        if isinstance(answer, _Native):
+            return Chosen(Found(source, tuple(looked_at)), native=answer.settings)
+        if isinstance(answer, _AskBoto3):
+            if chosen := _asked(source, looked_at, config):
+                return chosen
+            answer = answer.reason or "boto3 finds none there"
+        looked_at.append((source, answer))
+    message = f"no credentials for s3://{bucket}/ found: {format_tried(tuple(looked_at))}"
+    hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS."
+    raise CredentialsRefused(message, hint=hint)
+
+
+def _asked(source: Source, looked_at: list[tuple[Source, str]], config: AwsConfig) -> Chosen | None:
+    from runner.backends.aws.sdk import Boto3Provider
+
+    try:
+        asked = Boto3Provider(config)
+    except (CredentialsRefused, EnvironmentWrong) as error:
+        message = f"{source.name}: {error.message}; before it, {format_tried(tuple(looked_at))}"
+        raise type(error)(message, hint=error.hint) from error
+    if not asked.method:
+        return None
+    return Chosen(Found(_METHODS.get(asked.method, source), tuple(looked_at), asked.until), asked)
+
+
+def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:
+    keys = {"access_key_id": key, "secret_access_key": secret, "token": token}
+    return {name: value for name, value in keys.items() if value}
+
+
+def _environment(config: AwsConfig) -> str | _Keys:
+    environ = config.environ
+    if not environ.get("AWS_ACCESS_KEY_ID"):
+        return f"AWS_ACCESS_KEY_ID is {'set, and empty' if 'AWS_ACCESS_KEY_ID' in environ else 'not set'}"
+    if not environ.get("AWS_SECRET_ACCESS_KEY"):
+        message = "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
+        raise CredentialsRefused(message, hint="Set both, or neither.")
+    token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN")
+    keys = _named(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token)
+    return _Keys(keys, _expiration(environ))
+
+
+def _expiration(environ: Mapping[str, str]) -> datetime | None:
+    text = environ.get("AWS_CREDENTIAL_EXPIRATION")
+    if not text:
+        return None
+    try:
+        until = datetime.fromisoformat(text).astimezone(UTC)  # obstore takes no other zone
+    except ValueError as error:
+        message = "AWS_CREDENTIAL_EXPIRATION is no time"
+        raise CredentialsRefused(message, hint="Write it as 2026-01-31T12:00:00Z, or unset it.") from error
+    if until <= datetime.now(UTC):
+        message = f"the credentials in the environment expired at {text}, as AWS_CREDENTIAL_EXPIRATION says"
+        raise CredentialsRefused(message, hint="Set new ones; and check the clock of this machine.")
+    return until
+
+
+def _role(config: AwsConfig) -> str | _AskBoto3:
+    if "role_arn" in config.values and "web_identity_token_file" not in config.values:
+        if "mfa_serial" in config.values:
+            message = f"the profile {config.profile!r} wants an MFA code, and nobody is here to type it"
+            hint = "Give the session's own keys: aws configure export-credentials --format env."
+            raise CredentialsRefused(message, hint=hint)
+        return _AskBoto3()
+    return f"the profile {config.profile!r} has no role_arn"
+
+
+def _web_identity(config: AwsConfig) -> str | _Native | _AskBoto3:
+    environ = config.environ
+    token = environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", config.values.get("web_identity_token_file"))
+    if not token:
+        return "AWS_WEB_IDENTITY_TOKEN_FILE is not set"
+    domain = "amazonaws.com.cn" if config.region.startswith("cn-") else "amazonaws.com"
+    endpoint = config.endpoint("sts") or f"https://sts.{config.region}.{domain}"
+    role = environ.get("AWS_ROLE_ARN")
+    # obstore asks STS by TLS alone
+    if _misled(config) or not (role and environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and endpoint.startswith("https://")):
+        return _AskBoto3()
+    if not _is_one_line(token):
+        return _AskBoto3()
+    session = environ.get("AWS_ROLE_SESSION_NAME") or config.values.get("role_session_name")
+    settings = {"web_identity_token_file": token, "role_arn": role, "aws_endpoint_url_sts": endpoint}
+    return _Native(settings | ({"role_session_name": session} if session else {}))
+
+
+def _profile_has(*names: str) -> Callable[[AwsConfig], str | _AskBoto3]:
+    def look(config: AwsConfig) -> str | _AskBoto3:
+        if any(name in config.values for name in names):
+            return _AskBoto3()
+        return f"the profile {config.profile!r} has no {' or '.join(names)}"
+
+    return look
+
+
+def _keys_of(part: str) -> Callable[[AwsConfig], str | _Keys]:
+    def look(config: AwsConfig) -> str | _Keys:
+        values = getattr(config, part)
+        if "aws_access_key_id" not in values:
+            return f"no keys for the profile {config.profile!r}"
+        if not (values["aws_access_key_id"] and values.get("aws_secret_access_key")):
+            message = f"the profile {config.profile!r} has no whole pair of aws_access_key_id and aws_secret_access_key"
+            raise CredentialsRefused(message, hint="Give it both, or neither.")
+        token = values.get("aws_security_token", values.get("aws_session_token"))
+        return _Keys(_named(values["aws_access_key_id"], values["aws_secret_access_key"], token))
+
+    return look
+
+
+def _old_files(config: AwsConfig) -> str | _AskBoto3:
+    import os.path
+
+    named = "AWS_CREDENTIAL_FILE" in config.environ or "BOTO_CONFIG" in config.environ
+    if named or any(os.path.isfile(path) for path in ("/etc/boto.cfg", os.path.expanduser("~/.boto"))):  # noqa: PTH111, PTH113 - pathlib costs the start 5 ms
+        return _AskBoto3()
+    return "there are none"
+
+
+def _container(config: AwsConfig) -> str | _Native | _AskBoto3:
+    environ = config.environ
+    relative, full = (environ.get(f"AWS_CONTAINER_CREDENTIALS_{kind}_URI") for kind in ("RELATIVE", "FULL"))
+    if relative is None and full is None:
+        return "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
+    if _misled(config, "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        return _AskBoto3()
+    if relative is not None:
+        if relative.startswith("/") and not any(name in environ for name in _TOKENS):
+            return _Native({"container_credentials_relative_uri": relative})
+        return _AskBoto3()
+    token = environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    if full and token and full.startswith(("https://", *_NEAR)) and _is_one_line(token):
+        settings = {"container_credentials_full_uri": full, "container_authorization_token_file": token}
+        return _Native(settings)
+    return _AskBoto3()
+
+
+def _metadata(config: AwsConfig) -> str | _Native | _AskBoto3:
+    from runner.backends.aws.instance_metadata import metadata_endpoint, token_answer
+
+    if config.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return "AWS_EC2_METADATA_DISABLED is true"
+    answer, reached = token_answer(config)
+    if not reached:
+        return answer
+    if answer == "200":
+        is_native = not _misled(config, "AWS_WEB_IDENTITY_TOKEN_FILE")
+        return _Native({"metadata_endpoint": metadata_endpoint(config)}) if is_native else _AskBoto3()
+    from importlib.util import find_spec
+
+    return _AskBoto3(answer) if find_spec("botocore") else answer  # which asks version 1 as well
+
+
+def _misled(config: AwsConfig, *more: str) -> bool:
+    """Whether obstore's own chain would take a variable for credentials that is none to boto3: an empty one, half."""
+    return any(name in config.environ for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", *more))
+
+
+def _is_one_line(path: str) -> bool:
+    """Whether a token's file can be read and sent as it stands; where not, boto3 is to say what it thinks of it."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - see `_old_files`
+            return not set("\r\n") & set(file.read())
+    except (OSError, ValueError):
+        return False
+
+
+_LOOK: tuple[tuple[Source, Callable[[AwsConfig], str | _Keys | _Native | _AskBoto3]], ...] = (
+    (KEYS, _environment),
+    (ROLE, _role),
+    (WEB, _web_identity),
+    (SSO, _profile_has("sso_role_name", "sso_account_id")),
+    (SHARED, _keys_of("shared")),
+    (LOGIN, _profile_has("login_session")),
+    (PROCESS, _profile_has("credential_process")),
+    (CONFIG, _keys_of("own")),
+    (OLD, _old_files),
+    (CONTAINER, _container),
+    (METADATA, _metadata),
+)

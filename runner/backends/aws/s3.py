@@ -1,0 +1,125 @@
+"""S3 and what speaks like it: from a bucket's name and credentials to a store."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runner.errors import EnvironmentWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.backends.aws.config import AwsConfig
+    from runner.backends.object_store import ObjectStorage
+    from runner.secrets.named import Credentials
+
+# What obstore itself reads from the environment and runner has no opinion on; named here so that a mapping which is
+# not this process's environment works the same. https://developmentseed.org/obstore/latest/api/store/aws/
+_PASSED_ON = {
+    "AWS_SERVER_SIDE_ENCRYPTION": "server_side_encryption",
+    "AWS_SSE_KMS_KEY_ID": "sse_kms_key_id",
+    "AWS_SSE_BUCKET_KEY_ENABLED": "sse_bucket_key_enabled",
+    "AWS_SSE_CUSTOMER_KEY_BASE64": "sse_customer_key_base64",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "virtual_hosted_style_request",
+    "AWS_REQUEST_PAYER": "request_payer",
+    "AWS_CHECKSUM_ALGORITHM": "checksum_algorithm",
+}
+
+
+def open_s3(
+    bucket: str, credentials: Credentials, environ: Mapping[str, str], patience: float | None = None
+) -> ObjectStorage:
+    """Open a bucket.
+
+    Credentials: the secret ``AWS_CREDENTIALS``, else what boto3 would find; see `runner.backends.aws.credentials`.
+    Needs s3:GetObject, s3:PutObject and s3:ListBucket. Raises CredentialsRefused and EnvironmentWrong.
+    """
+    if bucket.startswith("arn:"):
+        message = f"{bucket!r} is an ARN, and a location begins with a bucket's name or an access point's alias"
+        hint = "Take the alias, which ends in -s3alias: aws s3control get-access-point shows it."
+        raise EnvironmentWrong(message, hint=hint)
+    from obstore.store import S3Store
+
+    from runner.backends.aws.config import read_config
+    from runner.backends.aws.credentials import choose
+    from runner.backends.object_store import ObjectStorage
+
+    settings = read_config(environ)
+    chosen = choose(bucket, credentials, settings)
+    endpoint = settings.endpoint("s3")
+    passed_on = {name: environ[variable] for variable, name in _PASSED_ON.items() if variable in environ}
+    if "virtual_hosted_style_request" not in passed_on and settings.s3.get("addressing_style") == "virtual":
+        passed_on["virtual_hosted_style_request"] = "true"
+        scheme, separator, host = (endpoint or "").partition("://")
+        given = f"{scheme}{separator}{bucket}.{host}" if host else None  # obstore wants the bucket in it
+    else:
+        given = endpoint
+
+    def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
+        # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys it
+        # is given: what must win is named here, and the keys come by a function
+        config = {
+            **passed_on,
+            **chosen.native,
+            "region": region,
+            "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
+            "conditional_put": "etag",
+        }
+        return S3Store(
+            bucket,
+            config=config,  # type: ignore[arg-type]
+            client_options=options,  # type: ignore[arg-type]
+            retry_config=retries,  # type: ignore[arg-type]
+            credential_provider=chosen.provider,  # type: ignore[arg-type]
+        )
+
+    def relocated(reason: str) -> str | None:
+        return _told_region(reason) or _asked_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
+
+    storage = ObjectStorage(
+        "s3", bucket, connect, environ, patience=patience, place=settings.region, relocated=relocated
+    )
+    storage.found = chosen.found
+    return storage
+
+
+def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str], settings: AwsConfig) -> str:
+    """Give AWS's own endpoint. https://docs.aws.amazon.com/general/latest/gr/s3.html."""
+    dual = settings.is_on("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+    dual = dual or str(settings.s3.get("use_dualstack_endpoint", "")).lower() == "true"
+    service = "s3-fips" if settings.is_on("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") else "s3"
+    domain = f"{service}.{'dualstack.' if dual else ''}{region}.amazonaws.com"
+    domain += ".cn" if region.startswith("cn-") else ""
+    virtual = passed_on.get("virtual_hosted_style_request", "").lower() in {"1", "true", "on", "yes", "y"}
+    return f"https://{bucket}.{domain}" if virtual else f"https://{domain}"
+
+
+def _told_region(reason: str) -> str | None:
+    """Find the region in an answer such as ``<Code>AuthorizationHeaderMalformed</Code>…<Region>eu-west-1</Region>``."""
+    found = re.search(r"<Region>([a-z0-9-]+)</Region>", reason)
+    return found[1] if found else None
+
+
+def _asked_region(bucket: str, endpoint: str | None, environ: Mapping[str, str], timeout: float) -> str | None:
+    """Ask S3, unsigned, where a bucket lies; the answer bears it in a header whatever its status is.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    bundle = environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE")
+    context = ssl.create_default_context(cafile=bundle)
+    url = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is the user's own endpoint's
+    try:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:  # noqa: S310
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    except OSError:
+        return None
+    region: str | None = headers.get("x-amz-bucket-region")
+    return region

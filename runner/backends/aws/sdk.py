@@ -1,0 +1,103 @@
+"""AWS credentials from boto3, where neither runner nor obstore can find them as it does."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import CredentialsRefused, EnvironmentWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.backends.aws.config import AwsConfig
+
+# obstore asks again when less than 5 minutes are left; whether to fetch new ones is then for boto3 to know.
+_KEPT = timedelta(minutes=5, seconds=10)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_CLOCK = ("Signature expired", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed")
+_turn = threading.RLock()
+
+
+class Boto3Provider:
+    """What boto3 finds, for obstore to ask as often as it needs it; credentials that expire are renewed by boto3."""
+
+    def __init__(self, config: AwsConfig) -> None:
+        """Let boto3 look; ``method`` is its own word for where it found something, empty if it found nothing.
+
+        Raises EnvironmentWrong if it is not installed, and CredentialsRefused with what it says.
+        """
+        try:
+            import botocore.session
+            from botocore.credentials import RefreshableCredentials
+        except ImportError as error:
+            message = "boto3 is needed for these AWS credentials, and is not installed"
+            hint = "Use org/runner:aws, or pip install 'flow-runner[aws]'."
+            raise EnvironmentWrong(message, hint=hint) from error
+        self._config = config
+        with self._told():
+            self._credentials: Any = botocore.session.Session().get_credentials()
+            self._renewed = isinstance(self._credentials, RefreshableCredentials)
+        self.method = self._credentials.method if self._credentials else ""
+        if self._credentials:
+            self()  # boto3 puts off most of what can fail until it must
+
+    def __call__(self) -> dict[str, Any]:
+        """See obstore's ``S3CredentialProvider``. Raises CredentialsRefused."""
+        with self._told():
+            keys = self._credentials.get_frozen_credentials()
+        return {
+            "access_key_id": keys.access_key,
+            "secret_access_key": keys.secret_key,
+            "token": keys.token,
+            "expires_at": min(datetime.now(UTC) + _KEPT, self.until() or _NEVER) if self._renewed else None,
+        }
+
+    def until(self) -> datetime | None:
+        """Tell when they expire."""
+        found: datetime | None = getattr(self._credentials, "_expiry_time", None)  # botocore has no public word for it
+        return found and found.astimezone(UTC)  # obstore takes no other zone
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with _as_the_process(self._config):
+                yield
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+            hint = "Try it with: aws sts get-caller-identity"
+            if any(word in text for word in _CLOCK):
+                hint = "Check the clock of this machine."
+            message = f"boto3 finds no AWS credentials that can be used: {text}"
+            raise CredentialsRefused(message, hint=hint) from error
+
+
+@contextmanager
+def _as_the_process(config: AwsConfig) -> Iterator[None]:
+    """Let boto3, which reads the process's own environment, see the one that runner was given.
+
+    They are the same but for secrets that came by a file, and for ``AWS_REGION``, which boto3 does not know; so this
+    changes next to nothing, and puts it back.
+    """
+    import os
+
+    process = os.environ  # noqa: TID251 - boto3 takes no other
+    wanted = {name: text for name, text in config.environ.items() if name.startswith(("AWS_", "BOTO_"))}
+    wanted.setdefault("AWS_DEFAULT_REGION", config.region)
+    with _turn:
+        before = {name: text for name, text in process.items() if name.startswith(("AWS_", "BOTO_"))}
+        _change(process, before, wanted)
+        try:
+            yield
+        finally:
+            _change(process, wanted, before)
+
+
+def _change(process: Any, before: dict[str, str], after: dict[str, str]) -> None:
+    for name in before.keys() - after.keys():
+        del process[name]
+    for name, text in after.items():
+        if before.get(name) != text:
+            process[name] = text

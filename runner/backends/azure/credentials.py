@@ -1,0 +1,144 @@
+"""What opens an Azure container: a connection string, an account's key or SAS, or a token for an account.
+
+The order is that of the az CLI, https://learn.microsoft.com/azure/storage/blobs/authorize-data-operations-cli, and for
+tokens that of ``DefaultAzureCredential``; see `runner.backends.azure.tokens`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from runner.backends.azure.sources import TOKEN_SOURCES
+from runner.backends.azure.tokens import find_token
+from runner.backends.credential_sources import Found, Source, format_tried
+from runner.errors import CredentialsRefused, EnvironmentWrong
+from runner.secrets.parts import connection_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from runner.backends.azure.sources import Token
+    from runner.secrets.named import Credentials
+
+_EVERY = "every"
+SECRET = Source("named secret", "AZURE_STORAGE_CONNECTION_STRING or AZURE_CREDENTIALS", "fast", _EVERY)
+STRING = Source("connection string", "AZURE_STORAGE_CONNECTION_STRING", "fast", _EVERY)
+KEY = Source("account key", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY", "fast", _EVERY)
+SAS = Source("SAS", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_SAS_TOKEN", "fast", _EVERY)
+SOURCES: tuple[Source, ...] = (SECRET, STRING, KEY, SAS, *TOKEN_SOURCES)
+HINT = (
+    "Set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT beside what DefaultAzureCredential finds, "
+    "or name a secret AZURE_CREDENTIALS in RUNNER_SECRETS."
+)
+# By the host that gives the tokens: https://learn.microsoft.com/azure/storage/common/storage-account-overview
+_SUFFIXES = {"login.chinacloudapi.cn": "core.chinacloudapi.cn", "login.microsoftonline.us": "core.usgovcloudapi.net"}
+_PUBLIC = "core.windows.net"
+# Published, and the same in every emulator: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
+EMULATOR_PORT = "10000"
+_EMULATED = {
+    "accountname": "devstoreaccount1",
+    "accountkey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An account, its endpoint, and what signs: ``provider`` if there is one, else obstore by ``config``."""
+
+    account: str
+    endpoint: str
+    found: Found
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    provider: Callable[[], Mapping[str, Any]] | None = None
+
+
+def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> Access:
+    """Find what opens the account. Raises CredentialsRefused, EnvironmentWrong and Unreachable."""
+    looked: list[tuple[Source, str]] = []
+    if text := credentials.azure():
+        return _by_string(text, Found(SECRET))
+    looked.append((SECRET, "none is named in RUNNER_SECRETS"))
+    if text := environ.get("AZURE_STORAGE_CONNECTION_STRING"):
+        return _by_string(text, Found(STRING, tuple(looked)))
+    looked.append((STRING, "AZURE_STORAGE_CONNECTION_STRING is not set"))
+    account, endpoint = _account(environ)
+    if not account:
+        looked.append((KEY, "AZURE_STORAGE_ACCOUNT is not set"))
+        raise CredentialsRefused(f"no credentials for Azure found: {format_tried(tuple(looked))}", hint=HINT)
+    if key := environ.get("AZURE_STORAGE_KEY"):
+        return _by_keys(account, endpoint, {"access_key": key}, Found(KEY, tuple(looked)))
+    looked.append((KEY, "AZURE_STORAGE_KEY is not set"))
+    if sas := environ.get("AZURE_STORAGE_SAS_TOKEN"):
+        return _by_keys(account, endpoint, {"sas_token": sas.lstrip("?")}, Found(SAS, tuple(looked)))
+    looked.append((SAS, "AZURE_STORAGE_SAS_TOKEN is not set"))
+    token: Token = find_token(environ, looked)
+    return Access(account, endpoint, token.found, token.config, token.provider)
+
+
+def _by_string(text: str, found: Found) -> Access:
+    parts = parse_connection_string(text)
+    names = {"account_key": "access_key", "sas_key": "sas_token"}  # by the parser's, the provider's
+    keys = {names[name]: value for name, value in parts.items() if name in names}
+    return _by_keys(parts["account_name"], parts["endpoint"], keys, found)
+
+
+def _by_keys(account: str, endpoint: str, keys: Mapping[str, str], found: Found) -> Access:
+    until = _end_of(keys.get("sas_token", ""))
+    found = Found(found.source, found.looked_at, lambda: until)
+    return Access(account, endpoint, found, provider=lambda: {**keys, "expires_at": None})
+
+
+def _end_of(sas: str) -> datetime | None:
+    """Read when a SAS ends, in UTC; a date alone is midnight's.
+
+    https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values
+    """
+    from urllib.parse import parse_qs
+
+    try:
+        end = datetime.fromisoformat(parse_qs(sas).get("se", [""])[0])
+    except ValueError:
+        return None
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
+
+
+def _account(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Give the account's name, empty if nothing tells it, and its endpoint."""
+    account, endpoint = environ.get("AZURE_STORAGE_ACCOUNT", ""), environ.get("AZURE_STORAGE_SERVICE_ENDPOINT", "")
+    if endpoint:
+        return account or _named_in(endpoint), endpoint.rstrip("/")
+    host = environ.get("AZURE_AUTHORITY_HOST", "").rpartition("://")[2].strip("/ ")
+    return account, f"https://{account}.blob.{_SUFFIXES.get(host, _PUBLIC)}"
+
+
+def _named_in(endpoint: str) -> str:
+    host, _, path = endpoint.partition("://")[2].partition("/")
+    return path.strip("/") or host.partition(".")[0]
+
+
+def parse_connection_string(text: str) -> dict[str, str]:
+    """Turn a connection string into what obstore calls its parts. Raises EnvironmentWrong, which shows no value."""
+    parts = connection_parts(text)
+    if parts.get("usedevelopmentstorage", "").lower() == "true":
+        proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
+        parts = _EMULATED | {"blobendpoint": f"{proxy}:{EMULATOR_PORT}/{_EMULATED['accountname']}"}
+    account, key, sas = parts.get("accountname"), parts.get("accountkey"), parts.get("sharedaccesssignature")
+    endpoint = parts.get("blobendpoint")
+    if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone
+        account = _named_in(endpoint)
+    if not account or not (key or sas):
+        missing = "AccountName or BlobEndpoint" if not account else "AccountKey or SharedAccessSignature"
+        message = f"the Azure connection string has no {missing}"
+        raise EnvironmentWrong(message, hint="Copy it whole from the portal: storage account, Access keys.")
+    if not endpoint:
+        protocol = parts.get("defaultendpointsprotocol", "https")
+        endpoint = f"{protocol}://{account}.blob.{parts.get('endpointsuffix', _PUBLIC)}"
+    config = {
+        "account_name": account,
+        "account_key": key,
+        "sas_key": None if key else sas and sas.lstrip("?"),
+        "endpoint": endpoint.rstrip("/"),
+    }
+    return {name: value for name, value in config.items() if value}

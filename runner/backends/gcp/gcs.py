@@ -1,0 +1,233 @@
+"""Google Cloud Storage through Google's own library, whose emulators users test with."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ssl
+import time
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runner.backends.base import CHUNK, SHARE, Entry, Storage, Writer
+from runner.backends.errors import PASSING, default_error, make_error, seconds
+from runner.backends.gcp.errors import _first_line, below, grounds
+from runner.errors import (
+    AlreadyExists,
+    BucketMissing,
+    CredentialsRefused,
+    Denied,
+    EnvironmentWrong,
+    NotFound,
+    ReadFailed,
+    RunnerError,
+    TooSlow,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from runner.secrets.named import Credentials
+
+T = TypeVar("T")
+DEADLINE = 8.0  # seconds in which a retry may begin; the library's own is 120
+TIMEOUT = (3.0, 30.0)  # seconds to connect, and without a byte
+
+
+def open_gcs(
+    bucket: str, credentials: Credentials, environ: Mapping[str, str], patience: float | None = None
+) -> GCSStorage:
+    """Open a bucket.
+
+    Credentials: what `find_gcp` finds. Needs the role "Storage Object User". Raises CredentialsRefused and
+    EnvironmentWrong.
+    """
+    try:
+        from google.auth.transport.requests import AuthorizedSession
+        from google.cloud import storage
+    except ImportError as error:
+        message = f"gs://{bucket} needs google-cloud-storage, which is not installed"
+        raise EnvironmentWrong(message, hint="Use org/runner:gcp or pip install 'flow-runner[gcp]'.") from error
+    from runner.backends.gcp.credentials import find_gcp
+
+    options: dict[str, Any] = {}
+    if emulator := environ.get("STORAGE_EMULATOR_HOST"):
+        options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+    chosen, found = find_gcp(bucket, credentials, environ)
+    session = AuthorizedSession(
+        chosen, refresh_timeout=patience * SHARE if patience else DEADLINE
+    )  # else a token server that is down takes 120 s
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _in_blocks())
+    # only buckets belong to a project, and none is made here
+    project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
+    client = storage.Client(project=project, credentials=chosen, _http=session, **options)
+    opened = GCSStorage(client.bucket(bucket), patience)
+    opened.found = found
+    return opened
+
+
+def _in_blocks() -> Any:
+    """Give what sends bodies block by block: as one, each would have to be sent within the time for a connection.
+
+    https://docs.python.org/3/library/socket.html#socket.socket.sendall has the timeout for all of the data.
+    """
+    from requests.adapters import HTTPAdapter
+
+    class InBlocks(HTTPAdapter):
+        def send(self, request: Any, *args: Any, **options: Any) -> Any:
+            if isinstance(request.body, bytes):
+                request.body = io.BytesIO(request.body)
+            return super().send(request, *args, **options)
+
+    return InBlocks()
+
+
+class GCSStorage(Storage):
+    """See `Storage`; ``bucket`` is the library's own."""
+
+    def __init__(self, bucket: Any, patience: float | None = None) -> None:
+        """Take the library's bucket, and see `Storage`."""
+        super().__init__("gs", bucket.name, patience)
+        self._bucket = bucket
+
+    @property
+    def endpoint(self) -> str:
+        """See `Storage.endpoint`."""
+        return str(self._bucket.client.api_endpoint).rstrip("/")
+
+    def _ask(self, what: str, key: str, call: Callable[[dict[str, Any]], T]) -> T:
+        """Make one call with our timeouts and retries, and turn what fails into our errors."""
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        options: dict[str, Any] = {"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(DEADLINE)}
+        if self.patience is not None:
+            share = self.patience * SHARE
+            connect = min(TIMEOUT[0], share / 3)
+            options = {"timeout": (connect, share - connect), "retry": None}
+        began = time.monotonic()
+        try:
+            return call(options)
+        except RunnerError:
+            raise
+        except Exception as error:
+            raise self._told(what, key, error, time.monotonic() - began) from error
+
+    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        blob = self._bucket.blob(key)
+        end = None if length is None else offset + length
+        while end is None or offset < end:
+            last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
+            try:
+                chunk = self._ask("read", key, self._range(blob, offset, last))
+            except (NotFound, AlreadyExists) as error:
+                if blob.generation is None:
+                    raise
+                raise make_error(ReadFailed, self, "read", key, "it was replaced meanwhile") from error
+            if chunk:
+                yield chunk
+            offset += len(chunk)
+            if len(chunk) < CHUNK:
+                return
+
+    def _range(self, blob: Any, first: int, last: int) -> Callable[[dict[str, Any]], bytes]:
+        from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+        def read(options: dict[str, Any]) -> bytes:
+            try:
+                # the first answer sets the blob's generation, and the next ranges are then asked of that one alone;
+                # raw: of an object that is stored compressed the ranges would not fit together
+                data: bytes = blob.download_as_bytes(start=first, end=last, raw_download=True, **options)
+            except RequestRangeNotSatisfiable:
+                return b""
+            return data
+
+        return read
+
+    def _create(self, key: str, data: bytes) -> None:
+        blob = self._bucket.blob(key)
+        self._ask("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
+
+    def _replace(self, key: str, data: bytes) -> None:
+        blob = self._bucket.blob(key)
+        self._ask("write", key, lambda options: blob.upload_from_string(data, **options))
+
+    @contextmanager
+    def _writer(self, key: str) -> Iterator[Writer]:
+        blob = self._bucket.blob(key)
+        upload = self._ask("write", key, lambda options: blob.open("wb", chunk_size=CHUNK, **options))
+        try:
+            yield Writer(lambda part: self._ask("write", key, lambda _options: upload.write(part)))
+            self._ask("write", key, lambda _options: upload.close())
+        finally:
+            # the garbage collector closes files, and to close this one is to finish the upload
+            upload.close = lambda: None
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._ask("delete", key, lambda options: self._bucket.blob(key).delete(**options))
+        except BucketMissing:
+            raise
+        except NotFound:
+            pass
+
+    def _walk(self, prefix: str) -> Iterator[Entry]:
+        found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
+        while blob := self._ask("list", prefix, lambda _options: next(found, None)):
+            if not blob.name.endswith("/"):
+                yield _entry(blob)
+
+    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+        def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
+            found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
+            entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]
+            names = sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found.prefixes)
+            return names, sorted(entries, key=lambda entry: entry.key)
+
+        return self._ask("list", prefix, ask)
+
+    def _told(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
+        """Say what an exception of Google's libraries means for a person who wanted to read, write or list a key.
+
+        ``waited`` is how long it took to come, in seconds.
+        """
+        import requests
+        from google.auth.exceptions import GoogleAuthError, TransportError
+
+        def told(kind: type[RunnerError], detail: object = "") -> RunnerError:
+            return make_error(kind, self, what, key, detail)
+
+        # a retry that gave up hides why, and so does a transport of google-auth's
+        while isinstance(inner := getattr(error, "cause", None), Exception):
+            error = inner
+        answer: Any = getattr(error, "response", None)
+        status = getattr(answer, "status_code", None)
+        if status == HTTPStatus.NOT_FOUND:
+            return told(BucketMissing if "bucket does not exist" in answer.text else NotFound)
+        if status == HTTPStatus.PRECONDITION_FAILED:
+            return told(AlreadyExists)
+        if status == HTTPStatus.FORBIDDEN:
+            return told(Denied, grounds(answer))
+        if status == HTTPStatus.UNAUTHORIZED:
+            return told(CredentialsRefused, _first_line(error))
+        chain = [error, *below(error)]
+        if any(isinstance(one, requests.exceptions.ReadTimeout | TimeoutError) for one in chain) and not any(
+            isinstance(one, requests.exceptions.ConnectTimeout) for one in chain
+        ):
+            return told(TooSlow, seconds(waited))
+        if isinstance(error, requests.exceptions.ConnectionError | TransportError | ConnectionError):
+            broken = any(isinstance(one, ConnectionResetError | http.client.HTTPException) for one in chain)
+            refusal = told(default_error(what) if broken else Unreachable, _first_line(chain[-1]))
+            refusal.transient = not any(isinstance(one, ssl.SSLCertVerificationError) for one in chain)
+            return refusal
+        if isinstance(error, GoogleAuthError):
+            return told(CredentialsRefused, _first_line(error))
+        refusal = told(default_error(what), _first_line(error))
+        refusal.transient = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING
+        return refusal
+
+
+def _entry(blob: Any) -> Entry:
+    return Entry(blob.name, blob.size, blob.updated.timestamp())

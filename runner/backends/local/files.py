@@ -1,0 +1,276 @@
+"""Plain files in a folder: temporary file, fsync, link, fsync of the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.backends.base import CHUNK, Entry, Storage, Writer
+from runner.backends.local.confinement import inside, plain_file, warn_of_writers
+from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TEMPORARY = ".tmp-"  # hidden, so that no listing shows it and no key can name it by accident
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
+# What systems without nameless files answer, or such as don't show this process's own in /proc.
+_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
+_PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+
+
+class LocalStorage(Storage):
+    """See `Storage`. The container is the folder's absolute path."""
+
+    def __init__(self, scheme: str, container: str) -> None:
+        """See `Storage`; a folder that everybody may write to is told of."""
+        super().__init__(scheme, container)
+        warn_of_writers(container)
+
+    def url(self, key: str) -> str:
+        """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""
+        return self._path(key).as_uri()
+
+    def _path(self, key: str) -> Path:
+        return Path(self.container, key)
+
+    def _inside(self, key: str) -> Path:
+        """Give a key's path to open, which links must not lead out of the root. Raises Denied."""
+        return inside(self.container, self._path(key))
+
+    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        try:
+            with plain_file(self._inside(key)).open("rb", buffering=0) as file:
+                file.seek(offset)
+                left = os.fstat(file.fileno()).st_size if length is None else length
+                while left > 0 and (chunk := file.read(min(left, CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise self._read_error(key, error) from error
+
+    def _read_error(self, key: str, error: OSError) -> RunnerError:
+        path = self._path(key)
+        if (
+            isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+            or error.errno == errno.ENAMETOOLONG
+        ):
+            if not Path(self.container).is_dir():
+                return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
+            return NotFound(f"there is no file {path}")
+        if isinstance(error, PermissionError):
+            return Denied(f"not allowed to read {path}", hint=f"Give {_who()} the right to read it.")
+        return _passing(ReadFailed(f"reading {path} failed: {error.strerror}"), error)
+
+    def _create(self, key: str, data: bytes) -> None:
+        with self._telling(key):
+            target = self._inside(key)
+            _make_folder(target)
+            if not _create_nameless(target, data):
+                self._create_named(key, data)
+
+    def _create_named(self, key: str, data: bytes) -> None:
+        with self._temporary(key) as (temporary, target):
+            with temporary.open("xb", buffering=0) as file:
+                _write(file.fileno(), data)
+                os.fsync(file.fileno())
+            try:
+                os.link(temporary, target)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _create_exclusively(target, data)
+            _sync(target.parent)
+
+    def _replace(self, key: str, data: bytes) -> None:
+        with self._writer(key) as writer:
+            writer.write(data)
+
+    @contextmanager
+    def _writer(self, key: str) -> Iterator[Writer]:
+        def put(part: memoryview) -> None:
+            with self._telling(key):
+                _write(file.fileno(), part)
+
+        # what the block itself raises is none of ours: it passes, and only the temporary file goes
+        with ExitStack() as stack:
+            with self._telling(key):
+                temporary, target = stack.enter_context(self._temporary(key))
+                file = stack.enter_context(temporary.open("xb", buffering=0))
+            yield Writer(put)
+            with self._telling(key):
+                os.fsync(file.fileno())
+                file.close()
+                temporary.replace(target)
+                _sync(target.parent)
+
+    def _delete(self, key: str) -> None:
+        path = self._inside(key)
+        try:
+            path.unlink()
+        except PermissionError as error:
+            raise Denied(f"not allowed to delete {path}", hint=f"Give {_who()} the right to write there.") from error
+        except OSError as error:
+            refusal = self._read_error(key, error)
+            if isinstance(refusal, ReadFailed):
+                raise _passing(WriteFailed(f"deleting {path} failed: {error.strerror}"), error) from error
+            if isinstance(refusal, BucketMissing):
+                raise refusal from error
+
+    @contextmanager
+    def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
+        """Give a temporary path beside the target, which is gone when the block ends."""
+        target = self._inside(key)
+        temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
+        _make_folder(target)
+        try:
+            yield temporary, target
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _telling(self, key: str) -> Iterator[None]:
+        """Turn what the system answers to a write into our errors."""
+        target = self._path(key)
+        try:
+            yield
+        except FileExistsError as error:
+            raise AlreadyExists(f"{target} exists already", hint="Choose another key.") from error
+        except PermissionError as error:
+            message = f"not allowed to write {target}"
+            raise Denied(message, hint=f"Give {_who()} the right to write there.") from error
+        except OSError as error:
+            message = f"writing {target} failed: {error.strerror}"
+            raise _passing(WriteFailed(message, hint="Make room, or choose another folder."), error) from error
+
+    def _walk(self, prefix: str) -> Iterator[Entry]:
+        folders, entries = self._folder(prefix)
+        yield from entries
+        for name in folders:
+            if not self._path(f"{prefix}{name}").is_symlink():  # what it leads to is walked where it lies
+                yield from self._walk(f"{prefix}{name}/")
+
+    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+        """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""
+        folders, entries = [], []
+        try:
+            with os.scandir(self._inside(prefix)) as found:
+                for item in found:
+                    if item.name.startswith(_TEMPORARY) or not self._belongs(item):
+                        continue
+                    if item.is_dir():
+                        folders.append(item.name)
+                        continue
+                    with suppress(FileNotFoundError):  # gone since, or a link to nowhere
+                        found_out = item.stat()
+                        entries.append(Entry(prefix + item.name, found_out.st_size, found_out.st_mtime))
+        except OSError as error:
+            refusal = self._read_error(prefix, error)
+            if not isinstance(refusal, NotFound) or isinstance(refusal, BucketMissing):
+                raise refusal from error
+        return sorted(folders), sorted(entries, key=lambda entry: entry.key)
+
+    def _belongs(self, item: os.DirEntry[str]) -> bool:
+        """Whether something in a folder is a file or folder of this storage: no pipe, and no link that leads out."""
+        if not item.is_symlink():
+            return item.is_file() or item.is_dir()
+        try:
+            inside(self.container, Path(item.path))
+        except Denied:
+            return False
+        return True
+
+    def _sweep(self, prefix: str) -> int:
+        """See `Storage.sweep`."""
+        removed = 0
+        for folder, _, names in os.walk(self._inside(prefix)):
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    with suppress(OSError):
+                        Path(folder, name).unlink()
+                        removed += 1
+        return removed
+
+
+def _passing(refusal: RunnerError, error: OSError) -> RunnerError:
+    """Say whether a failure may pass: a file system over a network may come back, a disk that is full stays so."""
+    refusal.transient = error.errno in _PASSING
+    return refusal
+
+
+def _who() -> str:
+    return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "yourself"  # Windows has no numbers of users
+
+
+def _make_folder(target: Path) -> None:
+    """Make the folders above a file, durably."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file lies where the folder should: it is not the key that is taken
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+    for folder in made:
+        _sync(folder.parent)
+
+
+def _create_nameless(target: Path, data: bytes) -> bool:
+    """Create from a file that has no name before it is whole, so that a killed process leaves nothing behind.
+
+    Gives False where the system or the file system has no such files. https://man7.org/linux/man-pages/man2/open.2.html
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    with ExitStack() as stack:
+        try:
+            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, folder)
+            descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            stack.callback(os.close, descriptor)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS | {errno.EACCES}:  # a folder may be written and not read
+                return False
+            raise
+        _write(descriptor, data)
+        os.fsync(descriptor)
+        try:
+            # without a folder's descriptor Python would link the link, not what it leads to
+            os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=folder, follow_symlinks=True)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS:
+                return False
+            raise
+        with suppress(OSError):
+            os.fsync(folder)
+    return True
+
+
+def _create_exclusively(target: Path, data: bytes) -> None:
+    """Create where there are no links: still one winner, but a reader may see the file grow."""
+    with target.open("xb", buffering=0) as file:
+        try:
+            _write(file.fileno(), data)
+            os.fsync(file.fileno())
+        except OSError:
+            target.unlink()
+            raise
+
+
+def _write(descriptor: int, data: memoryview | bytes) -> None:
+    """Write all of it: a raw write stops at 2 GB, or short of a full disk."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync(folder: Path) -> None:
+    """Make a folder's new entry durable; where a folder cannot be opened or synced (Windows), the system does it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

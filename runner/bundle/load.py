@@ -1,0 +1,131 @@
+"""Fetched bytes → proven → a live flow. Every check that can be made without unpickling is made before it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner import images, logs
+from runner.bundle import archive, manifest, trust
+from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
+from runner.model import parameters
+from runner.model.flow import FlowGraph
+from runner.model.loading import loading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.bundle.archive import Bundle
+    from runner.settings import Settings
+
+log = logs.logger("load")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A flow that can run, and a value for each of its parameters."""
+
+    flow: FlowGraph
+    parameters: dict[str, Any]
+
+
+def verify(data: bytes) -> Bundle | None:
+    """Prove that what was fetched is a whole bundle; None for an object that runner did not write.
+
+    Raises BundleCorrupt, and Incompatible for a bundle of a newer format.
+    """
+    if not archive.is_bundle(data):
+        return None
+    opened = archive.read_bundle(data)
+    manifest.check_complete(opened.manifest)
+    return opened
+
+
+def load(
+    data: bytes,
+    opened: Bundle | None,
+    scheme: str,
+    settings: Settings,
+    tell: Callable[[str], None],
+    key: str | None = None,
+) -> Loaded:
+    """Make the flow of what was fetched and verified.
+
+    ``tell`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
+    the object; without it a location must name slug and version, where keys are trusted. Raises BundleCorrupt,
+    Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
+    """
+    trust.check_trust(opened, key, settings)
+    if opened is None:
+        return _load_foreign(data, scheme, settings)
+    facts = opened.manifest
+    manifest.check_fit(facts, images.image_for(scheme, settings.image))
+    parameters.check_parameters(facts["parameters"], settings.parameters or {})
+    with loading():
+        _unpack(opened, settings.temporary, tell)
+        flow = _runnable(_unpickled(opened.members[archive.FLOW]))
+    return Loaded(flow, flow.with_defaults(settings.parameters or {}))
+
+
+def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
+    """Load what runner did not write: only its outermost form could be checked."""
+    from runner.serialization import foreign
+
+    pickled, versions = foreign.open_pickle(data)
+    if "python" in versions:
+        manifest.check_python(versions["python"], sys.implementation.name, images.image_for(scheme, settings.image))
+    log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")
+    with loading():
+        obj = _unpickled(pickled)
+    foreign.quiet_prefect()
+    flow = _runnable(obj)
+    parameters.check_parameters(parameters.parameters_of(flow), settings.parameters or {})
+    return Loaded(flow, flow.with_defaults(settings.parameters or {}))
+
+
+def _unpickled(data: bytes | memoryview) -> object:
+    """Unpickle, which runs the author's code: also a module of theirs that leaves while it is imported is told."""
+    from runner.serialization import pickling
+
+    try:
+        return pickling.load_flow(data)
+    except SystemExit as error:
+        message = f"the flow called sys.exit({error.code!r}) while it was being loaded"
+        hint = 'Put what a script does under «if __name__ == "__main__":».'
+        raise BundleCorrupt(message, hint=hint) from error
+
+
+def _runnable(obj: object) -> FlowGraph:
+    if isinstance(obj, FlowGraph):
+        return obj
+    from runner.serialization import foreign
+
+    try:
+        return foreign.as_flow(obj)
+    except UsageError as error:
+        raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
+
+
+def _unpack(opened: Bundle, inside: str, tell: Callable[[str], None]) -> None:
+    """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
+    sources = {name: data for name, data in opened.members.items() if name.startswith(archive.SOURCES)}
+    if not sources:
+        return
+    from pathlib import Path
+
+    from runner.bundle import module_folder
+
+    try:
+        folder = module_folder.make_folder(inside)
+        tell(folder)
+        for name, data in sources.items():
+            path = Path(folder, name.removeprefix(archive.SOURCES))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        message = f"the flow's modules cannot be unpacked: {error}"
+        raise EnvironmentWrong(
+            message, hint="Give the container a writable folder, --tmpfs /tmp, or set TMPDIR."
+        ) from error
+    sys.path.append(folder)

@@ -1,0 +1,86 @@
+"""New module."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import click
+
+from runner.bundle import archive
+from runner.bundle.fetch import fetch
+from runner.cli.format import as_json_option, plain, printable
+from runner.cli.locations import open_location, parse_location_argument
+from runner.errors import BundleCorrupt
+from runner.serialization import foreign
+from runner.serialization.inspection import format_report, inspect_pickle
+
+
+@click.command(short_help="Show what a bundle says about itself.")
+@click.argument("location")
+@click.option("--imports", "with_imports", is_flag=True, help="List what unpickling would import, and its code use.")
+@as_json_option
+def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
+    """Show what the bundle at LOCATION says about itself, verified; nothing is unpickled.
+
+    With --imports also what unpickling it would import, and the names that the code in it uses. That is an aid for a
+    review and no boundary: code can make names while it runs. Only a signature says whose code it is.
+    """
+    where = parse_location_argument(location)
+    storage = open_location(where)
+    key, data = fetch(storage, where.key)
+    facts: dict[str, Any] = {
+        "location": storage.url(key),
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    about, pickled, python = _of_bundle(data) if archive.is_bundle(data) else _of_pickle(data)
+    facts |= about
+    found = inspect_pickle(pickled, python)
+    if about["manifest"] is None:
+        if found.broken and not with_imports:
+            message = f"{storage.url(key)} is no whole pickle: {found.broken}"
+            raise BundleCorrupt(message, hint="Store the flow again; --imports lists what comes before the break.")
+        facts["imports"] = sorted(found.modules)
+    if as_json:
+        click.echo(json.dumps(facts | ({"pickle": found.document()} if with_imports else {})))
+        return
+    if about["manifest"] is None:
+        click.echo("a plain pickle, no bundle: nothing of it can be verified")
+    _print_tree(facts)
+    if with_imports:
+        click.echo("\n" + "\n".join(map(printable, format_report(found))))
+
+
+def _of_bundle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
+    """Give what a bundle says about itself, its pickle, and the Python that wrote that. Raises BundleCorrupt."""
+    opened = archive.read_bundle(data)
+    signed_by = None
+    if opened.signature is not None:
+        from runner.signing.signatures import check_form
+
+        signed_by = check_form(opened.signature)
+    wrote = opened.manifest.get("python")
+    python = str(wrote.get("version")) if isinstance(wrote, dict) else ""
+    return {"manifest": opened.manifest, "signed_by": signed_by}, bytes(opened.members[archive.FLOW]), python
+
+
+def _of_pickle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
+    """Give the same of an object that runner did not write."""
+    pickled, versions = foreign.open_pickle(data)
+    return {"manifest": None, "versions": versions}, pickled, versions.get("python", "")
+
+
+def _print_tree(value: Any, indent: str = "") -> None:
+    for name, part in value.items():
+        if isinstance(part, dict) and part:
+            click.echo(f"{indent}{printable(name)}:")
+            _print_tree(part, indent + "  ")
+        elif isinstance(part, list) and part and isinstance(part[0], dict):
+            click.echo(f"{indent}{printable(name)}:")
+            for each in part:
+                line = ", ".join(f"{key}: {plain(field)}" for key, field in each.items())
+                click.echo(f"{indent}  - {printable(line)}")
+        else:
+            click.echo(printable(f"{indent}{name}: {plain(part)}"))

@@ -1,0 +1,89 @@
+"""From what stands on the command line to an opened storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.backends import open_storage
+from runner.environ import process_environ
+from runner.errors import NotFound, Untrusted, UsageError
+from runner.location import Location, parse_location
+from runner.runs import claims
+from runner.runs.layout import RunLayout
+from runner.secrets.named import resolve
+from runner.settings import Settings, with_files_read
+from runner.signing.run_signatures import run_signer
+
+if TYPE_CHECKING:
+    from runner.backends.base import Storage
+
+
+def settings() -> Settings:
+    """Read the environment, of which a command needs the secrets and perhaps the location."""
+    return Settings.from_environ(process_environ(), needs_location=False)
+
+
+def parse_location_argument(text: str) -> Location:
+    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
+    try:
+        return parse_location(
+            text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
+        )
+    except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
+        raise UsageError(str(error)) from error
+
+
+def open_location(location: Location) -> Storage:
+    """Open a location's storage with the secrets that RUNNER_SECRETS names."""
+    environ = process_environ()
+    return open_storage(location, resolve(settings().secrets, environ), environ)
+
+
+def check_document(storage: Storage, folder: RunLayout, document: dict[str, Any] | None) -> None:
+    """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
+    asked = settings()
+    if not asked.trusted_keys:
+        return
+    begun = claims.read_request(storage, folder)
+    seal = run_signer(asked.signing_key, asked.trusted_keys, begun) if begun else None
+    if seal is None or document is None:
+        message = f"run {folder.run_id} has no end that could be signed"
+        raise Untrusted(
+            message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
+        )
+    seal.check(folder.run_id, document, f"the end of run {folder.run_id}")
+
+
+def open_run(text: str) -> tuple[Storage, RunLayout]:
+    """Open the folder of a run, given by its URL, or by its id where RUNNER_LOCATION names the flow.
+
+    Raises NotFound and UsageError.
+    """
+    if "/" in text:
+        location = parse_location_argument(text.rstrip("/")).as_run()
+        storage = open_location(location)
+        parent, _, run_id = location.key.rpartition("/")
+        home, slash, runs = parent.rpartition("/")
+        if (runs if slash else parent) != "runs":
+            message = f"{text} is not the folder of a run: those lie in runs/"
+            raise UsageError(message, hint="runner ls lists a flow's runs.")
+        candidates = [RunLayout(home, run_id)]
+    else:
+        flow, results = settings().location, settings().results
+        if flow is None:
+            message = f"{text!r} is a run id, and the environment names no flow"
+            raise UsageError(
+                message, hint="Set RUNNER_STORAGE and RUNNER_LOCATION, or give the URL of the run's folder."
+            )
+        homes = [flow.key, flow.key.rpartition("/")[0]]  # a flow's folder, or that of the version or key it names
+        if results:
+            flow = results.as_root()
+            homes = [f"{flow.key}/{home.rpartition('/')[2]}".lstrip("/") for home in homes]
+        storage = open_location(flow)
+        candidates = [RunLayout(home, text) for home in homes]
+    for folder in candidates:
+        folders, entries = storage.folder(f"{folder.prefix}/")
+        if folders or entries:
+            return storage, folder
+    message = f"there is no run {text}"
+    raise NotFound(message, hint="runner ls lists a flow's runs.")

@@ -1,0 +1,78 @@
+"""New module."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import naming
+from runner.cli.format import as_json_option, print_table, size_text
+from runner.cli.locations import open_location, parse_location_argument
+from runner.errors import BundleCorrupt, NotFound, UsageError
+from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
+
+if TYPE_CHECKING:
+    from runner.backends.base import Storage
+
+
+@click.command(short_help="List flows, or a flow's versions and runs.")
+@click.argument("url")
+@as_json_option
+def ls(url: str, *, as_json: bool) -> None:
+    """List the flows at URL; of a flow, its versions and runs."""
+    location = parse_location_argument(url).as_root()
+    storage = open_location(location)
+    prefix = f"{location.key}/".lstrip("/")
+    folders, entries = storage.folder(prefix)
+    if not folders and not entries:
+        message = f"there is nothing at {location.url}"
+        raise NotFound(message, hint="Check the name.")
+    if not entries and "runs" not in folders:
+        _list_flows(storage, prefix, folders, as_json=as_json)
+        return
+    home = location.key
+    run_ids = storage.folder(f"{prefix}runs/")[0] if "runs" in folders else []
+    runs = [{"run": run_id, **_status(storage, RunLayout(home, run_id))} for run_id in run_ids]
+    if as_json:
+        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
+        click.echo(json.dumps({"versions": listed, "runs": runs}))
+        return
+    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in entries])
+    click.echo()
+    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
+
+
+def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
+    flows = []
+    for name in folders:
+        inside, entries = storage.folder(f"{prefix}{name}/")
+        versions = [entry.key.rpartition("/")[2] for entry in entries]
+        if versions or inside:  # a folder that holds neither is none of ours, or a prefix with flows below it
+            named = [version for version in versions if naming.VERSION.fullmatch(version)]
+            flows.append({"flow": name, "versions": len(versions), "newest": max(named, default=None)})
+    if as_json:
+        click.echo(json.dumps({"flows": flows}))
+    else:
+        print_table(
+            ["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows]
+        )
+
+
+def _status(storage: Storage, folder: RunLayout) -> dict[str, Any]:
+    """Tell how a run stands; one that cannot be told of must not hide the others."""
+    try:
+        standing = run_status(storage, folder)
+    except (BundleCorrupt, NotFound, UsageError):
+        return {
+            "state": "unreadable",
+            "told": "unreadable",
+            "began": None,
+            "silent": None,
+            "url": storage.url(folder.prefix),
+        }
+    began = (standing.document or standing.claim or {}).get("started")
+    told = {"state": standing.state, "told": standing.told, "began": began}
+    return {**told, "silent": standing.silent, "url": storage.url(folder.prefix)}

@@ -1,0 +1,31 @@
+"""Standard output as ``--json`` promises it: one JSON document and nothing beside it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def stdout_to_stderr(*, wanted: bool) -> Iterator[None]:
+    """Send what an author's code prints in the block to standard error, if wanted.
+
+    File descriptors are exchanged, not Python's streams: child processes and native code print as well.
+    """
+    if not wanted or sys.stdout is None:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,107 @@
+"""``runner inspect``, ``ls``, ``show`` and ``result``: what lies in a storage, read and never run."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.format import as_json_option, label, size_text
+from runner.cli.locations import check_document, open_run
+from runner.errors import NotFound, UsageError
+from runner.runs import results
+from runner.runs.status import run_status
+
+if TYPE_CHECKING:
+    from runner.backends.base import Storage
+
+_TOLD = 5  # elements that a message names
+
+
+@click.command(short_help="Show or copy what a task gave.")
+@click.argument("run")
+@click.argument("task", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy the bytes to a file; nothing is unpickled.")
+@as_json_option
+def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
+    storage, folder = open_run(run)
+    document = run_status(storage, folder).document
+    check_document(storage, folder, document)
+    found = _results_of(document["tasks"] if document else [], task)
+    if output is not None:
+        if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
+            message = f"{found[0]['task']} is mapped, and a file takes one result"
+            raise UsageError(message, hint=f"Choose an element: {found[0]['task']}[0].")
+        _copy(storage, found[0]["result"], output)
+        if str(output) == "-":
+            return
+        told: Any = {"task": label(found[0]), "file": str(output), **found[0]["result"]}
+        click.echo(json.dumps(told) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
+        return
+    whole = found[0]["mapped"] and not re.search(r"\[\d+\]$", task or "")
+    values = [results.read_result(storage, each["result"]) for each in found if each["result"]]
+    value = values if whole else values[0]
+    if as_json:
+        try:
+            click.echo(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            message = f"the value cannot be shown as JSON: {error}"
+            raise UsageError(message, hint="Copy it with -o FILE, or leave --json out.") from error
+    else:
+        click.echo(repr(value))
+
+
+def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
+    """Choose the tasks, or elements, whose results are asked for.
+
+    Raises NotFound, naming those that have one; also for a mapped task of which elements have none, as what is left
+    would stand in wrong places.
+    """
+    kept = [task for task in tasks if _has_value(task)]
+    if wanted is None and kept:
+        wanted = kept[-1]["task"]
+    asked = [task for task in tasks if wanted in {task["task"], label(task)}]
+    found, lacking = ([task for task in asked if _has_value(task) is has] for has in (True, False))
+    states = " and ".join(sorted({task["state"] for task in lacking}))
+    if not found:
+        names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
+        message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
+        message += f", which {states}" if states else ""
+        raise NotFound(message, hint=f"Tasks with results: {names}.")
+    if lacking:
+        labels = ", ".join(map(label, lacking[:_TOLD]))
+        labels += f" and {len(lacking) - _TOLD} more" if len(lacking) > _TOLD else ""
+        message = f"{len(lacking)} of {len(asked)} elements have no result: {labels} ({states})"
+        raise NotFound(message, hint=f"Ask for one element, like {label(found[0])}.")
+    return found
+
+
+def _has_value(task: dict[str, Any]) -> bool:
+    """Whether a task has something to show: a result, or, mapped over nothing, an empty list."""
+    empty = task["mapped"] and task["index"] is None and task["state"] == "succeeded"
+    return bool(task["result"] or empty)
+
+
+def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:
+    """Copy to a file that is there, whole and verified, or not at all; ``-`` is standard output."""
+    if str(output) == "-":
+        results.copy_result(storage, kept, sys.stdout.buffer)
+        return
+    if output.is_dir():
+        message = f"{output} is a folder"
+        raise UsageError(message, hint="Name a file in it.")
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            results.copy_result(storage, kept, file)
+        temporary.replace(output)
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}"
+        raise UsageError(message, hint="Choose another file.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""How a flow went, and why it failed, in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Report:
+    """How a flow went.
+
+    ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `runner.engine.units.Unit.record` has them, in
+    the order in which they were written down. ``error`` is the own exception of the first of them that failed, and
+    ``values`` are those of the tasks by slug, where both were to be kept.
+    """
+
+    state: str
+    tasks: list[dict[str, Any]]
+    error: BaseException | None = None
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def result(self, slug: str) -> Any:
+        """Give a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
+        return self.values[slug]
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The tasks that failed."""
+        return [task for task in self.tasks if task["state"] == "failed"]
+
+
+def failure(report: Report) -> str:
+    """Say in one sentence why a flow failed."""
+    first, *others = report.failed
+    more = f" (and {len(others)} more failed)" if others else ""
+    name = first["task"] if first["index"] is None else f"{first['task']}[{first['index']}]"
+    return f"task {name} failed: {first['error']['type']}: {first['error']['message']}{more}"

@@ -1,0 +1,99 @@
+"""``FlowGraph``: tasks and what each waits for, written down in a ``with`` block. It is what travels of a flow."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from runner.errors import UsageError
+from runner.model.task import Node, Parameter, open_graph, references
+from runner.naming import slugify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from runner.environments import LocalEnvironment
+
+
+class FlowGraph:
+    """A graph of tasks under a name.
+
+    Args:
+        name: what people call it; its slug is the folder's name in the storage.
+        environment: the image and labels that launchers use; the manifest has them, the pickle does not.
+    """
+
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+    def __init__(self, name: str, environment: LocalEnvironment | None = None) -> None:
+        self.name = name
+        self.environment = environment
+        self.slug = slugify(name)
+        self.nodes: list[Node] = []
+        self.parameters: list[Parameter] = []
+        self.module = _caller()
+        self._members: set[Node] = set()
+        self._slugs: set[str] = set()
+        self._used: dict[str, int] = {}
+
+    def add(self, node: Node) -> Node:
+        """Add a use of a task; what it refers to must belong to this flow. Raises UsageError."""
+        for part in {*references((node.args, node.kwargs)), *node.after}:
+            if isinstance(part, Parameter):
+                self.add_parameter(part)
+            elif part not in self._members:
+                message = f"task {node.name!r} depends on {part.name!r}, which belongs to another flow"
+                raise UsageError(message, hint="Call both inside the same «with Flow(…):».")
+        slug = node.slug = slugify(node.name)
+        number = self._used.get(slug, 0)  # where to go on counting: 10,000 uses of one task are no 10,000 squared
+        while node.slug in self._slugs:
+            number += 1
+            node.slug = f"{slug}-{number + 1}"
+        self._used[slug] = number
+        self._slugs.add(node.slug)
+        self._members.add(node)
+        self.nodes.append(node)
+        return node
+
+    def add_parameter(self, parameter: Parameter) -> None:
+        """Add a parameter, unless it is here already. Raises UsageError when another one has its name."""
+        for mine in self.parameters:
+            if mine is parameter:
+                return
+            if mine.name == parameter.name:
+                message = f"flow {self.name!r} has two parameters {parameter.name!r}"
+                raise UsageError(message, hint="Use the first one again.")
+        self.parameters.append(parameter)
+
+    def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a value for every parameter."""
+        return {parameter.name: given.get(parameter.name, parameter.default) for parameter in self.parameters}
+
+    def __enter__(self) -> Self:
+        """Begin to write the flow down."""
+        self._token = open_graph.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        open_graph.reset(self._token)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the graph alone: no storage, and so no secret. The state is set last, as tasks may name the flow."""
+        state = {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
+        return object.__new__, (FlowGraph,), state
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<{type(self).__name__} {self.name}>"
+
+
+def _caller() -> str:
+    """Return the name of the module that writes the flow down: the first frame outside runner."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] == "runner":
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "__main__"))

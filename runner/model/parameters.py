@@ -1,0 +1,40 @@
+"""New module."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import EnvironmentWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.model.flow import FlowGraph
+
+
+def parameters_of(flow: FlowGraph) -> list[dict[str, Any]]:
+    """List ``{"name", "required", "default"}``; a default that JSON cannot hold is told as ``default_repr``."""
+    listed = []
+    for parameter in flow.parameters:
+        entry: dict[str, Any] = {"name": parameter.name, "required": parameter.required}
+        if not parameter.required:
+            try:
+                plain = json.loads(json.dumps(parameter.default, allow_nan=False)) == parameter.default
+            except (TypeError, ValueError):
+                plain = False
+            entry |= {"default": parameter.default} if plain else {"default_repr": repr(parameter.default)}
+        listed.append(entry)
+    return listed
+
+
+def check_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:
+    """Refuse parameters that are unknown, or too few. Raises EnvironmentWrong, which tells of all of them at once."""
+    names = [parameter["name"] for parameter in declared]
+    unknown = [name for name in given if name not in names]
+    missing = [parameter["name"] for parameter in declared if parameter["required"] and parameter["name"] not in given]
+    problems = [f"the flow has no parameter {name!r}" for name in unknown]
+    problems += [f"parameter {name!r} is required and not given" for name in missing]
+    if problems:
+        hint = f"Its parameters are: {', '.join(names) or 'none'}. Set RUNNER_PARAMETERS to a JSON object."
+        raise EnvironmentWrong("; ".join(problems), hint=hint)

@@ -1,0 +1,293 @@
+"""``@task``: a function with rules for running it, and its uses in a flow."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload
+
+from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+Trigger = Literal["all_successful", "all_finished", "any_failed"]
+
+
+class Graph(Protocol):
+    """What a task needs of the flow that it is used in."""
+
+    def add(self, node: Node) -> Node:
+        """Add a use of a task."""
+
+    def add_parameter(self, parameter: Parameter) -> None:
+        """Add a parameter, unless it is there already."""
+
+
+open_graph: ContextVar[Graph | None] = ContextVar("graph", default=None)  # whose ``with`` block is being run
+
+
+class Task:
+    """A function and how to run it; made by `task`.
+
+    Called inside ``with Flow(…)`` it becomes a `Node` of that flow; anywhere else it is the plain function, so that a
+    task can be tested like one.
+    """
+
+    __module__ = "runner"  # see FlowGraph
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        retries: int = 0,
+        retry_delay: float | timedelta = 0,
+        timeout: float | timedelta | None = None,
+        checkpoint: bool = True,
+        trigger: Trigger = "all_successful",
+    ) -> None:
+        """See `task`."""
+        if not callable(function):
+            message = f"a task is made of something that can be called, not of {function!r}"
+            raise UsageError(message)
+        self.function = function
+        self.name = name or str(getattr(function, "__name__", type(function).__name__))
+        self.retries = retries
+        self.retry_delay = self._seconds("retry_delay", retry_delay)
+        self.timeout = None if timeout is None else self._seconds("timeout", timeout)
+        self.checkpoint = checkpoint
+        self.trigger = trigger
+        self.__doc__ = getattr(function, "__doc__", None)
+        self.__wrapped__ = function
+        wrong = ""
+        if trigger not in get_args(Trigger):
+            wrong = f"trigger {trigger!r}: choose one of {', '.join(get_args(Trigger))}"
+        elif not isinstance(retries, int) or retries < 0:
+            wrong = "retries must be a whole number, 0 or more"
+        elif self.timeout == 0:
+            wrong = "timeout must be more than 0 seconds"
+        if wrong:
+            message = f"task {self.name!r}: {wrong}"
+            raise UsageError(message)
+
+    def _seconds(self, what: str, value: float | timedelta) -> float:
+        try:
+            seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            message = f"task {self.name!r}: {what} takes seconds, 0 or more, not {value!r}"
+            raise UsageError(message)
+        return seconds
+
+    def __call__(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Any:
+        """Use the task in the flow that is being written; without one, call the function."""
+        from runner.model.task import open_graph
+
+        flow = open_graph.get()
+        if flow is None:
+            return self.function(*args, **kwargs)
+        self._check_call(args, kwargs)
+        return flow.add(Node(self, args, kwargs, upstream_tasks, mapped=False))
+
+    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse a call that the function would refuse, now and not when the flow runs."""
+        from inspect import signature
+
+        try:
+            called = signature(self.function)
+        except (TypeError, ValueError):  # a builtin that does not tell
+            return
+        try:
+            called.bind(*args, **kwargs)
+        except TypeError as error:
+            message = f"task {self.name!r} cannot be called so: {error}"
+            raise UsageError(message) from None
+
+    def map(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Node:
+        """Use the task once for each element of its arguments, all of one length; `unmapped` ones go to every element.
+
+        Raises UsageError outside ``with Flow(…)``, and when there is nothing to map over.
+        """
+        from runner.model.task import open_graph
+
+        flow = open_graph.get()
+        if flow is None:
+            message = f"task {self.name!r} is mapped outside a flow"
+            raise UsageError(message, hint="Call .map inside «with Flow(…):».")
+        if all(isinstance(value, unmapped) for value in (*args, *kwargs.values())):
+            message = f"task {self.name!r} is mapped over nothing"
+            raise UsageError(message, hint="Give at least one argument that is not unmapped.")
+        args = tuple(_lasting(value) for value in args)
+        kwargs = {name: _lasting(value) for name, value in kwargs.items()}
+        self._check_call(args, kwargs)
+        return flow.add(Node(self, args, kwargs, upstream_tasks, mapped=True))
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<Task {self.name}>"
+
+
+@overload
+def task(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: float | timedelta = 0,
+    timeout: float | timedelta | None = None,
+    checkpoint: bool = True,
+    trigger: Trigger = "all_successful",
+) -> Task: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: float | timedelta = 0,
+    timeout: float | timedelta | None = None,
+    checkpoint: bool = True,
+    trigger: Trigger = "all_successful",
+) -> Callable[[Callable[..., Any]], Task]: ...
+
+
+def task(function: Callable[..., Any] | None = None, /, **rules: Any) -> Task | Callable[[Callable[..., Any]], Task]:
+    """Make a task of a function; coroutine functions are awaited.
+
+    Args:
+        function: the function, when the decorator stands without parentheses.
+        rules: ``name`` (default: the function's) · ``retries`` after a failure, ``retry_delay`` seconds apart ·
+            ``timeout`` seconds for each try · ``checkpoint=False`` keeps no result · ``trigger``: ``all_successful``
+            (default), ``all_finished`` (a clean-up), ``any_failed`` (an alert). Where a task runs although something
+            before it did not succeed, that argument is the exception that ended it.
+    """
+    if function is not None:
+        return Task(function, **rules)
+    return lambda function: Task(function, **rules)
+
+
+task.__module__ = "runner"  # see FlowGraph
+
+
+class unmapped:  # noqa: N801 - reads as a word in a call, as it does elsewhere
+    """Marks an argument of `Task.map` that goes to every element as it is."""
+
+    __module__ = "runner"  # see FlowGraph
+
+    def __init__(self, value: Any) -> None:
+        """Take the argument."""
+        self.value = value
+
+
+class Node:
+    """One use of a task in a flow, standing for the result it will have."""
+
+    __module__ = "runner"  # see FlowGraph
+
+    def __init__(
+        self,
+        task: Task,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        upstream_tasks: Sequence[Node],
+        *,
+        mapped: bool,
+    ) -> None:
+        """Take the task and its arguments; what they hold of other nodes are the edges."""
+        self.task = task
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs)
+        self.mapped = mapped
+        self.slug = ""  # given by the flow, which knows the other names
+        self.after = (upstream_tasks,) if isinstance(upstream_tasks, Node) else tuple(upstream_tasks)
+        if not all(isinstance(node, Node) for node in self.after):
+            message = f"upstream_tasks of {task.name!r} takes what calling tasks in the flow gave"
+            raise UsageError(message)
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The nodes whose values it is given, each once."""
+        found = references((self.args, self.kwargs))
+        return list(dict.fromkeys(node for node in found if isinstance(node, Node)))
+
+    @property
+    def upstream(self) -> list[Node]:
+        """All nodes that it waits for, each once."""
+        return list(dict.fromkeys((*self.inputs, *self.after)))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Refuse: there is nothing to go through before the flow runs."""
+        message = f"the result of task {self.name!r} is not there yet, so it cannot be gone through"
+        raise UsageError(message, hint="Hand it to a task, or use .map.")
+
+    def __repr__(self) -> str:
+        """Show the slug."""
+        return f"<Node {self.slug}>"
+
+
+class Parameter:
+    """A value that a run is given; without a default it is required.
+
+    Made inside ``with Flow(…)``, or handed to a task there, it belongs to that flow.
+    """
+
+    __module__ = "runner"  # see FlowGraph
+
+    def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:
+        """Take the name by which a run gives the value. A default of ``...`` means none."""
+        from runner.model.task import open_graph
+
+        self.required = default is ... if required is None else required
+        if self.required and default is not ...:
+            message = f"parameter {name!r} has a default and is required"
+            raise UsageError(message, hint="Leave one of the two out.")
+        self.name = name
+        self.default = None if default is ... else default
+        if flow := open_graph.get():
+            flow.add_parameter(self)
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<Parameter {self.name}>"
+
+
+def references(value: Any) -> Iterator[Node | Parameter]:
+    """Give every node and parameter in an argument, also inside lists, tuples, sets, dicts and `unmapped`."""
+    if isinstance(value, Node | Parameter):
+        yield value
+    elif isinstance(value, unmapped):
+        yield from references(value.value)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from references(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from references(part)
+
+
+def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:
+    """Give an argument with every node and parameter in it replaced; one that holds none is passed on as it is."""
+    if isinstance(value, Node | Parameter):
+        return given(value)
+    if isinstance(value, unmapped):
+        return filled(value.value, given)
+    if next(references(value), None) is None:
+        return value
+    if isinstance(value, dict):
+        return {key: filled(part, given) for key, part in value.items()}
+    parts: Iterable[Any] = (filled(part, given) for part in value)
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+
+
+def _lasting(value: Any) -> Any:
+    """Read an iterator, which could be gone through by one run only."""
+    return list(value) if hasattr(value, "__next__") else value

@@ -1,0 +1,45 @@
+"""New module."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+from runner.errors import UsageError
+
+VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
+
+
+def slugify(text: str) -> str:
+    """Give the name as it stands in keys: NFKD without accents, lower case, anything but letters and digits a ``-``.
+
+    Raises UsageError if nothing is left.
+    """
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text).lower() if not unicodedata.combining(char))
+    slug = "-".join("".join(char if char.isalnum() else " " for char in plain).split())
+    if not slug:
+        message = f"the name {text!r} has neither a letter nor a digit"
+        raise UsageError(message, hint="Choose another name.")
+    return slug
+
+
+def now() -> str:
+    """Give the time, with microseconds: ``2026-11-22T12:10:24.845190+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def new_version() -> str:
+    """Give a bundle's name: ``2026-11-22t12-10-24-845190-00-00``."""
+    return slugify(now())
+
+
+def new_run_id() -> str:
+    """Give a run id that sorts by time: ``20261122t121024-845190-5f2c9a``."""
+    return f"{datetime.now(UTC).strftime('%Y%m%dt%H%M%S-%f')}-{os.urandom(3).hex()}"
+
+
+def new_token() -> str:
+    """Give what makes a document unlike any other."""
+    return os.urandom(16).hex()

@@ -1,0 +1,197 @@
+"""Author → storage: flow → capture → payload → bundle → storage, one call a stage."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runner import naming
+from runner.backends import open_storage
+from runner.bundle import archive, manifest
+from runner.bundle.fetch import newest_version
+from runner.environ import process_environ
+from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
+from runner.location import check_key, parse_location
+from runner.model.loading import is_loading
+from runner.publishing import capture, import_statements
+from runner.secrets import scanner
+from runner.secrets.named import Credentials, known_secrets_present, resolve
+from runner.serialization import diagnosis, pickling
+from runner.settings import Settings
+from runner.signing import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Set
+    from types import FunctionType, ModuleType
+
+    from runner.backends.base import Storage
+    from runner.bundle.archive import Bundle
+    from runner.model.flow import FlowGraph
+    from runner.publishing.capture import Captured
+    from runner.signing.keys import KeySource
+
+log = logging.getLogger("runner.publish")
+_BROUGHT = {"runner", "cloudpickle"}  # every image has them
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a flow is published, and what its storage and environment say of it.
+
+    ``url`` is the root's, ``key`` an own key of the bundle below it. ``secrets`` are names. ``handed_over`` are secrets
+    by name that open the storage from here alone, ``private_texts`` what the bundle must not hold.
+    """
+
+    url: str
+    key: str | None = None
+    secrets: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    image: str | None = None
+    handed_over: Mapping[str, str] = field(default_factory=dict)
+    private_texts: Set[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
+
+    url: str
+    manifest: dict[str, Any]
+    files: dict[str, int]
+
+
+def publish(
+    flow: FlowGraph,
+    destination: Destination,
+    *,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    sign_with: KeySource | None = None,
+    allow_secrets: bool = False,
+) -> Published:
+    """Store a flow's bundle, and list on standard error what travels in it besides the flow.
+
+    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one. A bundle that
+    holds a secret is refused, unless that is allowed. Raises UsageError for a key that is none and while a flow is
+    being loaded, FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken,
+    WriteFailed when the slug's newest bundle belongs to a flow of another name, and what the storage raises.
+    """
+    if is_loading():
+        message = f"flow {flow.name!r} is built while a flow is being loaded"
+        raise UsageError(message, hint='Put the call under «if __name__ == "__main__":».')
+    settings = Settings.from_environ(process_environ(), needs_location=False)
+    key_of_signer = settings.signing_key if sign_with is None else keys.key_from(sign_with)
+    root, opened = _open(destination, settings)
+    version = naming.new_version()
+    key = f"{root}/{destination.key or f'{flow.slug}/{version}'}".strip("/")
+    check_key(key)
+    _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
+
+    module = capture.defining_module(flow.module)
+    pickled = pickling.dump_flow(flow, module)
+    reached = pickled.modules | import_statements.imported_in(pickled.functions)
+    captured = capture.capture(module, include, exclude, reached)
+    _refuse_left_behind(pickled.names, module, captured)
+    modules = reached | captured.imports
+    facts = manifest.facts_of(
+        flow,
+        version,
+        _installed(modules),
+        key=destination.key,
+        labels=destination.labels,
+        image=destination.image,
+        secrets=destination.secrets,
+    )
+    files = {name: path.read_bytes() for name, path in captured.files.items()}
+    members = {archive.FLOW: pickled.data, **{archive.SOURCES + name: data for name, data in files.items()}}
+    data = archive.write_bundle(facts, members, key_of_signer)
+    written = archive.read_bundle(data)
+    if not allow_secrets:
+        named = {*destination.secrets, *settings.secrets}
+        secrets = [scanner.handed_over_secret(destination.private_texts), *scanner.secrets_of(named, settings.environ)]
+        _refuse_secrets(flow, pickled.functions, written, secrets)
+
+    opened.create(key, data)
+    if key_of_signer:
+        print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
+    for name, content in files.items():
+        print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
+    return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
+
+
+def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
+    """Give the root's key and the opened storage; what the author handed over in person counts as a secret."""
+    environ = settings.environ
+    location = parse_location(destination.url).as_root()
+    extra = destination.handed_over
+    # those that the flow names and that are here, and those that RUNNER_SECRETS names, as for any other command
+    named = {*destination.secrets, *settings.secrets} & set(known_secrets_present(environ))
+    credentials = Credentials(dict(extra)) if extra else resolve(sorted(named), environ)
+    return location.key, open_storage(location, credentials, environ)
+
+
+def _refuse_another(storage: Storage, folder: str, name: str) -> None:
+    """Refuse to mix two flows in one folder: names like ``A b`` and ``a-b`` have one slug."""
+    try:
+        newest = newest_version(storage, folder)
+    except BucketMissing:
+        return  # a folder is made when something is put there, and a bucket's absence told then
+    if newest is None:
+        return
+    try:
+        other = archive.read_bundle(storage.read(newest)).manifest["flow"]["name"]
+    except RunnerError as error:
+        log.warning("the newest bundle there, %s, cannot be read: %s", newest, error)
+        return
+    if other != name:
+        message = f"{storage.url(folder)} belongs to flow {other!r}, and flow {name!r} would lie among its bundles"
+        raise WriteFailed(message, hint="Choose another name or another prefix.")
+
+
+def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, captured: Captured) -> None:
+    """Refuse a pickle that looks something up in the flow's own file, unless that travels as a module as well."""
+    absent = {"__main__"}  # where the flow runs, that is runner
+    if module is not None and not captured.has(module.__name__):
+        absent.add(module.__name__)
+    if found := sorted(name for home, name in names if home in absent):
+        message = f"{', '.join(found)} cannot travel: it is only known by its name in the flow's file, which stays here"
+        hint = "Put it into a module of its own, which travels as a file, or make it (a cache, say) inside the task."
+        raise FlowFailed(message, hint=hint)
+
+
+def _refuse_secrets(
+    flow: FlowGraph, functions: list[FunctionType], written: Bundle, secrets: list[scanner.Secret]
+) -> None:
+    """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
+
+    def locate(place: str, holds: Callable[[bytes], bool]) -> str:
+        if place in {archive.FLOW, archive.MANIFEST}:
+            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == archive.FLOW else "the manifest")
+        return f"the file {place.removeprefix(archive.SOURCES)}"
+
+    scanner.refuse_secrets({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
+
+
+def _installed(modules: Iterable[str]) -> list[dict[str, str]]:
+    """Give ``{"module", "distribution", "version"}`` of the packages that some installed distribution brought."""
+    from importlib import metadata
+
+    owners = metadata.packages_distributions()
+    found = []
+    for part in sorted({part for module in modules if (part := capture.installed_part(module))}):
+        top = part.split(".")[0]
+        if top in owners and top not in _BROUGHT:
+            distribution = _owner(part, sorted(set(owners[top])))
+            found.append({"module": part, "distribution": distribution, "version": metadata.version(distribution)})
+    return found
+
+
+def _owner(module: str, distributions: list[str]) -> str:
+    """Choose the distribution that brought the module, where several share its namespace package."""
+    from importlib import metadata
+
+    paths = {f"{module.replace('.', '/')}{end}" for end in ("/__init__.py", ".py")}
+    owners = (name for name in distributions if paths & {path.as_posix() for path in metadata.files(name) or ()})
+    return distributions[0] if len(distributions) == 1 else next(owners, distributions[0])

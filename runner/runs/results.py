@@ -1,0 +1,132 @@
+"""One task's value ↔ storage, streamed, with a trailer by which a reader can verify it before it unpickles it.
+
+A result is a plain pickle of protocol 5 and, after its last byte, where ``pickle.load`` does not look, the trailer that
+`runner.runs.trailer` describes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack, contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from runner.backends.base import CHUNK
+from runner.backends.retry import persistently
+from runner.errors import BundleCorrupt, RunnerError, WriteFailed
+from runner.runs.trailer import copy_verified, trailer
+from runner.serialization import pickling
+from runner.signing.run_signatures import SUFFIX
+from runner.tracebacks import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from runner.backends.base import Storage, Writer
+    from runner.model.task import Node
+    from runner.runs.layout import RunLayout
+
+PATIENCE = 60.0  # seconds in which what a flow gave is stored again and again while storage fails
+SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and tasks after it need not wait for its upload
+
+
+class Results:
+    """Writes the results of one attempt."""
+
+    def __init__(self, storage: Storage, folder: RunLayout, attempt: int) -> None:
+        """Take the attempt's place."""
+        self.storage, self.folder, self.attempt = storage, folder, attempt
+
+    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:
+        """Pickle a value; the callable that is given makes it durable and describes it: key, size, sha256, type.
+
+        A large value is streamed now, so that nobody changes it while it is under way; a small one is stored again and
+        again for `PATIENCE` seconds where storage fails for a while. Raises TaskError when the value cannot be pickled,
+        and WriteFailed.
+        """
+        key = self.folder.result(self.attempt, node.slug, index)
+        label = node.slug if index is None else f"{node.slug}[{index}]"
+        with _told(), ExitStack() as stack:
+            spool = _Spool(lambda: stack.enter_context(self.storage.writer(key)))
+            pickling.dump_result(value, spool, label)  # type: ignore[arg-type]
+            digest, size = spool.digest.digest(), spool.size
+            spool.write(trailer(size, digest))
+        described = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
+        seal = self.folder.seal
+        signature = seal and seal.sign_result(self.folder.run_id, node.slug, index, size, digest.hex())
+
+        def durable() -> dict[str, Any]:
+            with _told():
+                if signature:  # before the result, which then never lies there without it
+                    persistently(lambda: self.storage.create(f"{key}{SUFFIX}", signature), PATIENCE)
+                if spool.writer is None:
+                    persistently(lambda: self.storage.create(key, bytes(spool.buffer)), PATIENCE)
+            return described
+
+        return durable
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell of any failure of the storage as of a result that could not be written."""
+    try:
+        yield
+    except WriteFailed:
+        raise
+    except RunnerError as refusal:
+        raise WriteFailed(f"a result could not be written: {refusal.message}", hint=refusal.hint) from refusal
+
+
+class _Spool:
+    """A file that keeps a small pickle in memory and streams a large one."""
+
+    def __init__(self, open_writer: Callable[[], Writer]) -> None:
+        self.buffer = bytearray()
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.writer: Writer | None = None
+        self._open_writer = open_writer
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self.digest.update(view)
+        self.size += len(view)
+        if self.writer is None and len(self.buffer) + len(view) > SMALL:
+            self.writer = self._open_writer()
+            self.writer.write(bytes(self.buffer))
+            self.buffer.clear()
+        if self.writer is None:
+            self.buffer += view
+        else:
+            self.writer.write(view)
+        return len(view)
+
+
+def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> None:
+    """Copy a result, trailer and all, into a file, and verify it: length, SHA-256, and that both are the outcome's.
+
+    ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. Raises BundleCorrupt and what
+    the storage raises.
+    """
+    stored = storage.stream(result["key"], result.get("offset", 0), result.get("length"))
+    if copy_verified(stored, target) != (result["size"], result["sha256"]):
+        message = f"the result {storage.url(result['key'])} is not the one that the outcome lists"
+        raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
+
+
+def read_result(storage: Storage, result: dict[str, Any]) -> Any:
+    """Give a task's value, verified before it is unpickled. Raises what `copy_result` and `payload.load_result` do."""
+    from tempfile import SpooledTemporaryFile
+
+    try:
+        return _read(storage, result, SpooledTemporaryFile(max_size=CHUNK))
+    except OSError:  # no room on disk; in memory it must find some in any case
+        return _read(storage, result, BytesIO())
+
+
+def _read(storage: Storage, result: dict[str, Any], spool: AbstractContextManager[Any]) -> Any:
+    with spool as file:
+        copy_result(storage, result, file)
+        file.seek(0)
+        return pickling.load_result(file)

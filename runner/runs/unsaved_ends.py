@@ -1,0 +1,38 @@
+"""Ends that could not be stored: printed, and kept in the folder for temporary files until a later one is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from runner import logs
+
+if TYPE_CHECKING:
+    from runner.runs.ends import Claim
+
+log = logs.logger("run")
+
+
+def save(document: dict[str, Any], temporary: str) -> None:
+    """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
+    text = json.dumps(document)
+    with suppress(OSError, ValueError):  # nobody reads any more
+        print(text, flush=True)  # noqa: T201 - the last place where it can be kept
+    with suppress(OSError):
+        path = _path(document["run_id"], document["attempt"], temporary)
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
+            file.write(text)
+        log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
+
+
+def discard(claim: Claim, temporary: str) -> None:
+    """Remove the ends of earlier attempts that were kept here, now that a later one has its own in the storage."""
+    for attempt in range(1, claim.attempt):
+        with suppress(OSError):
+            os.unlink(_path(claim.folder.run_id, attempt, temporary))  # noqa: PTH108 - as above
+
+
+def _path(run_id: str, attempt: int, temporary: str) -> str:
+    return f"{temporary}/runner-{run_id}-{attempt}.json"

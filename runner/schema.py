@@ -1,0 +1,162 @@
+"""What documents and manifests must look like to be believed: whoever can write to the bucket can write them.
+
+Only what a reader relies on is asked for; ``docs/schemas/`` has all of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Check = Callable[[Any], bool]
+
+_LARGEST = 2**63
+_ABSENT = object()
+
+
+def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str:
+    """Name the first part of a document that no reader could use; empty if there is none.
+
+    Without a ``kind`` that is told by what only one kind has; a document of none, as a beat is, has nothing to check.
+    """
+    if kind is None:
+        kind = next((kind for kind, names in _ONLY.items() if names & set(document)), None)
+    return _violation(document, _SHAPES[kind], kind) if kind else ""
+
+
+def _violation(value: Any, shape: Mapping[str, Any], path: str) -> str:
+    if not isinstance(value, dict):
+        return path
+    for name, check in shape.items():
+        where, part = f"{path}.{name}", value.get(name, _ABSENT)
+        if isinstance(check, dict):
+            found = _violation(part, check, where)
+        elif isinstance(check, list):
+            found = _violation_in_each(part, check[0], where)
+        else:
+            found = "" if check(part) else where
+        if found:
+            return found
+    return ""
+
+
+def _violation_in_each(value: Any, shape: Mapping[str, Any], path: str) -> str:
+    if not isinstance(value, list):
+        return path
+    faults = (_violation(part, shape, f"{path}[{index}]") for index, part in enumerate(value))
+    return next((fault for fault in faults if fault), "")
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _LARGEST
+
+
+def _time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _seconds(value: Any) -> bool:
+    return type(value) in {int, float} and 0 < value < _LARGEST
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
+
+
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _or_none(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _if_there(check: Check) -> Check:
+    return lambda value: value is _ABSENT or check(value)
+
+
+def _shaped(shape: Mapping[str, Any]) -> Check:
+    return lambda value: not _violation(value, shape, "it")
+
+
+_BUNDLE = {"url": _text, "sha256": _digest}
+_ERROR = {"type": _text, "message": _text}
+_RESULT = {
+    "key": _text,
+    "size": _count,
+    "sha256": _digest,
+    "offset": _if_there(_count),
+    "length": _if_there(_count),
+}
+_TASK = {
+    "task": _text,
+    "name": _text,
+    "index": _or_none(_count),
+    "mapped": _truth,
+    "state": _text,
+    "tries": _count,
+    "started": _or_none(_time),
+    "ended": _or_none(_time),
+    "error": _or_none(_shaped(_ERROR | {"traceback": _text})),
+    "result": _or_none(_shaped(_RESULT)),
+}
+_ONLY = {"run": {"requested", "by", "parameters"}, "end": {"ended", "exit_code", "tasks"}, "claim": {"pid", "started"}}
+_SHAPES: dict[str, dict[str, Any]] = {
+    "manifest": {
+        "flow": {"name": _text, "version": _text, "key": _if_there(_text)},
+        "python": {"version": _text, "implementation": _text},
+        "requires": [{"module": _text, "distribution": _text, "version": _text}],
+        "parameters": [{"name": _text, "required": _truth}],
+        "labels": _texts,
+        "image": _or_none(_text),
+    },
+    "run": {
+        "token": _text,
+        "run_id": _text,
+        "bundle": _BUNDLE,
+        "parameters": _object,
+        "labels": _texts,
+        "image": _or_none(_text),
+        "reuse": _if_there(_or_none(_shaped({"run_id": _text, "from": _or_none(_text)}))),
+        "requested": _time,
+    },
+    "claim": {
+        "token": _text,
+        "run_id": _text,
+        "attempt": _count,
+        "host": _text,
+        "started": _time,
+        "beat": _or_none(_seconds),
+    },
+    "end": {
+        "token": _text,
+        "run_id": _text,
+        "attempt": _count,
+        "started": _time,
+        "ended": _time,
+        "flow": _or_none(_text),
+        "bundle": _BUNDLE,
+        "state": _text,
+        "exit_code": _count,
+        "error": _or_none(_shaped(_ERROR)),
+        "tasks": [_TASK],
+    },
+}

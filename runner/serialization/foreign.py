@@ -1,0 +1,157 @@
+"""What runner did not write, made to look like a flow: functions, objects with ``.run()``, other systems' pickles."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import BundleCorrupt, UsageError
+from runner.model.flow import FlowGraph
+from runner.model.task import Node, Parameter, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST_PARTS = 1000  # values in an envelope, which has five: a few bytes of JSON become many times as much in memory
+
+
+class ForeignFailed(Exception):
+    """A flow of another system said that it failed."""
+
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+
+def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
+    """Make a flow of anything that can be called or has a ``.run()``; a `FlowGraph` is one already.
+
+    Its one task has the flow's name. Raises UsageError for anything else.
+    """
+    if isinstance(obj, FlowGraph):
+        if name is not None and name != obj.name:
+            message = f"flow {obj.name!r} has a name, and build_flow was given {name!r}"
+            raise UsageError(message, hint="Leave name out.")
+        return obj
+    if isinstance(obj, Task):
+        obj, name = obj.function, name or obj.name
+    if isinstance(obj, type) or not (callable(obj) or callable(getattr(obj, "run", None))):
+        message = f"{type(obj).__name__} {name or ''} cannot be run: it is no flow, cannot be called and has no .run()"
+        raise UsageError(message.replace("  ", " "), hint="Give a Flow, a function, or an object with a run method.")
+    name = name or getattr(obj, "name", None) or getattr(obj, "__name__", None) or type(obj).__name__
+    flow = FlowGraph(str(name))
+    if _is_prefect_1(obj):  # which does not tell what module defines it: it is the one that calls us
+        return _filled(flow, Prefect1Run(obj), [(p.name, p.required, p.default) for p in obj.parameters()])
+    flow.module = getattr(obj, "__module__", None) or type(obj).__module__
+    function = obj if callable(obj) else obj.run
+    return _filled(flow, ForeignCall(function), _parameters(function))
+
+
+def open_pickle(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """Give the pickle, and what its envelope says of versions, of an object that runner did not write.
+
+    Known are a raw pickle (what Prefect 0.x stored) and the JSON envelope of Prefect 1.4:
+    ``{"flow": <base64>, "versions": {"cloudpickle", "prefect", "python"}}``. Raises BundleCorrupt for anything else.
+    """
+    if data[:1] == b"\x80":
+        return data, {}
+    hint = "Build the flow again."
+    if not data:
+        message = "the object is empty"
+        raise BundleCorrupt(message, hint=hint)
+    try:
+        if data.count(b",") + data.count(b"[") + data.count(b"{") > _MOST_PARTS:
+            raise ValueError  # noqa: TRY301 - handled as any other JSON that is no envelope
+        envelope = json.loads(data)
+        versions = envelope["versions"]
+        return base64.b64decode(envelope["flow"], validate=True), {name: str(versions[name]) for name in versions}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = "the object is neither a bundle nor a pickle of a flow"
+        raise BundleCorrupt(message, hint=hint) from error
+
+
+def _filled(flow: FlowGraph, function: Callable[..., Any], parameters: list[tuple[str, bool, Any]]) -> FlowGraph:
+    with flow:
+        given = {
+            name: Parameter(name) if required else Parameter(name, default=default)
+            for name, required, default in parameters
+        }
+        flow.add(Node(Task(function, name=flow.name), (), given, (), mapped=False))
+    return flow
+
+
+def _parameters(function: Callable[..., Any]) -> list[tuple[str, bool, Any]]:
+    """List a callable's parameters as (name, required, default)."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # a builtin that does not tell
+        return []
+    listed = []
+    for parameter in signature.parameters.values():
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            continue
+        required = parameter.default is parameter.empty
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            if required:
+                message = f"parameter {parameter.name!r} of {function!r} can only be given by position"
+                raise UsageError(message, hint="Let it be given by name.")
+            continue
+        listed.append((parameter.name, required, None if required else parameter.default))
+    return listed
+
+
+class ForeignCall:
+    """Calls a function, and takes it at its word when what it gives is a state that says failed."""
+
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, **parameters: Any) -> Any:
+        given = self.function(**parameters)
+        return _true_outcome(given)
+
+
+class Prefect1Run:
+    """Runs a flow of Prefect 1 without its server, and gives its tasks' results by slug."""
+
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+    def __init__(self, flow: Any) -> None:
+        self.flow = flow
+
+    def __call__(self, **parameters: Any) -> dict[str, Any]:
+        # a schedule would make it wait for its next date, and again after every run
+        state = _true_outcome(self.flow.run(parameters=parameters, run_on_schedule=False))
+        return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}
+
+
+def _is_prefect_1(obj: object) -> bool:
+    """Whether this is a flow of Prefect 1: not callable, with ``parameters()`` and the slugs of its tasks."""
+    return not callable(obj) and all(hasattr(obj, name) for name in ("run", "parameters", "slugs", "sorted_tasks"))
+
+
+def _true_outcome(state: Any) -> Any:
+    """Raise ForeignFailed when a state, as Prefect's flows give it, is not a success."""
+    is_state = all(callable(getattr(type(state), name, None)) for name in ("is_failed", "is_successful")) or all(
+        callable(getattr(type(state), name, None)) for name in ("is_failed", "is_completed")
+    )
+    if not is_state:
+        return state
+    succeeded = state.is_successful() if hasattr(state, "is_successful") else state.is_completed()
+    if not succeeded:
+        message = f"the flow ended as {type(state).__name__}: {getattr(state, 'message', '')}"
+        raise ForeignFailed(message)
+    return state
+
+
+def quiet_prefect() -> None:
+    """Take away the handler that Prefect 1 put on standard output, so that each of its lines appears once, as ours."""
+    if "prefect" in sys.modules:
+        import logging
+
+        logger = logging.getLogger("prefect")
+        logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]

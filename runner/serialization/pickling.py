@@ -1,0 +1,210 @@
+"""Live objects to bytes and back; the only place where anything is unpickled."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import cloudpickle
+
+from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError, TaskError
+from runner.images import REPOSITORY, own_image
+from runner.model.task import Task
+from runner.serialization.diagnosis import blame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROTOCOL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pickled:
+    """A pickled flow, the functions that travel in it by value, and what unpickling it imports.
+
+    ``names`` are those that it looks up, as ``(module, name)``; ``modules`` also has those that it takes as a whole.
+    """
+
+    data: bytes
+    functions: list[FunctionType]
+    names: set[tuple[str, str]]
+    modules: set[str]
+
+
+class _Recorder(cloudpickle.Pickler):
+    """Notes the functions that are pickled by value, and the modules that stand in their globals.
+
+    A task that a module other than the flow's defines is pickled as that module's attribute. Its function alone could
+    not be: under its name the module has the task.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, protocol=PROTOCOL)
+        self.functions: list[FunctionType] = []
+        self.modules: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Task) and (home := _home(obj)):
+            return getattr, home
+        if isinstance(obj, CodeType):
+            return _with_file_name(obj, *self.dispatch_table[CodeType](obj))
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, FunctionType) and reduced is not NotImplemented:
+            self.functions.append(obj)
+        elif isinstance(obj, ModuleType):
+            self.modules.add(obj.__name__)
+        return reduced
+
+
+class _Nowhere:
+    """A file that keeps nothing: only whether something can be pickled is asked."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _pickle_by_itself(part: Any) -> None:
+    _Recorder(_Nowhere()).dump(part)  # type: ignore[arg-type]
+
+
+def _with_file_name(code: CodeType, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keep the name of the file, which a traceback shows; cloudpickle 3.1.3 and later put this word in its place."""
+    return make, tuple(code.co_filename if part == "<dynamic-code>" else part for part in arguments)
+
+
+def _home(task: Task) -> tuple[ModuleType, str] | None:
+    """Give the module and the name by which a task can be had where the flow runs, unless it travels by value."""
+    name = getattr(task.function, "__name__", "")
+    module = sys.modules.get(getattr(task.function, "__module__", None) or "")
+    if module is None or vars(module).get(name) is not task:
+        return None
+    by_value = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    return None if module.__name__ in by_value else (module, name)
+
+
+def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
+    """Pickle a flow, with the module that defines it by value. Raises FlowFailed, naming what cannot be pickled."""
+    buffer = io.BytesIO()
+    recorder = _Recorder(buffer)
+    with _travels(by_value):
+        try:
+            recorder.dump(flow)
+        except Exception as error:
+            message = f"the flow cannot be pickled: {blame(flow, 'flow', error, _pickle_by_itself)}"
+            hint = "Make such things (connections, locks, open files) inside the task that needs them."
+            raise FlowFailed(message, hint=hint) from error
+    data = buffer.getvalue()
+    names = _names_in(data)
+    return Pickled(data, recorder.functions, names, recorder.modules | {module for module, _ in names})
+
+
+@contextmanager
+def _travels(module: ModuleType | None) -> Iterator[None]:
+    if module is None or module.__name__ == "__main__":  # cloudpickle sends that by value anyway
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+# Where what pickles of version 0.1.0 name is now; docs/formats.md says what newer ones name.
+_MOVED = {
+    "runner.credentials": "runner",
+    "runner.docker_image": "runner.storage",
+    "runner.flow": "runner",
+    "runner.foreign": "runner",
+    "runner.interrupt": "runner.engine.interrupt",
+    "runner.publish": "runner",
+    "runner.report": "runner.engine.report",
+    "runner.storage.azure": "runner.storage",
+    "runner.storage.gcs": "runner.storage",
+    "runner.storage.local": "runner.storage",
+    "runner.storage.s3": "runner.storage",
+    "runner.task": "runner",
+    "runner.trace": "runner.errors",
+}
+_RENAMED = {"_Called": "ForeignCall", "_Prefect1": "Prefect1Run"}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds also what an older version of runner had elsewhere."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in _MOVED:
+            module, name = _MOVED[module], _RENAMED.get(name, name)
+        return super().find_class(module, name)
+
+
+def load_flow(data: bytes | memoryview) -> Any:
+    """Unpickle a flow whose bundle was verified. Raises Incompatible and BundleCorrupt."""
+    try:
+        return _Unpickler(BytesIO(data)).load()
+    except ModuleNotFoundError as error:
+        message = f"the flow needs a module that is not installed here: {error.name}"
+        hint = own_image(f"{REPOSITORY}:all_extras", str(error.name).partition(".")[0])
+        raise Incompatible(message, hint=hint) from error
+    except (ImportError, AttributeError) as error:
+        message = f"the flow does not fit what is installed here: {error}"
+        hint = "Install the versions that it was built with: runner inspect lists them."
+        raise Incompatible(message, hint=hint) from error
+    except Exception as error:
+        message = f"the flow cannot be unpickled: {type(error).__name__}: {error}"
+        raise BundleCorrupt(message, hint="Build it again.") from error
+
+
+def load_result(file: BinaryIO) -> Any:
+    """Unpickle a result whose trailer was verified. Raises Incompatible and BundleCorrupt."""
+    try:
+        return _Unpickler(file).load()
+    except (ImportError, AttributeError) as error:
+        message = f"the result does not fit what is installed here: {error}"
+        hint = "Install what the flow used, or copy the bytes with runner result -o FILE."
+        raise Incompatible(message, hint=hint) from error
+    except Exception as error:
+        message = f"the result cannot be unpickled: {type(error).__name__}: {error}"
+        raise BundleCorrupt(message, hint="Run the flow again.") from error
+
+
+def dump_result(value: Any, file: BinaryIO, name: str) -> None:
+    """Pickle a task's value into a file, large buffers without a copy.
+
+    Raises TaskError, naming the task's value and what in it cannot be pickled; what the file raises comes through.
+    """
+    try:
+        cloudpickle.Pickler(file, protocol=PROTOCOL).dump(value)
+    except RunnerError:
+        raise  # the storage behind the file, not the value
+    except Exception as error:
+        message = f"the result of task {name} cannot be pickled: {blame(value, 'result', error, _pickle_by_itself)}"
+        raise TaskError(message) from error
+
+
+def _names_in(data: bytes) -> set[tuple[str, str]]:
+    """Give what unpickling would look up, as ``(module, name)``."""
+    import pickletools
+
+    found: set[tuple[str, str]] = set()
+    strings: list[str] = []  # the texts pushed so far; STACK_GLOBAL takes the last two, a call takes what stands near
+    memo: dict[int, str] = {}
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in {"SHORT_BINUNICODE", "BINUNICODE", "UNICODE", "BINUNICODE8"}:
+            strings.append(str(argument))
+        elif opcode.name == "MEMOIZE":
+            memo[len(memo)] = strings[-1] if strings else ""
+        elif opcode.name in {"BINGET", "LONG_BINGET"}:
+            strings.append(memo.get(argument or 0, ""))
+        elif opcode.name == "GLOBAL":
+            module, _, name = str(argument).partition(" ")
+            found.add((module, name))
+        elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
+            found.add((strings[-2], strings[-1]))
+    return {(module, name) for module, name in found if module}

@@ -1,0 +1,108 @@
+"""What lies beside a bundle: signed by whoever runs it, and believed only if a trusted key signed it.
+
+A digest from the same bucket proves nothing against whoever can write to it. So with ``RUNNER_SIGNING_KEY`` the ends
+of attempts, with them the outcome, and every result are signed, and with ``RUNNER_TRUSTED_KEYS`` they are used only if
+one of those keys signed them: for this run, this task, and what this run was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import Untrusted
+
+if TYPE_CHECKING:
+    from runner.signing.keys import PrivateKey, PublicKey
+
+DOCUMENT, RESULT = "run document", "task result"  # what a signature is for
+SUFFIX = ".sig"  # of the object beside a result that holds its signature
+
+
+@dataclass(frozen=True)
+class RunSigner:
+    """Signs and checks what belongs to one run; ``asked`` is what the run was asked for, see `asked_for`."""
+
+    asked: str
+    signing_key: PrivateKey | None = None
+    trusted_keys: tuple[PublicKey, ...] = ()
+
+    def signed(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Give the document, with a ``signature`` if there is a key for it."""
+        if self.signing_key is None:
+            return document
+        from runner.signing import signatures
+
+        signature = signatures.sign(self.signing_key, DOCUMENT, self._text(document))
+        return {**document, "signature": json.loads(signature)}
+
+    def check(self, run_id: str, document: dict[str, Any], where: str) -> None:
+        """Refuse an end or outcome that no trusted key signed as one of this run. Raises Untrusted."""
+        if not self.trusted_keys:
+            return
+        if document.get("run_id") != run_id:  # its signature may be true, and is another run's
+            message = f"{where} is of run {document.get('run_id')!r}"
+            raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
+        from runner.signing import signatures
+
+        signature = document.get("signature")
+        given = None if signature is None else json.dumps(signature, indent=1).encode()
+        try:
+            signatures.check(self.trusted_keys, DOCUMENT, self._text(document), given, where)
+        except Untrusted as error:
+            hint = "Look who wrote it; take another run id, or have runs signed: RUNNER_SIGNING_KEY."
+            raise Untrusted(error.message, hint=hint) from error
+
+    def sign_result(self, run_id: str, slug: str, index: int | None, size: int, sha256: str) -> bytes | None:
+        """Give what stands in the object beside a result, if there is a key for it."""
+        if self.signing_key is None:
+            return None
+        from runner.signing import signatures
+
+        return signatures.sign(self.signing_key, RESULT, self._result(run_id, slug, index, size, sha256))
+
+    def check_result(
+        self, run_id: str, slug: str, index: int | None, size: int, sha256: str, signature: bytes | None
+    ) -> None:
+        """Refuse a result that neither a trusted key nor the own one signed as that of this task in this run.
+
+        Raises Untrusted.
+        """
+        from runner.signing import signatures
+
+        keys = self.trusted_keys or ((self.signing_key.public,) if self.signing_key else ())
+        text = self._result(run_id, slug, index, size, sha256)
+        signatures.check(keys, RESULT, text, signature, f"the result of {slug}")
+
+    def _text(self, document: dict[str, Any]) -> bytes:
+        return (
+            _canonical({name: part for name, part in document.items() if name != "signature"})
+            + b"\0"
+            + self.asked.encode()
+        )
+
+    def _result(self, run_id: str, slug: str, index: int | None, size: int, sha256: str) -> bytes:
+        facts = {"run_id": run_id, "task": slug, "index": index, "size": size, "sha256": sha256}
+        return _canonical(facts) + b"\0" + self.asked.encode()
+
+
+def request_digest(run: dict[str, Any]) -> str:
+    """Give the SHA-256 of what makes a run the one that it is: in its ``run.json`` bundle, parameters and executor."""
+    import hashlib
+
+    facts = {"bundle": run["bundle"]["sha256"], "parameters": run["parameters"], "executor": run.get("executor")}
+    return hashlib.sha256(_canonical(facts)).hexdigest()
+
+
+def run_signer(
+    signing_key: PrivateKey | None, trusted_keys: tuple[PublicKey, ...], run: dict[str, Any]
+) -> RunSigner | None:
+    """Make the seal of a run, or none where nothing is signed and nobody is distrusted."""
+    if signing_key is None and not trusted_keys:
+        return None
+    return RunSigner(request_digest(run), signing_key, trusted_keys)
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,99 @@
+"""Who wrote a bundle: Ed25519 keys, signatures, and which of them are trusted.
+
+Keys are read here by their fixed encodings (RFC 8410), so that settings are checked, and an unsigned start made,
+without importing `cryptography`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING
+
+from runner.errors import Untrusted
+from runner.signing.keys import PrivateKey, PublicKey, ed25519
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
+_FORMAT, _ALGORITHM = 1, "ed25519"
+_SIGNED = 64  # bytes of a signature
+LONGEST = 1024  # bytes of a signature's document; it has about 200
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def sign(key: PrivateKey, purpose: str, data: bytes) -> bytes:
+    """Give the signature's document for some bytes. Raises EnvironmentWrong without `cryptography`."""
+    signed = ed25519().Ed25519PrivateKey.from_private_bytes(key.raw).sign(_message(purpose, data))
+    return _document(key.public.id, signed)
+
+
+def check_form(document: bytes) -> str:
+    """Give the id of the key that a signature's document names, trusting none of it.
+
+    Raises ValueError unless it is, byte for byte, as `sign` writes it.
+    """
+    return _read(document)[0]
+
+
+def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes | None, what: str) -> PublicKey:
+    """Give the trusted key that signed these bytes; ``what`` they are stands in the refusal.
+
+    Raises Untrusted, and EnvironmentWrong without `cryptography`.
+    """
+    trusted = ", ".join(key.id for key in keys)
+    if document is None:
+        message = f"{what} is not signed, and only what a trusted key signed may be used here"
+        raise Untrusted(
+            message, hint=f"Sign it with one of {trusted}: runner sign, or RUNNER_SIGNING_KEY at its build."
+        )
+    try:
+        key_id, signature = _read(document)
+    except ValueError as error:
+        raise Untrusted(f"the signature of {what} cannot be read: {error}", hint="Sign it again.") from error
+    key = next((each for each in keys if each.id == key_id), None)
+    if key is None:
+        message = f"{what} is signed with the key {key_id}, which is not trusted here"
+        raise Untrusted(
+            message, hint=f"Trusted are {trusted}; add its public key to RUNNER_TRUSTED_KEYS if it should be."
+        )
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        ed25519().Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, _message(purpose, data))
+    except InvalidSignature as error:
+        message = f"the signature of {what} is not that of the key {key_id} over these bytes"
+        raise Untrusted(message, hint="It was changed after it was signed; build and sign it again.") from error
+    return key
+
+
+def _message(purpose: str, data: bytes) -> bytes:
+    """Put the purpose before the bytes, ended by what no purpose holds."""
+    return b"runner " + purpose.encode() + b"\0" + data
+
+
+def _document(key_id: str, signature: bytes) -> bytes:
+    told: dict[str, Any] = {
+        "format": _FORMAT,
+        "algorithm": _ALGORITHM,
+        "key": key_id,
+        "signature": base64.b64encode(signature).decode(),
+    }
+    return json.dumps(told, indent=1).encode()
+
+
+def _read(document: bytes) -> tuple[str, bytes]:
+    """Give key id and signature. Raises ValueError."""
+    if len(document) > LONGEST:
+        raise ValueError("it is too long")
+    try:
+        told = json.loads(document)
+        key_id, signature = str(told["key"]), base64.b64decode(told["signature"], validate=True)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError("it is no signature of runner's") from error
+    if not _KEY_ID.fullmatch(key_id) or len(signature) != _SIGNED or _document(key_id, signature) != document:
+        raise ValueError("it is not as runner writes it")
+    return key_id, signature

@@ -1,0 +1,27 @@
+"""New module."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TextIO
+
+from runner.supervisor.backlog import LogBuffer, log_entry
+
+
+class LogTee:
+    """Takes what the supervisor itself logs: passes it on, and has it shipped with the rest."""
+
+    def __init__(self, stream: TextIO, backlog: LogBuffer) -> None:
+        self._stream, self._backlog = stream, backlog
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        line = text.rstrip("\n")
+        self._backlog.add(line.encode(errors="backslashreplace") if line.startswith("{") else log_entry(line))
+
+    def flush(self) -> None:
+        self._stream.flush()
