@@ -31,11 +31,11 @@ types: .cache/tests-installed
 # Everything that reads what a stranger may have written, for this long; make test does it for some seconds.
 SECONDS ?= 600
 fuzz: .cache/tests-installed
-	PYTHONPATH=tests $(BIN)/python tests/fuzz/long.py $(SECONDS)
+	PYTHONPATH=tests $(BIN)/python tests/harness/fuzz/long.py $(SECONDS)
 
 # about 25 minutes; the bounded share of it is in make test
 faults: .cache/tests-installed
-	cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/python" -m faults --out ../docs/reliability.md
+	cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/python" -m harness.faults --out ../docs/reliability.md
 
 bench: .cache/tests-installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faults.asked import Asked
+    from harness.faults.asked import Asked
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from faults.proxy import Proxy  # noqa: E402 - from the folder above
+from harness.faults.proxy import Proxy  # noqa: E402 - from the folder above
 from runner import build_flow  # noqa: E402 - see above
 from runner.storage import S3  # noqa: E402 - see above
-from servers.moto import make_bucket, start_moto  # noqa: E402 - see above
+from support.servers.moto import make_bucket, start_moto  # noqa: E402 - see above
 
 BEGIN, END = "<!-- printed by bench/requests_of_a_run.py -->", "<!-- as far as here -->"
 MINUTE = 60.0

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from first_line import first_line  # noqa: E402 - see above
 from runner import build_flow  # noqa: E402 - see above
 from runner.storage import S3  # noqa: E402 - see above
-from servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
+from support.servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
 
 PLAIN = """
 import os

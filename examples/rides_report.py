@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rides import Ride, by_station, read_rides
-from runner import Flow
-from runner import Parameter
-from runner import logger
-from runner import task
+from runner import Flow, Parameter, logger, task
 
 
 @task

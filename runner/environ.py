@@ -1,4 +1,4 @@
-"""New module."""
+"""The process's environment; nothing else reads ``os.environ``."""
 
 from __future__ import annotations
 

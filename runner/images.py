@@ -1,4 +1,4 @@
-"""New module."""
+"""The names of runner's images, for advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New module."""
+"""Names that runner makes: slugs, versions, run ids, tokens, and the time as it is written."""
 
 from __future__ import annotations
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import schemas
-from places import Place, azure_place, gcs_place, local_place, s3_place
 from runner.runs import documents
 from runner.secrets import redaction
-from servers.azurite import start_azurite
-from servers.gcs import start_gcs
-from servers.moto import start_moto
+from support import schemas
+from support.places import Place, azure_place, gcs_place, local_place, s3_place
+from support.servers.azurite import start_azurite
+from support.servers.gcs import start_gcs
+from support.servers.moto import start_moto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from runner.backends.base import Storage
-    from servers import Server
+    from support.servers import Server
 
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}

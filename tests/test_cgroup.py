@@ -31,7 +31,7 @@ from runner import cgroup
 from runner.cgroup import Limits
 
 MB = 1024 * 1024
-V2 = Path(__file__).parent / "cgroup/v2"
+V2 = Path(__file__).parent / "data/cgroup/v2"
 MEMINFO = "MemTotal:       16384000 kB\nMemFree:         1000000 kB\n"
 # «docker run --memory 512m --cpus 1.5», Debian 12: the group lies at the mount
 DOCKER_V2 = {
@@ -231,6 +231,7 @@ def test_too_few_processes_are_told_with_their_limit_and_the_remedy(tmp_path: Pa
 
 
 def test_it_loads_nothing_that_is_not_loaded_already() -> None:
-    script = "import sys, runner, runner.errors; before = set(sys.modules); import runner.cgroup; print(*set(sys.modules) - before)"
+    before = "import sys, runner.errors; before = set(sys.modules); "
+    script = before + "import runner.cgroup; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["runner.cgroup"]

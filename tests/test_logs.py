@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kept_logging import kept_logging
 from runner import logs
 from runner.secrets.redaction import hide, redact
+from support.kept_logging import kept_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""New package."""
+"""What an author holds: flows, storages as they are declared, and building."""

@@ -102,7 +102,7 @@ class StorageDeclaration(ABC):
         sign_with: KeySource | None = None,
         allow_secrets: bool = False,
     ) -> str:
-        """Publish the flow that this storage belongs to, and give the bundle's URL; see `runner.publishing.publish.publish`."""
+        """Publish the flow that this storage belongs to, and give the bundle's URL; see `publish`."""
         options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
         return self.publish(include=include, exclude=exclude, **options).url
 
@@ -141,7 +141,7 @@ class StorageDeclaration(ABC):
 
 
 class BucketDeclaration(StorageDeclaration):
-    """A bucket, or container, of a cloud; see `StorageDeclaration` for what it takes besides a prefix for all that lies in it."""
+    """A bucket, or container, of a cloud; takes a prefix, and what `StorageDeclaration` takes."""
 
     scheme: ClassVar[str]
     label: ClassVar[str]
@@ -258,7 +258,7 @@ class Azure(BucketDeclaration):
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string} if self.connection_string else {}
 
     def private_texts(self) -> set[str]:
-        """See `StorageDeclaration.private_texts`: also the key alone, as a file may put the string together from parts."""
+        """See `StorageDeclaration.private_texts`: also the key alone, as a file may build the string from parts."""
         return super().private_texts() | {key.lstrip("?") for key in keys_in(self.connection_string or "")}
 
     def relocated(self, other: StorageDeclaration) -> StorageDeclaration:

@@ -78,7 +78,7 @@ class Storage(ABC):
         self.scheme = scheme
         self.container = container
         self.patience = patience
-        self.found: Found | None = None  # what opened it; a folder needs nothing
+        self.credential_source: Found | None = None  # what opened it; a folder needs nothing
 
     @property
     def endpoint(self) -> str:
@@ -97,16 +97,16 @@ class Storage(ABC):
         if self.patience is None:
             return b"".join(self.stream(key))
         check_key(key)
-        return self._patiently(lambda: self._read(key))
+        return self._retry_within_budget(lambda: self._read(key))
 
     def _read(self, key: str) -> bytes:
         return b"".join(self._stream(key, 0, None))
 
-    def _patiently(self, action: Callable[[], T], requests: int = 1) -> T:
+    def _retry_within_budget(self, action: Callable[[], T], requests: int = 1) -> T:
         """Do what takes so many requests; with patience, the backend tries each once, and the retries are made here."""
-        return action() if self.patience is None else self._within(action, self.patience * (RETRIES - SHARE * requests))
+        return action() if self.patience is None else self._retry(action, self.patience * (RETRIES - SHARE * requests))
 
-    def _within(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
+    def _retry(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
         """Try until the deadline, and let the last error tell how often and how long that was."""
         tries, began = 0, time.monotonic()
 
@@ -142,7 +142,7 @@ class Storage(ABC):
                 answer = None
                 raise
 
-        while chunk := self._within(following, self.deadline):
+        while chunk := self._retry(following, self.deadline):
             given += len(chunk)
             yield chunk
 
@@ -169,9 +169,9 @@ class Storage(ABC):
                     raise
 
         if self.patience is None:
-            self._within(attempt, self.deadline, self._is_untried)
+            self._retry(attempt, self.deadline, self._may_retry_create)
         else:
-            self._patiently(attempt, requests=2)
+            self._retry_within_budget(attempt, requests=2)
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
@@ -183,7 +183,7 @@ class Storage(ABC):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
             return False
 
-    def _is_untried(self, error: RunnerError) -> bool:
+    def _may_retry_create(self, error: RunnerError) -> bool:
         """Tell whether a create that failed may be made again: not if the backend has done so for as long as it may."""
         return error.transient
 
@@ -197,7 +197,7 @@ class Storage(ABC):
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
-        self._patiently(lambda: self._replace(key, data))
+        self._retry_within_budget(lambda: self._replace(key, data))
 
     @abstractmethod
     def _replace(self, key: str, data: bytes) -> None:
@@ -229,16 +229,16 @@ class Storage(ABC):
     def _delete(self, key: str) -> None:
         """See `Storage.delete`."""
 
-    def walk(self, prefix: str = "") -> Iterator[Entry]:
+    def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
         """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
         _check_prefix(prefix)
-        return self._walk(prefix)
+        return self._list_recursive(prefix)
 
     @abstractmethod
-    def _walk(self, prefix: str) -> Iterator[Entry]:
-        """See `Storage.walk`."""
+    def _list_recursive(self, prefix: str) -> Iterator[Entry]:
+        """See `Storage.list_recursive`."""
 
-    def folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
+    def list_folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
         """Give the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
 
         Folder names come without slashes and sorted, entries sorted by key. The empty objects named ``etl/`` that
@@ -246,12 +246,14 @@ class Storage(ABC):
         """
         _check_prefix(prefix)
         if self.patience is None:
-            return self._within(lambda: self._folder(prefix), self.deadline)
-        return self._patiently(lambda: self._folder(prefix), requests=2)  # empty objects are asked for one by one
+            return self._retry(lambda: self._list_folder(prefix), self.deadline)
+        return self._retry_within_budget(
+            lambda: self._list_folder(prefix), requests=2
+        )  # empty objects are asked for one by one
 
     @abstractmethod
-    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
-        """See `Storage.folder`."""
+    def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+        """See `Storage.list_folder`."""
 
     def sweep(self, prefix: str) -> int:
         """Remove what writers that died left below a prefix (a folder's name and a slash), and give how many files.

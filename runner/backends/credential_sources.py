@@ -32,14 +32,14 @@ class Source:
 class Found:
     """The source that is used, and what those before it said, in order: ``(source, "AWS_ACCESS_KEY_ID is not set")``.
 
-    ``until`` tells when what was found expires, as far as is known when it is asked; None: never, or not known.
+    ``expires_at`` tells when what was found expires, as far as is known when it is asked; None: never, or not known.
     """
 
     source: Source
-    looked_at: tuple[tuple[Source, str], ...] = ()
-    until: Callable[[], datetime | None] = lambda: None
+    tried: tuple[tuple[Source, str], ...] = ()
+    expires_at: Callable[[], datetime | None] = lambda: None
 
 
-def format_tried(looked_at: tuple[tuple[Source, str], ...]) -> str:
+def format_tried(tried: tuple[tuple[Source, str], ...]) -> str:
     """Say in one line what every source said; it never holds a value."""
-    return "; ".join(f"{source.name}: {said}" for source, said in looked_at)
+    return "; ".join(f"{source.name}: {said}" for source, said in tried)

@@ -104,10 +104,10 @@ def _refused(detail: str) -> tuple[str, str, str]:
 
 def _opened_by(storage: Storage) -> str:
     """Say which credentials were used, and what the sources before them said."""
-    if not storage.found:
+    if not storage.credential_source:
         return ""
-    before = format_tried(storage.found.looked_at)
-    return f" (credentials used: {storage.found.source.name}{f'; before it, {before}' if before else ''})"
+    before = format_tried(storage.credential_source.tried)
+    return f" (credentials used: {storage.credential_source.source.name}{f'; before it, {before}' if before else ''})"
 
 
 def no_credentials(storage: Storage, said: str = "") -> CredentialsRefused:

@@ -145,8 +145,8 @@ class ObjectStorage(Storage):
             error.transient = _CONFLICT in str(error.__cause__)
             raise
 
-    def _is_untried(self, error: RunnerError) -> bool:
-        """See `Storage._is_untried`: obstore itself repeats no create whose connection broke, nor one in conflict."""
+    def _may_retry_create(self, error: RunnerError) -> bool:
+        """See `Storage._may_retry_create`: obstore repeats no create whose connection broke, nor one in conflict."""
         if isinstance(error, AlreadyExists):
             return error.transient
         return error.transient and isinstance(error, WriteFailed) and "status code: " not in str(error.__cause__)
@@ -176,7 +176,7 @@ class ObjectStorage(Storage):
         except NotFound:
             pass
 
-    def _walk(self, prefix: str) -> Iterator[Entry]:
+    def _list_recursive(self, prefix: str) -> Iterator[Entry]:
         folder = prefix.rstrip("/") or None
 
         def begin(store: Any) -> tuple[Any, Any]:
@@ -188,7 +188,7 @@ class ObjectStorage(Storage):
             yield from self._entries(prefix, page)
             page = self._ask("list", prefix, lambda _store: next(pages, None))
 
-    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+    def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         folder = prefix.rstrip("/") or None
         found: Any = self._ask("list", prefix, lambda store: obstore.list_with_delimiter(store, folder))
         names = sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])

@@ -1,1 +1,1 @@
-"""New package."""
+"""The stored flow: its form, its manifest, and how it is fetched, proven and loaded."""

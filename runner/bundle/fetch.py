@@ -37,6 +37,6 @@ def newest_version(storage: Storage, folder: str) -> str | None:
 
     Names that runner gives to nothing, as anybody may put them into a bucket, are passed over.
     """
-    _, entries = storage.folder(folder)
+    _, entries = storage.list_folder(folder)
     versions = [entry.key for entry in entries if naming.VERSION.fullmatch(entry.key.removeprefix(folder))]
     return max((key for key in versions if not invalid_key(key)), default=None)

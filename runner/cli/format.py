@@ -1,4 +1,4 @@
-"""Columns for a terminal."""
+"""Columns, sizes and labels for a terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag
 
 
 def plain(value: Any) -> str:
+    """Return a value of a manifest as a person reads it."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value == {} else str(value)
 
 
 def label(task: dict[str, Any]) -> str:
+    """Return a task's slug, with the element's index if it is mapped."""
     return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
 
 

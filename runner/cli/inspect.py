@@ -1,4 +1,4 @@
-"""New module."""
+"""``runner inspect``: what a bundle or a pickle holds, without unpickling it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def open_run(text: str) -> tuple[Storage, RunLayout]:
         storage = open_location(flow)
         candidates = [RunLayout(home, text) for home in homes]
     for folder in candidates:
-        folders, entries = storage.folder(f"{folder.prefix}/")
+        folders, entries = storage.list_folder(f"{folder.prefix}/")
         if folders or entries:
             return storage, folder
     message = f"there is no run {text}"

@@ -1,4 +1,4 @@
-"""New module."""
+"""``runner ls``: flows, versions and runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ls(url: str, *, as_json: bool) -> None:
     location = parse_location_argument(url).as_root()
     storage = open_location(location)
     prefix = f"{location.key}/".lstrip("/")
-    folders, entries = storage.folder(prefix)
+    folders, entries = storage.list_folder(prefix)
     if not folders and not entries:
         message = f"there is nothing at {location.url}"
         raise NotFound(message, hint="Check the name.")
@@ -34,7 +34,7 @@ def ls(url: str, *, as_json: bool) -> None:
         _list_flows(storage, prefix, folders, as_json=as_json)
         return
     home = location.key
-    run_ids = storage.folder(f"{prefix}runs/")[0] if "runs" in folders else []
+    run_ids = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
     runs = [{"run": run_id, **_status(storage, RunLayout(home, run_id))} for run_id in run_ids]
     if as_json:
         listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
@@ -48,7 +48,7 @@ def ls(url: str, *, as_json: bool) -> None:
 def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
     flows = []
     for name in folders:
-        inside, entries = storage.folder(f"{prefix}{name}/")
+        inside, entries = storage.list_folder(f"{prefix}{name}/")
         versions = [entry.key.rpartition("/")[2] for entry in entries]
         if versions or inside:  # a folder that holds neither is none of ours, or a prefix with flows below it
             named = [version for version in versions if naming.VERSION.fullmatch(version)]

@@ -1,4 +1,4 @@
-"""``runner inspect``, ``ls``, ``show`` and ``result``: what lies in a storage, read and never run."""
+"""``runner result``: the value of a task, or its bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New module."""
+"""``runner show``: how a run went, task by task."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""New package."""
+"""``runner doctor``: why it does not work."""

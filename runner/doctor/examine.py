@@ -184,18 +184,18 @@ def _storage(location: Location, credentials: Credentials, environ: Mapping[str,
 def _used(storage: Storage, credentials: Credentials, environ: Mapping[str, str]) -> tuple[State, str]:
     """Say which credentials open a storage, until when, what other sources said, and which secret was left out."""
     state: State = "ok"
-    if storage.found is None:
+    if storage.credential_source is None:
         name = credentials.used_by(storage.scheme)
         if storage.scheme == "file":
             return state, "a folder needs none"
         told = f"the secret {name}" if name else "those that the environment, or the cloud's own chain, gives"
     else:
-        source, until = storage.found.source, storage.found.until()
+        source, until = storage.credential_source.source, storage.credential_source.expires_at()
         told = f"{source.name} ({source.reads})"
         if until:
             state = "note" if until < datetime.now(UTC) else state
             told += f", until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        told += "".join(f"; {other.name}: {said}" for other, said in storage.found.looked_at)
+        told += "".join(f"; {other.name}: {said}" for other, said in storage.credential_source.tried)
     cloud = {"s3": "AWS", "gs": "GCP", "azure": "AZURE"}.get(storage.scheme, "")
     unnamed = [name for name in known_secrets_present(environ) if name in KNOWN and name.split("_")[0] == cloud]
     if unnamed and not credentials.used_by(storage.scheme) and "AZURE_STORAGE_CONNECTION_STRING" not in unnamed:

@@ -121,7 +121,7 @@ def clock(answer: Answer | None) -> tuple[State, str]:
 
 
 def _listed(storage: Storage, key: str) -> str:
-    folders, entries = storage.folder(f"{key}/" if key else "")
+    folders, entries = storage.list_folder(f"{key}/" if key else "")
     return f"{len(folders)} folders and {len(entries)} objects" if folders or entries else "nothing lies below it"
 
 

@@ -1,1 +1,1 @@
-"""New package."""
+"""Runs a graph of tasks; knows no storage."""

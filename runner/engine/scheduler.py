@@ -44,10 +44,10 @@ class ResultCache(Protocol):
     def is_whole(self, slug: str, index: int | None) -> bool:
         """Whether there is one, and it is what was once stored."""
 
-    def made(self, slug: str, index: int | None) -> tuple[int, int]:
+    def version(self, slug: str, index: int | None) -> tuple[int, int]:
         """Tell when it was made: what was made later compares as greater."""
 
-    def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
         """Give its description and, if that is wanted, the value; None if it cannot be used after all."""
 
 
@@ -299,12 +299,12 @@ class Engine:
             return None
         if unit.group.node in self.sensitive:
             handles = unit.group.node.task.trigger != "all_successful"
-            made = self.kept.made(*unit.key)
+            made = self.kept.version(*unit.key)
             units = [each for source in unit.sources for each in source.all_units]
             seen = [each for each in units if handles or each.group.node in self.sensitive]
-            if not all(each.is_reused and self.kept.made(*each.key) <= made for each in seen):
+            if not all(each.is_reused and self.kept.version(*each.key) <= made for each in seen):
                 return None
-        return self.kept.take(*unit.key, wanted=unit.is_wanted)
+        return self.kept.load(*unit.key, wanted=unit.is_wanted)
 
     def _call(self, unit: Unit) -> Any:
         """Call the task's function, in its time, and so that it can be interrupted."""

@@ -1,1 +1,1 @@
-"""New package."""
+"""What travels of a flow: tasks, their uses, the graph and its parameters."""

@@ -82,7 +82,7 @@ class FlowGraph:
         open_graph.reset(self._token)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as the graph alone: no storage, and so no secret. The state is set last, as tasks may name the flow."""
+        """Travel as the graph alone, without a storage; the state is set last, as tasks may name the flow."""
         state = {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
         return object.__new__, (FlowGraph,), state
 

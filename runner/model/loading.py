@@ -1,4 +1,4 @@
-"""New module."""
+"""Whether a flow is being loaded in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New module."""
+"""A flow's parameters: as the manifest lists them, and whether what is given fits."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""New package."""
+"""From an author's flow to a bundle in a storage."""

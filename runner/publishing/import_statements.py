@@ -1,4 +1,4 @@
-"""New module."""
+"""Import statements: what a file or a function imports, and what it can do without."""
 
 from __future__ import annotations
 

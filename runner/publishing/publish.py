@@ -23,7 +23,8 @@ from runner.settings import Settings
 from runner.signing import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Set
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
     from types import FunctionType, ModuleType
 
     from runner.backends.base import Storage
@@ -50,7 +51,7 @@ class Destination:
     labels: tuple[str, ...] = ()
     image: str | None = None
     handed_over: Mapping[str, str] = field(default_factory=dict)
-    private_texts: Set[str] = frozenset()
+    private_texts: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""New module."""
+"""Documents of a run as they are stored: one line of JSON, created once and checked when read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_document(storage: Storage, key: str, document: dict[str, Any]) -> None:
+    """Store a document under a key that nobody may have taken. Raises what `Storage.create` raises, and WriteFailed."""
     try:
         storage.create(key, encode(document))
     except Denied as error:

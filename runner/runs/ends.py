@@ -1,4 +1,4 @@
-"""New module."""
+"""How an attempt ends, and the run with it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ log = logs.logger("resume")
 
 
 class ReusableResults:
-    """Results by task and element; see `runner.engine.scheduler.ResultCache`. None is used before it was read and is whole."""
+    """Results by task and element; see `ResultCache`. None is used before it was read and is whole."""
 
     def __init__(self, storage: Storage, keys: dict[Key, Where]) -> None:
         """Take the objects' keys, the runs that they are of, and how many runs that is before this one, negative."""
@@ -49,22 +49,22 @@ class ReusableResults:
     def is_whole(self, slug: str, index: int | None) -> bool:
         """See `runner.engine.scheduler.ResultCache.is_whole`. Raises what the storage raises but NotFound."""
         if (slug, index) not in self._whole:
-            self._whole[slug, index] = self.has(slug, index) and self.take(slug, index, wanted=False) is not None
+            self._whole[slug, index] = self.has(slug, index) and self.load(slug, index, wanted=False) is not None
         return self._whole[slug, index]
 
-    def made(self, slug: str, index: int | None) -> tuple[int, int]:
-        """See `runner.engine.scheduler.ResultCache.made`: the runs that repeat one another, and the attempt."""
+    def version(self, slug: str, index: int | None) -> tuple[int, int]:
+        """See `runner.engine.scheduler.ResultCache.version`: the runs that repeat one another, and the attempt."""
         key, _, run = self._keys[slug, index]
         return run, int(key.rpartition("/attempts/")[2].partition("/")[0])
 
-    def take(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
-        """See `runner.engine.scheduler.ResultCache.take`; of what was not unpickled the type is not known. Raises as `is_whole`."""
+    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+        """See `ResultCache.load`; of what was not unpickled the type is not known. Raises as `is_whole`."""
         try:
-            return self._take(slug, index, SpooledTemporaryFile(max_size=CHUNK) if wanted else BytesIO(), wanted=wanted)
+            return self._load(slug, index, SpooledTemporaryFile(max_size=CHUNK) if wanted else BytesIO(), wanted=wanted)
         except OSError:  # no room on disk; in memory it must find some in any case
-            return self._take(slug, index, BytesIO(), wanted=wanted)
+            return self._load(slug, index, BytesIO(), wanted=wanted)
 
-    def _take(
+    def _load(
         self, slug: str, index: int | None, spool: AbstractContextManager[Any], *, wanted: bool
     ) -> tuple[dict[str, Any], Any] | None:
         key, folder, _ = self._keys[slug, index]

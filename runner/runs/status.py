@@ -60,7 +60,7 @@ def duration_text(seconds: float) -> str:
 
 def attempt_numbers(storage: Storage, folder: RunLayout) -> list[int]:
     """Give the numbers of a run's attempts."""
-    names, _ = storage.folder(f"{folder.prefix}/attempts/")
+    names, _ = storage.list_folder(f"{folder.prefix}/attempts/")
     return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
 
 
@@ -83,7 +83,7 @@ def attempt_status(storage: Storage, folder: RunLayout, number: int) -> RunStatu
         return RunStatus(end["state"], end, claim)
     if claim is None or claim["beat"] is None:
         return RunStatus("running", None, claim)
-    _, entries = storage.folder(f"{folder.attempt(number)}/")
+    _, entries = storage.list_folder(f"{folder.attempt(number)}/")
     signs = [entry.modified for entry in entries if entry.key in {folder.claim(number), folder.beat(number)}]
     silent = max(0.0, time.time() - max(signs, default=0.0))
     missed = silent / claim["beat"]

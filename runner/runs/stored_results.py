@@ -24,7 +24,7 @@ def list_results(storage: Storage, folder: RunLayout) -> Iterator[tuple[Key, Ent
     None of them was read yet.
     """
     prefix = f"{folder.prefix}/attempts/"
-    found = persistently(lambda: list(storage.walk(prefix)), storage.deadline)
+    found = persistently(lambda: list(storage.list_recursive(prefix)), storage.deadline)
     for entry in sorted(found, key=lambda entry: entry.key):
         attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
         slug, _, index = name.removesuffix(".pkl").partition("/")

@@ -1,1 +1,1 @@
-"""New package."""
+"""The flow's own process: from its environment to the end of its attempt."""

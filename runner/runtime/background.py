@@ -1,4 +1,4 @@
-"""New module."""
+"""Something done in a thread, whose value or error is taken later."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ class Background(threading.Thread, Generic[T]):
         self.start()
 
     def run(self) -> None:
+        """Do it."""
         try:
             self._value = self._action()
         except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
             self._error = error
 
     def result(self) -> T:
+        """Return what came of it, or raise what went wrong; waits until it is over."""
         self.join()
         if self._error is not None:
             raise self._error

@@ -1,4 +1,4 @@
-"""New module."""
+"""Messages to the supervisor, and its orders."""
 
 from __future__ import annotations
 

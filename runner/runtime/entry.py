@@ -16,7 +16,8 @@ from runner.errors import InternalError
 from runner.process import STOP_SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from runner.runtime.channel import Channel
 
@@ -38,7 +39,7 @@ class ChildSpec:
     log_to: TextIO
     streams: tuple[int, int]
     trace: int
-    stop_signals: Set[int]
+    stop_signals: AbstractSet[int]
     reuse: dict[str, Any] | None
 
 

@@ -1,4 +1,4 @@
-"""New module."""
+"""What this start is asked for: where the run's documents lie, and what it was begun with."""
 
 from __future__ import annotations
 

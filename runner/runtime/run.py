@@ -1,6 +1,6 @@
 """Storage → outcome: settings → credentials → storage → fetch → verify → load → claim → execute → end.
 
-This is the child's side; `runner.supervisor.supervise` starts it, says its last word, and writes the end when it did not.
+This is the child's side; `runner.supervisor` starts it, and writes the end when it did not.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""New package."""
+"""Named secrets: their values, what is hidden of them, and what must not travel."""

@@ -1,4 +1,4 @@
-"""New module."""
+"""What in a secret's value must be hidden: its leaves, keys in connection strings, signatures."""
 
 from __future__ import annotations
 

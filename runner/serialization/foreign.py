@@ -111,6 +111,7 @@ class ForeignCall:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     def __call__(self, **parameters: Any) -> Any:
+        """Return what the function gives. Raises ForeignFailed."""
         given = self.function(**parameters)
         return _true_outcome(given)
 
@@ -124,6 +125,7 @@ class Prefect1Run:
         self.flow = flow
 
     def __call__(self, **parameters: Any) -> dict[str, Any]:
+        """Return the tasks' results by slug. Raises ForeignFailed."""
         # a schedule would make it wait for its next date, and again after every run
         state = _true_outcome(self.flow.run(parameters=parameters, run_on_schedule=False))
         return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}

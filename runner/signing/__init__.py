@@ -1,1 +1,1 @@
-"""New package."""
+"""Ed25519 keys, signatures of bundles and of what runs leave."""

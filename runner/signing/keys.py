@@ -1,4 +1,4 @@
-"""New module."""
+"""Ed25519 keys, and the forms in which they are given."""
 
 from __future__ import annotations
 
@@ -153,10 +153,12 @@ def _thirty_two(text: str, otherwise: str) -> bytes:
 
 
 def refuse_key(reason: str) -> NoReturn:
+    """Raise ValueError."""
     raise ValueError(reason)
 
 
 def ed25519() -> Any:
+    """Return cryptography's module of that name. Raises EnvironmentWrong."""
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:

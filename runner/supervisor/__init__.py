@@ -1,1 +1,1 @@
-"""New package."""
+"""The parent process: starts the flow's, watches it, ships its log, and writes the end when it could not."""

@@ -1,4 +1,4 @@
-"""New module."""
+"""Lines of the log that wait to be shipped."""
 
 from __future__ import annotations
 

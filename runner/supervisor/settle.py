@@ -1,4 +1,4 @@
-"""New module."""
+"""What is written when the flow's process is gone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from runner.supervisor.exit_status import verdict
 
 
 def end_fields(facts: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an end."""
     error = {"type": end["error"], "message": end["message"]}
     death = {"death": end["death"]} if "death" in end else {}
     return {**facts, "state": end["state"], "exit_code": end["code"], "error": error, "tasks": [], **death}

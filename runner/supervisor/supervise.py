@@ -57,7 +57,7 @@ class SupervisedRun:
 def supervise(environ: Mapping[str, str], log_to: TextIO | None, reuse: dict[str, Any] | None = None) -> SupervisedRun:
     """Run the flow that the environment names in a child process; both log to the stream, if there is one.
 
-    ``reuse`` is as in `runner.runtime.run.run`. The signals that ask to stop stay blocked: when this returns all is done, and
+    ``reuse`` is as in `run`. The signals that ask to stop stay blocked: when this returns all is done, and
     the exit code is settled.
     """
     environ = with_files_read(environ)

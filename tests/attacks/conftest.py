@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canary import Canary, Target
-from places import local_place
+from support.canary import Canary, Target
+from support.places import local_place
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canary import AUTHOR, KEY, MALLORY, facts_of
 from runner.bundle import archive
 from runner.signing import signatures
+from support.canary import AUTHOR, KEY, MALLORY, facts_of
 
 if TYPE_CHECKING:
-    from canary import Target
+    from support.canary import Target
 
 HARMLESS = b"\x80\x04N."
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canary import KEY, NEWER, SLUG, Target
 from runner.serialization.inspection import inspect_pickle
-from starting import start
+from support.canary import KEY, NEWER, SLUG, Target
+from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from canary import AUTHOR, NEWER, SLUG, Canary, Target, facts_of
 from runner.bundle import archive
-from starting import start
+from support.canary import AUTHOR, NEWER, SLUG, Canary, Target, facts_of
+from support.starting import start
 
 ROOT = Path(__file__).parents[2]
 

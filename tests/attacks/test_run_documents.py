@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from canary import AUTHOR, MALLORY, Canary
-from flows import located, outcome_of, publish
-from places import Place, local_place
 from runner import naming
 from runner.runs import documents
 from runner.runs.layout import RunLayout
 from runner.runs.trailer import trailer
 from runner.signing import run_signatures
 from runner.signing.run_signatures import RunSigner, request_digest
-from starting import KEPT, Ran, start
+from support.canary import AUTHOR, MALLORY, Canary
+from support.flows import located, outcome_of, publish
+from support.places import Place, local_place
+from support.starting import KEPT, Ran, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from canary import AUTHOR, KEY, Target
 from runner import Flow, build_flow, task
 from runner.errors import FlowFailed
 from runner.storage import Docker, Local
-from starting import start
+from support.canary import AUTHOR, KEY, Target
+from support.starting import start
 
 if TYPE_CHECKING:
     from pathlib import Path

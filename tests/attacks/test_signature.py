@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 
-from canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Target
 from runner.bundle import archive
 from runner.signing import signatures
+from support.canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Target
 
 
 def members_of(data: bytes) -> dict[str, bytes]:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from containers import PARENTS, docker
-from places import local_place
-from servers.engine import NoEngine, start_engine
+from support.containers import PARENTS, docker
+from support.places import local_place
+from support.servers.engine import NoEngine, start_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from places import Place
+    from support.places import Place
 
 HERE = Path(__file__).parent
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # the Debian release that has this Python

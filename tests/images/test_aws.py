@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from containers import run_image
-from servers.moto import make_bucket
+from support.containers import run_image
+from support.servers.moto import make_bucket
 
 if TYPE_CHECKING:
-    from servers import Server
+    from support.servers import Server
 
 
 CODE = "import boto3; print([bucket['Name'] for bucket in boto3.client('s3').list_buckets()['Buckets']])"

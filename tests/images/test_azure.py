@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from containers import run_image
-from servers.azurite import make_container
+from support.containers import run_image
+from support.servers.azurite import make_container
 
 if TYPE_CHECKING:
-    from servers import Server
+    from support.servers import Server
 
 
 CODE = """

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from containers import ETL, build, docker, run_image
-from flows import publish
-from packages import lay_out_index, make_wheel
-from servers.index import start_index
-from servers.s3_as_aws import S3AsAws
+from support.containers import ETL, build, docker, run_image
+from support.flows import publish
+from support.packages import lay_out_index, make_wheel
+from support.servers.index import start_index
+from support.servers.s3_as_aws import S3AsAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from places import Place
+    from support.places import Place
 
 ROOT = Path(__file__).parent.parent.parent
 LOCK = (ROOT / "images/aws.txt").read_text("utf-8")

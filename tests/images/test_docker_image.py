@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from canary import AUTHOR, MALLORY
-from containers import HARDENED, docker, run_image
-from flows import HERE as FLOWS
-from packages import make_wheel
 from runner import errors
 from runner.cli.build import load_file
 from runner.storage import Docker, Local
-from servers import free_port, request
-from servers.registry import PASSWORD, USER, start_registry
-from starting import start
+from support.canary import AUTHOR, MALLORY
+from support.containers import HARDENED, docker, run_image
+from support.flows import HERE as FLOWS
+from support.packages import make_wheel
+from support.servers import free_port, request
+from support.servers.registry import PASSWORD, USER, start_registry
+from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from places import Place
+    from support.places import Place
 
 SLUG = "baked-in"
 

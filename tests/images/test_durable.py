@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from containers import ETL, docker, options_of, run_image
-from flows import located, outcome_of, publish
-from starting import Ran
+from support.containers import ETL, docker, options_of, run_image
+from support.flows import located, outcome_of, publish
+from support.starting import Ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from places import Place
+    from support.places import Place
 
 RUN = "durable/runs/r"
 DURABLE = ["first", "square 1", "square 2", "square 3"]

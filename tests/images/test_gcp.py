@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from containers import ETL, run_etl
-from flows import located, publish
+from support.containers import ETL, run_etl
+from support.flows import located, publish
 
 if TYPE_CHECKING:
-    from places import Place
+    from support.places import Place
 
 
 @pytest.mark.parametrize("backend", ["gcs"])

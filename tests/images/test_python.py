@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from containers import in_folder, run_image
+from support.containers import in_folder, run_image
 
 if TYPE_CHECKING:
-    from places import Place
+    from support.places import Place
 
-FLOWS = Path(__file__).parent.parent / "flows"
+FLOWS = Path(__file__).parent.parent / "support" / "flows"
 
 
 def test_a_flow_of_another_python_is_refused_with_the_tag_that_fits(images: dict[str, str], folder: Place) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import PARENTS, docker, shell
+from support.containers import PARENTS, docker, shell
 
 README = Path(__file__).parent.parent.parent / "images/README.md"
 BUDGETS = {

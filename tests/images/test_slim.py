@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from containers import ETL, HARDENED, PARENTS, docker, in_folder, options_of, run_etl, run_image, shell
-from flows import located, publish
+from support.containers import ETL, HARDENED, PARENTS, docker, in_folder, options_of, run_etl, run_image, shell
+from support.flows import located, publish
 
 if TYPE_CHECKING:
-    from places import Place
-    from starting import Ran
+    from support.places import Place
+    from support.starting import Ran
 
 ROOT = Path(__file__).parent.parent.parent
 SDKS = {"boto3": "aws", "google.cloud.storage": "gcp", "azure.storage.blob": "azure", "docker": "all_extras"}

@@ -1,1 +1,1 @@
-"""New package."""
+"""S3, and AWS credentials as boto3 finds them."""

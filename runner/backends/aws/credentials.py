@@ -59,7 +59,7 @@ class _Keys:
     def provide(self) -> dict[str, Any]:
         return self.keys | {"expires_at": self.expires}
 
-    def until(self) -> datetime | None:
+    def expires_at(self) -> datetime | None:
         return self.expires
 
 
@@ -81,34 +81,34 @@ def choose(bucket: str, credentials: Credentials, config: AwsConfig) -> Chosen:
         keys = _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
         return Chosen(Found(SECRET), _Keys(keys).provide)
     unheard = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
-    looked_at = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unheard else "none named")]
+    tried = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unheard else "none named")]
     for source, look in _LOOK:
         answer = look(config)
         if isinstance(answer, _Keys):
-            return Chosen(Found(source, tuple(looked_at), answer.until), answer.provide)
+            return Chosen(Found(source, tuple(tried), answer.expires_at), answer.provide)
         if isinstance(answer, _Native):
-            return Chosen(Found(source, tuple(looked_at)), native=answer.settings)
+            return Chosen(Found(source, tuple(tried)), native=answer.settings)
         if isinstance(answer, _AskBoto3):
-            if chosen := _asked(source, looked_at, config):
+            if chosen := _asked(source, tried, config):
                 return chosen
             answer = answer.reason or "boto3 finds none there"
-        looked_at.append((source, answer))
-    message = f"no credentials for s3://{bucket}/ found: {format_tried(tuple(looked_at))}"
+        tried.append((source, answer))
+    message = f"no credentials for s3://{bucket}/ found: {format_tried(tuple(tried))}"
     hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS."
     raise CredentialsRefused(message, hint=hint)
 
 
-def _asked(source: Source, looked_at: list[tuple[Source, str]], config: AwsConfig) -> Chosen | None:
+def _asked(source: Source, tried: list[tuple[Source, str]], config: AwsConfig) -> Chosen | None:
     from runner.backends.aws.sdk import Boto3Provider
 
     try:
         asked = Boto3Provider(config)
     except (CredentialsRefused, EnvironmentWrong) as error:
-        message = f"{source.name}: {error.message}; before it, {format_tried(tuple(looked_at))}"
+        message = f"{source.name}: {error.message}; before it, {format_tried(tuple(tried))}"
         raise type(error)(message, hint=error.hint) from error
     if not asked.method:
         return None
-    return Chosen(Found(_METHODS.get(asked.method, source), tuple(looked_at), asked.until), asked)
+    return Chosen(Found(_METHODS.get(asked.method, source), tuple(tried), asked.expires_at), asked)
 
 
 def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:

@@ -80,7 +80,7 @@ def open_s3(
     storage = ObjectStorage(
         "s3", bucket, connect, environ, patience=patience, place=settings.region, relocated=relocated
     )
-    storage.found = chosen.found
+    storage.credential_source = chosen.found
     return storage
 
 

@@ -52,10 +52,10 @@ class Boto3Provider:
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
             "token": keys.token,
-            "expires_at": min(datetime.now(UTC) + _KEPT, self.until() or _NEVER) if self._renewed else None,
+            "expires_at": min(datetime.now(UTC) + _KEPT, self.expires_at() or _NEVER) if self._renewed else None,
         }
 
-    def until(self) -> datetime | None:
+    def expires_at(self) -> datetime | None:
         """Tell when they expire."""
         found: datetime | None = getattr(self._credentials, "_expiry_time", None)  # botocore has no public word for it
         return found and found.astimezone(UTC)  # obstore takes no other zone

@@ -1,4 +1,4 @@
-"""New module."""
+"""Where AWS credentials may be, in the order in which boto3 looks."""
 
 from __future__ import annotations
 

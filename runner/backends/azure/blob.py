@@ -40,5 +40,5 @@ def open_azure(
         )
 
     storage = ObjectStorage("azure", container, connect, environ, patience=patience)
-    storage.found = access.found
+    storage.credential_source = access.found
     return storage

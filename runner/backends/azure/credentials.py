@@ -86,7 +86,7 @@ def _by_string(text: str, found: Found) -> Access:
 
 def _by_keys(account: str, endpoint: str, keys: Mapping[str, str], found: Found) -> Access:
     until = _end_of(keys.get("sas_token", ""))
-    found = Found(found.source, found.looked_at, lambda: until)
+    found = Found(found.source, found.tried, lambda: until)
     return Access(account, endpoint, found, provider=lambda: {**keys, "expires_at": None})
 
 

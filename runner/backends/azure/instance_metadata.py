@@ -62,7 +62,7 @@ class ManagedIdentityProvider:
         message = f"the machine's identity service refused: {status}: {reason[:200]}"
         raise CredentialsRefused(message, hint="Assign the machine an identity, or choose it by AZURE_CLIENT_ID.")
 
-    def until(self) -> datetime | None:
+    def expires_at(self) -> datetime | None:
         """Tell when the last token ends."""
         return self._until
 

@@ -30,7 +30,7 @@ class SdkToken:
         self._credential = credential
         self._until: datetime | None = None
 
-    def until(self) -> datetime | None:
+    def expires_at(self) -> datetime | None:
         """Tell when the last token ends."""
         return self._until
 
@@ -122,7 +122,7 @@ def _asked(source: Source, make: Callable[[Any], Any], looked: Looked) -> Token:
         looked.append((HOSTED, "no identity is assigned"))
         source = TOOLS
     kept = [first]
-    return Token(Found(source, tuple(looked), provider.until), provider=lambda: kept.pop() if kept else provider())
+    return Token(Found(source, tuple(looked), provider.expires_at), provider=lambda: kept.pop() if kept else provider())
 
 
 def _chosen(credential: Any) -> str:

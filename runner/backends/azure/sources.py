@@ -1,4 +1,4 @@
-"""New module."""
+"""Where a token for an Azure account may come from, in the order of ``DefaultAzureCredential``."""
 
 from __future__ import annotations
 

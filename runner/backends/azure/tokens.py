@@ -89,7 +89,7 @@ def _of_machine(environ: Mapping[str, str], looked: list[tuple[Source, str]]) ->
     if said := provider.unavailable():
         looked.append((MACHINE, said))
         return None
-    return Token(Found(MACHINE, tuple(looked), provider.until), provider=provider)
+    return Token(Found(MACHINE, tuple(looked), provider.expires_at), provider=provider)
 
 
 def _by_obstore(kind: str, names: tuple[str, ...], environ: Mapping[str, str], found: Found) -> Token:

@@ -1,1 +1,1 @@
-"""New package."""
+"""Google Cloud Storage, and its credentials as google-auth finds them."""

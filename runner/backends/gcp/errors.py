@@ -1,4 +1,4 @@
-"""New module."""
+"""What Google's answers and exceptions say."""
 
 from __future__ import annotations
 

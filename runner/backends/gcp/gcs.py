@@ -65,7 +65,7 @@ def open_gcs(
     project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
     client = storage.Client(project=project, credentials=chosen, _http=session, **options)
     opened = GCSStorage(client.bucket(bucket), patience)
-    opened.found = found
+    opened.credential_source = found
     return opened
 
 
@@ -173,13 +173,13 @@ class GCSStorage(Storage):
         except NotFound:
             pass
 
-    def _walk(self, prefix: str) -> Iterator[Entry]:
+    def _list_recursive(self, prefix: str) -> Iterator[Entry]:
         found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
         while blob := self._ask("list", prefix, lambda _options: next(found, None)):
             if not blob.name.endswith("/"):
                 yield _entry(blob)
 
-    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+    def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
             found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
             entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]

@@ -1,1 +1,1 @@
-"""New package."""
+"""A folder as a storage."""

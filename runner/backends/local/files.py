@@ -147,15 +147,15 @@ class LocalStorage(Storage):
             message = f"writing {target} failed: {error.strerror}"
             raise _passing(WriteFailed(message, hint="Make room, or choose another folder."), error) from error
 
-    def _walk(self, prefix: str) -> Iterator[Entry]:
-        folders, entries = self._folder(prefix)
+    def _list_recursive(self, prefix: str) -> Iterator[Entry]:
+        folders, entries = self._list_folder(prefix)
         yield from entries
         for name in folders:
             if not self._path(f"{prefix}{name}").is_symlink():  # what it leads to is walked where it lies
-                yield from self._walk(f"{prefix}{name}/")
+                yield from self._list_recursive(f"{prefix}{name}/")
 
-    def _folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
-        """See `Storage.folder`. A folder that is not there is empty, as it is in a bucket."""
+    def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
+        """See `Storage.list_folder`. A folder that is not there is empty, as it is in a bucket."""
         folders, entries = [], []
         try:
             with os.scandir(self._inside(prefix)) as found:

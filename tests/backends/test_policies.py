@@ -1,0 +1,117 @@
+"""The policies in docs/policies/ are enough for what they are for, and for nothing else; enforced by moto's IAM."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from support.flows import HERE
+from support.servers import Server, moto
+from support.starting import Ran, start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POLICIES = Path(__file__).parents[2] / "docs/policies"
+
+
+class Guarded:
+    """A server that enforces policies, with a bucket, and a user for each policy."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.bucket = server, f"bucket-{uuid.uuid4().hex[:12]}"
+        moto.make_bucket(server, self.bucket)
+        self.iam = boto3.client(
+            "iam",
+            endpoint_url=server.url,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        self.users = {name: self._user(name) for name in ("run", "build", "look")}
+        self.users["nobody"] = self._user(None)
+
+    def _user(self, policy: str | None) -> dict[str, str]:
+        name = f"{policy}-{self.bucket}"
+        self.iam.create_user(UserName=name)
+        if policy:
+            text = (POLICIES / f"s3-{policy}.json").read_text().replace("my-flows", self.bucket)
+            self.iam.put_user_policy(UserName=name, PolicyName=policy, PolicyDocument=text)
+        key = self.iam.create_access_key(UserName=name)["AccessKey"]
+        return self.server.environ | {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+
+    def enforce(self, *, wanted: bool) -> None:
+        """From the next request on; https://docs.getmoto.org/en/latest/docs/iam.html"""
+        count = b"0" if wanted else b"inf"
+        headers = {"Content-Type": "text/plain"}
+        asked = urllib.request.Request(f"{self.server.url}/moto-api/reset-auth", data=count, headers=headers)
+        urllib.request.urlopen(asked).close()
+
+    def does(self, who: str, *arguments: str, **environ: str) -> Ran:
+        return start(self.users[who] | environ, *arguments)
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/etl"
+
+    def build(self, who: str) -> Ran:
+        return self.does(who, "build", str(HERE / "etl.py"), "--storage", f"s3://{self.bucket}")
+
+
+@pytest.fixture
+def guarded() -> Iterator[Guarded]:
+    with moto.start_moto() as server:
+        made = Guarded(server)
+        made.enforce(wanted=True)
+        try:
+            yield made
+        finally:
+            made.enforce(wanted=False)
+
+
+def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded) -> None:
+    for who in ("nobody", "run", "look"):
+        done = guarded.build(who)
+        assert done.code == 77, (who, done)
+    built = guarded.build("build")
+    assert built.code == 0, built
+    assert guarded.build("build").code == 0, "which reads the newest"
+    url = built.stdout.strip()
+    flow = url.rpartition("/")[0]
+
+    for who in ("nobody", "build", "look"):
+        assert guarded.does(who, RUNNER_LOCATION=flow, RUNNER_RUN_ID=who).code in {73, 77}, who
+    ran = guarded.does("run", RUNNER_LOCATION=flow, RUNNER_RUN_ID="r")
+    assert ran.code == 0, ran
+    assert guarded.does("run", RUNNER_LOCATION=url).code == 0, "without listing a flow"
+    again = guarded.does("run", RUNNER_LOCATION=flow, RUNNER_RUN_ID="r")
+    assert again.code == 0, again
+
+    for arguments in (("ls", flow), ("inspect", flow), ("show", f"{flow}/runs/r"), ("result", f"{flow}/runs/r")):
+        for who in ("look", "run"):
+            done = guarded.does(who, *arguments)
+            assert done.code == 0, (who, done)
+        assert guarded.does("nobody", *arguments).code == 77
+
+
+@pytest.mark.parametrize("path", sorted(POLICIES.glob("*.json")), ids=lambda path: path.stem)
+def test_no_policy_lets_more_than_it_must(path: Path) -> None:
+    told = json.loads(path.read_text())
+    if path.name.startswith("s3-"):
+        allowed = [entry for entry in told["Statement"] if entry["Effect"] == "Allow"]
+        listed = [entry["Action"] for entry in allowed]
+        actions = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
+        assert actions <= {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket"}
+        assert all("my-flows" in entry["Resource"] for entry in told["Statement"])
+    else:
+        may_delete = path.name == "gcs-run.json"  # to replace a beat
+        assert ("objects.delete" in path.read_text() or "blobs/delete" in path.read_text()) is may_delete

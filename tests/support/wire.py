@@ -1,0 +1,194 @@
+"""What can go wrong between a client and its storage: nobody listens, nobody accepts, and a relay that misbehaves."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import urlsplit
+
+from support.servers import HOST
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+    from types import TracebackType
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s; the close is then a reset
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[int]:
+    """A port that refuses, and that nobody else can take meanwhile."""
+    with socket.socket() as held:
+        held.bind((HOST, 0))
+        yield held.getsockname()[1]
+
+
+@contextlib.contextmanager
+def blackhole() -> Iterator[int]:
+    """A port where no connection is ever answered: its queue is full, so that the kernel drops what comes."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to requests of this method whose path has these words; `times` of them after the first `after`.
+
+    lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
+    drop: the connection is reset, and nobody is asked · silent: no answer, ever ·
+    slow: the request is read at 2 MB/s · answer: `status` and `body`, and nobody is asked.
+    """
+
+    how: Literal["lose", "drop", "cut", "silent", "slow", "answer"]
+    method: str
+    words: str = ""
+    times: int = 1_000_000
+    after: int = 0
+    status: int = 0
+    body: bytes = b""
+
+
+class Relay:
+    """Stands before a real server, and is it as long as there is no fault."""
+
+    def __init__(self, url: str, *faults: Fault, context: ssl.SSLContext | None = None) -> None:
+        """Take the server's URL; faults may be changed at any time. With a context it speaks TLS."""
+        self.context = context
+        self.upstream = urlsplit(url).netloc
+        self.faults = list(faults)
+        self.requests: list[tuple[str, str]] = []
+        self.over = threading.Event()
+        self._seen: dict[Fault, int] = {}
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Start to serve."""
+        self._httpd = _HTTPServer((HOST, 0), type("Handler", (_Handler,), {"relay": self}))
+        if self.context:
+            self._httpd.socket = self.context.wrap_socket(
+                self._httpd.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, and let go of all that wait."""
+        self.over.set()
+        self._httpd.shutdown()
+        self._httpd.server_close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        """Where it answers."""
+        return int(self._httpd.server_address[1])
+
+    def fault(self, method: str, path: str) -> Fault | None:
+        """Note a request, and find what is to happen to it."""
+        with self._turn:
+            self.requests.append((method, path))
+            for fault in self.faults:
+                if method == fault.method and fault.words in path:
+                    number = self._seen[fault] = self._seen.get(fault, 0) + 1
+                    if fault.after < number <= fault.after + fault.times:
+                        return fault
+        return None
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: broken connections are what this is for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    relay: Relay
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _serve(self) -> None:
+        fault = self.relay.fault(self.command, self.path)
+        body = self._body(slowly=fault is not None and fault.how == "slow")
+        if fault and fault.how == "silent":
+            self.relay.over.wait()
+            self.close_connection = True
+            return
+        if fault and fault.how == "answer":
+            self._answer(fault.status, [], fault.body)
+            return
+        if fault and fault.how == "drop":
+            self._reset()
+            return
+        status, headers, content = self._ask(body)
+        if fault and fault.how == "lose":
+            self._reset()
+        elif fault and fault.how == "cut":
+            self._answer(status, headers, content, sent=len(content) // 2)
+            self._reset()
+        else:
+            self._answer(status, headers, content)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
+
+    def _body(self, *, slowly: bool) -> bytes:
+        length = int(self.headers.get("Content-Length", 0))
+        if not slowly:
+            return self.rfile.read(length)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        parts = []
+        while length:
+            self.relay.over.wait(0.05)
+            parts.append(self.rfile.read(min(length, 100_000)))
+            length -= len(parts[-1])
+        return b"".join(parts)
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        with contextlib.closing(http.client.HTTPConnection(self.relay.upstream)) as connection:
+            kept = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in (kept | {"Connection": "close"}).items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, sent: int | None = None) -> None:
+        self.send_response_only(status)
+        length = str(len(content))
+        for name, value in headers:
+            if name.lower() == "content-length":
+                length = value  # of what a HEAD is about
+            elif name.lower() not in {"connection", "transfer-encoding", "keep-alive"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content[:sent])
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name in the base class)
+        """Say nothing: `requests` is the record."""
