@@ -97,7 +97,7 @@ def test_a_flow_travels_with_the_functions_and_modules_that_are_noted() -> None:
     assert "<lambda>" in {function.__name__ for function in pickled.functions}
     assert {"collections", "pickle", "runner"} <= pickled.modules
     loaded = load_flow(memoryview(pickled.data))
-    assert loaded.run().result("one") == {"a": pickle.PickleError}
+    assert Flow.of(loaded).run().result("one") == {"a": pickle.PickleError}
 
 
 def library(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
