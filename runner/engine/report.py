@@ -11,8 +11,8 @@ class Report:
     """How a flow went.
 
     ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `Unit.record` has them, in the order in
-    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are those
-    of the tasks by slug, where both were to be kept.
+    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are
+    those of the tasks by slug, where both were to be kept.
     """
 
     state: str
