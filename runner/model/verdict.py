@@ -43,4 +43,4 @@ class Verdict:
     @property
     def error_record(self) -> ErrorRecord | None:
         """The error as an end has it; None for a success."""
-        return {"type": self.error, "message": self.message} if self.exit_code else None
+        return None if self.error is None else {"type": self.error, "message": self.message}

@@ -31,7 +31,7 @@ class Channel:
         self._pipe = os.fstat(messages)
 
     def send(self, message: Message) -> None:
-        """Tell the supervisor, unless the pipe is gone."""
+        """Send a message to the supervisor, unless the pipe is gone."""
         self.has_begun = self.has_begun or isinstance(message, FlowBegan)
         with suppress(OSError):
             if os.path.samestat(os.fstat(self._messages), self._pipe):

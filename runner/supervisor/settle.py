@@ -182,8 +182,9 @@ class Settlement:
         stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._report.end_token)
         if stands is None or stands["error"] == verdict.error_record:
             return verdict
-        error = stands["error"] or {"type": None, "message": f"run {store.run_id} {stands['state']}"}
-        return Verdict(stands["state"], stands["exit_code"], error["message"], error["type"])
+        error = stands["error"]
+        message = error["message"] if error else f"run {store.run_id} {stands['state']}"
+        return Verdict(stands["state"], stands["exit_code"], message, error["type"] if error else None)
 
     def _end_not_written(self, claim: Claim, verdict: Verdict, error: RunnerError) -> Verdict:
         """Save an end that cannot be stored where it can be kept, and return the verdict that this start has then."""

@@ -164,13 +164,13 @@ class Supervisor:
     # While it runs
 
     def _read_messages(self, messages: int) -> None:
-        """Take in what the flow's process tells, until it is gone."""
+        """Read what the flow's process tells, until it is gone."""
         with open(messages, "rb") as file:
             for line in file:
                 if (message := decode(line)) is not None and not isinstance(message, StopOrder):
                     try:
                         self._on_message(message)
-                    except Exception as error:  # noqa: BLE001 - a flow without a heart must not go on
+                    except Exception as error:  # noqa: BLE001 - a flow without a heartbeat must not go on
                         self._fail(error)
 
     def _on_message(self, message: Message) -> None:
@@ -287,7 +287,7 @@ def _finish(output: OutputReader) -> None:
 
 
 def _discard_unwritten(log_to: TextIO) -> None:
-    """Give up what could not be written: a reader that went away must not change the exit code when Python flushes."""
+    """Discard what could not be written: a reader that went away must not change the exit code when Python flushes."""
     try:
         log_to.flush()
     except (OSError, ValueError):
