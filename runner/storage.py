@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runner.authoring.docker import Docker
     from runner.authoring.storages import GCS, S3, Azure, Local
-    from runner.location import Location as Location
+    from runner.location import Location as Location  # noqa: PLC0414 - exported
 
 __all__ = ["GCS", "S3", "Azure", "Docker", "Local"]
 
