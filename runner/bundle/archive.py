@@ -12,15 +12,18 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, cast
 
 from runner.bundle import member_names
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.schema.documents import Manifest, ManifestFacts, MemberRecord
     from runner.signing.keys import PrivateKey
 
-FORMAT = 1
+FORMAT: Final = 1
 MANIFEST = "manifest.json"
 FLOW, SOURCES = member_names.FLOW, member_names.SOURCES
 SIGNATURE = "signature.json"
@@ -36,9 +39,12 @@ _VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: what its manifest says, and its members' bytes by name, the signature's among them."""
+    """A bundle whose bytes are verified: its manifest, and its members' bytes by name, the signature's among them.
 
-    manifest: dict[str, Any]
+    That the manifest has all that a run needs is for `runner.bundle.manifest.check_complete` to find out.
+    """
+
+    manifest: Manifest
     members: dict[str, memoryview]
 
     @property
@@ -48,7 +54,7 @@ class Bundle:
         return None if found is None else bytes(found)
 
 
-def write_bundle(facts: dict[str, Any], members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
+def write_bundle(facts: ManifestFacts, members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
     """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
 
     With a key the manifest's signature follows them. Raises FlowFailed for more than a bundle holds.
@@ -59,13 +65,15 @@ def write_bundle(facts: dict[str, Any], members: dict[str, bytes], key: PrivateK
     if fault := member_names.invalid_name(members):
         message = f"a file's name cannot travel: {fault}"
         raise FlowFailed(message, hint="Rename it, or leave it out with exclude=[…].")
-    digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
-    manifest = _json({"format": FORMAT, **facts, "members": digests})
+    digests: list[MemberRecord] = [
+        {"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()
+    ]
+    manifest = encode_manifest({"format": FORMAT, **facts, "members": digests})
     if len(manifest) > _LONGEST_MANIFEST or _parts_in(manifest) > _MOST_PARTS:
         message = f"the flow's manifest has {len(manifest):,} bytes, and at most {_LONGEST_MANIFEST:,} can be read"
         raise FlowFailed(message, hint="Map a task over a list instead of calling it in a loop.")
     signed = {SIGNATURE: _signed(manifest, key)} if key else {}
-    return b"".join(_framed({MANIFEST: manifest, **members, **signed}))
+    return b"".join(zip_pieces({MANIFEST: manifest, **members, **signed}))
 
 
 def _signed(manifest: bytes, key: PrivateKey) -> bytes:
@@ -104,7 +112,7 @@ def read_bundle(data: bytes) -> Bundle:
     if signature := _signature(view[start:]):
         members[SIGNATURE] = signature
     position = 0
-    for piece in _framed(members):
+    for piece in zip_pieces(members):
         if view[position : position + len(piece)] != piece:
             raise _corrupt(f"it differs at byte {position} or soon after from what runner writes")
         position += len(piece)
@@ -144,7 +152,7 @@ def _signature(rest: memoryview) -> memoryview | None:
     return found
 
 
-def _manifest(data: bytes) -> dict[str, Any]:
+def _manifest(data: bytes) -> Manifest:
     if _parts_in(data) > _MOST_PARTS:
         raise _corrupt("its manifest has more parts than any that runner writes")
     try:
@@ -159,10 +167,10 @@ def _manifest(data: bytes) -> dict[str, Any]:
     if type(version) is not int or version != FORMAT:
         message = f"the bundle has format {version!r:.40}, and this runner reads format {FORMAT}"
         raise Incompatible(message, hint="Use a newer image, or build the flow with this version of runner.")
-    return dict(manifest)
+    return cast("Manifest", dict(manifest))
 
 
-def _check_members(members: list[dict[str, Any]]) -> None:
+def _check_members(members: list[MemberRecord]) -> None:
     """Refuse what cannot be a list of members. Raises BundleCorrupt, and KeyError and TypeError for other things."""
     listed = [member["name"] for member in members]
     sound = all(
@@ -183,7 +191,7 @@ def _parts_in(manifest: bytes) -> int:
     return sum(map(manifest.count, (b",", b"[", b"{")))
 
 
-def _is_canonical(manifest: dict[str, Any], data: bytes) -> bool:
+def _is_canonical(manifest: object, data: bytes) -> bool:
     """Whether these are the bytes that the writer would write; in pieces, to stop at the first that differs."""
     position = 0
     for text in _ENCODER.iterencode(manifest):
@@ -194,9 +202,9 @@ def _is_canonical(manifest: dict[str, Any], data: bytes) -> bool:
     return position == len(data)
 
 
-def _framed(members: dict[str, Any]) -> list[bytes]:
+def zip_pieces(members: Mapping[str, bytes | memoryview]) -> list[bytes | memoryview]:
     """Give the zip's pieces in order: for each member header and bytes, then the directory and its end."""
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     directory: list[bytes] = []
     offset = 0
     for name, data in members.items():
@@ -226,7 +234,8 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _json(manifest: dict[str, Any]) -> bytes:
+def encode_manifest(manifest: Mapping[str, object]) -> bytes:
+    """Return a manifest's bytes, as runner writes them."""
     return "".join(_ENCODER.iterencode(manifest)).encode()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.errors import Untrusted
 from runner.naming import VERSION, slugify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.bundle.archive import Bundle
+    from runner.schema.documents import FlowReference
     from runner.settings import Settings
 
 
@@ -43,17 +42,16 @@ def _check_signed(opened: Bundle | None, key: str | None, settings: Settings) ->
         )
     manifest = bytes(opened.members[archive.MANIFEST])
     signatures.check(settings.trusted_keys, signatures.BUNDLE, manifest, opened.signature, "the bundle")
-    check_place(opened.manifest, key, named)
+    check_place(opened.manifest["flow"], key, named)
 
 
-def check_place(manifest: Mapping[str, Any], key: str, named: str) -> None:
+def check_place(flow: FlowReference, key: str, named: str) -> None:
     """Refuse a bundle under another flow's or version's name: its signature is true, and its place a lie.
 
     It must lie at ``…/<slug>/<version>``, or be ``named`` in full. Then its folder may be any, but a name that is a
     version must be its own; and a name that a flow could have must be its flow's, or the key that it was built for:
     where a flow is named, whoever writes to the bucket could put an object of that name. Raises Untrusted.
     """
-    flow = manifest["flow"]
     slug, version, own = slugify(flow["name"]), flow["version"], flow.get("key", "")
     folder, _, name = f"/{key}".rpartition("/")
     if name == version and (folder.endswith(f"/{slug}") or key == named):

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -22,6 +22,7 @@ from runner.signing import keys, signatures
 if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.bundle.archive import Bundle
+    from runner.schema.documents import ManifestFacts
     from runner.signing.keys import PublicKey
 
 
@@ -109,14 +110,15 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:
     """Give the key and the bytes of a new version with the same members; an own key was that of the old one alone."""
     version = naming.new_version()
-    told = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
-    told["flow"] = {"name": told["flow"]["name"], "version": version}
-    slug = naming.slugify(told["flow"]["name"])
+    flow = opened.manifest["flow"]["name"]
+    kept = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
+    facts = cast("ManifestFacts", kept | {"flow": {"name": flow, "version": version}})
+    slug = naming.slugify(flow)
     home = key.rpartition("/")[0]
     folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
     check_key(new_key := f"{folder}/{version}")
     names = [member["name"] for member in opened.manifest["members"]]
-    return new_key, archive.write_bundle(told, {name: bytes(opened.members[name]) for name in names}, private)
+    return new_key, archive.write_bundle(facts, {name: bytes(opened.members[name]) for name in names}, private)
 
 
 def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runner.bundle.archive import Bundle
     from runner.model.flow import FlowGraph
     from runner.publishing.capture import Captured
+    from runner.schema.documents import Manifest, Requirement
     from runner.signing.keys import KeySource
 
 log = logging.getLogger("runner.publish")
@@ -59,7 +60,7 @@ class Published:
     """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
 
     url: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     files: dict[str, int]
 
 
@@ -175,12 +176,12 @@ def _refuse_secrets(
     scanner.refuse_secrets({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
 
 
-def _installed(modules: Iterable[str]) -> list[dict[str, str]]:
-    """Give ``{"module", "distribution", "version"}`` of the packages that some installed distribution brought."""
+def _installed(modules: Iterable[str]) -> list[Requirement]:
+    """Return which of the modules some installed distribution brought, one entry for each package."""
     from importlib import metadata
 
     owners = metadata.packages_distributions()
-    found = []
+    found: list[Requirement] = []
     for part in sorted({part for module in modules if (part := capture.installed_part(module))}):
         top = part.split(".")[0]
         if top in owners and top not in _BROUGHT:

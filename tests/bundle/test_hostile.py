@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS, MEGABYTES = 1.0, 64
-FACTS: dict[str, Any] = {
+FACTS: Any = {
     "flow": {"name": "f", "version": "2026-11-22t12-10-24-845190-00-00"},
     "python": {"version": "3.11.0", "implementation": "cpython"},
     "requires": [],
@@ -49,7 +49,7 @@ def described(name: object, data: bytes = b"", **changed: Any) -> dict[str, Any]
 
 
 def framed(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
-    return b"".join(archive._framed({"manifest.json": manifest, **(members or {})}))
+    return b"".join(archive.zip_pieces({"manifest.json": manifest, **(members or {})}))
 
 
 def manifest(members: list[dict[str, Any]], **more: Any) -> bytes:

@@ -81,7 +81,7 @@ def test_a_default_that_json_cannot_hold_is_told_as_python_writes_it() -> None:
 
 
 def test_a_module_whose_search_fails_is_missing() -> None:
-    facts = {
+    facts: Any = {
         "python": {"version": sys.version.split()[0], "implementation": sys.implementation.name},
         "requires": [{"module": ".relative", "distribution": "d", "version": "1"}],
         "image": None,

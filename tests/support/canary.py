@@ -52,7 +52,7 @@ class Opened:
         return os.open, (self.path, os.O_CREAT | os.O_WRONLY)
 
 
-def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[str, Any]:
+def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> Any:
     """Give the manifest of a flow that fits this Python and needs nothing."""
     minor = ".".join(platform.python_version_tuple()[:2])
     told: dict[str, Any] = {
