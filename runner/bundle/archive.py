@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from runner.bundle import member_names
+from runner.bundle.member_names import FLOW, MANIFEST, SIGNATURE, invalid_name
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
 
 if TYPE_CHECKING:
@@ -24,17 +24,14 @@ if TYPE_CHECKING:
     from runner.signing.keys import PrivateKey
 
 FORMAT: Final = 1
-MANIFEST = "manifest.json"
-FLOW, SOURCES = member_names.FLOW, member_names.SOURCES
-SIGNATURE = "signature.json"
-_MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can tell
+_MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can count
 _LONGEST_MANIFEST = 8 * 1024 * 1024  # bytes; one of 50,000 tasks
 _MOST_PARTS = 400_000  # values in it: what a few bytes of JSON become in memory is many times as large
 _ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
-_VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can tell
+_VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can hold
 
 
 @dataclass(frozen=True)
@@ -49,20 +46,27 @@ class Bundle:
 
     @property
     def signature(self) -> bytes | None:
-        """The signature's document, if there is one; whose it is, and whether it is true, `signing.check` finds out."""
+        """The signature's document, if there is one; `signatures.check` finds out whose it is, and whether it is true."""
         found = self.members.get(SIGNATURE)
         return None if found is None else bytes(found)
 
 
+@dataclass(frozen=True)
+class ForeignObject:
+    """An object that runner did not write, perhaps a pickle of a flow: nothing of it is verified."""
+
+    data: bytes
+
+
 def write_bundle(facts: ManifestFacts, members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
-    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
+    """Return a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
 
     With a key the manifest's signature follows them. Raises FlowFailed for more than a bundle holds.
     """
     if len(members) >= _MOST_MEMBERS or sum(map(len, members.values())) >= _LARGEST:
         message = f"{len(members)} files are more than the {_MOST_MEMBERS} of a bundle, or they are larger than 4 GB"
         raise FlowFailed(message, hint="Leave some out with exclude=[…], or pack them into one file.")
-    if fault := member_names.invalid_name(members):
+    if fault := invalid_name(members):
         message = f"a file's name cannot travel: {fault}"
         raise FlowFailed(message, hint="Rename it, or leave it out with exclude=[…].")
     digests: list[MemberRecord] = [
@@ -122,7 +126,7 @@ def read_bundle(data: bytes) -> Bundle:
 
 
 def _first_member(view: memoryview) -> memoryview:
-    """Give the manifest's bytes: the first member, its size told by the header before it."""
+    """Return the manifest's bytes: the first member, its size told by the header before it."""
     start = _LOCAL.size + len(MANIFEST)
     if len(view) < start or bytes(view[_LOCAL.size : start]) != MANIFEST.encode():
         raise _corrupt(
@@ -132,13 +136,13 @@ def _first_member(view: memoryview) -> memoryview:
     if header[7] > _LONGEST_MANIFEST:
         raise _corrupt("its manifest is larger than any that runner writes")
     manifest = view[start : start + header[7]]
-    if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
+    if zlib.crc32(manifest) != header[6]:  # checked now, so that a damaged format number does not pass for a newer one
         raise _corrupt("its manifest is damaged")
     return manifest
 
 
 def _signature(rest: memoryview) -> memoryview | None:
-    """Give the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
+    """Return the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
     start = _LOCAL.size + len(SIGNATURE)
     if bytes(rest[_LOCAL.size : start]) != SIGNATURE.encode() or bytes(rest[:4]) != b"PK\3\4":
         return None
@@ -182,12 +186,12 @@ def _check_members(members: list[MemberRecord]) -> None:
     )
     if not sound or FLOW not in listed or len(listed) > _MOST_MEMBERS:
         raise _corrupt("its manifest is not as runner writes it")
-    if fault := member_names.invalid_name(listed):
+    if fault := invalid_name(listed):
         raise _corrupt(f"the name of a member is not safe: {fault}")
 
 
 def _parts_in(manifest: bytes) -> int:
-    """Give at least how many values JSON has, without reading it."""
+    """Return at least how many values JSON has, without reading it."""
     return sum(map(manifest.count, (b",", b"[", b"{")))
 
 
@@ -203,7 +207,7 @@ def _is_canonical(manifest: object, data: bytes) -> bool:
 
 
 def zip_pieces(members: Mapping[str, bytes | memoryview]) -> list[bytes | memoryview]:
-    """Give the zip's pieces in order: for each member header and bytes, then the directory and its end."""
+    """Return the zip's pieces in order: for each member header and bytes, then the directory and its end."""
     pieces: list[bytes | memoryview] = []
     directory: list[bytes] = []
     offset = 0

@@ -10,6 +10,7 @@ import click
 
 from runner.bundle import archive
 from runner.bundle.fetch import fetch
+from runner.bundle.member_names import FLOW
 from runner.cli.format import as_json_option, plain, printable
 from runner.cli.locations import open_location, parse_location_argument
 from runner.errors import BundleCorrupt
@@ -63,7 +64,7 @@ def _of_bundle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
         signed_by = check_form(opened.signature)
     wrote = opened.manifest.get("python")
     python = str(wrote.get("version")) if isinstance(wrote, dict) else ""
-    return {"manifest": opened.manifest, "signed_by": signed_by}, bytes(opened.members[archive.FLOW]), python
+    return {"manifest": opened.manifest, "signed_by": signed_by}, bytes(opened.members[FLOW]), python
 
 
 def _of_pickle(data: bytes) -> tuple[dict[str, Any], bytes, str]:

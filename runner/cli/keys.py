@@ -69,7 +69,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     key, data = fetch(storage, where.key)
     opened = load.verify(data)
     trust.check_trust(opened, key, asked)
-    assert opened is not None  # noqa: S101 - with trusted keys anything else was refused
+    assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     told = _told(storage, key, data, opened)
     click.echo(
         json.dumps(told) if as_json else f"{told['location']} is signed with the trusted key {told['signed_by']}"
@@ -98,7 +98,7 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
         raise Untrusted(message, hint="Look at it again: runner inspect.")
     opened = load.verify(data)
-    if opened is None:
+    if not isinstance(opened, archive.Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
     new_key, signed = _signed_copy(opened, key, private)

@@ -11,6 +11,7 @@ from runner import naming
 from runner.backends import open_storage
 from runner.bundle import archive, manifest
 from runner.bundle.fetch import newest_version
+from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.environ import process_environ
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.location import check_key, parse_location
@@ -107,7 +108,7 @@ def publish(
         secrets=destination.secrets,
     )
     files = {name: path.read_bytes() for name, path in captured.files.items()}
-    members = {archive.FLOW: pickled.data, **{archive.SOURCES + name: data for name, data in files.items()}}
+    members = {FLOW: pickled.data, **{SOURCES + name: data for name, data in files.items()}}
     data = archive.write_bundle(facts, members, key_of_signer)
     written = archive.read_bundle(data)
     if not allow_secrets:
@@ -169,9 +170,9 @@ def _refuse_secrets(
     """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
 
     def locate(place: str, holds: Callable[[bytes], bool]) -> str:
-        if place in {archive.FLOW, archive.MANIFEST}:
-            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == archive.FLOW else "the manifest")
-        return f"the file {place.removeprefix(archive.SOURCES)}"
+        if place in {FLOW, MANIFEST}:
+            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == FLOW else "the manifest")
+        return f"the file {place.removeprefix(SOURCES)}"
 
     scanner.refuse_secrets({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
 

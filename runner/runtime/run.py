@@ -41,6 +41,7 @@ from runner.signing.run_signatures import run_signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runner.bundle.archive import ForeignObject
     from runner.bundle.load import Loaded
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
@@ -114,7 +115,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         opened
         if isinstance(opened, RunnerError)
         else _or_error(
-            lambda: load(data, opened, location.scheme, settings, lambda path: channel.send(ModulesUnpacked(path)), key)
+            lambda: load(opened, location.scheme, settings, lambda path: channel.send(ModulesUnpacked(path)), key)
         )
     )
 
@@ -146,7 +147,7 @@ def _request(
     run_id: str,
     bundle: BundleReference,
     settings: Settings,
-    opened: Bundle | RunnerError | None,
+    opened: Bundle | ForeignObject | RunnerError,
     reuse: Reuse | None,
 ) -> RunRequest:
     """Return what this start asks for; an object that runner did not write says nothing of labels and image."""
@@ -162,7 +163,7 @@ def _request(
     )
 
 
-def _secrets_of(opened: Bundle | RunnerError | None) -> list[str]:
+def _secrets_of(opened: Bundle | ForeignObject | RunnerError) -> list[str]:
     return opened.manifest["secrets"] if isinstance(opened, Bundle) else []
 
 

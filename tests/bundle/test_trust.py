@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, build_flow
-from runner.bundle import archive, trust
+from runner.bundle import archive, member_names, trust
 from runner.bundle.load import load
 from runner.errors import BundleCorrupt, EnvironmentWrong, Untrusted, UsageError
 from runner.settings import Settings
@@ -142,7 +142,7 @@ def test_a_loader_that_is_told_no_key_takes_what_is_named_in_full_alone(target: 
     for location, refusal in [(f"s3://b/{key}", refusal) for key, refusal in places]:
         settings = Settings.from_environ({"RUNNER_LOCATION": location} | target.trusting)
         with pytest.raises(refusal):  # the canary is no flow
-            load(data, opened, "s3", settings, lambda _folder: None)
+            load(opened, "s3", settings, lambda _folder: None)
 
 
 # What is written
@@ -157,7 +157,7 @@ def key_file(tmp_path: Path) -> Path:
 
 def signer(data: bytes) -> str:
     read = archive.read_bundle(data)
-    manifest = bytes(read.members[archive.MANIFEST])
+    manifest = bytes(read.members[member_names.MANIFEST])
     return signatures.check([AUTHOR.public], signatures.BUNDLE, manifest, read.signature, "it").id
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from runner.bundle import archive
+from runner.bundle.member_names import FLOW
 from runner.signing import keys
 from support.flows import located
 from support.starting import Ran, start
@@ -80,7 +81,7 @@ class Target:
     def bundle(
         self, key: PrivateKey | None = AUTHOR, flow: str = SLUG, version: str = VERSION, **changed: Any
     ) -> bytes:
-        members = {archive.FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
+        members = {FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
         return archive.write_bundle(facts_of(flow, version, **changed), members, key)
 
     def put(self, data: bytes, key: str = KEY) -> None:

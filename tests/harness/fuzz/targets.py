@@ -178,7 +178,7 @@ TRUSTING = Settings.from_environ(
 def _verify(data: bytes) -> None:
     """Make every check that is made before unpickling."""
     opened = load.verify(data)
-    assert opened is not None
+    assert isinstance(opened, archive.Bundle)
     for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
         trust.check_trust(opened, f"taglich/{VERSION}", settings)
     manifest.check_fit(opened.manifest, "org/runner:slim")
