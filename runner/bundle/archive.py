@@ -46,7 +46,7 @@ class Bundle:
 
     @property
     def signature(self) -> bytes | None:
-        """The signature's document, if there is one; `signatures.check` finds out whose it is, and whether it is true."""
+        """The signature's document, if any; `signatures.check` finds out whose it is and whether it is true."""
         found = self.members.get(SIGNATURE)
         return None if found is None else bytes(found)
 

@@ -231,7 +231,7 @@ def _execute(
 
     results = Results(store, claim.attempt)
     executor = open_executor(settings.executor)
-    engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, kept=reusable)
+    engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, cache=reusable)
     facts = RunFacts(loaded.flow.name, bundle)
     finalizer = Finalizer(store, claim, facts, channel, settings.temporary)
     threading.Thread(target=finalizer.watch_orders, args=(engine,), name="orders", daemon=True).start()
