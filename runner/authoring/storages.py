@@ -31,6 +31,8 @@ class StorageDeclaration(ABC):
         add_default_labels: whether the storage's own label is among them.
     """
 
+    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+
     def __init__(
         self,
         *,
@@ -143,6 +145,8 @@ class StorageDeclaration(ABC):
 class BucketDeclaration(StorageDeclaration):
     """A bucket, or container, of a cloud; takes a prefix, and what `StorageDeclaration` takes."""
 
+    __module__ = "runner.storage"  # see StorageDeclaration
+
     scheme: ClassVar[str]
     label: ClassVar[str]
 
@@ -178,7 +182,7 @@ class Local(StorageDeclaration):
     ``directory`` is the storage's root; by default ``~/.runner/flows``.
     """
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     def __init__(
         self,
@@ -209,7 +213,7 @@ class Local(StorageDeclaration):
 class S3(BucketDeclaration):
     """A bucket of Amazon S3, or of anything that speaks its protocol (``AWS_ENDPOINT_URL``)."""
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     scheme = "s3"
     label = "s3-flow-storage"
@@ -218,7 +222,7 @@ class S3(BucketDeclaration):
 class GCS(BucketDeclaration):
     """A bucket of Google Cloud Storage."""
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     scheme = "gs"
     label = "gcs-flow-storage"
@@ -231,7 +235,7 @@ class Azure(BucketDeclaration):
     from the secret or variable ``AZURE_STORAGE_CONNECTION_STRING``.
     """
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     scheme = "azure"
     label = "azure-flow-storage"
@@ -286,3 +290,6 @@ def declare(url: str) -> StorageDeclaration:
             return Azure(location.container, prefix=location.key)
         case _:
             assert_never(location.scheme)
+
+
+declare.__module__ = "runner.storage"  # see StorageDeclaration

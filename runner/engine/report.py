@@ -18,6 +18,8 @@ class Report:
     were to be kept.
     """
 
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
     state: str
     tasks: list[TaskRecord]
     error: BaseException | None = None

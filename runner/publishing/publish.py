@@ -47,6 +47,8 @@ class Destination:
     by name that open the storage from here alone, ``private_texts`` what the bundle must not hold.
     """
 
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
     url: str
     key: str | None = None
     secrets: tuple[str, ...] = ()
@@ -59,6 +61,8 @@ class Destination:
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
+
+    __module__ = "runner"  # see Destination
 
     url: str
     manifest: Manifest
