@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,13 @@ from runner.supervisor.supervise import SupervisedRun, supervise
 if TYPE_CHECKING:
     from runner.backends.base import Storage
 
-_RETRIED = "the run to retry"  # among the variables, where no variable has such a name
+
+@dataclass(frozen=True, slots=True)
+class RunAgain:
+    """A run of before, and the environment that asks for the same once more."""
+
+    run_id: str
+    environ: dict[str, str]
 
 
 @click.command(short_help="Run a flow.")
@@ -47,7 +54,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
-        environ = in_forked_process(partial(_to_resume, environ, run_to_resume))
+        environ = in_forked_process(RunAgain, partial(_to_resume, environ, run_to_resume)).environ
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -67,26 +74,26 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 @as_json_option
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
-    environ = in_forked_process(partial(_to_retry, with_files_read(process_environ()), run_to_retry))
-    return _run(environ, as_json=as_json, reuse={"run_id": environ.pop(_RETRIED), "from": task})
+    again = in_forked_process(RunAgain, partial(_to_retry, with_files_read(process_environ()), run_to_retry))
+    return _run(again.environ, as_json=as_json, reuse={"run_id": again.run_id, "from": task})
 
 
-def _to_resume(environ: dict[str, str], run: str) -> dict[str, str]:
+def _to_resume(environ: dict[str, str], run: str) -> RunAgain:
     storage, folder = open_run(run)
-    return _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id}
+    return RunAgain(folder.run_id, _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id})
 
 
-def _to_retry(environ: dict[str, str], run: str) -> dict[str, str]:
+def _to_retry(environ: dict[str, str], run: str) -> RunAgain:
     storage, folder = open_run(run)
     standing = run_status(storage, folder)
     if standing.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
     check_document(storage, folder, standing.document)
-    environ = _as_begun(environ, storage, folder) | {_RETRIED: folder.run_id}
+    environ = _as_begun(environ, storage, folder)
     if environ.get("RUNNER_RUN_ID") == folder.run_id:
         del environ["RUNNER_RUN_ID"]
-    return environ
+    return RunAgain(folder.run_id, environ)
 
 
 def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None = None) -> int:
