@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.secrets.redaction import hides, redact
+from runner.secrets.redaction import masks_anything, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ class _Text(logging.Formatter):
 def _dumps(line: dict[str, Any], **options: Any) -> str:
     """Encode a line; secrets are taken out of its texts, so that it stays JSON whatever a secret looks like."""
     text = json.dumps(line, **options)
-    return json.dumps(_redacted(json.loads(text))) if hides() else text
+    return json.dumps(_redacted(json.loads(text))) if masks_anything() else text
 
 
 def _redacted(value: Any) -> Any:

@@ -264,12 +264,12 @@ def _signing(text: str) -> PrivateKey:
     from base64 import b64encode
 
     from runner.secrets.parts import register_secret
-    from runner.secrets.redaction import hide
+    from runner.secrets.redaction import mask
     from runner.signing.keys import read_private
 
     register_secret(text, text)  # also one that cannot be read
     key = read_private(text)
-    hide(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
+    mask(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
     return key
 
 

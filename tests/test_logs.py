@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import logs
-from runner.secrets.redaction import hide, redact
+from runner.secrets.redaction import mask, redact
 from support.kept_logging import kept_logging
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monk
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize("secret", ["hunter2", 'with "quotes" and \\', "two\nlines", "ümläut", "}{", "qx"])
 def test_no_secret_is_printed_in_any_form(stream: io.StringIO, form: str, secret: str) -> None:
-    hide(secret)
+    mask(secret)
     logs.configure(stream, "INFO", form)
     try:
         _ = dict[str, int]()[secret]
@@ -90,8 +90,8 @@ def test_no_secret_is_printed_in_any_form(stream: io.StringIO, form: str, secret
 
 
 def test_a_secret_that_holds_another_goes_as_a_whole() -> None:
-    hide("pass")
-    hide("password")
+    mask("pass")
+    mask("password")
     assert redact("password pass") == "*** ***"
 
 

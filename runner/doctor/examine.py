@@ -15,7 +15,7 @@ from runner.doctor.checks import Check, failed_check, run_check
 from runner.doctor.storage_probe import probe
 from runner.errors import EnvironmentWrong, RunnerError, UsageError
 from runner.location import Location, parse_location
-from runner.secrets.named import MOUNTED, known_secrets_present, resolve
+from runner.secrets.named import MOUNT_FOLDER, known_secrets_present, resolve
 from runner.secrets.parts import KNOWN
 from runner.secrets.redaction import redact
 from runner.settings import SECRET, Settings, origins, with_files_read
@@ -125,8 +125,8 @@ def _of_clouds(environ: Mapping[str, str]) -> Iterator[Setting]:
 
 def _origin(name: str, environ: Mapping[str, str]) -> str:
     """Tell where a secret is found, in the order of `runner.secrets.named.find`."""
-    if Path(MOUNTED, name).is_file():
-        return f"file {MOUNTED}/{name}"
+    if Path(MOUNT_FOLDER, name).is_file():
+        return f"file {MOUNT_FOLDER}/{name}"
     if file := environ.get(f"{name}_FILE"):
         return f"file {file}"
     return "variable" if name in environ else "nowhere"
@@ -185,7 +185,7 @@ def _used(storage: Storage, credentials: Credentials, environ: Mapping[str, str]
     """Say which credentials open a storage, until when, what other sources said, and which secret was left out."""
     state: State = "ok"
     if storage.credential_source is None:
-        name = credentials.used_by(storage.scheme)
+        name = credentials.name_for(storage.scheme)
         if storage.scheme == "file":
             return state, "a folder needs none"
         told = f"the secret {name}" if name else "those that the environment, or the cloud's own chain, gives"
@@ -198,6 +198,6 @@ def _used(storage: Storage, credentials: Credentials, environ: Mapping[str, str]
         told += "".join(f"; {other.name}: {said}" for other, said in storage.credential_source.tried)
     cloud = {"s3": "AWS", "gs": "GCP", "azure": "AZURE"}.get(storage.scheme, "")
     unnamed = [name for name in known_secrets_present(environ) if name in KNOWN and name.split("_")[0] == cloud]
-    if unnamed and not credentials.used_by(storage.scheme) and "AZURE_STORAGE_CONNECTION_STRING" not in unnamed:
+    if unnamed and not credentials.name_for(storage.scheme) and "AZURE_STORAGE_CONNECTION_STRING" not in unnamed:
         return "note", f"{told}; {unnamed[0]} is set, but RUNNER_SECRETS does not name it"
     return state, told

@@ -228,7 +228,7 @@ def _advice(error: RunnerError, settings: Settings) -> str:
 def _opened_with(credentials: Credentials, scheme: str) -> str:
     if scheme == "file":
         return ""
-    return f", opened with {credentials.used_by(scheme) or 'the ambient credentials'}"
+    return f", opened with {credentials.name_for(scheme) or 'the ambient credentials'}"
 
 
 def _import_what_loading_needs() -> None:

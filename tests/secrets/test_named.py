@@ -10,7 +10,7 @@ import pytest
 import runner
 from runner.errors import EnvironmentWrong
 from runner.secrets import named
-from runner.secrets.named import Credentials, find, known_secrets_present, resolve
+from runner.secrets.named import Credentials, find_secret, known_secrets_present, resolve
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "secrets"
     folder.mkdir()
-    monkeypatch.setattr(named, "MOUNTED", folder)
+    monkeypatch.setattr(named, "MOUNT_FOLDER", folder)
     return folder
 
 
 def test_a_mount_comes_before_a_file_and_a_file_before_the_variable(mounted: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("from the file\n")
     environ = {"KEY": "from the variable"}
-    assert find("KEY", environ) == "from the variable"
+    assert find_secret("KEY", environ) == "from the variable"
     environ["KEY_FILE"] = str(tmp_path / "file")
-    assert find("KEY", environ) == "from the file"
+    assert find_secret("KEY", environ) == "from the file"
     (mounted / "KEY").write_text("from the mount\n")
-    assert find("KEY", environ) == "from the mount"
+    assert find_secret("KEY", environ) == "from the mount"
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_mount_comes_before_a_file_and_a_file_before_the_variable(mounted: Pat
     ],
 )
 def test_only_an_object_or_array_is_parsed(mounted: Path, text: str, value: object) -> None:
-    assert find("KEY", {"KEY": text}) == value
+    assert find_secret("KEY", {"KEY": text}) == value
     (mounted / "KEY").write_bytes(text.encode())
-    assert find("KEY", {}) == value
+    assert find_secret("KEY", {}) == value
 
 
 def test_a_secret_that_is_nowhere_is_named_with_all_three_places(mounted: Path) -> None:
     with pytest.raises(EnvironmentWrong) as caught:
-        find("KEY", {})
+        find_secret("KEY", {})
     assert "secret KEY is nowhere" in str(caught.value)
     assert all(place in str(caught.value) for place in (str(mounted / "KEY"), "KEY_FILE", "or KEY to"))
 
@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff")
     for path in (tmp_path / "none", tmp_path / "latin"):
         with pytest.raises(EnvironmentWrong, match=str(path)):
-            find("KEY", {"KEY_FILE": str(path)})
+            find_secret("KEY", {"KEY_FILE": str(path)})
 
 
 @pytest.mark.usefixtures("mounted")
@@ -106,7 +106,7 @@ def test_all_that_is_wrong_is_told_at_once_and_without_values() -> None:
 
 def test_the_secret_that_opens_a_storage_is_known_by_name() -> None:
     named = Credentials({"AWS_CREDENTIALS": {}, "AZURE_STORAGE_CONNECTION_STRING": "x", "DB": "y"})
-    assert [named.used_by(scheme) for scheme in ("s3", "gs", "azure", "file")] == [
+    assert [named.name_for(scheme) for scheme in ("s3", "gs", "azure", "file")] == [
         "AWS_CREDENTIALS", None, "AZURE_STORAGE_CONNECTION_STRING", None,
     ]  # fmt: skip
     assert named.gcp() is None

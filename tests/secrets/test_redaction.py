@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.secrets.redaction import MASK, Redactor, hide, redact
+from runner.secrets.redaction import MASK, Redactor, mask, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("value", VALUES)
 def test_no_form_is_left(form: str, value: str) -> None:
-    hide(value * 4 if form == "base64 in lines" else value)
+    mask(value * 4 if form == "base64 in lines" else value)
     shown = FORMS[form](value)
     plain = FORMS[form]("")
     left = redact(f"begin {shown} end")
@@ -57,7 +57,7 @@ def test_no_form_is_left(form: str, value: str) -> None:
 @pytest.mark.parametrize("before", range(4))
 def test_in_longer_base64_nothing_is_left_but_its_first_and_last_characters(before: int) -> None:
     value = "correct-horse-battery"
-    hide(value)
+    mask(value)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(b"?" * before + value.encode() + b":and more").decode()
         left = redact(whole)
@@ -71,7 +71,7 @@ def test_a_stream_is_redacted_as_a_text_is_wherever_it_is_cut() -> None:
     chance = random.Random(5)
     for _ in range(200):
         hidden = ["".join(chance.choices("ab", k=chance.randint(8, 12))) for _ in range(3)]
-        hide(*hidden)
+        mask(*hidden)
         text = "".join(chance.choices("abc ", [8, 8, 1, 1], k=300))
         redactor = Redactor()
         left, start = b"", 0
@@ -84,14 +84,14 @@ def test_a_stream_is_redacted_as_a_text_is_wherever_it_is_cut() -> None:
 
 
 def test_a_value_that_was_not_written_to_its_end_is_taken_out_too() -> None:
-    hide("correct-horse-battery")
+    mask("correct-horse-battery")
     redactor = Redactor()
     assert redactor.feed(b"it is correct-horse-batter") + redactor.rest() == b"it is ***"
     assert redactor.feed(b"it is correct") + redactor.rest() == b"it is correct"
 
 
 def test_what_was_no_utf_8_is_hidden_as_bytes_and_half_a_character_does_no_harm() -> None:
-    hide(b"caf\xe9-au-lait".decode(errors="surrogateescape"), "half \ud83d of it")
+    mask(b"caf\xe9-au-lait".decode(errors="surrogateescape"), "half \ud83d of it")
     redactor = Redactor()
     assert redactor.feed(b"a caf\xe9-au-lait b") + redactor.rest() == b"a *** b"
     assert redact(json.dumps("half \ud83d of it")) == '"***"'

@@ -215,12 +215,12 @@ def test_a_connection_strings_account_and_endpoint_may_travel(here: Place, monke
 
 @pytest.mark.parametrize("name", ["SSH_KEY_PATH", "RUNNER_TRUSTED_KEYS", "GPG_KEY", "XKB_KEYBOARD_LAYOUT", "HOME"])
 def test_variables_that_hold_no_secret_are_not_looked_for(name: str) -> None:
-    assert scanner.secrets_of((), {name: VALUE}) == []
+    assert scanner.collect_secrets((), {name: VALUE}) == []
 
 
 @pytest.mark.parametrize("value", ["/home/me/key", "disabled", "123456789"])
 def test_values_that_are_none_are_not_looked_for(value: str) -> None:
-    assert scanner.secrets_of((), {"A_KEY": value}) == []
+    assert scanner.collect_secrets((), {"A_KEY": value}) == []
 
 
 def test_the_key_that_signs_does_not_travel(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
