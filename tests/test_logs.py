@@ -11,7 +11,7 @@ import pytest
 
 from runner import logs
 from runner.secrets.redaction import mask, redact
-from support.kept_logging import kept_logging
+from support.restored_logging import restored_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    with kept_logging():
+    with restored_logging():
         yield io.StringIO()
 
 

@@ -62,9 +62,9 @@ def run(
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
             raise
-        from runner.cgroup import refusal
+        from runner.cgroup import process_limit_error
 
-        if refused := refusal(error):
+        if refused := process_limit_error(error):
             return failure_message(refused)
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return {**failure_message(bug), "exception": redact(traceback.format_exc())[-LONGEST:]}

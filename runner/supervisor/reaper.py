@@ -49,11 +49,14 @@ def reap_descendants(supervisor: int, flow: Callable[[], NoReturn], tells: int, 
 def _tell_refusal(tells: int, error: OSError) -> None:
     import json
 
-    from runner.cgroup import refusal
+    from runner.cgroup import process_limit_error
     from runner.errors import InternalError
     from runner.tracebacks import failure_message
 
-    os.write(tells, json.dumps({"last": failure_message(refusal(error) or InternalError(str(error)))}).encode() + b"\n")
+    os.write(
+        tells,
+        json.dumps({"last": failure_message(process_limit_error(error) or InternalError(str(error)))}).encode() + b"\n",
+    )
 
 
 def _watch(supervisor: int, child: int) -> int:

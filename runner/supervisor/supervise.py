@@ -106,7 +106,7 @@ class Supervisor:
             return SupervisedRun(self._last_word(self._end(ExitStatus(0), None)), None)
         from runner import cgroup
 
-        kills = cgroup.oom_kills()
+        kills = cgroup.count_oom_kills()
         status, peak = self._wait()
         if os.WIFSIGNALED(status):  # perhaps the keeper itself was killed, and then what it kept is here
             reaper.kill_children(self.born)
@@ -258,9 +258,9 @@ class Supervisor:
             from runner.tracebacks import failure_message
 
             bug = InternalError(f"a bug in runner: {self.failed!r}", hint="Please report it.")
-            known = self.failed if isinstance(self.failed, RunnerError) else cgroup.refusal(self.failed)
+            known = self.failed if isinstance(self.failed, RunnerError) else cgroup.process_limit_error(self.failed)
             return verdict_of_child(failure_message(known or bug), self.told)
-        return replace(death, memory=cgroup.killed_for_memory(kills)).verdict()
+        return replace(death, memory=cgroup.describe_oom_kill(kills)).verdict()
 
     def _log(self) -> Logger:
         from runner import logs

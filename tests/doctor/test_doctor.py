@@ -16,7 +16,7 @@ from runner import errors
 from runner.backends.credential_sources import Found, Source
 from runner.doctor import examine
 from runner.doctor.checks import run_check
-from runner.doctor.storage_probe import Answer, ask, clock
+from runner.doctor.storage_probe import Answer, check_clock, request_endpoint
 from runner.secrets.named import resolve
 from support.flows import publish
 from support.places import local_place
@@ -336,13 +336,13 @@ def test_the_source_of_the_credentials_is_told_and_until_when(place: Place) -> N
     until = datetime.now(UTC) + timedelta(hours=1)
     storage.credential_source = Found(USED, looked, lambda: until)
     told = f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
-    assert examine._used(storage, resolve((), {}), place.environ) == ("ok", told)
-    assert examine._used(storage, resolve((), {}), environ) == (
+    assert examine._describe_credentials(storage, resolve((), {}), place.environ) == ("ok", told)
+    assert examine._describe_credentials(storage, resolve((), {}), environ) == (
         "note",
         f"{told}; AWS_CREDENTIALS is set, but RUNNER_SECRETS does not name it",
     )
     storage.credential_source = replace(storage.credential_source, expires_at=lambda: until - timedelta(hours=2))
-    assert examine._used(storage, resolve((), {}), place.environ)[0] == "note"
+    assert examine._describe_credentials(storage, resolve((), {}), place.environ)[0] == "note"
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_the_source_of_the_credentials_is_told_and_until_when(place: Place) -> N
     [(0.4, "ok", "less than 2 s"), (-30, "ok", "30 s ahead of"), (90, "note", "90 s behind"), (None, "unknown", "")],
 )
 def test_a_clock_is_told_as_far_as_it_matters(ahead: float | None, state: str, words: str) -> None:
-    found, told = clock(Answer(0.01, ahead))
+    found, told = check_clock(Answer(0.01, ahead))
     assert found == state
     assert words in told
 
@@ -367,7 +367,7 @@ def test_an_answer_without_a_date_is_an_answer() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        found = ask(f"http://127.0.0.1:{listener.getsockname()[1]}/bucket")
+        found = request_endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/bucket")
         thread.join()
     assert found is not None
     assert found.ahead is None
@@ -376,9 +376,9 @@ def test_an_answer_without_a_date_is_an_answer() -> None:
 def test_a_bug_in_one_check_is_told_and_ends_nothing() -> None:
     check = run_check("machine", "odd", lambda: str(1 // 0))
     assert (check.state, check.code) == ("FAILED", errors.InternalError.code)
-    assert "ZeroDivisionError" in check.told
+    assert "ZeroDivisionError" in check.message
 
 
 def test_a_local_place_needs_no_credentials(tmp_path: Path) -> None:
     storage = local_place(tmp_path / "flows").open()
-    assert examine._used(storage, resolve((), {}), {}) == ("ok", "a folder needs none")
+    assert examine._describe_credentials(storage, resolve((), {}), {}) == ("ok", "a folder needs none")

@@ -14,8 +14,8 @@ from runner.runs import claims, documents, ends
 from runner.runs.layout import RunLayout
 from runner.supervisor import settle, supervise
 from runner.supervisor.exit_status import ExitStatus
-from support.kept_logging import kept_logging
 from support.places import local_place
+from support.restored_logging import restored_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    with kept_logging():
+    with restored_logging():
         yield
 
 
