@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.format import size_text
+from runner.cli.format import as_json_option, size_text
 from runner.doctor.examine import examine
 from runner.environ import process_environ
 from runner.secrets.redaction import redact
@@ -22,7 +22,7 @@ _SHOWN_SECONDS = 0.0005  # less would be shown as 0 ms
 
 @click.command(short_help="Find out why it does not work.")
 @click.argument("url", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def doctor(url: str | None, *, as_json: bool) -> int:
     """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
 

@@ -1,4 +1,4 @@
-"""From what stands on the command line to an opened storage."""
+"""From a location or a run on the command line to its opened storage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def settings() -> Settings:
-    """Read the environment, of which a command needs the secrets and perhaps the location."""
+    """Read the environment: a command needs its secrets and perhaps its location."""
     return Settings.from_environ(process_environ(), needs_location=False)
 
 
 def parse_location_argument(text: str) -> Location:
-    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
+    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE names the storage. Raises UsageError."""
     try:
         return parse_location(
             text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
@@ -41,17 +41,17 @@ def open_location(location: Location) -> Storage:
 
 def check_document(storage: Storage, folder: RunLayout, document: dict[str, Any] | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
-    asked = settings()
-    if not asked.trusted_keys:
+    read = settings()
+    if not read.trusted_keys:
         return
-    begun = claims.read_request(storage, folder)
-    seal = run_signer(asked.signing_key, asked.trusted_keys, begun) if begun else None
-    if seal is None or document is None:
+    request = claims.read_request(storage, folder)
+    signer = run_signer(read.signing_key, read.trusted_keys, request) if request else None
+    if signer is None or document is None:
         message = f"run {folder.run_id} has no end that could be signed"
         raise Untrusted(
             message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
         )
-    seal.check(folder.run_id, document, f"the end of run {folder.run_id}")
+    signer.check(folder.run_id, document, f"the end of run {folder.run_id}")
 
 
 def open_run(text: str) -> tuple[Storage, RunLayout]:

@@ -62,9 +62,9 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
 
 
 def _status(storage: Storage, folder: RunLayout) -> dict[str, Any]:
-    """Tell how a run stands; one that cannot be told of must not hide the others."""
+    """Return the status of a run; one that cannot be read is ``unreadable``, and the others are listed all the same."""
     try:
-        standing = run_status(storage, folder)
+        status = run_status(storage, folder)
     except (BundleCorrupt, NotFound, UsageError):
         return {
             "state": "unreadable",
@@ -73,6 +73,6 @@ def _status(storage: Storage, folder: RunLayout) -> dict[str, Any]:
             "silent": None,
             "url": storage.url(folder.prefix),
         }
-    began = (standing.document or standing.claim or {}).get("started")
-    told = {"state": standing.state, "told": standing.told, "began": began}
-    return {**told, "silent": standing.silent, "url": storage.url(folder.prefix)}
+    began = (status.document or status.claim or {}).get("started")
+    shown = {"state": status.state, "told": status.told, "began": began}
+    return {**shown, "silent": status.silent, "url": storage.url(folder.prefix)}

@@ -19,7 +19,7 @@ from runner.runs.status import run_status
 if TYPE_CHECKING:
     from runner.backends.base import Storage
 
-_TOLD = 5  # elements that a message names
+_MOST_NAMED = 5  # elements in a message
 
 
 @click.command(short_help="Show or copy what a task gave.")
@@ -30,9 +30,9 @@ _TOLD = 5  # elements that a message names
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
     storage, folder = open_run(run)
-    document = run_status(storage, folder).document
-    check_document(storage, folder, document)
-    found = _results_of(document["tasks"] if document else [], task)
+    ended = run_status(storage, folder).document
+    check_document(storage, folder, ended)
+    found = _results_of(ended["tasks"] if ended else [], task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
             message = f"{found[0]['task']} is mapped, and a file takes one result"
@@ -40,8 +40,8 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
         _copy(storage, found[0]["result"], output)
         if str(output) == "-":
             return
-        told: Any = {"task": label(found[0]), "file": str(output), **found[0]["result"]}
-        click.echo(json.dumps(told) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
+        document: Any = {"task": label(found[0]), "file": str(output), **found[0]["result"]}
+        click.echo(json.dumps(document) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
         return
     whole = found[0]["mapped"] and not re.search(r"\[\d+\]$", task or "")
     values = [results.read_result(storage, each["result"]) for each in found if each["result"]]
@@ -57,40 +57,40 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
 
 
 def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
-    """Choose the tasks, or elements, whose results are asked for.
+    """Return the records of the task, or of its elements, that is ``wanted``; without one, of the last with a result.
 
-    Raises NotFound, naming those that have one; also for a mapped task of which elements have none, as what is left
-    would stand in wrong places.
+    Raises NotFound, which names the tasks with results; also for a mapped task some of whose elements have none, as
+    those that are left would have wrong positions.
     """
-    kept = [task for task in tasks if _has_value(task)]
-    if wanted is None and kept:
-        wanted = kept[-1]["task"]
-    asked = [task for task in tasks if wanted in {task["task"], label(task)}]
-    found, lacking = ([task for task in asked if _has_value(task) is has] for has in (True, False))
+    with_results = [task for task in tasks if _has_value(task)]
+    if wanted is None and with_results:
+        wanted = with_results[-1]["task"]
+    matching = [task for task in tasks if wanted in {task["task"], label(task)}]
+    found, lacking = ([task for task in matching if _has_value(task) is has] for has in (True, False))
     states = " and ".join(sorted({task["state"] for task in lacking}))
     if not found:
-        names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
+        names = ", ".join(dict.fromkeys(task["task"] for task in with_results)) or "none"
         message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
         message += f", which {states}" if states else ""
         raise NotFound(message, hint=f"Tasks with results: {names}.")
     if lacking:
-        labels = ", ".join(map(label, lacking[:_TOLD]))
-        labels += f" and {len(lacking) - _TOLD} more" if len(lacking) > _TOLD else ""
-        message = f"{len(lacking)} of {len(asked)} elements have no result: {labels} ({states})"
+        labels = ", ".join(map(label, lacking[:_MOST_NAMED]))
+        labels += f" and {len(lacking) - _MOST_NAMED} more" if len(lacking) > _MOST_NAMED else ""
+        message = f"{len(lacking)} of {len(matching)} elements have no result: {labels} ({states})"
         raise NotFound(message, hint=f"Ask for one element, like {label(found[0])}.")
     return found
 
 
 def _has_value(task: dict[str, Any]) -> bool:
-    """Whether a task has something to show: a result, or, mapped over nothing, an empty list."""
+    """Return whether a task has something to show: a result, or, mapped over nothing, an empty list."""
     empty = task["mapped"] and task["index"] is None and task["state"] == "succeeded"
     return bool(task["result"] or empty)
 
 
-def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:
-    """Copy to a file that is there, whole and verified, or not at all; ``-`` is standard output."""
+def _copy(storage: Storage, record: dict[str, Any], output: Path) -> None:
+    """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
-        results.copy_result(storage, kept, sys.stdout.buffer)
+        results.copy_result(storage, record, sys.stdout.buffer)
         return
     if output.is_dir():
         message = f"{output} is a folder"
@@ -98,7 +98,7 @@ def _copy(storage: Storage, kept: dict[str, Any], output: Path) -> None:
     temporary = output.with_name(f".{output.name}.part")
     try:
         with temporary.open("wb") as file:
-            results.copy_result(storage, kept, file)
+            results.copy_result(storage, record, file)
         temporary.replace(output)
     except OSError as error:
         message = f"{output} cannot be written: {error.strerror}"

@@ -1,4 +1,4 @@
-"""``runner run``: what the container does, with a location on the command line."""
+"""``runner run`` and ``runner retry``: what the container does, for a flow or a run on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunAgain:
-    """A run of before, and the environment that asks for the same once more."""
+    """An earlier run, and the environment that asks for the same again."""
 
     run_id: str
     environ: dict[str, str]
@@ -54,7 +54,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
-        environ = in_forked_process(RunAgain, partial(_to_resume, environ, run_to_resume)).environ
+        environ = in_forked_process(RunAgain, partial(_prepare_resume, environ, run_to_resume)).environ
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -63,7 +63,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
             environ.setdefault("RUNNER_STORAGE", "local")
     if parameters:
         environ["RUNNER_PARAMETERS"] = json.dumps(
-            _given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters))
+            _read_parameters(environ.get("RUNNER_PARAMETERS")) | dict(map(_split_parameter, parameters))
         )
     return _run(environ, as_json=as_json)
 
@@ -74,23 +74,23 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 @as_json_option
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
-    again = in_forked_process(RunAgain, partial(_to_retry, with_files_read(process_environ()), run_to_retry))
+    again = in_forked_process(RunAgain, partial(_prepare_retry, with_files_read(process_environ()), run_to_retry))
     return _run(again.environ, as_json=as_json, reuse={"run_id": again.run_id, "from": task})
 
 
-def _to_resume(environ: dict[str, str], run: str) -> RunAgain:
+def _prepare_resume(environ: dict[str, str], run: str) -> RunAgain:
     storage, folder = open_run(run)
-    return RunAgain(folder.run_id, _as_begun(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id})
+    return RunAgain(folder.run_id, _environ_of_request(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id})
 
 
-def _to_retry(environ: dict[str, str], run: str) -> RunAgain:
+def _prepare_retry(environ: dict[str, str], run: str) -> RunAgain:
     storage, folder = open_run(run)
-    standing = run_status(storage, folder)
-    if standing.lives:
+    status = run_status(storage, folder)
+    if status.lives:
         message = f"run {folder.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
-    check_document(storage, folder, standing.document)
-    environ = _as_begun(environ, storage, folder)
+    check_document(storage, folder, status.document)
+    environ = _environ_of_request(environ, storage, folder)
     if environ.get("RUNNER_RUN_ID") == folder.run_id:
         del environ["RUNNER_RUN_ID"]
     return RunAgain(folder.run_id, environ)
@@ -104,30 +104,30 @@ def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None
     return finished.code
 
 
-def _as_begun(environ: dict[str, str], storage: Storage, folder: RunLayout) -> dict[str, str]:
-    """Give the environment that asks for the bundle and the parameters that a run was begun with.
+def _environ_of_request(environ: dict[str, str], storage: Storage, folder: RunLayout) -> dict[str, str]:
+    """Return the environment that asks for the bundle and the parameters that a run was begun with.
 
     The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
     """
-    begun = claims.read_request(storage, folder)
-    if begun is None:
+    request = claims.read_request(storage, folder)
+    if request is None:
         message = f"there is no {storage.url(folder.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
-    wanted = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
-    if wanted.get("RUNNER_STORAGE", "").lower() != "docker":
-        wanted.pop("RUNNER_STORAGE", None)
-    key = f"{folder.home}/{begun['bundle']['url'].rpartition('/')[2]}".lstrip("/")
+    variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
+    if variables.get("RUNNER_STORAGE", "").lower() != "docker":
+        variables.pop("RUNNER_STORAGE", None)
+    key = f"{folder.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
     try:
         next(storage.stream(key, 0, 1), None)
     except NotFound:  # then it lies in another storage than the run
         results = storage.url(folder.home.rpartition("/")[0]).rstrip("/")
-        wanted |= {"RUNNER_LOCATION": begun["bundle"]["url"], "RUNNER_RESULTS": results}
+        variables |= {"RUNNER_LOCATION": request["bundle"]["url"], "RUNNER_RESULTS": results}
     else:
-        wanted["RUNNER_LOCATION"] = storage.url(key)
-    return wanted | {"RUNNER_PARAMETERS": json.dumps(begun["parameters"])}
+        variables["RUNNER_LOCATION"] = storage.url(key)
+    return variables | {"RUNNER_PARAMETERS": json.dumps(request["parameters"])}
 
 
-def _given(text: str | None) -> dict[str, Any]:
+def _read_parameters(text: str | None) -> dict[str, Any]:
     try:
         given = json.loads(text or "{}")
     except ValueError:
@@ -138,7 +138,7 @@ def _given(text: str | None) -> dict[str, Any]:
     return given
 
 
-def _parameter(text: str) -> tuple[str, Any]:
+def _split_parameter(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator:
         message = f"parameter {text!r} has no value"
@@ -150,7 +150,7 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 def _outcome(finished: SupervisedRun) -> dict[str, Any] | None:
-    """Read back what was committed: the run's outcome, else its last attempt's end; None if this start has neither."""
+    """Return what was stored: the run's outcome, else its last attempt's end; None if this start has stored neither."""
     if (run := finished.run) is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""``runner show``: how a run went, task by task."""
+"""``runner show``: a run's state, tasks and error."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def show(run: str, *, as_json: bool) -> None:
     """Show the state of RUN, its tasks with their results, and its error."""
     storage, folder = open_run(run)
-    standing = run_status(storage, folder)
-    document = standing.document
+    status = run_status(storage, folder)
+    document = status.document
     if as_json:
-        told = {"run_id": folder.run_id, "state": standing.state, "silent": standing.silent, "claim": standing.claim}
-        click.echo(json.dumps(document or told))
+        active = {"run_id": folder.run_id, "state": status.state, "silent": status.silent, "claim": status.claim}
+        click.echo(json.dumps(document or active))
         return
-    click.echo(f"run      {folder.run_id}\nstate    {standing.told}")
+    click.echo(f"run      {folder.run_id}\nstate    {status.told}")
     if document is None:
-        if held := standing.claim:
-            click.echo(f"attempt  {held['attempt']}, since {held['started']} on {held['host']}")
+        if claim := status.claim:
+            click.echo(f"attempt  {claim['attempt']}, since {claim['started']} on {claim['host']}")
         return
     click.echo(f"flow     {plain(document['flow'])}\nbundle   {document['bundle']['url']}")
     try:
@@ -52,7 +52,7 @@ def show(run: str, *, as_json: bool) -> None:
 
 
 def _print_death(death: dict[str, Any] | None) -> None:
-    """Print what is known of a process that ended without a word."""
+    """Print what is known of a process that ended without reporting how."""
     if death is None:
         return
     if death["peak_memory"]:
@@ -67,7 +67,7 @@ def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
     rows = []
     for slug in dict.fromkeys(task["task"] for task in tasks):
         units = [task for task in tasks if task["task"] == slug]
-        kept = [task["result"] for task in units if task["result"]]
+        stored = [task["result"] for task in units if task["result"]]
         states = [task["state"] for task in units]
         state = next((each for each in ("failed", "cancelled", "skipped") if each in states), "succeeded")
         if units[0]["mapped"]:
@@ -75,11 +75,11 @@ def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
             done = sum(task["state"] == "succeeded" for task in elements)
             state += f" ({done} of {len(elements)})"
         seconds = sum(_seconds(task) for task in units)
-        where = "" if not kept else storage.url(kept[0]["key"])
-        if len(kept) > 1:
-            where = f"{where.rpartition('/')[0]}/"
-        size = size_text(sum(result["size"] for result in kept)) if kept else ""
-        rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, where])
+        url = "" if not stored else storage.url(stored[0]["key"])
+        if len(stored) > 1:
+            url = f"{url.rpartition('/')[0]}/"
+        size = size_text(sum(result["size"] for result in stored)) if stored else ""
+        rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, url])
     print_table(["TASK", "STATE", "TRIES", "SECONDS", "SIZE", "RESULT"], rows)
 
 

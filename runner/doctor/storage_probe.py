@@ -120,11 +120,9 @@ def check_clock(answer: Answer | None) -> tuple[State, str]:
         raise CredentialsRefused(
             difference, hint="Set the clock of this machine: 15 minutes off, signatures are refused."
         )
-    return (
-        ("note", difference)
-        if off > CLOCK_NOTED_SECONDS
-        else ("ok", "differs by less than 2 s" if off < CLOCK_EVEN_SECONDS else difference)
-    )
+    if off > CLOCK_NOTED_SECONDS:
+        return "note", difference
+    return "ok", "differs by less than 2 s" if off < CLOCK_EVEN_SECONDS else difference
 
 
 def _list(storage: Storage, key: str) -> str:
