@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from runner.errors import RunnerError
+    from runner.schema.documents import TaskErrorRecord
+
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
-LONGEST = 2000  # characters of a last word
-_LONGEST_TEXT = (
-    20_000  # characters that are stored: a message's beginning, and a traceback's end with its innermost frames
-)
+_LONGEST = 20_000  # characters: a message's beginning, and a traceback's end with its innermost frames
 
 
-def describe_exception(error: BaseException) -> dict[str, Any]:
+def describe_exception(error: BaseException) -> TaskErrorRecord:
     """Describe an exception for a document: ``type``, ``message`` and ``traceback``, with no secret in them."""
     try:
         message = f"the task called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
@@ -29,8 +27,8 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
     text = "".join(traceback.format_exception(type(error), error, strip_runner_frames(error.__traceback__)))
     return {
         "type": type_name(type(error)),
-        "message": redact(message)[:_LONGEST_TEXT],
-        "traceback": redact(text)[-_LONGEST_TEXT:],
+        "message": redact(message)[:_LONGEST],
+        "traceback": redact(text)[-_LONGEST:],
     }
 
 
@@ -48,8 +46,3 @@ def type_name(kind: type) -> str:
 
 def _is_runner_frame(filename: str) -> bool:
     return filename.startswith(_OURS) or os.path.basename(os.path.dirname(filename)) == "asyncio"  # noqa: PTH119, PTH120 - as above
-
-
-def failure_message(error: RunnerError, advice: str = "") -> dict[str, Any]:
-    """Tell an error as the last word of a process: ``code``, ``error`` and ``message``."""
-    return {"code": error.code, "error": type(error).__name__, "message": redact(f"{error}{advice}")[:LONGEST]}

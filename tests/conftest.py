@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.runs import documents
+from runner.runs.store import RunStore
 from runner.secrets import redaction
 from support import schemas
 from support.places import Place, azure_place, gcs_place, local_place, s3_place
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.backends.base import Storage
     from support.servers import Server
 
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
@@ -41,13 +40,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 @pytest.fixture(autouse=True)
 def described_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every document that a test makes in its own process is as its schema says."""
-    create = documents.create_document
+    create = RunStore._create
 
-    def checked(storage: Storage, key: str, document: dict[str, Any]) -> None:
+    def checked(store: RunStore, key: str, document: dict[str, Any]) -> None:
         schemas.validate(schemas.kind_of(document), document)
-        create(storage, key, document)
+        create(store, key, document)
 
-    monkeypatch.setattr(documents, "create_document", checked)
+    monkeypatch.setattr(RunStore, "_create", checked)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ from runner.errors import BundleCorrupt, Incompatible, UsageError
 from runner.images import own_image
 from runner.model.parameters import parameters_of
 from runner.naming import slugify
-from runner.schema import first_violation
+from runner.schema.validation import first_violation
 from runner.version import __version__
 
 if TYPE_CHECKING:

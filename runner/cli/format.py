@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runner.schema.documents import TaskRecord
+
 as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -19,7 +21,7 @@ def plain(value: Any) -> str:
     return "none" if value is None or value == {} else str(value)
 
 
-def label(task: dict[str, Any]) -> str:
+def label(task: TaskRecord) -> str:
     """Return a task's slug, with the element's index if it is mapped."""
     return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends import open_storage
 from runner.environ import process_environ
 from runner.errors import NotFound, Untrusted, UsageError
 from runner.location import Location, parse_location
-from runner.runs import claims
 from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from runner.secrets.named import resolve
 from runner.settings import Settings, with_files_read
 from runner.signing.run_signatures import run_signer
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.schema.documents import EndDocument
 
 
 def settings() -> Settings:
@@ -39,22 +40,22 @@ def open_location(location: Location) -> Storage:
     return open_storage(location, resolve(settings().secrets, environ), environ)
 
 
-def check_document(storage: Storage, folder: RunLayout, document: dict[str, Any] | None) -> None:
+def check_end(store: RunStore, end: EndDocument | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
-    read = settings()
-    if not read.trusted_keys:
+    environment = settings()
+    if not environment.trusted_keys:
         return
-    request = claims.read_request(storage, folder)
-    signer = run_signer(read.signing_key, read.trusted_keys, request) if request else None
-    if signer is None or document is None:
-        message = f"run {folder.run_id} has no end that could be signed"
+    request = store.read_request()
+    signer = run_signer(environment.signing_key, environment.trusted_keys, request) if request else None
+    if signer is None or end is None:
+        message = f"run {store.run_id} has no end that could be signed"
         raise Untrusted(
             message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
         )
-    signer.check(folder.run_id, document, f"the end of run {folder.run_id}")
+    signer.check(store.run_id, end, f"the end of run {store.run_id}")
 
 
-def open_run(text: str) -> tuple[Storage, RunLayout]:
+def open_run(text: str) -> RunStore:
     """Open the folder of a run, given by its URL, or by its id where RUNNER_LOCATION names the flow.
 
     Raises NotFound and UsageError.
@@ -81,9 +82,8 @@ def open_run(text: str) -> tuple[Storage, RunLayout]:
             homes = [f"{flow.key}/{home.rpartition('/')[2]}".lstrip("/") for home in homes]
         storage = open_location(flow)
         candidates = [RunLayout(home, text) for home in homes]
-    for folder in candidates:
-        folders, entries = storage.list_folder(f"{folder.prefix}/")
-        if folders or entries:
-            return storage, folder
+    for layout in candidates:
+        if (store := RunStore(storage, layout)).exists():
+            return store
     message = f"there is no run {text}"
     raise NotFound(message, hint="runner ls lists a flow's runs.")

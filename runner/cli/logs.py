@@ -11,14 +11,13 @@ import click
 from runner.cli.format import as_json_option
 from runner.cli.locations import open_run
 from runner.errors import NotFound
-from runner.runs.status import attempt_numbers, attempt_status, run_status
+from runner.runs.status import attempt_status, run_status
 from runner.supervisor.backlog import LOG_END_LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.backends.base import Storage
-    from runner.runs.layout import RunLayout
+    from runner.runs.store import RunStore
 
 _POLL_SECONDS = 1.0  # between two reads for more
 _LAST_PART_SECONDS = 5.0  # in which the last part may still come after the end
@@ -30,20 +29,19 @@ _LAST_PART_SECONDS = 5.0  # in which the last part may still come after the end
 @as_json_option
 def logs(run: str, *, follow: bool, as_json: bool) -> None:
     """Show what RUN wrote, attempt after attempt; with --json the lines as they are stored, one object each."""
-    storage, folder = open_run(run)
-    for attempt in _attempts(storage, folder, follow=follow):
+    store = open_run(run)
+    for attempt in _attempts(store, follow=follow):
         if attempt > 1 and not as_json:
             click.echo(f"-- attempt {attempt}", err=True)
-        _print_log(storage, folder, attempt, follow=follow, as_json=as_json)
-    status = run_status(storage, folder)
-    click.echo(f"-- run {folder.run_id}: {status.told}", err=True)
+        _print_log(store, attempt, follow=follow, as_json=as_json)
+    click.echo(f"-- run {store.run_id}: {run_status(store).text}", err=True)
 
 
-def _attempts(storage: Storage, folder: RunLayout, *, follow: bool) -> Iterator[int]:
+def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
     """Yield the numbers of a run's attempts; to follow is to wait for the first one."""
     number = 1
     while True:
-        if number in attempt_numbers(storage, folder):
+        if number in store.list_attempts():
             yield number
             number += 1
         elif number > 1 or not follow:
@@ -52,8 +50,8 @@ def _attempts(storage: Storage, folder: RunLayout, *, follow: bool) -> Iterator[
             time.sleep(_POLL_SECONDS)
 
 
-def _print_log(storage: Storage, folder: RunLayout, attempt: int, *, follow: bool, as_json: bool) -> None:
-    for part in _parts(storage, folder, attempt, follow=follow):
+def _print_log(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None:
+    for part in _parts(store, attempt, follow=follow):
         for line in filter(None, part.split(b"\n")):
             if as_json:
                 click.echo(line)
@@ -61,16 +59,16 @@ def _print_log(storage: Storage, folder: RunLayout, attempt: int, *, follow: boo
                 click.echo(_text(_entry(line)))
 
 
-def _parts(storage: Storage, folder: RunLayout, attempt: int, *, follow: bool) -> Iterator[bytes]:
+def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
     """Yield the parts of an attempt's log in order; to follow is to wait for more until it is over."""
     part, over_since = 1, None
     while True:
         try:
-            data = storage.read(folder.log(attempt, part))
+            data = store.storage.read(store.layout.log(attempt, part))
         except NotFound:
             if not follow or (over_since and time.monotonic() - over_since > _LAST_PART_SECONDS):
                 return
-            if over_since is None and not attempt_status(storage, folder, attempt).lives:
+            if over_since is None and not attempt_status(store, attempt).is_active:
                 over_since = time.monotonic()
             time.sleep(_POLL_SECONDS)
         else:

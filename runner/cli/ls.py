@@ -13,6 +13,7 @@ from runner.cli.locations import open_location, parse_location_argument
 from runner.errors import BundleCorrupt, NotFound, UsageError
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
+from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -35,7 +36,7 @@ def ls(url: str, *, as_json: bool) -> None:
         return
     home = location.key
     run_ids = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
-    runs = [{"run": run_id, **_status(storage, RunLayout(home, run_id))} for run_id in run_ids]
+    runs = [{"run": run_id, **_status(RunStore(storage, RunLayout(home, run_id)))} for run_id in run_ids]
     if as_json:
         listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
         click.echo(json.dumps({"versions": listed, "runs": runs}))
@@ -61,18 +62,19 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
         )
 
 
-def _status(storage: Storage, folder: RunLayout) -> dict[str, Any]:
+def _status(store: RunStore) -> dict[str, Any]:
     """Return the status of a run; one that cannot be read is ``unreadable``, and the others are listed all the same."""
     try:
-        status = run_status(storage, folder)
+        status = run_status(store)
     except (BundleCorrupt, NotFound, UsageError):
         return {
             "state": "unreadable",
             "told": "unreadable",
             "began": None,
             "silent": None,
-            "url": storage.url(folder.prefix),
+            "url": store.url,
         }
-    began = (status.document or status.claim or {}).get("started")
-    shown = {"state": status.state, "told": status.told, "began": began}
-    return {**shown, "silent": status.silent, "url": storage.url(folder.prefix)}
+    document = status.end or status.claim
+    began = document["started"] if document else None
+    described = {"state": status.state, "told": status.text, "began": began}
+    return {**described, "silent": status.silence, "url": store.url}

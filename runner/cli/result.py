@@ -6,18 +6,19 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.format import as_json_option, label, size_text
-from runner.cli.locations import check_document, open_run
+from runner.cli.locations import check_end, open_run
 from runner.errors import NotFound, UsageError
 from runner.runs import results
 from runner.runs.status import run_status
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.schema.documents import ResultRecord, TaskRecord
 
 _MOST_NAMED = 5  # elements in a message
 
@@ -29,19 +30,21 @@ _MOST_NAMED = 5  # elements in a message
 @as_json_option
 def result(run: str, task: str | None, output: Path | None, *, as_json: bool) -> None:
     """Show what TASK (as in clean, or clean[3]) gave in RUN; without TASK, what the last one gave."""
-    storage, folder = open_run(run)
-    ended = run_status(storage, folder).document
-    check_document(storage, folder, ended)
-    found = _results_of(ended["tasks"] if ended else [], task)
+    store = open_run(run)
+    storage, end = store.storage, run_status(store).end
+    check_end(store, end)
+    found = _results_of(end["tasks"] if end else [], task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
             message = f"{found[0]['task']} is mapped, and a file takes one result"
             raise UsageError(message, hint=f"Choose an element: {found[0]['task']}[0].")
-        _copy(storage, found[0]["result"], output)
+        record = found[0]["result"]
+        assert record is not None  # noqa: S101 - only a mapped task's list has none
+        _copy(storage, record, output)
         if str(output) == "-":
             return
-        document: Any = {"task": label(found[0]), "file": str(output), **found[0]["result"]}
-        click.echo(json.dumps(document) if as_json else f"{output}: {size_text(found[0]['result']['size'])}, verified")
+        copied = {"task": label(found[0]), "file": str(output), **record}
+        click.echo(json.dumps(copied) if as_json else f"{output}: {size_text(record['size'])}, verified")
         return
     whole = found[0]["mapped"] and not re.search(r"\[\d+\]$", task or "")
     values = [results.read_result(storage, each["result"]) for each in found if each["result"]]
@@ -56,7 +59,7 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
         click.echo(repr(value))
 
 
-def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
+def _results_of(tasks: list[TaskRecord], wanted: str | None) -> list[TaskRecord]:
     """Return the records of the task, or of its elements, that is ``wanted``; without one, of the last with a result.
 
     Raises NotFound, which names the tasks with results; also for a mapped task some of whose elements have none, as
@@ -81,13 +84,13 @@ def _results_of(tasks: list[dict[str, Any]], wanted: str | None) -> list[dict[st
     return found
 
 
-def _has_value(task: dict[str, Any]) -> bool:
+def _has_value(task: TaskRecord) -> bool:
     """Return whether a task has something to show: a result, or, mapped over nothing, an empty list."""
     empty = task["mapped"] and task["index"] is None and task["state"] == "succeeded"
     return bool(task["result"] or empty)
 
 
-def _copy(storage: Storage, record: dict[str, Any], output: Path) -> None:
+def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
     """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
         results.copy_result(storage, record, sys.stdout.buffer)

@@ -12,19 +12,18 @@ import click
 
 from runner.cli.forked import in_forked_process
 from runner.cli.format import as_json_option
-from runner.cli.locations import check_document, open_location, open_run, settings
+from runner.cli.locations import check_end, open_run, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
-from runner.location import Location
-from runner.runs import claims
-from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
+from runner.runs.store import open_run_store
 from runner.settings import with_files_read
 from runner.supervisor.supervise import SupervisedRun, supervise
 
 if TYPE_CHECKING:
-    from runner.backends.base import Storage
+    from runner.runs.store import RunStore
+    from runner.schema.documents import EndDocument, Reuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +78,24 @@ def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
 
 
 def _prepare_resume(environ: dict[str, str], run: str) -> RunAgain:
-    storage, folder = open_run(run)
-    return RunAgain(folder.run_id, _environ_of_request(environ, storage, folder) | {"RUNNER_RUN_ID": folder.run_id})
+    store = open_run(run)
+    return RunAgain(store.run_id, _environ_of_request(environ, store) | {"RUNNER_RUN_ID": store.run_id})
 
 
 def _prepare_retry(environ: dict[str, str], run: str) -> RunAgain:
-    storage, folder = open_run(run)
-    status = run_status(storage, folder)
-    if status.lives:
-        message = f"run {folder.run_id} is not over"
+    store = open_run(run)
+    status = run_status(store)
+    if status.is_active:
+        message = f"run {store.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
-    check_document(storage, folder, status.document)
-    environ = _environ_of_request(environ, storage, folder)
-    if environ.get("RUNNER_RUN_ID") == folder.run_id:
+    check_end(store, status.end)
+    environ = _environ_of_request(environ, store)
+    if environ.get("RUNNER_RUN_ID") == store.run_id:
         del environ["RUNNER_RUN_ID"]
-    return RunAgain(folder.run_id, environ)
+    return RunAgain(store.run_id, environ)
 
 
-def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None = None) -> int:
+def _run(environ: dict[str, str], *, as_json: bool, reuse: Reuse | None = None) -> int:
     with stdout_to_stderr(wanted=as_json):
         finished = supervise(environ, sys.stderr if as_json else sys.stdout, reuse)
     if as_json:
@@ -104,23 +103,24 @@ def _run(environ: dict[str, str], *, as_json: bool, reuse: dict[str, Any] | None
     return finished.code
 
 
-def _environ_of_request(environ: dict[str, str], storage: Storage, folder: RunLayout) -> dict[str, str]:
+def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, str]:
     """Return the environment that asks for the bundle and the parameters that a run was begun with.
 
     The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
     """
-    request = claims.read_request(storage, folder)
+    storage, layout = store.storage, store.layout
+    request = store.read_request()
     if request is None:
-        message = f"there is no {storage.url(folder.run)}"
+        message = f"there is no {storage.url(layout.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
     variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
     if variables.get("RUNNER_STORAGE", "").lower() != "docker":
         variables.pop("RUNNER_STORAGE", None)
-    key = f"{folder.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
+    key = f"{layout.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
     try:
         next(storage.stream(key, 0, 1), None)
     except NotFound:  # then it lies in another storage than the run
-        results = storage.url(folder.home.rpartition("/")[0]).rstrip("/")
+        results = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
         variables |= {"RUNNER_LOCATION": request["bundle"]["url"], "RUNNER_RESULTS": results}
     else:
         variables["RUNNER_LOCATION"] = storage.url(key)
@@ -149,13 +149,12 @@ def _split_parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _outcome(finished: SupervisedRun) -> dict[str, Any] | None:
+def _outcome(finished: SupervisedRun) -> EndDocument | None:
     """Return what was stored: the run's outcome, else its last attempt's end; None if this start has stored neither."""
-    if (run := finished.run) is None:
+    if finished.place is None:
         return None
     try:
-        storage = open_location(Location(run["scheme"], run["container"], ""))  # type: ignore[arg-type]
-        document = run_status(storage, RunLayout(run["home"], run["run_id"])).document
+        end = run_status(open_run_store(finished.place, settings())).end
     except RunnerError:  # why is in the log already
         return None
-    return document if document and document["exit_code"] == finished.code else None
+    return end if end and end["exit_code"] == finished.code else None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.format import as_json_option, label, plain, print_table, size_text
-from runner.cli.locations import check_document, open_run
+from runner.cli.locations import check_end, open_run
 from runner.errors import Untrusted
 from runner.runs.status import run_status
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.schema.documents import DeathRecord, TaskRecord
 
 
 @click.command(short_help="Show a run: state, tasks, error.")
@@ -21,48 +22,49 @@ if TYPE_CHECKING:
 @as_json_option
 def show(run: str, *, as_json: bool) -> None:
     """Show the state of RUN, its tasks with their results, and its error."""
-    storage, folder = open_run(run)
-    status = run_status(storage, folder)
-    document = status.document
+    store = open_run(run)
+    status = run_status(store)
+    end = status.end
     if as_json:
-        active = {"run_id": folder.run_id, "state": status.state, "silent": status.silent, "claim": status.claim}
-        click.echo(json.dumps(document or active))
+        active = {"run_id": store.run_id, "state": status.state, "silent": status.silence, "claim": status.claim}
+        click.echo(json.dumps(end or active))
         return
-    click.echo(f"run      {folder.run_id}\nstate    {status.told}")
-    if document is None:
+    click.echo(f"run      {store.run_id}\nstate    {status.text}")
+    if end is None:
         if claim := status.claim:
             click.echo(f"attempt  {claim['attempt']}, since {claim['started']} on {claim['host']}")
         return
-    click.echo(f"flow     {plain(document['flow'])}\nbundle   {document['bundle']['url']}")
+    click.echo(f"flow     {plain(end['flow'])}\nbundle   {end['bundle']['url']}")
     try:
-        check_document(storage, folder, document)
+        check_end(store, end)
     except Untrusted as error:
         click.echo(f"signed   by nobody who is trusted here: {error.message}")
-    click.echo(f"exit     {document['exit_code']}")
-    click.echo(f"began    {document['started']}\nended    {document['ended']}, attempt {document['attempt']}")
-    if document["error"]:
-        click.echo(f"error    {document['error']['message']}")
-    _print_death(document.get("death"))
-    if document["tasks"]:
+    click.echo(f"exit     {end['exit_code']}")
+    click.echo(f"began    {end['started']}\nended    {end['ended']}, attempt {end['attempt']}")
+    if end["error"]:
+        click.echo(f"error    {end['error']['message']}")
+    _print_death(end.get("death"))
+    if end["tasks"]:
         click.echo()
-        _print_tasks(storage, document["tasks"])
-    for task in document["tasks"]:
+        _print_tasks(store.storage, end["tasks"])
+    for task in end["tasks"]:
         if task["error"]:
             click.echo(f"\n{label(task)}:\n{task['error']['traceback'].rstrip()}")
 
 
-def _print_death(death: dict[str, Any] | None) -> None:
+def _print_death(death: DeathRecord | None) -> None:
     """Print what is known of a process that ended without reporting how."""
     if death is None:
         return
     if death["peak_memory"]:
         click.echo(f"memory   {size_text(death['peak_memory'])} at the most")
-    for name in ("log", "trace"):
-        if death[name]:
-            click.echo(f"\nits last lines:\n{death[name].rstrip()}" if name == "log" else f"\n{death[name].rstrip()}")
+    if death["log"]:
+        click.echo(f"\nits last lines:\n{death['log'].rstrip()}")
+    if death["trace"]:
+        click.echo(f"\n{death['trace'].rstrip()}")
 
 
-def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
+def _print_tasks(storage: Storage, tasks: list[TaskRecord]) -> None:
     """Print a row a task; the elements of a mapped one are counted, and their results lie in one folder."""
     rows = []
     for slug in dict.fromkeys(task["task"] for task in tasks):
@@ -83,7 +85,7 @@ def _print_tasks(storage: Storage, tasks: list[dict[str, Any]]) -> None:
     print_table(["TASK", "STATE", "TRIES", "SECONDS", "SIZE", "RESULT"], rows)
 
 
-def _seconds(task: dict[str, Any]) -> float:
+def _seconds(task: TaskRecord) -> float:
     from datetime import datetime
 
     if not task["started"] or not task["ended"]:

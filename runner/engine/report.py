@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.schema.documents import TaskRecord
 
 
 @dataclass
@@ -11,12 +14,12 @@ class Report:
     """How a flow went.
 
     ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `Unit.record` has them, in the order in
-    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are those
-    of the tasks by slug, where both were to be kept.
+    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are
+    those of the tasks by slug, where both were to be kept.
     """
 
     state: str
-    tasks: list[dict[str, Any]]
+    tasks: list[TaskRecord]
     error: BaseException | None = None
     values: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -25,14 +28,16 @@ class Report:
         return self.values[slug]
 
     @property
-    def failed(self) -> list[dict[str, Any]]:
+    def failed(self) -> list[TaskRecord]:
         """The tasks that failed."""
         return [task for task in self.tasks if task["state"] == "failed"]
 
 
 def failure(report: Report) -> str:
-    """Say in one sentence why a flow failed."""
+    """Return in one sentence why a flow failed."""
     first, *others = report.failed
     more = f" (and {len(others)} more failed)" if others else ""
     name = first["task"] if first["index"] is None else f"{first['task']}[{first['index']}]"
-    return f"task {name} failed: {first['error']['type']}: {first['error']['message']}{more}"
+    error = first["error"]
+    reason = f": {error['type']}: {error['message']}" if error else ""
+    return f"task {name} failed{reason}{more}"

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from runner.engine.executors import Executor
     from runner.model.flow import FlowGraph
     from runner.model.task import Node
+    from runner.schema.documents import ResultRecord, TaskState
 
     # Takes (node, element's index, value), pickles, and gives what makes the result durable and describes it.
     # Raises TaskError when the value is to blame.
-    Save = Callable[[Node, int | None, Any], Callable[[], dict[str, Any]]]
+    Save = Callable[[Node, int | None, Any], Callable[[], ResultRecord]]
 
 log = logs.logger("engine")
 
@@ -47,7 +48,7 @@ class ResultCache(Protocol):
     def version(self, slug: str, index: int | None) -> tuple[int, int]:
         """Tell when it was made: what was made later compares as greater."""
 
-    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[ResultRecord, Any] | None:
         """Give its description and, if that is wanted, the value; None if it cannot be used after all."""
 
 
@@ -178,7 +179,7 @@ class Engine:
             else:
                 self._open(group, group.elements or [self.graph.whole(group)])
 
-    def _close(self, group: Group, state: str, error: BaseException | None, *, broken: bool) -> None:
+    def _close(self, group: Group, state: TaskState, error: BaseException | None, *, broken: bool) -> None:
         """End a mapped node that cannot be mapped."""
         group.units, group.open = [Unit(group, None)], 1
         self._end(group.units[0], state, error, broken=broken)
@@ -293,7 +294,7 @@ class Engine:
         result = durable() if durable else None
         post(lambda: self._stored(unit, number, result))
 
-    def _taken(self, unit: Unit) -> tuple[dict[str, Any], Any] | None:
+    def _taken(self, unit: Unit) -> tuple[ResultRecord, Any] | None:
         """Give what an earlier attempt made of the same: what saw a failure that is none any more is not the same."""
         if not self.kept or not self.kept.has(*unit.key):
             return None
@@ -331,7 +332,7 @@ class Engine:
         if self.cancelled:
             limit.interrupt(TaskCancelled)
 
-    def _reused(self, unit: Unit, result: dict[str, Any], value: Any) -> None:
+    def _reused(self, unit: Unit, result: ResultRecord, value: Any) -> None:
         self.busy -= 1
         unit.value, unit.result, unit.tries, unit.started = value, result, 0, None
         unit.is_reused = True
@@ -370,7 +371,7 @@ class Engine:
             unit.value = value
             self._end(unit, "succeeded", None, broken=False)
 
-    def _stored(self, unit: Unit, number: int, result: dict[str, Any] | None) -> None:
+    def _stored(self, unit: Unit, number: int, result: ResultRecord | None) -> None:
         if unit.abandoned < number:
             self.busy -= 1
             unit.result = result
@@ -378,14 +379,15 @@ class Engine:
     def _abort(self, error: BaseException) -> None:
         raise error
 
-    def _end(self, unit: Unit, state: str, error: BaseException | None, *, broken: bool) -> None:
+    def _end(self, unit: Unit, state: TaskState, error: BaseException | None, *, broken: bool) -> None:
         unit.state, unit.broken, unit.done = state, broken, True
         unit.ended = time.time() if unit.started else None
         named = {"task": unit.label}
         if error is not None:
-            unit.error, unit.told = error, describe_exception(error)
-            details = {**named, "exception": unit.told["traceback"]}
-            log.error("task %s failed: %s: %s", unit.label, unit.told["type"], unit.told["message"], extra=details)
+            record = describe_exception(error)
+            unit.error, unit.told = error, record
+            details = {**named, "exception": record["traceback"]}
+            log.error("task %s failed: %s: %s", unit.label, record["type"], record["message"], extra=details)
         elif state == "skipped":
             unit.error = TaskError(f"{unit.label} was skipped")
             log.info("task %s skipped", unit.label, extra=named)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runner.model.flow import FlowGraph
+    from runner.schema.documents import ResultRecord, TaskErrorRecord, TaskRecord, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,13 @@ class Unit:
         self.sources: list[Unit | Group] = []  # what it waits for
         self.followers: list[Callable[[], None]] = []  # what waits for it
         self.done = False
-        self.state = "waiting"  # then succeeded, failed or skipped
+        self.state: TaskState = "cancelled"  # until it is done, as it is if the run ends before
         self.broken = False  # it failed, or was skipped because something before it failed
         self.uses = 0  # units that may still want its value alone, besides those that want all of the group's
         self.value: Any = None
         self.error: BaseException | None = None
-        self.told: dict[str, Any] | None = None
-        self.result: dict[str, Any] | None = None
+        self.told: TaskErrorRecord | None = None
+        self.result: ResultRecord | None = None
         self.tries = 0
         self.returned = 0  # the last try whose function came back
         self.abandoned = 0  # the last try that was given up on while it still ran
@@ -85,7 +86,7 @@ class Unit:
         if not self.is_wanted:
             self.value = self.error = None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> TaskRecord:
         """Describe it as an outcome's ``tasks`` has it."""
         node = self.group.node
         return {
@@ -93,7 +94,7 @@ class Unit:
             "name": node.name,
             "index": self.index,
             "mapped": node.mapped,
-            "state": self.state if self.done else "cancelled",
+            "state": self.state,
             "tries": self.tries,
             "started": _iso(self.started),
             "ended": _iso(self.ended),

@@ -1,4 +1,4 @@
-"""Attempts at a run: which one may work, and how each of them ended.
+"""Attempts at a run: which one may work.
 
 All rests on one primitive, create and fail if it exists; see section "Where things lie" of ``docs/formats.md``.
 """
@@ -10,72 +10,91 @@ import os
 import platform
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import logs, naming
-from runner.errors import AlreadyExists, EnvironmentWrong, NotFound, RunHeld, Untrusted
-from runner.runs import documents, layout
-from runner.runs.documents import create_document, read_document
-from runner.runs.ends import Claim, Concluded, check_signature, conclude, end_attempt
+from runner.errors import AlreadyExists, EnvironmentWrong, RunHeld, Untrusted
+from runner.model.verdict import Verdict
+from runner.runs.documents import FORMAT
+from runner.runs.ends import TERMINAL_STATES, Concluded, commit_end, end_document
+from runner.runs.layout import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
-    from runner.backends.base import Storage
-    from runner.runs.layout import RunLayout
+    from runner.runs.ends import RunFacts
+    from runner.runs.store import RunStore
+    from runner.schema.documents import BundleReference, ClaimDocument, Reuse, RunRequest
 
-MISSED = 3  # of its own beats an attempt must miss before another one may take it for dead
-LOOK = 2.0  # seconds between two looks at another's beat, at the most
+MISSED_HEARTBEATS = 3  # of its own that an attempt must miss before another one may take it for dead
+LOOK_SECONDS = 2.0  # between two looks at another's heartbeat, at the most
 log = logs.logger("claims")
 
 
-def read_request(storage: Storage, folder: RunLayout) -> dict[str, Any] | None:
-    """Give what a run was begun with, its ``run.json``, or None if it was not begun."""
-    return read_document(storage, folder.run)
+def new_request(
+    run_id: str,
+    *,
+    bundle: BundleReference,
+    parameters: dict[str, Any],
+    executor: str,
+    reuse: Reuse | None,
+    labels: list[str],
+    image: str | None,
+) -> RunRequest:
+    """Return the ``run.json`` of a run."""
+    return {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "run_id": run_id,
+        "bundle": bundle,
+        "parameters": parameters,
+        "executor": executor,
+        "reuse": reuse,
+        "labels": labels,
+        "image": image,
+        "requested": naming.now(),
+        "by": {"host": platform.node(), "uid": os.getuid() if hasattr(os, "getuid") else None},
+    }
 
 
-def read_outcome(storage: Storage, folder: RunLayout) -> dict[str, Any] | None:
-    """Give how a run ended, if it did."""
-    return read_document(storage, folder.outcome)
-
-
-def same_json(parameters: object, others: object) -> bool:
-    """Whether two runs were asked for alike; to Python, true and 1 are equal."""
-    return _text(parameters) == _text(others)
-
-
-def begin_run(storage: Storage, folder: RunLayout, asked: dict[str, Any]) -> None:
+def begin_run(store: RunStore, request: RunRequest) -> None:
     """Write down what was asked for, or find that just this was asked for before.
 
     Raises EnvironmentWrong when the run id stands for another bundle or other parameters; where only signed documents
     are believed, Untrusted, and also for another executor or for results that another run is to give.
     """
-    document = {"format": documents.FORMAT, "token": naming.new_token(), "run_id": folder.run_id, **asked}
-    document |= {"requested": naming.now(), "by": {"host": platform.node(), "uid": _uid()}}
     try:
-        create_document(storage, folder.run, document)
+        store.create_request(request)
     except AlreadyExists:
-        before = read_document(storage, folder.run) or {}
-        different = ""
-        if before.get("bundle", {}).get("sha256") != asked["bundle"]["sha256"]:
-            different = f"another bundle: {before.get('bundle', {}).get('url')}"
-        elif not same_json(before.get("parameters"), asked["parameters"]):
-            different = f"other parameters: {before.get('parameters')}"
-        distrusts = folder.seal is not None and bool(folder.seal.trusted_keys)
-        if distrusts and not different:
-            changed = [name for name in ("executor", "reuse") if not same_json(before.get(name), asked[name])]
-            different = f"another {changed[0]}: {before.get(changed[0])}" if changed else ""
-        if different:
-            message = f"run {folder.run_id!r} was begun with {different}"
+        distrusts = store.signer is not None and bool(store.signer.trusted_keys)
+        if different := _difference(store.read_request() or {}, request, strictly=distrusts):
+            message = f"run {store.run_id!r} was begun with {different}"
             kind = Untrusted if distrusts else EnvironmentWrong
             raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
 
 
+def _difference(before: Mapping[str, Any], request: Mapping[str, Any], *, strictly: bool) -> str:
+    """Return what a run was begun with and is not asked for now; empty if there is nothing."""
+    if before.get("bundle", {}).get("sha256") != request["bundle"]["sha256"]:
+        return f"another bundle: {before.get('bundle', {}).get('url')}"
+    if not same_json(before.get("parameters"), request["parameters"]):
+        return f"other parameters: {before.get('parameters')}"
+    for name in ("executor", "reuse") if strictly else ():
+        if not same_json(before.get(name), request[name]):
+            return f"another {name}: {before.get(name)}"
+    return ""
+
+
+def same_json(value: object, other: object) -> bool:
+    """Return whether two values are one in JSON; to Python, true and 1 are equal."""
+    return json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def claim_run(
-    storage: Storage,
-    folder: RunLayout,
+    store: RunStore,
     announce: Callable[[Claim | None], None],
-    facts: dict[str, Any],
+    facts: RunFacts,
     *,
     fresh: bool,
     interval: float,
@@ -83,40 +102,46 @@ def claim_run(
 ) -> Claim | Concluded:
     """Claim the next attempt, or find the run over; a fresh run id needs no look.
 
-    ``interval`` is the time between its beats, in seconds. ``announce`` is given every claim before it is made, so that
-    whoever outlives this process can end it, and None when the claim turns out to be another's. Where an attempt has
-    not ended it is watched: for one whose heart has stopped an end is written, with the ``facts`` (``flow`` and
-    ``bundle``). Raises RunHeld when it lives, saying who holds it.
+    Args:
+        store: the run.
+        announce: given every claim before it is made, so that whoever survives this process can end it, and None when
+            the claim turns out to be another's.
+        facts: for the end that is written for an attempt whose heartbeat has stopped.
+        fresh: nobody else can know the run id.
+        interval: seconds between two heartbeats.
+        image: this container's, if it is known.
+
+    Raises RunHeld when an attempt lives, naming who holds it, and Untrusted.
     """
-    if not fresh and (outcome := read_document(storage, folder.outcome)):
-        check_signature(storage, folder, folder.outcome, outcome)
+    if not fresh and (outcome := store.read_outcome()):
+        store.check_end(outcome, store.layout.outcome)
         return Concluded(outcome)
     attempt = 1
     while True:
-        while not fresh and (end := read_document(storage, folder.end(attempt))):
-            if end["state"] in layout.TERMINAL_STATES:
-                check_signature(storage, folder, folder.end(attempt), end)
-                conclude(storage, folder, end)
+        while not fresh and (end := store.read_end(attempt)):
+            if end["state"] in TERMINAL_STATES:
+                store.check_end(end, store.layout.end(attempt))
+                store.create_outcome(end)
                 return Concluded(end)
             attempt += 1
-        claim = Claim(folder, attempt, naming.now(), naming.new_token())
+        claim = Claim(attempt, naming.now(), naming.new_token())
         announce(claim)
         try:
-            create_document(storage, folder.claim(attempt), _claim_document(claim, interval, image))
+            store.create_claim(_claim_document(store.run_id, claim, interval, image))
         except AlreadyExists:
             announce(None)
             if fresh:
-                raise _run_held(folder, read_document(storage, folder.claim(attempt)) or {}) from None
-            _wait_for_takeover(storage, folder, attempt, facts)
+                raise _run_held(store.run_id, store.read_claim(attempt) or {}) from None
+            _wait_for_takeover(store, attempt, facts)
         else:
             return claim
 
 
-def _claim_document(claim: Claim, interval: float, image: str | None) -> dict[str, Any]:
+def _claim_document(run_id: str, claim: Claim, interval: float, image: str | None) -> ClaimDocument:
     return {
-        "format": documents.FORMAT,
+        "format": FORMAT,
         "token": claim.token,
-        "run_id": claim.folder.run_id,
+        "run_id": run_id,
         "attempt": claim.attempt,
         "host": platform.node(),
         "pid": os.getpid(),
@@ -127,68 +152,41 @@ def _claim_document(claim: Claim, interval: float, image: str | None) -> dict[st
     }
 
 
-def _wait_for_takeover(storage: Storage, folder: RunLayout, attempt: int, facts: dict[str, Any]) -> None:
-    """Watch an attempt until it has an end, its own or the one written here when its heart has stopped.
+def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts) -> None:
+    """Wait until an attempt has ended; if its heartbeat stops for `MISSED_HEARTBEATS` intervals, declare it lost.
 
-    Only what changes between two looks counts, measured by the clock of this process; the claim is the first beat. If
-    this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
+    Only what changes between two looks counts, measured by the clock of this process; the claim is the first heartbeat.
+    If this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
     """
-    holder = read_document(storage, folder.claim(attempt)) or {}
-    interval = holder.get("beat")
-    if interval is None:  # of a version that has no beats
-        raise _run_held(folder, holder)
-    pause = min(interval / 5, LOOK)
-    first, silence, looked = _read_heartbeat(storage, folder, attempt), 0.0, time.monotonic()
-    while not read_document(storage, folder.end(attempt)):
+    holder = store.read_claim(attempt)
+    interval = holder["beat"] if holder else None
+    if holder is None or interval is None:  # of a version that has no heartbeats
+        raise _run_held(store.run_id, holder or {})
+    pause = min(interval / 5, LOOK_SECONDS)
+    first, silence, looked = store.read_heartbeat(attempt), 0.0, time.monotonic()
+    while not store.read_end(attempt):
         now = time.monotonic()
         silence, looked = silence + min(now - looked, 2 * pause), now
-        if _read_heartbeat(storage, folder, attempt) != first:
-            raise _run_held(folder, holder)
-        if silence >= MISSED * interval:
-            _declare_lost(storage, folder, attempt, holder, facts)
+        if store.read_heartbeat(attempt) != first:
+            raise _run_held(store.run_id, holder)
+        if silence >= MISSED_HEARTBEATS * interval:
+            _declare_lost(store, holder, interval, facts)
             return
         time.sleep(pause)
 
 
-def _read_heartbeat(storage: Storage, folder: RunLayout, attempt: int) -> bytes | None:
-    try:
-        return storage.read(folder.beat(attempt))
-    except NotFound:
-        return None
-
-
-def _declare_lost(
-    storage: Storage, folder: RunLayout, attempt: int, holder: dict[str, Any], facts: dict[str, Any]
-) -> None:
-    """Write the end of an attempt whose heart has stopped, unless it comes back just now and writes its own."""
-    silence = f"no beat for {MISSED} times {holder['beat']:g} s"
-    message = f"attempt {attempt} on {holder.get('host')}, begun {holder.get('started')}, is gone: {silence}"
-    end = {**facts, "state": "lost", "exit_code": 137, "error": {"type": "Lost", "message": message}, "tasks": []}
+def _declare_lost(store: RunStore, holder: ClaimDocument, interval: float, facts: RunFacts) -> None:
+    """Write the end of an attempt whose heartbeat has stopped, unless it comes back just now and writes its own."""
+    silence = f"no beat for {MISSED_HEARTBEATS} times {interval:g} s"
+    message = f"attempt {holder['attempt']} on {holder['host']}, begun {holder['started']}, is gone: {silence}"
     log.warning("%s; its end is written, and the run goes on", message)
+    claim = Claim(holder["attempt"], holder["started"], holder["token"])
     with suppress(AlreadyExists, RunHeld):
-        end_attempt(storage, Claim(folder, attempt, str(holder["started"]), str(holder["token"])), end)
+        verdict = Verdict("lost", 137, message, "Lost")
+        commit_end(store, end_document(store.run_id, claim, facts, verdict, signer=store.signer))
 
 
-def write_heartbeat(storage: Storage, claim: Claim, number: int) -> None:
-    """Show that an attempt lives; the number differs from beat to beat."""
-    document = {"format": documents.FORMAT, "token": claim.token, "beat": number, "time": naming.now()}
-    storage.replace(claim.folder.beat(claim.attempt), documents.encode(document))
-
-
-def write_log_part(storage: Storage, claim: Claim, part: int, lines: bytes) -> None:
-    """Store a part of an attempt's log, counted from 1."""
-    storage.create(claim.folder.log(claim.attempt, part), lines)
-
-
-def _run_held(folder: RunLayout, holder: dict[str, Any]) -> RunHeld:
+def _run_held(run_id: str, holder: Mapping[str, Any]) -> RunHeld:
     who = f"on {holder.get('host')}, process {holder.get('pid')}"
-    message = f"attempt {holder.get('attempt')} holds run {folder.run_id!r} since {holder.get('started')} {who}"
+    message = f"attempt {holder.get('attempt')} holds run {run_id!r} since {holder.get('started')} {who}"
     return RunHeld(message, hint="Wait for its end.json, or use another RUNNER_RUN_ID.")
-
-
-def _text(parameters: object) -> str:
-    return json.dumps(parameters, sort_keys=True)
-
-
-def _uid() -> int | None:
-    return os.getuid() if hasattr(os, "getuid") else None

@@ -1,58 +1,29 @@
-"""Documents of a run as they are stored: one line of JSON, created once and checked when read."""
+"""Documents of a run as they are stored: one line of JSON, checked when it is read."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-from runner.errors import BundleCorrupt, Denied, NotFound, WriteFailed
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from runner.backends.base import Storage
+    from collections.abc import Mapping
+    from typing import Literal
+
+    Kind = Literal["run", "claim", "end"]  # an outcome is an end
+
+FORMAT: Final = 1
 
 
-def create_document(storage: Storage, key: str, document: dict[str, Any]) -> None:
-    """Store a document under a key that nobody may have taken. Raises what `Storage.create` raises, and WriteFailed."""
-    try:
-        storage.create(key, encode(document))
-    except Denied as error:
-        refusal = WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint)
-        refusal.transient = False
-        raise refusal from error
-
-
-def read_document(storage: Storage, key: str) -> dict[str, Any] | None:
-    """Give a document, or None if there is none. Raises BundleCorrupt and what the storage raises."""
-    try:
-        data = storage.read(key)
-    except NotFound:
-        return None
-    try:
-        return decode(data, kind_of(key))
-    except ValueError as error:
-        message = f"{storage.url(key)} cannot be read: {error}"
-        raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
-
-
-FORMAT = 1
-
-
-def kind_of(key: str) -> str | None:
-    """Name the kind of document that lies under a key; an outcome is an end."""
-    name = key.rpartition("/")[2].removesuffix(".json")
-    return {"outcome": "end"}.get(name, name) if name in {"run", "claim", "end", "outcome"} else None
-
-
-def encode(document: dict[str, Any]) -> bytes:
-    """Give a document's bytes: one line of JSON in UTF-8."""
+def encode(document: Mapping[str, object]) -> bytes:
+    """Return a document's bytes: one line of JSON in UTF-8."""
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair, as in the name of a file that is no UTF-8
         return json.dumps(document, allow_nan=False).encode() + b"\n"
 
 
-def decode(data: bytes, kind: str | None = None) -> dict[str, Any]:
-    """Read a document; ``kind`` is ``run``, ``claim`` or ``end``, an outcome being one, where that is known.
+def decode(data: bytes, kind: Kind | None = None) -> Any:
+    """Return the document that bytes hold; without a kind it may be of any.
 
     Raises ValueError if it is none that this version knows.
     """
@@ -64,7 +35,7 @@ def decode(data: bytes, kind: str | None = None) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         message = "not a document of this version of runner"
         raise ValueError(message)
-    from runner.schema import first_violation
+    from runner.schema.validation import first_violation
 
     if fault := first_violation(document, kind):
         message = f"a document whose {fault} is not as runner writes it"

@@ -4,130 +4,122 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends.retry import persistently
 from runner.errors import AlreadyExists, RunHeld
-from runner.runs import documents, layout
-from runner.runs.documents import create_document, read_document
-from runner.runs.layout import RunLayout
+from runner.runs.documents import FORMAT
 from runner.runs.stored_results import describe_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from runner.backends.base import Storage
+    from runner.model.verdict import Verdict
+    from runner.runs.layout import Claim
+    from runner.runs.store import RunStore
+    from runner.schema.documents import BundleReference, EndDocument, TaskRecord
     from runner.signing.run_signatures import RunSigner
+
+TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The right to work on a run as one of its attempts, counted from 1; the token tells it from another's."""
+class RunFacts:
+    """Which flow a run is of, by its name where it is known, and which bundle."""
 
-    folder: RunLayout
-    attempt: int
-    started: str
-    token: str
-
-
-def claim_of(run: dict[str, Any], claim: dict[str, Any], seal: RunSigner | None = None) -> Claim:
-    """Make a claim of what was told of it and of the folder of its run."""
-    return Claim(RunLayout(run["home"], run["run_id"], seal), claim["attempt"], claim["started"], claim["token"])
+    flow: str | None
+    bundle: BundleReference
 
 
 @dataclass(frozen=True)
 class Concluded:
     """A run that is over: its outcome."""
 
-    outcome: dict[str, Any]
+    outcome: EndDocument
 
 
-def check_signature(storage: Storage, folder: RunLayout, key: str, end: dict[str, Any]) -> None:
-    """Refuse an end that this run must not be concluded by. Raises Untrusted."""
-    if folder.seal:
-        folder.seal.check(folder.run_id, end, storage.url(key))
-
-
-def lost_end(storage: Storage, claim: Claim) -> dict[str, Any] | None:
-    """Give the end that another attempt wrote for this one, if it did."""
-    end = read_document(storage, claim.folder.end(claim.attempt))
-    return end if end and end["state"] == "lost" else None
-
-
-def run_held_elsewhere(end: dict[str, Any]) -> RunHeld:
-    """Make the error of an attempt that finds the end which another one wrote for it."""
-    return RunHeld(f"the run goes on elsewhere: {end['error']['message']}")
-
-
-def end_attempt(
-    storage: Storage,
+def end_document(
+    run_id: str,
     claim: Claim,
-    end: dict[str, Any],
-    *,
-    patience: float = 0.0,
-    announce: Callable[[str], None] = lambda _token: None,
-) -> dict[str, Any]:
-    """Commit how an attempt ended, and the run's outcome with it if that concludes the run; gives what was committed.
-
-    ``announce`` is given the document's token before it is stored, so that whoever outlives this process knows it.
-    ``end`` has ``state``, ``exit_code``, ``error``, ``flow``, ``bundle`` and ``tasks``, perhaps ``death``. Storage that
-    fails for a while is asked again for ``patience`` seconds. Raises RunHeld when the attempt was given up by another.
-    """
-    document = end_document(claim, end)
-    announce(document["token"])
-    try:
-        persistently(lambda: create_document(storage, claim.folder.end(claim.attempt), document), patience)
-    except AlreadyExists:
-        if end := lost_end(storage, claim) or {}:
-            raise run_held_elsewhere(end) from None
-        raise
-    if document["state"] in layout.TERMINAL_STATES:
-        persistently(lambda: conclude(storage, claim.folder, document), patience)
-    return document
-
-
-def end_document(claim: Claim, end: dict[str, Any]) -> dict[str, Any]:
-    """Make the document that `end_attempt` commits."""
-    document = {
-        "format": documents.FORMAT,
+    facts: RunFacts,
+    verdict: Verdict,
+    tasks: Iterable[TaskRecord] = (),
+    signer: RunSigner | None = None,
+) -> EndDocument:
+    """Return the document that `commit_end` stores, signed if there is a key for it."""
+    end: EndDocument = {
+        "format": FORMAT,
         "token": naming.new_token(),
-        "run_id": claim.folder.run_id,
+        "run_id": run_id,
         "attempt": claim.attempt,
         "started": claim.started,
         "ended": naming.now(),
         "host": platform.node(),
         "python": platform.python_version(),
-        **end,
+        "flow": facts.flow,
+        "bundle": facts.bundle,
+        "state": verdict.state,
+        "exit_code": verdict.exit_code,
+        "error": verdict.error_record,
+        "tasks": list(tasks),
     }
-    return claim.folder.seal.signed(document) if claim.folder.seal else document
+    if verdict.death is not None:
+        end["death"] = verdict.death
+    if signer and (signature := signer.sign(end)):
+        end["signature"] = signature  # type: ignore[typeddict-item]
+    return end
+
+
+def commit_end(store: RunStore, end: EndDocument, *, patience: float = 0.0) -> None:
+    """Commit how an attempt ended, and the run's outcome with it if that concludes the run.
+
+    Storage that fails for a while is asked again for ``patience`` seconds. Raises RunHeld when another attempt declared
+    this one lost, AlreadyExists when it has an end already, and what the storage raises.
+    """
+    try:
+        persistently(lambda: store.create_end(end), patience)
+    except AlreadyExists:
+        if lost := lost_end(store, end["attempt"]):
+            raise run_held_elsewhere(lost) from None
+        raise
+    if end["state"] in TERMINAL_STATES:
+        persistently(lambda: store.create_outcome(end), patience)
 
 
 def finish_dead_attempt(
-    storage: Storage, claim: Claim, end: dict[str, Any], token: str | None = None
-) -> dict[str, Any] | None:
-    """End an attempt whose process is gone, and give the end that stands: this one, or what it committed itself.
+    store: RunStore, claim: Claim, facts: RunFacts, verdict: Verdict, token: str | None = None
+) -> EndDocument | None:
+    """End an attempt whose process is gone, and return the end that stands: this one, or what it committed itself.
 
     ``token`` is that of the end which it was about to commit. None if the attempt was never its own: it was announced,
     and the process died, or failed, before it was made.
-    Raises RunHeld when it was given up by another, and Untrusted.
+    Raises RunHeld when another attempt declared it lost, and Untrusted.
     """
-    held = read_document(storage, claim.folder.claim(claim.attempt))
+    held = store.read_claim(claim.attempt)
     if held is None or held["token"] != claim.token:
         return None
-    if end["state"] in layout.TERMINAL_STATES:
-        end = {**end, "tasks": describe_results(storage, claim.folder)}
+    tasks = describe_results(store) if verdict.state in TERMINAL_STATES else ()
+    end = end_document(store.run_id, claim, facts, verdict, tasks, store.signer)
     try:
-        return end_attempt(storage, claim, end)
+        commit_end(store, end)
     except AlreadyExists:
-        stands = read_document(storage, claim.folder.end(claim.attempt))
+        stands = store.read_end(claim.attempt)
         if stands and stands["token"] != token:
-            check_signature(storage, claim.folder, claim.folder.end(claim.attempt), stands)
-        if stands and stands["state"] in layout.TERMINAL_STATES:
-            conclude(storage, claim.folder, stands)
+            store.check_end(stands, store.layout.end(claim.attempt))
+        if stands and stands["state"] in TERMINAL_STATES:
+            store.create_outcome(stands)
         return stands
+    return end
 
 
-def conclude(storage: Storage, folder: RunLayout, end: dict[str, Any]) -> None:
-    """Make an end the run's outcome: a copy of it, so that whoever finds it missing writes the same bytes."""
-    create_document(storage, folder.outcome, end)
+def lost_end(store: RunStore, attempt: int) -> EndDocument | None:
+    """Return the end that another attempt wrote for this one, if it did."""
+    end = store.read_end(attempt)
+    return end if end and end["state"] == "lost" else None
+
+
+def run_held_elsewhere(end: EndDocument) -> RunHeld:
+    """Return the error of an attempt that finds the end which another one wrote for it."""
+    message = end["error"]["message"] if end["error"] else ""
+    return RunHeld(f"the run goes on elsewhere: {message}")

@@ -1,29 +1,16 @@
-"""Names, layout and documents of a run: ``run.json``, ``claim.json``, ``end.json``, ``outcome.json``.
-
-The documents are described by the JSON Schemas in ``docs/schemas/``. Times are ISO 8601 in UTC, durations seconds.
-"""
+"""Where what belongs to a run lies: its folder, the keys in it, and the claim on one of its attempts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from runner.signing.run_signatures import RunSigner
-
-TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RunLayout:
-    """The keys of one run; ``home`` is the folder that holds the bundle, empty for a bucket's top.
-
-    With a ``seal`` its ends and results are signed, or believed only if they are.
-    """
+    """The keys of one run; ``home`` is the folder that holds the bundle, empty for a bucket's top."""
 
     home: str
     run_id: str
-    seal: RunSigner | None = field(default=None, compare=False)
 
     @property
     def prefix(self) -> str:
@@ -40,27 +27,51 @@ class RunLayout:
         """The key of ``outcome.json``."""
         return f"{self.prefix}/outcome.json"
 
+    @property
+    def attempts(self) -> str:
+        """The folder of all attempts, with a slash at its end."""
+        return f"{self.prefix}/attempts/"
+
     def attempt(self, number: int) -> str:
-        """The folder of an attempt, counted from 1."""
-        return f"{self.prefix}/attempts/{number:04d}"
+        """Return the folder of an attempt, counted from 1."""
+        return f"{self.attempts}{number:04d}"
 
     def claim(self, number: int) -> str:
-        """The key of an attempt's ``claim.json``."""
+        """Return the key of an attempt's ``claim.json``."""
         return f"{self.attempt(number)}/claim.json"
 
     def beat(self, number: int) -> str:
-        """The key of an attempt's ``beat``."""
+        """Return the key of an attempt's ``beat``."""
         return f"{self.attempt(number)}/beat"
 
     def log(self, number: int, part: int) -> str:
-        """The key of a part of an attempt's log, counted from 1."""
+        """Return the key of a part of an attempt's log, counted from 1."""
         return f"{self.attempt(number)}/logs/{part:06d}.jsonl"
 
     def end(self, number: int) -> str:
-        """The key of an attempt's ``end.json``."""
+        """Return the key of an attempt's ``end.json``."""
         return f"{self.attempt(number)}/end.json"
 
     def result(self, number: int, slug: str, index: int | None) -> str:
-        """The key of a task's result; ``index`` is the element's place in a mapped task."""
+        """Return the key of a task's result; ``index`` is the element's place in a mapped task."""
         name = slug if index is None else f"{slug}/{index}"
         return f"{self.attempt(number)}/results/{name}.pkl"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """Where a run lies, as one process tells another: scheme and container of the storage, home, and run id."""
+
+    scheme: str
+    container: str
+    home: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a run as one of its attempts, counted from 1; the token tells it from another's."""
+
+    attempt: int
+    started: str
+    token: str

@@ -25,51 +25,52 @@ if TYPE_CHECKING:
 
     from runner.backends.base import Storage, Writer
     from runner.model.task import Node
-    from runner.runs.layout import RunLayout
+    from runner.runs.store import RunStore
+    from runner.schema.documents import ResultRecord
 
-PATIENCE = 60.0  # seconds in which what a flow gave is stored again and again while storage fails
+PATIENCE_SECONDS = 60.0  # in which what a flow gave is stored again and again while storage fails
 SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and tasks after it need not wait for its upload
 
 
 class Results:
     """Writes the results of one attempt."""
 
-    def __init__(self, storage: Storage, folder: RunLayout, attempt: int) -> None:
-        """Take the attempt's place."""
-        self.storage, self.folder, self.attempt = storage, folder, attempt
+    def __init__(self, store: RunStore, attempt: int) -> None:
+        self._store, self._attempt = store, attempt
 
-    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], dict[str, Any]]:
-        """Pickle a value; the callable that is given makes it durable and describes it: key, size, sha256, type.
+    def save(self, node: Node, index: int | None, value: Any) -> Callable[[], ResultRecord]:
+        """Pickle a value; the callable that is returned stores it and returns its record.
 
         A large value is streamed now, so that nobody changes it while it is under way; a small one is stored again and
-        again for `PATIENCE` seconds where storage fails for a while. Raises TaskError when the value cannot be pickled,
+        again for `PATIENCE_SECONDS` where storage fails for a while. Raises TaskError when the value cannot be pickled,
         and WriteFailed.
         """
-        key = self.folder.result(self.attempt, node.slug, index)
+        store = self._store
+        key = store.layout.result(self._attempt, node.slug, index)
         label = node.slug if index is None else f"{node.slug}[{index}]"
-        with _told(), ExitStack() as stack:
-            spool = _Spool(lambda: stack.enter_context(self.storage.writer(key)))
+        with _as_write_failed(), ExitStack() as stack:
+            spool = _Spool(lambda: stack.enter_context(store.storage.writer(key)))
             pickling.dump_result(value, spool, label)  # type: ignore[arg-type]
             digest, size = spool.digest.digest(), spool.size
             spool.write(trailer(size, digest))
-        described = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
-        seal = self.folder.seal
-        signature = seal and seal.sign_result(self.folder.run_id, node.slug, index, size, digest.hex())
+        record: ResultRecord = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
+        signer = store.signer
+        signature = signer and signer.sign_result(store.run_id, node.slug, index, size, digest.hex())
 
-        def durable() -> dict[str, Any]:
-            with _told():
+        def finish() -> ResultRecord:
+            with _as_write_failed():
                 if signature:  # before the result, which then never lies there without it
-                    persistently(lambda: self.storage.create(f"{key}{SUFFIX}", signature), PATIENCE)
+                    persistently(lambda: store.storage.create(f"{key}{SUFFIX}", signature), PATIENCE_SECONDS)
                 if spool.writer is None:
-                    persistently(lambda: self.storage.create(key, bytes(spool.buffer)), PATIENCE)
-            return described
+                    persistently(lambda: store.storage.create(key, bytes(spool.buffer)), PATIENCE_SECONDS)
+            return record
 
-        return durable
+        return finish
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell of any failure of the storage as of a result that could not be written."""
+def _as_write_failed() -> Iterator[None]:
+    """Raise any failure of the storage as that of a result that could not be written."""
     try:
         yield
     except WriteFailed:
@@ -103,7 +104,7 @@ class _Spool:
         return len(view)
 
 
-def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> None:
+def copy_result(storage: Storage, result: ResultRecord, target: BinaryIO) -> None:
     """Copy a result, trailer and all, into a file, and verify it: length, SHA-256, and that both are the outcome's.
 
     ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. Raises BundleCorrupt and what
@@ -115,8 +116,8 @@ def copy_result(storage: Storage, result: dict[str, Any], target: BinaryIO) -> N
         raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
 
 
-def read_result(storage: Storage, result: dict[str, Any]) -> Any:
-    """Give a task's value, verified before it is unpickled. Raises what `copy_result` and `payload.load_result` do."""
+def read_result(storage: Storage, result: ResultRecord) -> Any:
+    """Return a task's value, verified before it is unpickled. Raises as `copy_result` and `load_result` do."""
     from tempfile import SpooledTemporaryFile
 
     try:
@@ -125,7 +126,7 @@ def read_result(storage: Storage, result: dict[str, Any]) -> Any:
         return _read(storage, result, BytesIO())
 
 
-def _read(storage: Storage, result: dict[str, Any], spool: AbstractContextManager[Any]) -> Any:
+def _read(storage: Storage, result: ResultRecord, spool: AbstractContextManager[Any]) -> Any:
     with spool as file:
         copy_result(storage, result, file)
         file.seek(0)

@@ -1,8 +1,8 @@
-"""What earlier attempts made durable, so that it need not be made again."""
+"""Results of earlier attempts, and of the run that one was begun to repeat, which need not be made again."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -10,54 +10,64 @@ from typing import TYPE_CHECKING, Any
 from runner import logs
 from runner.backends.base import CHUNK
 from runner.errors import BundleCorrupt, Incompatible, NotFound, Untrusted
-from runner.runs import claims
 from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from runner.runs.stored_results import check_result_signature, list_results
 from runner.runs.trailer import copy_verified
 from runner.serialization import pickling
-from runner.signing.run_signatures import request_digest
+from runner.signing.run_signatures import run_signer
 from runner.tracebacks import type_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from runner.backends.base import Storage
     from runner.model.flow import FlowGraph
     from runner.runs.stored_results import Key
-
-    Where = tuple[str, RunLayout, int]
+    from runner.schema.documents import ResultRecord
 
 log = logs.logger("resume")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A result's object, the run that it is of, and how many runs before this one that is, as a negative number."""
+
+    key: str
+    store: RunStore
+    run: int
+
+    @property
+    def attempt(self) -> int:
+        return int(self.key.rpartition("/attempts/")[2].partition("/")[0])
 
 
 class ReusableResults:
     """Results by task and element; see `ResultCache`. None is used before it was read and is whole."""
 
-    def __init__(self, storage: Storage, keys: dict[Key, Where]) -> None:
-        """Take the objects' keys, the runs that they are of, and how many runs that is before this one, negative."""
-        self._storage, self._keys = storage, keys
+    def __init__(self, stored: dict[Key, _Stored]) -> None:
+        self._stored = stored
         self._whole: dict[Key, bool] = {}
 
     def __len__(self) -> int:
         """Count them."""
-        return len(self._keys)
+        return len(self._stored)
 
     def has(self, slug: str, index: int | None) -> bool:
-        """See `runner.engine.scheduler.ResultCache.has`."""
-        return (slug, index) in self._keys
+        """See `ResultCache.has`."""
+        return (slug, index) in self._stored
 
     def is_whole(self, slug: str, index: int | None) -> bool:
-        """See `runner.engine.scheduler.ResultCache.is_whole`. Raises what the storage raises but NotFound."""
+        """See `ResultCache.is_whole`. Raises what the storage raises but NotFound."""
         if (slug, index) not in self._whole:
             self._whole[slug, index] = self.has(slug, index) and self.load(slug, index, wanted=False) is not None
         return self._whole[slug, index]
 
     def version(self, slug: str, index: int | None) -> tuple[int, int]:
-        """See `runner.engine.scheduler.ResultCache.version`: the runs that repeat one another, and the attempt."""
-        key, _, run = self._keys[slug, index]
-        return run, int(key.rpartition("/attempts/")[2].partition("/")[0])
+        """See `ResultCache.version`: the runs that repeat one another, and the attempt."""
+        stored = self._stored[slug, index]
+        return stored.run, stored.attempt
 
-    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[dict[str, Any], Any] | None:
+    def load(self, slug: str, index: int | None, *, wanted: bool) -> tuple[ResultRecord, Any] | None:
         """See `ResultCache.load`; of what was not unpickled the type is not known. Raises as `is_whole`."""
         try:
             return self._load(slug, index, SpooledTemporaryFile(max_size=CHUNK) if wanted else BytesIO(), wanted=wanted)
@@ -66,43 +76,52 @@ class ReusableResults:
 
     def _load(
         self, slug: str, index: int | None, spool: AbstractContextManager[Any], *, wanted: bool
-    ) -> tuple[dict[str, Any], Any] | None:
-        key, folder, _ = self._keys[slug, index]
+    ) -> tuple[ResultRecord, Any] | None:
+        stored = self._stored[slug, index]
+        key, store = stored.key, stored.store
         try:
             with spool as file:
-                found = copy_verified(self._storage.stream(key), file if wanted else None)
+                found = copy_verified(store.storage.stream(key), file if wanted else None)
                 if found is None:
                     message = "it is not what was stored"
                     raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
-                if folder.seal:
-                    check_result_signature(self._storage, folder, (slug, index), key, *found)
+                check_result_signature(store, (slug, index), key, *found)
                 file.seek(0)
                 value = pickling.load_result(file) if wanted else None
         except (BundleCorrupt, Incompatible, NotFound, Untrusted) as error:
-            log.warning("the result %s cannot be used, so its task runs again: %s", self._storage.url(key), error)
+            log.warning("the result %s cannot be used, so its task runs again: %s", store.storage.url(key), error)
             return None
         size, sha256 = found
         return {"key": key, "size": size, "sha256": sha256, "type": type_name(type(value)) if wanted else None}, value
 
 
-def reusable_results(storage: Storage, folder: RunLayout, flow: FlowGraph) -> ReusableResults:
+def reusable_results(store: RunStore, flow: FlowGraph) -> ReusableResults:
     """Find the results of a run's attempts, and of the run that it was begun to repeat."""
-    return ReusableResults(storage, _keys(storage, folder, flow))
+    return ReusableResults(_find(store, flow))
 
 
-def _keys(storage: Storage, folder: RunLayout, flow: FlowGraph, run: int = 0) -> dict[Key, Where]:
-    found: dict[Key, Where] = {}
-    if reuse := (claims.read_request(storage, folder) or {}).get("reuse"):
-        before = RunLayout(folder.home, reuse["run_id"])
-        if folder.seal and (asked := claims.read_request(storage, before)):
-            before = replace(before, seal=replace(folder.seal, asked=request_digest(asked)))
+def _find(store: RunStore, flow: FlowGraph, run: int = 0) -> dict[Key, _Stored]:
+    found: dict[Key, _Stored] = {}
+    request = store.read_request()
+    if request and (reuse := request.get("reuse")):
         again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
-        found = {key: where for key, where in _keys(storage, before, flow, run - 1).items() if key[0] not in again}
-    return found | {key: (entry.key, folder, run) for key, entry in list_results(storage, folder)}
+        before = _find(_repeated(store, reuse["run_id"]), flow, run - 1)
+        found = {key: stored for key, stored in before.items() if key[0] not in again}
+    return found | {key: _Stored(entry.key, store, run) for key, entry in list_results(store)}
+
+
+def _repeated(store: RunStore, run_id: str) -> RunStore:
+    """Return the run beside this one that it was begun to repeat; its results are bound to its own request."""
+    before = RunStore(store.storage, RunLayout(store.layout.home, run_id), store.signer)
+    request = before.read_request() if store.signer else None
+    if store.signer is None or request is None:
+        return before
+    signer = run_signer(store.signer.signing_key, store.signer.trusted_keys, request)
+    return RunStore(before.storage, before.layout, signer)
 
 
 def slugs_from(flow: FlowGraph, slug: str) -> set[str]:
-    """Give a task and all that wait for it, by slug."""
+    """Return a task and all that wait for it, by slug."""
     again = {slug}
     for node in flow.nodes:  # in the order in which they were written down, so what is waited for comes first
         if any(source.slug in again for source in node.upstream):

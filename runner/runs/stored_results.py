@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.retry import persistently
 from runner.errors import NotFound, Untrusted
@@ -12,19 +12,20 @@ from runner.signing.run_signatures import SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.backends.base import Entry, Storage
-    from runner.runs.layout import RunLayout
+    from runner.backends.base import Entry
+    from runner.runs.store import RunStore
+    from runner.schema.documents import TaskRecord
 
     Key = tuple[str, int | None]  # a task's slug, and the element's index
 
 
-def list_results(storage: Storage, folder: RunLayout) -> Iterator[tuple[Key, Entry]]:
-    """Give task, element and object of every result of a run's attempts; of two for the same, the later attempt's last.
+def list_results(store: RunStore) -> Iterator[tuple[Key, Entry]]:
+    """Yield task, element and object of every result of a run's attempts.
 
-    None of them was read yet.
+    Of two for the same, the later attempt's comes last. None of them was read yet.
     """
-    prefix = f"{folder.prefix}/attempts/"
-    found = persistently(lambda: list(storage.list_recursive(prefix)), storage.deadline)
+    prefix = store.layout.attempts
+    found = persistently(lambda: list(store.storage.list_recursive(prefix)), store.storage.deadline)
     for entry in sorted(found, key=lambda entry: entry.key):
         attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
         slug, _, index = name.removesuffix(".pkl").partition("/")
@@ -32,34 +33,44 @@ def list_results(storage: Storage, folder: RunLayout) -> Iterator[tuple[Key, Ent
             yield (slug, int(index) if index else None), entry
 
 
-def describe_results(storage: Storage, folder: RunLayout) -> list[dict[str, Any]]:
-    """Describe the tasks of a process that died by what it left: the results, with what their trailers say."""
-    tasks = []
-    found_all = sorted(dict(list_results(storage, folder)).items(), key=lambda each: (each[0][0], each[0][1] or 0))
+def describe_results(store: RunStore) -> list[TaskRecord]:
+    """Return the tasks of a process that died, as the results that it left tell of them by their trailers."""
+    tasks: list[TaskRecord] = []
+    found_all = sorted(dict(list_results(store)).items(), key=lambda each: (each[0][0], each[0][1] or 0))
     for (slug, index), entry in found_all:
         start = max(0, entry.size - TRAILER.size)
-        found = read_trailer(b"".join(storage.stream(entry.key, start, TRAILER.size)))
-        if found and found[0] == start and _is_signed(storage, folder, (slug, index), entry.key, *found):
-            result = {"key": entry.key, "size": found[0], "sha256": found[1], "type": None}
-            mapped = index is not None
-            task: dict[str, Any] = {"task": slug, "name": slug, "index": index, "mapped": mapped, "state": "succeeded"}
-            tasks.append(task | {"tries": 0, "started": None, "ended": None, "error": None, "result": result})
+        found = read_trailer(b"".join(store.storage.stream(entry.key, start, TRAILER.size)))
+        if found and found[0] == start and _is_signed(store, (slug, index), entry.key, *found):
+            tasks.append(
+                {
+                    "task": slug,
+                    "name": slug,
+                    "index": index,
+                    "mapped": index is not None,
+                    "state": "succeeded",
+                    "tries": 0,
+                    "started": None,
+                    "ended": None,
+                    "error": None,
+                    "result": {"key": entry.key, "size": found[0], "sha256": found[1], "type": None},
+                }
+            )
     return tasks
 
 
-def check_result_signature(storage: Storage, folder: RunLayout, of: Key, key: str, size: int, sha256: str) -> None:
-    """Refuse a result that is not signed as the run's seal demands. Raises Untrusted and what the storage raises."""
-    if folder.seal:
+def check_result_signature(store: RunStore, task: Key, key: str, size: int, sha256: str) -> None:
+    """Refuse a result that is not signed as the run's signer demands. Raises Untrusted and what the storage raises."""
+    if store.signer:
         try:
-            signature = storage.read(f"{key}{SUFFIX}")
+            signature = store.storage.read(f"{key}{SUFFIX}")
         except NotFound:
             signature = None
-        folder.seal.check_result(folder.run_id, *of, size, sha256, signature)
+        store.signer.check_result(store.run_id, *task, size, sha256, signature)
 
 
-def _is_signed(storage: Storage, folder: RunLayout, of: Key, key: str, size: int, sha256: str) -> bool:
+def _is_signed(store: RunStore, task: Key, key: str, size: int, sha256: str) -> bool:
     try:
-        check_result_signature(storage, folder, of, key, size, sha256)
+        check_result_signature(store, task, key, size, sha256)
     except Untrusted:
         return False
     return True

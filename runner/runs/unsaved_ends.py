@@ -5,33 +5,33 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import logs
 
 if TYPE_CHECKING:
-    from runner.runs.ends import Claim
+    from runner.schema.documents import EndDocument
 
 log = logs.logger("run")
 
 
-def save(document: dict[str, Any], temporary: str) -> None:
-    """Print an end that could not be stored, as one line of JSON, and keep it in the folder for temporary files."""
-    text = json.dumps(document)
+def save(end: EndDocument, temporary: str) -> None:
+    """Print an end that could not be stored, as one line of JSON, and save it in the folder for temporary files."""
+    text = json.dumps(end)
     with suppress(OSError, ValueError):  # nobody reads any more
         print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):
-        path = _path(document["run_id"], document["attempt"], temporary)
+        path = _path(end["run_id"], end["attempt"], temporary)
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
             file.write(text)
         log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
 
 
-def discard(claim: Claim, temporary: str) -> None:
-    """Remove the ends of earlier attempts that were kept here, now that a later one has its own in the storage."""
-    for attempt in range(1, claim.attempt):
+def discard(run_id: str, before: int, temporary: str) -> None:
+    """Remove the ends of attempts before this one that were saved here, now that it has its own in the storage."""
+    for attempt in range(1, before):
         with suppress(OSError):
-            os.unlink(_path(claim.folder.run_id, attempt, temporary))  # noqa: PTH108 - as above
+            os.unlink(_path(run_id, attempt, temporary))  # noqa: PTH108 - as above
 
 
 def _path(run_id: str, attempt: int, temporary: str) -> str:

@@ -1,28 +1,43 @@
-"""Messages to the supervisor, and its orders."""
+"""The channel between the flow's process and the supervisor, seen from the flow's side."""
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+from runner.runtime.messages import FlowBegan, StopOrder, decode, encode
+
+if TYPE_CHECKING:
+    from runner.runtime.messages import Message
+
+_LONGEST_ORDER = 65536  # bytes: what a pipe holds
 
 
-@dataclass(frozen=True)
 class Channel:
-    """What the flow's process has of the supervisor: pipes for facts and orders, and the process to die with."""
+    """What the flow's process has of the supervisor.
 
-    facts: int
-    orders: int
-    keeper: int
+    Args:
+        messages: the descriptor of the pipe for what is told.
+        orders: that of the pipe for what is ordered.
+        reaper: the id of the process to die with.
+    """
 
-    def __post_init__(self) -> None:
-        """Remember which pipe it is: a flow may close what it did not open, or have another file of that number."""
-        object.__setattr__(self, "_pipe", os.fstat(self.facts))
+    def __init__(self, messages: int, orders: int, reaper: int) -> None:
+        self.reaper = reaper
+        self.has_begun = False  # whether it was told that the flow's first line is near
+        self._messages, self._orders = messages, orders
+        # which pipe it is: a flow may close what it did not open, or have another file of that number
+        self._pipe = os.fstat(messages)
 
-    def tell(self, **fact: Any) -> None:
-        """Tell the supervisor."""
+    def send(self, message: Message) -> None:
+        """Tell the supervisor, unless the pipe is gone."""
+        self.has_begun = self.has_begun or isinstance(message, FlowBegan)
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self.facts), self._pipe):  # type: ignore[attr-defined]
-                os.write(self.facts, json.dumps(fact, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+            if os.path.samestat(os.fstat(self._messages), self._pipe):
+                os.write(self._messages, encode(message))
+
+    def wait_for_order(self) -> StopOrder | None:
+        """Wait until the supervisor orders to stop; None if it is gone."""
+        order = decode(os.read(self._orders, _LONGEST_ORDER))
+        return order if isinstance(order, StopOrder) else None

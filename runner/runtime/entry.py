@@ -1,4 +1,4 @@
-"""The flow's process, as the supervisor starts it: its streams and signals, and how it tells what must be known."""
+"""The flow's process, as the supervisor starts it: its streams and signals, the run, and how it leaves."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from runner import process
 from runner.errors import InternalError
+from runner.model.verdict import Verdict
 from runner.process import STOP_SIGNALS
+from runner.runtime.messages import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from runner.runtime.channel import Channel
+    from runner.schema.documents import Reuse
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class ChildSpec:
     streams: tuple[int, int]
     trace: int
     stop_signals: AbstractSet[int]
-    reuse: dict[str, Any] | None
+    reuse: Reuse | None
 
 
 def run_child(spec: ChildSpec, channel: Channel) -> NoReturn:
@@ -59,10 +62,10 @@ def run_child(spec: ChildSpec, channel: Channel) -> NoReturn:
         try:
             from runner.runtime.run import run
 
-            last = run(spec.environ, channel, spec.log_to, spec.reuse)
+            verdict = run(spec.environ, channel, spec.log_to, spec.reuse)
         except Exception as error:  # noqa: BLE001 - it cannot even be imported
-            last = {"code": InternalError.code, "error": "InternalError", "message": f"a bug in runner: {error!r}"}
-        channel.tell(last=last)
+            verdict = Verdict("crashed", InternalError.code, f"a bug in runner: {error!r}", "InternalError")
+        channel.send(Finished(verdict))
     finally:
         for printed in (sys.stdout, sys.stderr):
             with suppress(Exception):  # closed, or nobody reads any more

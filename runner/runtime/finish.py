@@ -1,103 +1,105 @@
-"""How the child's side commits its attempt's end: once, by whichever thread comes to it."""
+"""How the flow's process commits its attempt's end: once, by whichever thread comes to it."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.engine.report import failure
-from runner.errors import FlowFailed, RunHeld, RunnerError, WriteFailed
-from runner.runs import ends, unsaved_ends
-from runner.runs.results import PATIENCE
-from runner.tracebacks import failure_message
+from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
+from runner.model.verdict import Verdict
+from runner.runs import unsaved_ends
+from runner.runs.ends import commit_end, end_document
+from runner.runs.results import PATIENCE_SECONDS
+from runner.runtime.messages import AttemptEnded, EndAnnounced, EndSavedAside, Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runner.backends.base import Storage
     from runner.engine.report import Report
     from runner.engine.scheduler import Engine
-    from runner.runs.ends import Claim
+    from runner.runs.ends import RunFacts
+    from runner.runs.layout import Claim
+    from runner.runs.store import RunStore
+    from runner.runtime.channel import Channel
+    from runner.runtime.messages import StopOrder
 
 
 class Finalizer:
-    """The end of one attempt.
+    """Commits the end of one attempt.
 
-    ``facts`` are the flow's name and the bundle; in the folder ``temporary`` an end is kept that cannot be stored.
+    Args:
+        store: the run.
+        claim: the attempt.
+        facts: the flow's name and the bundle.
+        channel: to the supervisor.
+        temporary: the folder in which an end is saved that cannot be stored.
     """
 
-    def __init__(
-        self, documents: Storage, claim: Claim, facts: dict[str, Any], tell: Callable[..., None], temporary: str
-    ) -> None:
-        """See the class."""
-        self._documents, self._claim, self._facts, self._tell = documents, claim, facts, tell
+    def __init__(self, store: RunStore, claim: Claim, facts: RunFacts, channel: Channel, temporary: str) -> None:
+        self._store, self._claim, self._facts, self._channel = store, claim, facts, channel
         self._temporary = temporary
         self._lock = threading.Lock()
-        self._last: dict[str, Any] | None = None
-        self._order: dict[str, Any] = {}
+        self._verdict: Verdict | None = None
+        self._order: StopOrder | None = None
         self._returned = threading.Event()
 
-    def returned(self) -> None:
-        """Take it that the flow came back by itself, so that nobody need end it for it."""
+    def flow_returned(self) -> None:
+        """Record that the flow returned on its own; no forced end is needed."""
         self._returned.set()
 
-    def heed(self, orders: int, engine: Engine) -> None:
-        """Wait for the supervisor's order to stop the flow.
+    def watch_orders(self, engine: Engine) -> None:
+        """Wait for the supervisor's order to stop the flow, and end a flow that comes to no safe point in time.
 
-        It has ``state``, ``code``, ``error`` and ``message`` for the end, the ``signal`` if there was one, and in
-        ``within`` the seconds in which the flow may come to a safe point; one that does not gets its end from here, as
-        far as it is.
+        Such a flow gets its end from here, as far as it is.
         """
-        order = os.read(orders, 65536)
-        if not order:
+        order = self._channel.wait_for_order()
+        if order is None:
             return
-        self._order = json.loads(order)
+        self._order = order
         engine.cancel()
-        if (number := self._order["signal"]) and signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN}:
-            os.kill(os.getpid(), number)  # the flow has a handler of its own for it
-        if not self._returned.wait(self._order["within"]):
+        if order.signal and signal.getsignal(order.signal) not in {signal.SIG_DFL, signal.SIG_IGN}:
+            os.kill(os.getpid(), order.signal)  # the flow has a handler of its own for it
+        if not self._returned.wait(order.within):
             try:
                 self.commit(engine.report())
             except RunnerError as error:
-                self._tell(last=failure_message(error))
+                self._channel.send(Finished(Verdict.of_error(error, "crashed")))
             finally:
-                os._exit(1)  # the last word has the exit code
+                os._exit(1)  # the verdict has the exit code
 
-    def commit(self, report: Report) -> dict[str, Any]:
-        """Commit the end, and give the last word on it. Raises RunHeld and WriteFailed."""
+    def commit(self, report: Report) -> Verdict:
+        """Commit the end, and return the verdict in it. Raises RunHeld and WriteFailed."""
         with self._lock:
-            if self._last is None:
-                self._last = self._commit(report)
-            return self._last
+            if self._verdict is None:
+                self._verdict = self._commit(report)
+            return self._verdict
 
-    def _commit(self, report: Report) -> dict[str, Any]:
-        state = report.state
-        last: dict[str, Any]
-        if state == "cancelled":
-            state = self._order["state"]
-            last = {name: self._order[name] for name in ("code", "error", "message")}
-        elif report.failed:
-            last = failure_message(FlowFailed(failure(report)))
-        else:
-            outcome = self._documents.url(self._claim.folder.outcome)
-            last = {"code": 0, "message": f"run {self._claim.folder.run_id} succeeded: {outcome}"}
-        error = {"type": last["error"], "message": last["message"]} if last["code"] else None
-        end = {**self._facts, "state": state, "exit_code": last["code"], "error": error, "tasks": report.tasks}
+    def _commit(self, report: Report) -> Verdict:
+        verdict = self._verdict_on(report)
+        end = end_document(self._store.run_id, self._claim, self._facts, verdict, report.tasks, self._store.signer)
+        self._channel.send(EndAnnounced(end["token"]))
         try:
-            ends.end_attempt(
-                self._documents, self._claim, end, patience=PATIENCE, announce=lambda token: self._tell(token=token)
-            )
+            commit_end(self._store, end, patience=PATIENCE_SECONDS)
         except RunHeld:
-            self._tell(claim=None)
+            self._channel.send(AttemptEnded(None))
             raise
         except RunnerError as refusal:
-            self._tell(kept=True)
-            unsaved_ends.save(ends.end_document(self._claim, end), self._temporary)
+            self._channel.send(EndSavedAside())
+            unsaved_ends.save(end, self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
-        self._tell(claim=None, last=last)
-        unsaved_ends.discard(self._claim, self._temporary)
-        return last
+        self._channel.send(AttemptEnded(verdict))
+        unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
+        return verdict
+
+    def _verdict_on(self, report: Report) -> Verdict:
+        if report.state == "cancelled":
+            if self._order is None:
+                message = "the flow was cancelled, and nobody ordered that"
+                raise InternalError(message, hint="Please report it.")
+            return self._order.verdict
+        if report.failed:
+            return Verdict.of_error(FlowFailed(failure(report)), "failed")
+        outcome = self._store.storage.url(self._store.layout.outcome)
+        return Verdict("succeeded", 0, f"run {self._store.run_id} succeeded: {outcome}")

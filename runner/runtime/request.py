@@ -1,60 +1,72 @@
-"""What this start is asked for: where the run's documents lie, and what it was begun with."""
+"""What this start is asked for: where the run's documents lie, and what the run that is named was begun with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
 from runner.errors import BucketMissing, EnvironmentWrong
 from runner.location import Location
-from runner.runs import claims
+from runner.model.verdict import LONGEST_MESSAGE, Verdict
+from runner.runs.claims import same_json
 from runner.runs.layout import RunLayout
-from runner.tracebacks import LONGEST
+from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.schema.documents import EndDocument, RunRequest
     from runner.secrets.named import Credentials
     from runner.settings import Settings
+    from runner.signing.run_signatures import RunSigner
 
 
-def read_begun(
-    settings: Settings, credentials: Credentials, storage: Storage, key: str
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Look for the run that is named, if it was begun with a bundle that lies where this key does.
-
-    Gives its ``run.json``, and its outcome if it has one and is asked for with the same parameters, or none.
-    """
-    if settings.run_id is None or settings.trusted_keys:  # then nothing that is not signed says what runs
-        return None, None
-    documents, home = results_home(settings, credentials, storage, key)
-    folder = RunLayout(home, settings.run_id)
-    try:
-        begun = claims.read_request(documents, folder)
-    except BucketMissing:
-        return None, None
-    if begun is None or not (settings.parameters is None or claims.same_json(settings.parameters, begun["parameters"])):
-        return begun, None
-    return begun, claims.read_outcome(documents, folder)
-
-
-def run_place(documents: Storage, home: str, run_id: str) -> dict[str, str]:
-    """Tell where a run's documents lie."""
-    return {"scheme": documents.scheme, "container": documents.container, "home": home, "run_id": run_id}
-
-
-def results_home(settings: Settings, credentials: Credentials, storage: Storage, key: str) -> tuple[Storage, str]:
-    """Give the storage and the folder that hold the run's documents: beside the bundle, or below RUNNER_RESULTS.
+class RunStores:
+    """Opens runs: beside the bundle, or below RUNNER_RESULTS, whose storage is opened once.
 
     Beside a bundle in an image nothing can be written, so without RUNNER_RESULTS they lie in the temporary folder.
     """
-    home = key.rpartition("/")[0]
-    results = settings.results or (_in_container() if settings.baked else None)
-    if results is None:
-        return storage, home
-    flow = home.rpartition("/")[2] or naming.slugify(key)
-    root = results.as_root()
-    return open_storage(root, credentials, settings.environ), f"{root.key}/{flow}".lstrip("/")
+
+    def __init__(self, settings: Settings, credentials: Credentials, storage: Storage) -> None:
+        self._settings, self._credentials, self._storage = settings, credentials, storage
+        self._elsewhere: Storage | None = None
+
+    def open(self, key: str, run_id: str, signer: RunSigner | None = None) -> RunStore:
+        """Return a run of the bundle under a key. Raises what `open_storage` raises, and EnvironmentWrong."""
+        settings, home = self._settings, key.rpartition("/")[0]
+        results = settings.results or (_in_container() if settings.baked else None)
+        if results is None:
+            return RunStore(self._storage, RunLayout(home, run_id), signer)
+        flow = home.rpartition("/")[2] or naming.slugify(key)
+        root = results.as_root()
+        if self._elsewhere is None:
+            self._elsewhere = open_storage(root, self._credentials, settings.environ)
+        return RunStore(self._elsewhere, RunLayout(f"{root.key}/{flow}".lstrip("/"), run_id), signer)
+
+
+def find_begun(settings: Settings, stores: RunStores, key: str) -> tuple[RunRequest | None, EndDocument | None]:
+    """Look for the run that is named, if it was begun with a bundle that lies where this key does.
+
+    Returns its request, and its outcome if it has one and is asked for with the same parameters, or none.
+    """
+    if settings.run_id is None or settings.trusted_keys:  # then nothing that is not signed says what runs
+        return None, None
+    store = stores.open(key, settings.run_id)
+    try:
+        begun = store.read_request()
+    except BucketMissing:
+        return None, None
+    if begun is None or not (settings.parameters is None or same_json(settings.parameters, begun["parameters"])):
+        return begun, None
+    return begun, store.read_outcome()
+
+
+def repeated(outcome: EndDocument) -> Verdict:
+    """Return the outcome of a run that is over as the verdict on this start, which does not run it."""
+    error = outcome["error"]
+    message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
+    message += f". {error['message']}" if error else ""
+    return Verdict(outcome["state"], outcome["exit_code"], message[:LONGEST_MESSAGE], error["type"] if error else None)
 
 
 def _in_container() -> Location:
@@ -65,11 +77,3 @@ def _in_container() -> Location:
     except FileNotFoundError as error:
         message = "RUNNER_RESULTS is not set, and this container has no folder that can be written to"
         raise EnvironmentWrong(message, hint="Set it to a storage's URL, or run with --tmpfs /tmp.") from error
-
-
-def repeated_outcome(outcome: dict[str, Any]) -> dict[str, Any]:
-    """Repeat the outcome of a run that is over, without running it."""
-    error = outcome["error"] or {}
-    message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
-    message += f". {error['message']}" if error else ""
-    return {"code": outcome["exit_code"], "error": error.get("type"), "message": message[:LONGEST]}

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import Untrusted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.signing.keys import PrivateKey, PublicKey
 
 DOCUMENT, RESULT = "run document", "task result"  # what a signature is for
@@ -22,22 +24,28 @@ SUFFIX = ".sig"  # of the object beside a result that holds its signature
 
 @dataclass(frozen=True)
 class RunSigner:
-    """Signs and checks what belongs to one run; ``asked`` is what the run was asked for, see `asked_for`."""
+    """Signs and checks what belongs to one run.
 
-    asked: str
+    Args:
+        request_digest: the digest of what the run was asked for, which every signature is bound to.
+        signing_key: signs what this process writes.
+        trusted_keys: those of which one must have signed what is believed; none: everything is believed.
+    """
+
+    request_digest: str
     signing_key: PrivateKey | None = None
     trusted_keys: tuple[PublicKey, ...] = ()
 
-    def signed(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Give the document, with a ``signature`` if there is a key for it."""
+    def sign(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the ``signature`` of an end, if there is a key for it."""
         if self.signing_key is None:
-            return document
+            return None
         from runner.signing import signatures
 
-        signature = signatures.sign(self.signing_key, DOCUMENT, self._text(document))
-        return {**document, "signature": json.loads(signature)}
+        signature: dict[str, Any] = json.loads(signatures.sign(self.signing_key, DOCUMENT, self._text(document)))
+        return signature
 
-    def check(self, run_id: str, document: dict[str, Any], where: str) -> None:
+    def check(self, run_id: str, document: Mapping[str, Any], where: str) -> None:
         """Refuse an end or outcome that no trusted key signed as one of this run. Raises Untrusted."""
         if not self.trusted_keys:
             return
@@ -55,7 +63,7 @@ class RunSigner:
             raise Untrusted(error.message, hint=hint) from error
 
     def sign_result(self, run_id: str, slug: str, index: int | None, size: int, sha256: str) -> bytes | None:
-        """Give what stands in the object beside a result, if there is a key for it."""
+        """Return what stands in the object beside a result, if there is a key for it."""
         if self.signing_key is None:
             return None
         from runner.signing import signatures
@@ -75,20 +83,17 @@ class RunSigner:
         text = self._result(run_id, slug, index, size, sha256)
         signatures.check(keys, RESULT, text, signature, f"the result of {slug}")
 
-    def _text(self, document: dict[str, Any]) -> bytes:
-        return (
-            _canonical({name: part for name, part in document.items() if name != "signature"})
-            + b"\0"
-            + self.asked.encode()
-        )
+    def _text(self, document: Mapping[str, Any]) -> bytes:
+        unsigned = {name: part for name, part in document.items() if name != "signature"}
+        return _canonical(unsigned) + b"\0" + self.request_digest.encode()
 
     def _result(self, run_id: str, slug: str, index: int | None, size: int, sha256: str) -> bytes:
         facts = {"run_id": run_id, "task": slug, "index": index, "size": size, "sha256": sha256}
-        return _canonical(facts) + b"\0" + self.asked.encode()
+        return _canonical(facts) + b"\0" + self.request_digest.encode()
 
 
-def request_digest(run: dict[str, Any]) -> str:
-    """Give the SHA-256 of what makes a run the one that it is: in its ``run.json`` bundle, parameters and executor."""
+def request_digest(run: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what makes a run the one it is: in its ``run.json`` bundle, parameters and executor."""
     import hashlib
 
     facts = {"bundle": run["bundle"]["sha256"], "parameters": run["parameters"], "executor": run.get("executor")}
@@ -96,13 +101,13 @@ def request_digest(run: dict[str, Any]) -> str:
 
 
 def run_signer(
-    signing_key: PrivateKey | None, trusted_keys: tuple[PublicKey, ...], run: dict[str, Any]
+    signing_key: PrivateKey | None, trusted_keys: tuple[PublicKey, ...], run: Mapping[str, Any]
 ) -> RunSigner | None:
-    """Make the seal of a run, or none where nothing is signed and nobody is distrusted."""
+    """Return the signer of a run, or None where nothing is signed and nobody is distrusted."""
     if signing_key is None and not trusted_keys:
         return None
     return RunSigner(request_digest(run), signing_key, trusted_keys)
 
 
-def _canonical(value: Any) -> bytes:
+def _canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

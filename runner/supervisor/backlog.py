@@ -20,7 +20,7 @@ class LogBuffer:
     """
 
     def __init__(self) -> None:
-        """Begin empty, with nobody who takes lines."""
+        """Create an empty buffer without a consumer."""
         self._lines: deque[bytes] = deque()
         self._size = 0
         self._missing = 0
@@ -46,8 +46,8 @@ class LogBuffer:
         if self._size > LIMIT // 2:
             self._changed.notify_all()
 
-    def ship(self, *, works: bool) -> None:
-        """Say that lines are taken from now on, or that this fails at the moment."""
+    def set_shipping(self, *, works: bool) -> None:
+        """Record whether lines are shipped from now on, or this fails at the moment."""
         with self._changed:
             self.is_shipped = works
             self._changed.notify_all()

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
+from runner.errors import FlowFailed
+from runner.model.verdict import Verdict
 from runner.process import STOP_SIGNALS, signal_name
 
+if TYPE_CHECKING:
+    from runner.schema.documents import DeathRecord
+
 LONGEST = 4000  # characters of a trace, or of the last lines
+TIMED_OUT = Verdict("timed_out", 124, "the run took longer than RUNNER_TIMEOUT", "TimedOut")
 _REMEDIES = {
     "SIGSEGV": "Native code did this, or recursion in it: the trace shows where; update or pin that library.",
     "SIGBUS": "Native code did this, or a file that shrank while it was mapped: the trace shows where.",
@@ -22,18 +28,28 @@ _REMEDIES = {
 }
 
 
+def cancelled(number: int) -> Verdict:
+    """Return the verdict on a run that a signal asked to stop."""
+    return Verdict("cancelled", 128 + number, f"the run was asked to stop by {signal_name(number)}", "Cancelled")
+
+
 @dataclass(frozen=True)
 class ExitStatus:
     """How the process ended.
 
-    ``status`` is as wait(2) gives it, ``asked`` the signal that asked it to stop, ``late`` whether its time was over.
-    ``trace`` is faulthandler's, ``tail`` the last lines of its log, ``peak`` the bytes of memory it used at the most,
-    ``memory`` what the kernel says of a kill for memory, if it says any such thing.
+    Args:
+        status: as wait(2) gives it.
+        stop_signal: the signal that asked it to stop, if one did.
+        timed_out: whether its time was over.
+        trace: faulthandler's.
+        tail: the last lines of its log.
+        peak: bytes of memory that it used at the most.
+        memory: what the kernel says of a kill for memory, if it says any such thing.
     """
 
     status: int
-    asked: int | None = None
-    late: bool = False
+    stop_signal: int | None = None
+    timed_out: bool = False
     trace: str = ""
     tail: list[str] = field(default_factory=list)
     peak: int | None = None
@@ -44,48 +60,39 @@ class ExitStatus:
         """The signal that ended it."""
         return os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
 
-    def verdict(self) -> dict[str, Any]:
-        """Give state, exit code and reason."""
-        asked = self.asked or (self.signal if self.signal in STOP_SIGNALS else None)
-        if self.late:
-            return verdict("timed_out", 124, "TimedOut", "the run took longer than RUNNER_TIMEOUT")
-        if asked is not None:
-            return verdict("cancelled", 128 + asked, "Cancelled", stop_reason(asked))
+    @property
+    def verdict(self) -> Verdict:
+        """State, exit code and reason."""
+        if self.timed_out:
+            return TIMED_OUT
+        stopped_by = self.stop_signal or (self.signal if self.signal in STOP_SIGNALS else None)
+        if stopped_by is not None:
+            return cancelled(stopped_by)
         if self.signal is not None:
             message = f"the flow's process was ended by {signal_name(self.signal)}{self._reason()}"
-            return verdict("crashed", 128 + self.signal, "Crashed", message) | {"death": self._facts()}
+            return Verdict("crashed", 128 + self.signal, message, "Crashed", death=self._death())
         code = os.waitstatus_to_exitcode(self.status)
         message = f"the flow ended its own process, with exit status {code}"
-        return verdict("failed", 1, "FlowFailed", message) | {"death": self._facts()}
+        return Verdict("failed", FlowFailed.code, message, "FlowFailed", death=self._death())
 
     def _reason(self) -> str:
-        """Say why, and what to do about it; of SIGKILL only the kernel knows whether it was for memory."""
+        """Return why, and what to do about it; of SIGKILL only the kernel knows whether it was for memory."""
         if self.signal == signal.SIGKILL:
             return f": {self.memory or 'not for memory, so somebody, or the platform, killed it'}"
         number = self.signal or 0
         remedy = _REMEDIES.get(signal.Signals(number).name, "") if number in set(signal.Signals) else ""
         return f". {remedy}" if remedy else ""
 
-    def _facts(self) -> dict[str, Any]:
+    def _death(self) -> DeathRecord:
         return {
-            "trace": _most_telling_first(self.trace)[:LONGEST] or None,
+            "trace": _failed_thread_first(self.trace)[:LONGEST] or None,
             "log": "\n".join(self.tail)[-LONGEST:],
             "peak_memory": self.peak,
             "memory": self.memory,
         }
 
 
-def _most_telling_first(trace: str) -> str:
+def _failed_thread_first(trace: str) -> str:
     """Put what faulthandler says of the thread at fault before what it says of the others."""
     head, *threads = trace.split("\n\n")
     return "\n\n".join([head, *sorted(threads, key=lambda thread: not thread.startswith("Current thread"))])
-
-
-def verdict(state: str, code: int, error: str, message: str) -> dict[str, Any]:
-    """Make an end's ``state``, ``code``, ``error`` and ``message``."""
-    return {"state": state, "code": code, "error": error, "message": message}
-
-
-def stop_reason(number: int) -> str:
-    """Say which signal asked."""
-    return f"the run was asked to stop by {signal_name(number)}"

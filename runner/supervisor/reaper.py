@@ -1,9 +1,9 @@
-"""Between the supervisor and the flow's process: ends all that the flow started when either of them is gone.
+"""Subreaper between supervisor and flow: kills every descendant of the flow when either of them is gone.
 
-The kernel tells a process of its parent's death, but not its grandchildren. So the keeper is the flow's parent, and
+The kernel tells a process of its parent's death, but not its grandchildren. So the reaper is the flow's parent, and
 takes in whatever the flow's processes leave behind (``PR_SET_CHILD_SUBREAPER``). It only waits for signals:
 
-- SIGCHLD: the flow's process has ended; the rest is killed, and the keeper ends in the same way.
+- SIGCHLD: the flow's process has ended; the rest is killed, and the reaper ends in the same way.
 - SIGTERM, from the supervisor or, when that is gone, from the kernel (``PR_SET_PDEATHSIG``): all are killed.
 - SIGUSR1 is passed on.
 
@@ -27,7 +27,7 @@ def reap_descendants(supervisor: int, flow: Callable[[], NoReturn], tells: int, 
     """Fork the flow's process and wait for its end.
 
     ``tells`` is the pipe by which the supervisor is told, ``close`` are the descriptors that are the flow's alone. The
-    signals in `HEEDED` are blocked when this is called.
+    signals in `WAITED_SIGNALS` are blocked when this is called.
     """
     try:
         adopt_orphans()
@@ -47,20 +47,20 @@ def reap_descendants(supervisor: int, flow: Callable[[], NoReturn], tells: int, 
 
 
 def _tell_refusal(tells: int, error: OSError) -> None:
-    import json
-
     from runner.cgroup import process_limit_error
     from runner.errors import InternalError
-    from runner.tracebacks import failure_message
+    from runner.model.verdict import Verdict
+    from runner.runtime.messages import Finished, encode
 
-    os.write(
-        tells,
-        json.dumps({"last": failure_message(process_limit_error(error) or InternalError(str(error)))}).encode() + b"\n",
+    refused = process_limit_error(error)
+    verdict = (
+        Verdict.of_error(refused, "refused") if refused else Verdict.of_error(InternalError(str(error)), "crashed")
     )
+    os.write(tells, encode(Finished(verdict)))
 
 
 def _watch(supervisor: int, child: int) -> int:
-    """Wait until the flow's process has ended, and give its status."""
+    """Wait until the flow's process has ended, and return its status."""
     for number in WAITED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)  # one that is ignored would not even wait
     die_with(supervisor, signal.SIGTERM)
@@ -79,7 +79,7 @@ def _watch(supervisor: int, child: int) -> int:
 
 
 def _reap(child: int) -> tuple[bool, int]:
-    """Take note of all processes that have ended; the flow's own is told of."""
+    """Reap all processes that have ended; return whether the flow's own has, and its status."""
     while True:
         ended, status = os.waitpid(-1, os.WNOHANG)
         if ended in {0, child}:
@@ -122,13 +122,13 @@ def _children(since: int) -> list[int]:
 
 
 def start_ticks(pid: int) -> int:
-    """Give when a process was started, in clock ticks since the machine was; 0 if it is gone."""
+    """Return when a process was started, in clock ticks since the machine was; 0 if it is gone."""
     stat = _stat(str(pid))
     return int(stat[19]) if stat else 0
 
 
 def _stat(pid: str) -> list[str]:
-    """Give the fields after a process's name. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
+    """Return the fields after a process's name. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
             return file.read().rpartition(")")[2].split()

@@ -1,34 +1,221 @@
-"""What is written when the flow's process is gone."""
+"""What is written when the flow's process is gone: the attempt's end, if it has none, and the last line of the log."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from typing import Any, TextIO
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TextIO
 
-from runner.errors import InternalError, WriteFailed
-from runner.supervisor.exit_status import verdict
+from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
+from runner.model.verdict import Verdict
+from runner.runtime.messages import (
+    AttemptEnded,
+    BundleVerified,
+    ClaimAnnounced,
+    ClaimWithdrawn,
+    EndAnnounced,
+    EndSavedAside,
+    Finished,
+    FlowBegan,
+    ModulesUnpacked,
+    RunLocated,
+)
+from runner.supervisor.backlog import log_entry
+from runner.supervisor.log_tee import LogTee
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from logging import Logger
+
+    from runner.runs.ends import RunFacts
+    from runner.runs.layout import Claim, RunPlace
+    from runner.runs.store import RunStore
+    from runner.runtime.messages import Message
+    from runner.schema.documents import BundleReference
+    from runner.settings import Settings
+    from runner.signing.run_signatures import RunSigner
+    from runner.supervisor.backlog import LogBuffer
+    from runner.supervisor.exit_status import ExitStatus
+    from runner.supervisor.heartbeat import Heartbeat
+    from runner.supervisor.log_shipper import LogShipper
 
 
-def end_fields(facts: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an end."""
-    error = {"type": end["error"], "message": end["message"]}
-    death = {"death": end["death"]} if "death" in end else {}
-    return {**facts, "state": end["state"], "exit_code": end["code"], "error": error, "tasks": [], **death}
+@dataclass
+class ChildReport:
+    """What the flow's process has told so far.
+
+    ``claim`` is that of an attempt that needs an end; ``attempt`` its number also when it has one.
+    """
+
+    place: RunPlace | None = None
+    flow: str | None = None
+    bundle: BundleReference | None = None
+    folder: str | None = None
+    request_digest: str | None = None
+    claim: Claim | None = None
+    attempt: int | None = None
+    end_token: str | None = None
+    has_begun: bool = False
+    is_end_saved: bool = False
+    verdict: Verdict | None = None
+
+    def take(self, message: Message) -> None:  # noqa: C901 - a flat list, one case a message
+        """Note a message."""
+        match message:
+            case RunLocated():
+                self.place, self.flow, self.bundle = message.place, message.flow, message.bundle
+            case BundleVerified():
+                self.request_digest = message.request_digest
+            case ModulesUnpacked():
+                self.folder = message.folder
+            case ClaimAnnounced():
+                self.claim, self.attempt = message.claim, message.claim.attempt
+            case ClaimWithdrawn():
+                self.claim = self.attempt = None
+            case FlowBegan():
+                self.flow, self.has_begun = message.flow, True
+            case EndAnnounced():
+                self.end_token = message.token
+            case EndSavedAside():
+                self.is_end_saved = True
+            case AttemptEnded():
+                self.claim, self.verdict = None, message.verdict or self.verdict
+            case Finished():
+                self.verdict = message.verdict
 
 
-def verdict_of_child(last: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """Give the child's own last word, with the state in which that leaves an attempt that has no end yet."""
-    if last["code"] == 0 and told.get("claim"):  # a flow garbled what was told, so the storage is asked
-        return verdict("crashed", InternalError.code, "InternalError", "it is not known how the run ended")
-    crashed = "began" in told or last["code"] in {InternalError.code, WriteFailed.code}
-    return {"state": "crashed" if crashed else "refused", **last}
+class Settlement:
+    """Settles one start, when the flow's process is gone.
 
+    Args:
+        settings: of this process.
+        environ: its environment.
+        log_to: the stream to log to.
+        report: what the flow's process has told.
+        buffer: the lines of its log.
+    """
 
-def discard_output(log_to: TextIO) -> None:
-    """Give up what could not be written: a reader that went away must not change the exit code when Python flushes."""
-    try:
-        log_to.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), log_to.fileno())
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        log_to: TextIO,
+        report: ChildReport,
+        buffer: LogBuffer,
+    ) -> None:
+        self._settings, self._environ, self._log_to = settings, environ, log_to
+        self._report, self._buffer = report, buffer
+
+    def open_log(self) -> Logger:
+        """Return the logger of the supervisor's own lines."""
+        from runner import logs
+
+        logs.configure(LogTee(self._log_to, self._buffer), self._settings.log_level, self._settings.log_format)
+        return logs.logger("run")
+
+    def verdict(self, status: ExitStatus, kills: int | None, failure: BaseException | None) -> Verdict:
+        """Return the verdict on the start: the child's own, or what its death means.
+
+        ``kills`` is how many processes the kernel had killed for memory before it began; ``failure`` is why the
+        supervisor killed it, if it did.
+        """
+        report = self._report
+        is_committed = report.claim is None
+        if report.verdict is not None and (is_committed or failure is None):
+            if report.verdict.exit_code == 0 and not is_committed:  # a flow garbled what was told; the storage is asked
+                message = "it is not known how the run ended"
+                return Verdict("crashed", InternalError.code, message, "InternalError")
+            return report.verdict
+        from runner import cgroup
+
+        if failure:
+            known = failure if isinstance(failure, RunnerError) else cgroup.process_limit_error(failure)
+            error = known or InternalError(f"a bug in runner: {failure!r}", hint="Please report it.")
+            is_crash = report.has_begun or isinstance(error, InternalError | WriteFailed)
+            return Verdict.of_error(error, "crashed" if is_crash else "refused")
+        return replace(status, memory=cgroup.describe_oom_kill(kills)).verdict
+
+    def conclude(
+        self, verdict: Verdict, failure: BaseException | None, heartbeat: Heartbeat | None, shipper: LogShipper | None
+    ) -> int:
+        """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""
+        from runner import logs
+
+        log, report = self.open_log(), self._report
+        if report.place:
+            logs.run_context(run_id=report.place.run_id, flow=report.flow)
+        if report.attempt:
+            logs.run_context(attempt=report.attempt)
+        is_ours = not isinstance(failure, RunHeld)
+        if report.claim and is_ours:
+            verdict = self._end(report.claim, verdict, log)
+        if heartbeat:
+            heartbeat.stop_beating()  # only now: until its end is there, an attempt without a beat is taken for dead
+        details: dict[str, object] = {"code": verdict.exit_code}
+        if verdict.error is not None:
+            details["error"] = verdict.error
+        if exception := (verdict.death["trace"] if verdict.death else None) or verdict.exception:
+            details["exception"] = exception
+        log.log(logs.ERROR if verdict.exit_code else logs.INFO, "%s", verdict.message, extra=details)
+        if shipper and is_ours:
+            self._buffer.add(log_entry(f"the log of attempt {report.attempt} ends", last=True))
+            if not shipper.flush():
+                logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)
+                log.warning("the end of the log could not be shipped to the storage")
+        return verdict.exit_code
+
+    def _end(self, claim: Claim, verdict: Verdict, log: Logger) -> Verdict:
+        """Write the end of an attempt that was left without one, and return the verdict that stands then."""
+        try:
+            return self._write_end(claim, verdict)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the last word must still be said
+            log.warning("the attempt's end could not be written: %s", error)
+            return self._end_not_written(claim, verdict, error) if isinstance(error, RunnerError) else verdict
+
+    def _write_end(self, claim: Claim, verdict: Verdict) -> Verdict:
+        """Write the end of the attempt, or find the one that the child committed before it died.
+
+        Returns the verdict of the one that stands.
+        """
+        from runner.runs.ends import finish_dead_attempt
+
+        store = self._open_store()
+        stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._report.end_token)
+        if stands is None or stands["error"] == verdict.error_record:
+            return verdict
+        error = stands["error"] or {"type": None, "message": f"run {store.run_id} {stands['state']}"}
+        return Verdict(stands["state"], stands["exit_code"], error["message"], error["type"])
+
+    def _end_not_written(self, claim: Claim, verdict: Verdict, error: RunnerError) -> Verdict:
+        """Save an end that cannot be stored where it can be kept, and return the verdict that this start has then."""
+        if isinstance(error, RunHeld):
+            return Verdict("lost", error.code, error.message, "RunHeld")
+        place = self._report.place
+        if not self._report.is_end_saved and place:
+            from runner.runs import unsaved_ends
+            from runner.runs.ends import end_document
+
+            end = end_document(place.run_id, claim, self._facts(), verdict, signer=self._signer())
+            unsaved_ends.save(end, self._settings.temporary)
+        if verdict.exit_code == WriteFailed.code:
+            return verdict
+        message = f"{verdict.message}; and the end of the run could not be written: {error}"
+        return Verdict(verdict.state, WriteFailed.code, message, "WriteFailed")
+
+    def _open_store(self) -> RunStore:
+        from runner.runs.store import open_run_store
+
+        assert self._report.place is not None  # noqa: S101 - told before any claim
+        return open_run_store(self._report.place, self._settings, signer=self._signer())
+
+    def _facts(self) -> RunFacts:
+        from runner.runs.ends import RunFacts
+
+        assert self._report.bundle is not None  # noqa: S101 - told before any claim
+        return RunFacts(self._report.flow, self._report.bundle)
+
+    def _signer(self) -> RunSigner | None:
+        if self._report.request_digest is None:
+            return None
+        from runner.signing.run_signatures import RunSigner
+
+        return RunSigner(self._report.request_digest, self._settings.signing_key, self._settings.trusted_keys)

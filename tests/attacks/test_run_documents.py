@@ -216,7 +216,8 @@ def test_she_signs_her_outcome_herself(scene: Scene) -> None:
     """With a key of her own, and true for this run."""
     scene.cut_off()
     lie = scene.document(FOLDER.end(1)) | {"state": "succeeded", "exit_code": 0, "error": None}
-    scene.write(FOLDER.outcome, RunSigner(request_digest(scene.document(FOLDER.run)), MALLORY).signed(lie))
+    signature = RunSigner(request_digest(scene.document(FOLDER.run)), MALLORY).sign(lie)
+    scene.write(FOLDER.outcome, lie | {"signature": signature})
     refused = scene.run("hold and abort")
     assert (refused.code, MALLORY.public.id in refused.error["message"]) == (79, True)
 

@@ -21,12 +21,14 @@ from runner.errors import BundleCorrupt, NotFound, TaskError, WriteFailed
 from runner.model.task import Node, Task
 from runner.runs.layout import RunLayout
 from runner.runs.results import SMALL, Results, copy_result, read_result
+from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.schema.documents import ResultRecord
     from support.places import Place
 
-FOLDER = RunLayout("etl", "run-1")
+LAYOUT = RunLayout("etl", "run-1")
 LARGE = bytes(range(256)) * (3 * SMALL // 256)
 
 
@@ -43,8 +45,8 @@ def node(name: str = "clean") -> Node:
     return made
 
 
-def save(storage: Storage, value: Any, index: int | None = None) -> dict[str, Any]:
-    return Results(storage, FOLDER, 1).save(node(), index, value)()
+def save(storage: Storage, value: Any, index: int | None = None) -> ResultRecord:
+    return Results(RunStore(storage, LAYOUT), 1).save(node(), index, value)()
 
 
 class Marker:
@@ -81,22 +83,22 @@ def test_an_element_lies_below_its_task(storage: Storage) -> None:
 
 
 def test_a_small_result_is_not_there_before_it_is_asked_to_be_and_a_large_one_is(storage: Storage) -> None:
-    results = Results(storage, FOLDER, 1)
+    results = Results(RunStore(storage, LAYOUT), 1)
     durable = results.save(node("small"), None, b"x")
     with pytest.raises(NotFound):
-        storage.read(FOLDER.result(1, "small", None))
+        storage.read(LAYOUT.result(1, "small", None))
     durable()
-    assert storage.read(FOLDER.result(1, "small", None))
+    assert storage.read(LAYOUT.result(1, "small", None))
     durable = results.save(node("large"), None, LARGE)
-    assert storage.read(FOLDER.result(1, "large", None))
+    assert storage.read(LAYOUT.result(1, "large", None))
     durable()
 
 
 def test_a_value_that_changes_after_it_was_saved_is_stored_as_it_was(storage: Storage) -> None:
     value = [1]
-    durable = Results(storage, FOLDER, 1).save(node(), None, value)
+    finish = Results(RunStore(storage, LAYOUT), 1).save(node(), None, value)
     value.append(2)
-    assert read_result(storage, durable()) == [1]
+    assert read_result(storage, finish()) == [1]
 
 
 @pytest.mark.parametrize("fill", [b"", LARGE])
@@ -148,7 +150,7 @@ def test_a_result_may_be_a_part_of_an_object(place: Place) -> None:
     storage.create("etl/pack", b"".join(pieces))
     offset = 0
     for part, piece, value in zip(parts, pieces, ["first", LARGE, None], strict=True):
-        packed = {**part, "key": "etl/pack", "offset": offset, "length": len(piece)}
+        packed: ResultRecord = {**part, "key": "etl/pack", "offset": offset, "length": len(piece)}
         assert read_result(storage, packed) == value
         with pytest.raises(BundleCorrupt):
             read_result(storage, {**packed, "offset": offset + 1})
@@ -174,7 +176,7 @@ def test_the_engine_stores_each_checkpointed_result_and_lists_it(place: Place) -
         task(Own, name="own").map([1, 2])
         task(threading.Lock, name="lock", retries=2)()
     storage = place.open()
-    report = Engine(flow, {}, Threads(2), save=Results(storage, FOLDER, 1).save).run()
+    report = Engine(flow, {}, Threads(2), save=Results(RunStore(storage, LAYOUT), 1).save).run()
     nothing, passing, *owns, lock = report.tasks
     assert read_result(storage, nothing["result"]) is None
     assert passing["result"] is None
@@ -183,9 +185,9 @@ def test_the_engine_stores_each_checkpointed_result_and_lists_it(place: Place) -
     assert (lock["state"], lock["tries"], lock["result"]) == ("failed", 1, None)
     assert "the result of task lock cannot be pickled" in lock["error"]["message"]
     assert place.keys() == [
-        FOLDER.result(1, "nothing", None),
-        FOLDER.result(1, "own", 0),
-        FOLDER.result(1, "own", 1),
+        LAYOUT.result(1, "nothing", None),
+        LAYOUT.result(1, "own", 0),
+        LAYOUT.result(1, "own", 1),
     ]
 
 
@@ -196,6 +198,7 @@ PEAK = """if True:
     from runner.secrets.named import resolve
     from runner.runs.layout import RunLayout
     from runner.runs.results import Results
+    from runner.runs.store import RunStore
     from runner.environ import process_environ
     from runner.backends import open_storage
     from runner.location import parse_location
@@ -203,7 +206,7 @@ PEAK = """if True:
 
     environ = process_environ()
     storage = open_storage(parse_location(sys.argv[1]).as_root(), resolve((), environ), environ)
-    save = Results(storage, RunLayout("etl", "run"), 1).save
+    save = Results(RunStore(storage, RunLayout("etl", "run")), 1).save
     save(SimpleNamespace(slug="warm"), None, numpy.ones(3 * 2**20))()
     array = numpy.ones(200 * 2**20 // 8)
     if len(sys.argv) > 2:

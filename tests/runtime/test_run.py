@@ -18,8 +18,9 @@ import cloudpickle
 import pytest
 
 from runner import naming
-from runner.runs import documents, ends
+from runner.runs import documents
 from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from runner.supervisor import supervise
 from support import schemas
 from support.flows import located, outcome_of, publish
@@ -583,14 +584,14 @@ def test_a_process_that_dies_right_after_its_end_leaves_the_exit_code_to_it(
 ) -> None:
     """Between end.json and outcome.json the child is killed: the parent finds the end and concludes the run."""
     publish(here, "trouble.py")
-    parent, conclude = os.getpid(), ends.conclude
+    parent, conclude = os.getpid(), RunStore.create_outcome
 
     def die_or_conclude(*arguments: Any) -> None:
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
         conclude(*arguments)
 
-    monkeypatch.setattr(ends, "conclude", die_or_conclude)
+    monkeypatch.setattr(RunStore, "create_outcome", die_or_conclude)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with restored_logging():
         finished = supervise.supervise(trouble(here, "do well"), sys.stdout)

@@ -108,9 +108,9 @@ def holding(
     process = begin(steps(place, notes, kind, **more))
     try:
         wait_for(lambda: text_of(notes / "holding"), process)
-        durable = {FOLDER.result(1, "each", index) for index in range(4)}
-        durable |= {FOLDER.result(1, name, None) for name in ("first", "after")}
-        wait_for(lambda: durable <= set((results or place).keys()), process)
+        stored = {FOLDER.result(1, "each", index) for index in range(4)}
+        stored |= {FOLDER.result(1, name, None) for name in ("first", "after")}
+        wait_for(lambda: stored <= set((results or place).keys()), process)
         if "native" in kind:
             go_on(notes)
             wait_for((notes / "native").exists, process)
@@ -122,7 +122,8 @@ def holding(
 
 
 def end_of(place: Place, attempt: int = 1) -> dict[str, Any]:
-    return documents.decode(place.read(FOLDER.end(attempt)))
+    end: dict[str, Any] = documents.decode(place.read(FOLDER.end(attempt)))
+    return end
 
 
 def lines_of(place: Place, attempt: int = 1) -> list[dict[str, Any]]:

@@ -115,7 +115,7 @@ def test_a_target_that_does_not_wait_gets_everything() -> None:
 def test_a_full_backlog_makes_writers_wait_for_whoever_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "LIMIT", 100)
     buffer = LogBuffer()
-    buffer.ship(works=True)
+    buffer.set_shipping(works=True)
 
     def write() -> None:
         for number in range(200):
@@ -146,7 +146,7 @@ def test_what_cannot_be_shipped_is_counted_and_told(monkeypatch: pytest.MonkeyPa
 def test_a_closed_backlog_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "LIMIT", 10)
     buffer = LogBuffer()
-    buffer.ship(works=True)
+    buffer.set_shipping(works=True)
 
     def write() -> None:
         for _ in range(9):

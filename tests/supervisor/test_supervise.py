@@ -6,20 +6,32 @@ import io
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.runs import claims, documents, ends
-from runner.runs.layout import RunLayout
-from runner.supervisor import settle, supervise
+from runner.errors import BundleCorrupt, EnvironmentWrong, InternalError, RunnerError, Unreachable, WriteFailed
+from runner.model.verdict import Verdict
+from runner.runs import claims, ends
+from runner.runs.layout import Claim, RunLayout, RunPlace
+from runner.runs.store import RunStore
+from runner.runtime import messages
+from runner.settings import Settings
+from runner.supervisor import supervise
+from runner.supervisor.backlog import LogBuffer
 from runner.supervisor.exit_status import ExitStatus
+from runner.supervisor.settle import ChildReport, Settlement
 from support.places import local_place
 from support.restored_logging import restored_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from runner.schema.documents import BundleReference
+
+BUNDLE: BundleReference = {"url": "x", "sha256": "0" * 64}
+SUCCESS = Verdict("succeeded", 0, "run r succeeded")
 
 
 @pytest.fixture(autouse=True)
@@ -28,71 +40,91 @@ def _logging() -> Iterator[None]:
         yield
 
 
+def settlement(report: ChildReport, log: io.StringIO) -> Settlement:
+    """The settlement of a process that told this and is gone."""
+    return Settlement(Settings(environ={}), {}, log, report, LogBuffer())
+
+
 @pytest.mark.parametrize(
-    ("code", "began", "state"),
+    ("error", "began", "state"),
     [
-        (65, False, "refused"),
-        (78, False, "refused"),
-        (69, True, "crashed"),
-        (70, False, "crashed"),
-        (73, False, "crashed"),
+        (BundleCorrupt("x"), False, "refused"),
+        (EnvironmentWrong("x"), False, "refused"),
+        (Unreachable("x"), True, "crashed"),
+        (InternalError("x"), False, "crashed"),
+        (WriteFailed("x"), False, "crashed"),
     ],
 )
 def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
-    code: int, state: str, *, began: bool
+    error: RunnerError, state: str, *, began: bool
 ) -> None:
-    told = {"began": True} if began else {}
-    assert settle.verdict_of_child({"code": code, "error": "X", "message": "x"}, told)["state"] == state
+    verdict = settlement(ChildReport(has_begun=began), io.StringIO()).verdict(ExitStatus(0), None, error)
+    assert (verdict.state, verdict.exit_code) == (state, error.code)
 
 
-def test_what_the_flow_told_is_taken_in_without_trust(tmp_path: Path) -> None:
-    file = tmp_path / "facts"
-    file.write_bytes(b'{"run": {"run_id": "r"}}\n[1]\nnoise\xff\n{"claim": null}\n{"last": {"code"')
-    start = supervise.Supervisor({}, io.StringIO())
-    start._hear(os.open(file, os.O_RDONLY))
-    assert start.told == {"run": {"run_id": "r"}, "claim": None}
+def test_what_is_told_is_read_as_it_was_written() -> None:
+    claim = Claim(1, "t", "token")
+    told: list[messages.Message | messages.StopOrder] = [
+        messages.RunLocated(RunPlace("file", "/x", "etl", "r"), None, BUNDLE),
+        messages.BundleVerified(["A"], None),
+        messages.ModulesUnpacked("/tmp/x \udce9"),
+        messages.ClaimAnnounced(claim),
+        messages.ClaimWithdrawn(),
+        messages.ClaimHeld(),
+        messages.FlowBegan("täglich"),
+        messages.EndAnnounced("token"),
+        messages.EndSavedAside(),
+        messages.AttemptEnded(None),
+        messages.AttemptEnded(SUCCESS),
+        messages.Finished(SUCCESS),
+        messages.StopOrder(SUCCESS, 15, 8.0),
+    ]
+    for message in told:
+        assert messages.decode(messages.encode(message)) == message
 
 
-def left(told: dict[str, Any], log: io.StringIO) -> supervise.Supervisor:
-    """Give the supervisor of a process that told this and is gone."""
-    start = supervise.Supervisor({}, log)
-    start.told = told
-    return start
+def test_what_the_flow_writes_into_the_pipe_is_no_message(tmp_path: Path) -> None:
+    file = tmp_path / "messages"
+    told: list[messages.Message] = [
+        messages.RunLocated(RunPlace("file", "/x", "etl", "r"), None, BUNDLE),
+        messages.ClaimWithdrawn(),
+    ]
+    noise = [b"[1]\n", b"noise\xff\n", b'{"kind": "Nothing"}\n', b'{"kind": []}\n', b'{"kind": "Finished"}\n']
+    noise += [b'{"kind": "Finished", "verdict": 1}\n', b"[" * 100_000 + b"\n", b'{"kind": "Finished", "verd']
+    file.write_bytes(messages.encode(told[0]) + b"".join(noise[:-1]) + messages.encode(told[1]) + noise[-1])
+    supervisor = supervise.Supervisor({}, io.StringIO())
+    supervisor._read_messages(os.open(file, os.O_RDONLY))
+    assert supervisor.report == ChildReport(place=RunPlace("file", "/x", "etl", "r"), bundle=BUNDLE)
+    assert supervisor.failure is None
 
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, committed: bool) -> None:
     """The child said 0 and its word on the end was lost: the storage knows whether that is true."""
     storage = local_place(tmp_path / "storage").open()
-    folder = RunLayout("etl", "r")
-    facts = {"flow": "etl", "bundle": {"url": "x", "sha256": "0" * 64}}
-    claim = claims.claim_run(storage, folder, lambda _claim: None, facts, fresh=True, interval=15)
-    assert isinstance(claim, ends.Claim)
+    store = RunStore(storage, RunLayout("etl", "r"))
+    facts = ends.RunFacts("etl", BUNDLE)
+    claim = claims.claim_run(store, lambda _claim: None, facts, fresh=True, interval=15)
+    assert isinstance(claim, Claim)
     if committed:
-        end = {**facts, "state": "succeeded", "exit_code": 0, "error": None, "tasks": []}
-        ends.end_attempt(storage, claim, end)
-    told = {
-        "run": {"scheme": "file", "container": storage.container, "home": "etl", "run_id": "r"},
-        "claim": {"attempt": 1, "started": claim.started, "token": claim.token},
-        "facts": facts,
-    }
-    last = settle.verdict_of_child({"code": 0, "message": "run r succeeded"}, told)
+        ends.commit_end(store, ends.end_document("r", claim, facts, SUCCESS))
+    report = ChildReport(place=store.place, flow="etl", bundle=BUNDLE, claim=claim, attempt=1, verdict=SUCCESS)
     log = io.StringIO()
-    assert left(told, log)._last_word(last) == (0 if committed else 70)
+    settled = settlement(report, log)
+    verdict = settled.verdict(ExitStatus(0), None, None)
+    assert settled.conclude(verdict, None, None, None) == (0 if committed else 70)
     line = json.loads(log.getvalue())
     assert (line["code"], line["run_id"], line["attempt"]) == (0 if committed else 70, "r", 1)
-    standing = documents.decode(storage.read(folder.end(1)))
-    assert standing["state"] == ("succeeded" if committed else "crashed")
+    stands = store.read_end(1)
+    assert stands is not None
+    assert stands["state"] == ("succeeded" if committed else "crashed")
 
 
 def test_the_last_word_is_said_whatever_else_fails(tmp_path: Path) -> None:
-    told = {
-        "run": {"scheme": "file", "container": str(tmp_path), "home": "", "run_id": "r"},
-        "claim": {"attempt": "garbled"},
-        "facts": {"flow": None},
-    }
+    report = ChildReport(place=RunPlace("file", str(tmp_path), "", "r"), claim=Claim(1, "t", "token"))
     log = io.StringIO()
-    assert left(told, log)._last_word(ExitStatus(signal.SIGSEGV).verdict()) == 139
+    verdict = ExitStatus(signal.SIGSEGV).verdict
+    assert settlement(report, log).conclude(verdict, None, None, None) == 139
     warning, error = map(json.loads, log.getvalue().splitlines())
     assert "end could not be written" in warning["message"]
     assert error["code"] == 139

@@ -27,6 +27,7 @@ from runner.model import parameters
 from runner.runs import documents, trailer
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
+from runner.runs.store import RunStore
 from runner.serialization import foreign, inspection
 from runner.settings import VARIABLES, Settings
 from runner.signing import keys, signatures
@@ -195,6 +196,9 @@ def _trailer(parts: list[bytes]) -> None:
     assert kept.getvalue() == b"".join(parts)
 
 
+KINDS: dict[str, documents.Kind] = {"run.json": "run", "claim.json": "claim", "end.json": "end", "outcome.json": "end"}
+
+
 @cache
 def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="runner-fuzz-"))
@@ -202,17 +206,17 @@ def _folder() -> Path:
 
 def _standing(stored: dict[str, bytes]) -> None:
     """Tell how a run stands, and show it, with whatever lies there."""
-    storage, folder = LocalStorage("file", str(_folder())), RunLayout("f", "r")
+    storage, layout = LocalStorage("file", str(_folder())), RunLayout("f", "r")
     for key, data in stored.items():
         try:
-            documents.decode(data, documents.kind_of(key))
+            documents.decode(data, KINDS[key.rpartition("/")[2]])
         except ValueError:
             continue  # what is no document of its kind is refused before
         path = _folder() / f"f/runs/r/{key}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     try:
-        run_status(storage, folder)
+        run_status(RunStore(storage, layout))
         assert show.callback is not None
         with tempfile.TemporaryFile("w") as nowhere:
             sys.stdout, kept = nowhere, sys.stdout

@@ -1,0 +1,151 @@
+"""``RunStore``: the documents of one run in its storage. Whoever reads or writes one does it here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from runner import naming
+from runner.errors import BundleCorrupt, Denied, NotFound, WriteFailed
+from runner.runs.documents import FORMAT, decode, encode
+from runner.runs.layout import RunLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.backends.base import Storage
+    from runner.runs.documents import Kind
+    from runner.runs.layout import Claim, RunPlace
+    from runner.schema.documents import ClaimDocument, EndDocument, RunRequest
+    from runner.settings import Settings
+    from runner.signing.run_signatures import RunSigner
+
+
+@dataclass(frozen=True, slots=True)
+class RunStore:
+    """One run in its storage.
+
+    A document that is read is whole and of its kind, or BundleCorrupt is raised; None means that there is none. With a
+    ``signer`` ends and results are signed, or believed only if they are.
+    """
+
+    storage: Storage
+    layout: RunLayout
+    signer: RunSigner | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.layout.run_id
+
+    @property
+    def url(self) -> str:
+        """The URL of the run's folder."""
+        return self.storage.url(self.layout.prefix)
+
+    @property
+    def place(self) -> RunPlace:
+        """Where the run lies, for another process."""
+        from runner.runs.layout import RunPlace
+
+        return RunPlace(self.storage.scheme, self.storage.container, self.layout.home, self.run_id)
+
+    # Documents
+
+    def read_request(self) -> RunRequest | None:
+        """Return what the run was begun with."""
+        return cast("RunRequest | None", self._read(self.layout.run, "run"))
+
+    def read_claim(self, attempt: int) -> ClaimDocument | None:
+        """Return an attempt's claim."""
+        return cast("ClaimDocument | None", self._read(self.layout.claim(attempt), "claim"))
+
+    def read_end(self, attempt: int) -> EndDocument | None:
+        """Return how an attempt ended, its signature unseen."""
+        return cast("EndDocument | None", self._read(self.layout.end(attempt), "end"))
+
+    def read_outcome(self) -> EndDocument | None:
+        """Return how the run ended, its signature unseen."""
+        return cast("EndDocument | None", self._read(self.layout.outcome, "end"))
+
+    def read_heartbeat(self, attempt: int) -> bytes | None:
+        """Return an attempt's last heartbeat; only that it changes counts."""
+        try:
+            return self.storage.read(self.layout.beat(attempt))
+        except NotFound:
+            return None
+
+    def check_end(self, end: EndDocument, key: str) -> None:
+        """Refuse an end that this run must not be concluded by; ``key`` is where it was read. Raises Untrusted."""
+        if self.signer:
+            self.signer.check(self.run_id, end, self.storage.url(key))
+
+    def create_request(self, request: RunRequest) -> None:
+        """Store what the run is asked for. Raises AlreadyExists when another was stored before."""
+        self._create(self.layout.run, request)
+
+    def create_claim(self, document: ClaimDocument) -> None:
+        """Store a claim. Raises AlreadyExists when the attempt is another's."""
+        self._create(self.layout.claim(document["attempt"]), document)
+
+    def create_end(self, end: EndDocument) -> None:
+        """Store how an attempt ended. Raises AlreadyExists when it has another end."""
+        self._create(self.layout.end(end["attempt"]), end)
+
+    def create_outcome(self, end: EndDocument) -> None:
+        """Store an end as the run's outcome: a copy, so that whoever finds it missing writes the same bytes."""
+        self._create(self.layout.outcome, end)
+
+    def write_heartbeat(self, claim: Claim, number: int) -> None:
+        """Show that an attempt lives; the number differs from beat to beat."""
+        document = {"format": FORMAT, "token": claim.token, "beat": number, "time": naming.now()}
+        self.storage.replace(self.layout.beat(claim.attempt), encode(document))
+
+    def write_log_part(self, attempt: int, part: int, lines: bytes) -> None:
+        """Store a part of an attempt's log, counted from 1."""
+        self.storage.create(self.layout.log(attempt, part), lines)
+
+    # What is there
+
+    def exists(self) -> bool:
+        """Return whether anything lies in the run's folder."""
+        folders, entries = self.storage.list_folder(f"{self.layout.prefix}/")
+        return bool(folders or entries)
+
+    def list_attempts(self) -> list[int]:
+        """Return the numbers of the run's attempts, in order."""
+        names, _ = self.storage.list_folder(self.layout.attempts)
+        return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
+
+    def _create(self, key: str, document: Mapping[str, object]) -> None:
+        try:
+            self.storage.create(key, encode(document))
+        except Denied as error:
+            refusal = WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint)
+            refusal.transient = False
+            raise refusal from error
+
+    def _read(self, key: str, kind: Kind) -> Any:
+        try:
+            data = self.storage.read(key)
+        except NotFound:
+            return None
+        try:
+            return decode(data, kind)
+        except ValueError as error:
+            message = f"{self.storage.url(key)} cannot be read: {error}"
+            raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
+
+
+def open_run_store(
+    place: RunPlace, settings: Settings, *, signer: RunSigner | None = None, patience: float | None = None
+) -> RunStore:
+    """Open the storage of a run that another process told of. Raises what `open_storage` raises."""
+    from runner.backends import open_storage
+    from runner.location import Location
+    from runner.secrets.named import resolve
+
+    location = Location(place.scheme, place.container, "")  # type: ignore[arg-type]
+    credentials = resolve(settings.secrets, settings.environ)
+    storage = open_storage(location, credentials, settings.environ, patience=patience)
+    return RunStore(storage, RunLayout(place.home, place.run_id), signer)

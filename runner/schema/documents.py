@@ -1,0 +1,152 @@
+"""Every document that is stored, by its fields; ``docs/schemas/`` describes each, and a test holds the two together.
+
+Times are ISO 8601 in UTC with microseconds, sizes bytes, digests SHA-256 in lower-case hexadecimal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+TaskState = Literal["succeeded", "failed", "skipped", "cancelled"]
+State = Literal["succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"]
+
+
+class BundleReference(TypedDict):
+    """Which bundle a run is of."""
+
+    url: str
+    sha256: str
+
+
+class Requester(TypedDict):
+    """Who asked for a run: the machine or container, and the numeric user where there are such."""
+
+    host: str
+    uid: int | None
+
+
+# The run whose results are taken instead of running their tasks, and the task from which on all run again.
+Reuse = TypedDict("Reuse", {"run_id": str, "from": str | None})
+
+
+class RunRequest(TypedDict):
+    """``run.json``: what a run was asked to do."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    bundle: BundleReference
+    parameters: dict[str, Any]
+    labels: list[str]
+    image: str | None
+    executor: NotRequired[str]
+    reuse: NotRequired[Reuse | None]
+    requested: str
+    by: Requester
+
+
+class ClaimDocument(TypedDict):
+    """``claim.json``: the right of a process to work on a run as one attempt; ``beat``: seconds between heartbeats."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    attempt: int
+    host: str
+    pid: int
+    image: str | None
+    python: str
+    started: str
+    beat: float | None
+
+
+class Heartbeat(TypedDict):
+    """``beat``: that an attempt lives; counted from 1, with the token of its claim."""
+
+    format: Literal[1]
+    token: str
+    beat: int
+    time: str
+
+
+class ErrorRecord(TypedDict):
+    """Why something did not succeed: the class of the error and a sentence."""
+
+    type: str | None
+    message: str
+
+
+class TaskErrorRecord(TypedDict):
+    """What ended a task: the exception's type and message, and its traceback from the author's code on."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class ResultRecord(TypedDict):
+    """Where a task's result lies: the pickle's size and digest without its trailer, and the type of its value.
+
+    With ``offset`` and ``length`` it is a part of an object.
+    """
+
+    key: str
+    size: int
+    sha256: str
+    type: str | None
+    offset: NotRequired[int]
+    length: NotRequired[int]
+
+
+class TaskRecord(TypedDict):
+    """What became of a task, or of one element of a mapped task: ``index`` is its place."""
+
+    task: str
+    name: str
+    index: int | None
+    mapped: bool
+    state: TaskState
+    tries: int
+    started: str | None
+    ended: str | None
+    error: TaskErrorRecord | None
+    result: ResultRecord | None
+
+
+class DeathRecord(TypedDict):
+    """What is known of a process that died: its trace, the end of its log, bytes of memory, the kernel's word."""
+
+    trace: str | None
+    log: str
+    peak_memory: int | None
+    memory: str | None
+
+
+class SignatureRecord(TypedDict):
+    """An Ed25519 signature; ``key`` is the id of the key, ``signature`` the 64 bytes in base64."""
+
+    format: Literal[1]
+    algorithm: Literal["ed25519"]
+    key: str
+    signature: str
+
+
+class EndDocument(TypedDict):
+    """``end.json``: how an attempt ended. ``outcome.json`` is a copy of the one that concluded the run."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    attempt: int
+    started: str
+    ended: str
+    host: str
+    python: str
+    flow: str | None
+    bundle: BundleReference
+    state: State
+    exit_code: int
+    error: ErrorRecord | None
+    tasks: list[TaskRecord]
+    death: NotRequired[DeathRecord]
+    signature: NotRequired[SignatureRecord]
