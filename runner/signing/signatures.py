@@ -15,10 +15,10 @@ from runner.signing.keys import PrivateKey, PublicKey, load_ed25519
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+
+    from runner.schema.documents import SignatureRecord
 
 BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
-_FORMAT, _ALGORITHM = 1, "ed25519"
 _SIGNATURE_SIZE = 64  # bytes
 LONGEST = 1024  # bytes of a signature's document; it has about 200
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
@@ -75,9 +75,9 @@ def _message(purpose: str, data: bytes) -> bytes:
 
 
 def _document(key_id: str, signature: bytes) -> bytes:
-    document: dict[str, Any] = {
-        "format": _FORMAT,
-        "algorithm": _ALGORITHM,
+    document: SignatureRecord = {
+        "format": 1,
+        "algorithm": "ed25519",
         "key": key_id,
         "signature": base64.b64encode(signature).decode(),
     }
