@@ -102,20 +102,20 @@ def test_limits_are_read_of_both_versions(
     assert cgroup.read_limits(root) == Limits(version, memory, used, cpus, 16384000 * 1024)
 
 
-def test_where_nothing_tells_of_memory_nothing_is_said(tmp_path: Path) -> None:
+def test_where_no_file_counts_memory_all_is_unknown(tmp_path: Path) -> None:
     root = str(tmp_path)
     assert cgroup.read_limits(root) == Limits(None, None, None, None, None)
     assert (cgroup.count_oom_kills(root), cgroup.peak_memory(root), cgroup.memory_limit(root)) == (None, None, None)
 
 
-def test_a_limit_is_told_with_the_file_that_sets_it(tmp_path: Path) -> None:
+def test_a_limit_is_found_with_the_file_that_sets_it(tmp_path: Path) -> None:
     root = tree(tmp_path, SLICE_V2)
     assert cgroup.memory_limit(root) == (1024 * MB, f"{root}/sys/fs/cgroup/team.slice/memory.max")
     real = cgroup.memory_limit()
     assert real is None or real.file.startswith("/sys/fs/cgroup/")
 
 
-def test_version_1_tells_of_a_limit_above_that_a_container_does_not_see(tmp_path: Path) -> None:
+def test_version_1_reports_a_limit_above_that_a_container_does_not_see(tmp_path: Path) -> None:
     stat = {"sys/fs/cgroup/memory/memory.stat": "cache 0\nrss 1\nhierarchical_memory_limit 268435456\n"}
     root = tree(tmp_path, DOCKER_V1, stat)
     assert cgroup.memory_limit(root) == (256 * MB, f"{root}/sys/fs/cgroup/memory/memory.stat")
@@ -165,7 +165,7 @@ SERVICE = "user.slice/user-1000.slice/user@1000.service/app.slice/labm6.service"
 
 
 @pytest.mark.parametrize(
-    ("recorded", "told", "remedy"),
+    ("recorded", "usage", "remedy"),
     [
         ("user-service", "the limit is 512 MiB ({mount}/" + SERVICE + "/memory.max), 512 MiB were in use; ", GIVE_MORE),
         ("raspberry-pi", "the limit is 0.4 MiB ({mount}/child/memory.max); ", GIVE_MORE),
@@ -176,28 +176,28 @@ SERVICE = "user.slice/user-1000.slice/user@1000.service/app.slice/labm6.service"
         ),
     ],
 )
-def test_a_kill_is_told_with_its_limit_and_the_remedy(recorded: str, told: str, remedy: str) -> None:
+def test_a_kill_is_described_with_its_limit_and_the_remedy(recorded: str, usage: str, remedy: str) -> None:
     root = str(V2 / recorded)
-    told = told.format(mount=f"{root}/sys/fs/cgroup")
-    assert cgroup.describe_oom_kill(0, root) == f"the kernel killed it for memory: {told}{remedy}"
+    usage = usage.format(mount=f"{root}/sys/fs/cgroup")
+    assert cgroup.describe_oom_kill(0, root) == f"the kernel killed it for memory: {usage}{remedy}"
 
 
-def test_a_kill_in_version_1_is_told_with_its_limit_and_the_remedy(tmp_path: Path) -> None:
-    told = cgroup.describe_oom_kill(0, tree(tmp_path, KILLED_V1))
-    assert told is not None
-    assert told.startswith("the kernel killed it for memory: the limit is 64 MiB")
-    assert "/sys/fs/cgroup/memory/memory.limit_in_bytes), 64 MiB were in use; give it more" in told
+def test_a_kill_in_version_1_is_described_with_its_limit_and_the_remedy(tmp_path: Path) -> None:
+    text = cgroup.describe_oom_kill(0, tree(tmp_path, KILLED_V1))
+    assert text is not None
+    assert text.startswith("the kernel killed it for memory: the limit is 64 MiB")
+    assert "/sys/fs/cgroup/memory/memory.limit_in_bytes), 64 MiB were in use; give it more" in text
 
 
 def test_without_a_limit_it_is_the_machine_that_had_none_left(tmp_path: Path) -> None:
     counted = {"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
     used = {"sys/fs/cgroup/memory/memory.max_usage_in_bytes": "20971520\n"}
-    told = cgroup.describe_oom_kill(2, tree(tmp_path, FREE_V1, counted))
-    assert told is not None
-    assert "no limit is set, but the machine had none left; have this much memory kept" in told
-    told = cgroup.describe_oom_kill(2, tree(tmp_path, used))
-    assert told is not None
-    assert "the machine had none left (20 MiB in use here at the most); " in told
+    text = cgroup.describe_oom_kill(2, tree(tmp_path, FREE_V1, counted))
+    assert text is not None
+    assert "no limit is set, but the machine had none left; have this much memory kept" in text
+    text = cgroup.describe_oom_kill(2, tree(tmp_path, used))
+    assert text is not None
+    assert "the machine had none left (20 MiB in use here at the most); " in text
 
 
 @pytest.mark.parametrize("recorded", ["user-service", "raspberry-pi", "oom-group", "backup", "systemd-in-docker"])
@@ -212,20 +212,20 @@ def test_where_the_kernel_does_not_count_nothing_is_claimed(tmp_path: Path, befo
     old = {"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n"}
     for root in (tree(tmp_path / "old", DOCKER_V1, old), tree(tmp_path / "gvisor", DOCKER_V1), str(tmp_path)):
         assert cgroup.count_oom_kills(root) is None
-        told = cgroup.describe_oom_kill(before, root)
-        assert told is not None
-        assert told.startswith("whether for memory, which is the usual reason, the kernel does not say here")
-        assert "docker inspect (State.OOMKilled)" in told
+        text = cgroup.describe_oom_kill(before, root)
+        assert text is not None
+        assert text.startswith("whether for memory, which is the usual reason, the kernel does not say here")
+        assert "docker inspect (State.OOMKilled)" in text
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_too_few_processes_are_told_with_their_limit_and_the_remedy(tmp_path: Path, version: int) -> None:
+def test_too_few_processes_are_described_with_their_limit_and_the_remedy(tmp_path: Path, version: int) -> None:
     """«docker run --pids-limit 12», of either version."""
     group, folder = (DOCKER_V1, "sys/fs/cgroup/pids") if version == 1 else (DOCKER_V2, "sys/fs/cgroup")
     root = tree(tmp_path, group, {f"{folder}/pids.max": "12\n", f"{folder}/pids.events": "max 1\n"})
-    told = cgroup.describe_process_limit(root)
-    assert told.startswith("the kernel refused it another process or thread: 12 are all that there may be here (")
-    assert f"({root}/{folder}/pids.max); allow it more (docker run --pids-limit; " in told
+    text = cgroup.describe_process_limit(root)
+    assert text.startswith("the kernel refused it another process or thread: 12 are all that there may be here (")
+    assert f"({root}/{folder}/pids.max); allow it more (docker run --pids-limit; " in text
     tree(tmp_path, {f"{folder}/pids.max": "max\n"})
     assert "ulimit" in cgroup.describe_process_limit(root)
 

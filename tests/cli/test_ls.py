@@ -37,11 +37,11 @@ def test_ls_lists_flows_then_versions_and_runs(place: Place) -> None:
 
 def test_ls_shows_what_it_can_where_a_run_cannot_be_read(ran: Place) -> None:
     assert start(located(ran, ETL) | {"RUNNER_RUN_ID": "s"}).code == 0
-    kept = ran.read(f"{ETL}/runs/r/outcome.json")
-    ran.write(f"{ETL}/runs/r/outcome.json", kept[:100])
+    original = ran.read(f"{ETL}/runs/r/outcome.json")
+    ran.write(f"{ETL}/runs/r/outcome.json", original[:100])
     ran.write(f"{ETL}/runs/stray/notes.txt", b"no run")
     listed = printed_json(run_command({}, "ls", f"{ran.url}/{ETL}", "--json"))["runs"]
-    ran.write(f"{ETL}/runs/r/outcome.json", kept)
+    ran.write(f"{ETL}/runs/r/outcome.json", original)
     states = {run["run"]: (run["state"], run["url"]) for run in listed}
     assert states == {
         "r": ("unreadable", run_url(ran)),

@@ -81,8 +81,8 @@ def test_what_an_author_prints_never_stands_beside_the_json(tmp_path: Path) -> N
     ran = start({}, "run", url, "--json")
     assert printed_json(ran)["state"] == "succeeded"
     for done, last in ((built, "from the file"), (ran, "from a task")):
-        said = done.stderr.splitlines()
-        assert {"from a child process", "from a descriptor", last} <= set(said)
+        printed = done.stderr.splitlines()
+        assert {"from a child process", "from a descriptor", last} <= set(printed)
     assert "from a task" in start({}, "run", url).stdout
 
 

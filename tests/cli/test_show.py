@@ -29,8 +29,8 @@ def test_show_prints_state_and_tasks(ran: Place) -> None:
 
 def test_show_takes_a_runs_id_where_the_environment_names_the_flow(ran: Place, tmp_path: Path) -> None:
     assert printed_json(run_command(located(ran, ETL), "show", "r", "--json"))["run_id"] == "r"
-    kept = ran.keys()
-    [version] = [key for key in kept if key.count("/") == 1]
+    original = ran.keys()
+    [version] = [key for key in original if key.count("/") == 1]
     assert printed_json(run_command(located(ran, version), "show", "r", "--json"))["run_id"] == "r"
     elsewhere = located(ran, ETL) | {"RUNNER_RESULTS": str(tmp_path / "elsewhere"), "RUNNER_RUN_ID": "s"}
     assert start(elsewhere).code == 0
@@ -67,7 +67,7 @@ def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
 
 
 def test_show_of_a_document_that_cannot_be_read_says_so(ran: Place) -> None:
-    kept = ran.read(f"{ETL}/runs/r/outcome.json")
+    original = ran.read(f"{ETL}/runs/r/outcome.json")
     ran.write(f"{ETL}/runs/r/outcome.json", b'{"format": 9}')
     assert_refused(run_command({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
-    ran.write(f"{ETL}/runs/r/outcome.json", kept)
+    ran.write(f"{ETL}/runs/r/outcome.json", original)

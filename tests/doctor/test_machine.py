@@ -18,7 +18,7 @@ def test_a_library_that_is_absent_has_no_version(monkeypatch: pytest.MonkeyPatch
     assert found["image"] == "org/runner:aws"
 
 
-def test_a_tmpdir_that_is_not_used_is_told() -> None:
-    state, told = machine.check_temporary_folder({"TMPDIR": "/no/such/folder"})
+def test_a_tmpdir_that_is_not_used_is_reported() -> None:
+    state, message = machine.check_temporary_folder({"TMPDIR": "/no/such/folder"})
     assert state == "note"
-    assert told.endswith("TMPDIR is /no/such/folder, which cannot")
+    assert message.endswith("TMPDIR is /no/such/folder, which cannot")

@@ -33,12 +33,12 @@ PUBLIC_PEM = (
 
 def test_a_signature_is_that_of_its_key_its_purpose_and_its_bytes() -> None:
     assert signatures.check([OTHER.public, KEY.public], signatures.BUNDLE, DATA, SIGNED, "it") == KEY.public
-    for trusted, purpose, data, said in [
+    for trusted, purpose, data, words in [
         ([OTHER.public], signatures.BUNDLE, DATA, KEY.public.id),
         ([KEY.public], "something else", DATA, "not that of the key"),
         ([KEY.public], signatures.BUNDLE, DATA + b" ", "not that of the key"),
     ]:
-        with pytest.raises(Untrusted, match=said):
+        with pytest.raises(Untrusted, match=words):
             signatures.check(trusted, purpose, data, SIGNED, "it")
     with pytest.raises(Untrusted, match="not signed"):
         signatures.check([KEY.public], signatures.BUNDLE, DATA, None, "it")
@@ -110,7 +110,7 @@ def encrypted() -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "words"),
     [
         ("", "32 bytes"),
         ("hunter2-hunter2", "32 bytes"),
@@ -122,15 +122,15 @@ def encrypted() -> str:
     ],
     ids=["nothing", "a password", "64 bytes", "a public key", "another kind", "encrypted", "no base64"],
 )
-def test_what_is_no_private_key_is_refused_without_showing_it(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said) as refusal:
+def test_what_is_no_private_key_is_refused_without_showing_it(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as refusal:
         keys.read_private(text)
     assert "hunter2" not in str(refusal.value)
     assert refusal.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "words"),
     [
         ("", "holds no key"),
         (" , ", "holds no key"),
@@ -140,8 +140,8 @@ def test_what_is_no_private_key_is_refused_without_showing_it(text: str, said: s
         (f"{KEY.public.text},nonsense", "32 bytes"),
     ],
 )
-def test_what_is_no_public_key_is_refused_without_showing_it(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said) as refusal:
+def test_what_is_no_public_key_is_refused_without_showing_it(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as refusal:
         keys.read_public(text)
     assert "hunter2" not in str(refusal.value)
 
@@ -196,7 +196,7 @@ def test_reading_keys_imports_no_cryptography() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_cryptography_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
     with pytest.raises(EnvironmentWrong, match="pip install cryptography"):
         signatures.sign(KEY, signatures.BUNDLE, DATA)
