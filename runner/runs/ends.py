@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.backends.retry import persistently
@@ -24,16 +23,14 @@ if TYPE_CHECKING:
 TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
 
 
-@dataclass(frozen=True)
-class RunFacts:
+class RunFacts(NamedTuple):
     """Which flow a run is of, by its name where it is known, and which bundle."""
 
     flow: str | None
     bundle: BundleReference
 
 
-@dataclass(frozen=True)
-class Concluded:
+class Concluded(NamedTuple):
     """A run that is over: its outcome."""
 
     outcome: EndDocument

