@@ -9,7 +9,6 @@ from runner import naming
 from runner.backends.retry import persistently
 from runner.errors import AlreadyExists, RunHeld
 from runner.runs.documents import FORMAT
-from runner.runs.stored_results import describe_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +95,11 @@ def finish_dead_attempt(
     held = store.read_claim(claim.attempt)
     if held is None or held["token"] != claim.token:
         return None
-    tasks = describe_results(store) if verdict.state in TERMINAL_STATES else ()
+    tasks: Iterable[TaskRecord] = ()
+    if verdict.state in TERMINAL_STATES:
+        from runner.runs.stored_results import describe_results
+
+        tasks = describe_results(store)
     end = end_document(store.run_id, claim, facts, verdict, tasks, store.signer)
     try:
         commit_end(store, end)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.runs import unsaved_ends
 from runner.runs.ends import commit_end, end_document
 from runner.runs.results import PATIENCE_SECONDS
 
@@ -85,11 +84,16 @@ class Finalizer:
             raise
         except RunnerError as refusal:
             self._channel.send({"kind": "end saved aside"})
+            from runner.runs import unsaved_ends
+
             unsaved_ends.save(end, self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._channel.send({"kind": "attempt ended", "verdict": verdict})
-        unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
+        if self._claim.attempt > 1:
+            from runner.runs import unsaved_ends
+
+            unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
         return verdict
 
     def _verdict_on(self, report: Report) -> Verdict:
