@@ -22,16 +22,8 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
+from runner.runs.store import RunStore
 from runner.runtime.background import Background, T
-from runner.runtime.messages import (
-    BundleVerified,
-    ClaimAnnounced,
-    ClaimHeld,
-    ClaimWithdrawn,
-    FlowBegan,
-    ModulesUnpacked,
-    RunLocated,
-)
 from runner.runtime.request import RunStores, find_begun, repeated
 from runner.secrets.named import known_secrets_present, resolve
 from runner.secrets.redaction import redact
@@ -45,7 +37,6 @@ if TYPE_CHECKING:
     from runner.bundle.load import Loaded
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
-    from runner.runs.store import RunStore
     from runner.runtime.channel import Channel
     from runner.schema.documents import BundleReference, Reuse, RunRequest, State
     from runner.secrets.named import Credentials
@@ -71,9 +62,9 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
             raise
-        from runner.cgroup import refusal
+        from runner.cgroup import process_limit_error
 
-        if refused := refusal(error):
+        if refused := process_limit_error(error):
             return Verdict.of_error(refused, _state(refused, channel))
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return Verdict.of_error(bug, "crashed", exception=redact(traceback.format_exc())[-LONGEST_MESSAGE:])
@@ -90,7 +81,9 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if outcome:
         store = stores.open(f"{location.key}/", outcome["run_id"])
         logs.run_context(run_id=store.run_id, flow=outcome["flow"])
-        channel.send(RunLocated(store.place, outcome["flow"], outcome["bundle"]))
+        channel.send(
+            {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
+        )
         return repeated(outcome)
     key, data = fetch(storage, _bundle_key(location.key, begun))
 
@@ -103,21 +96,17 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if settings.parameters is None:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
-    channel.send(RunLocated(store.place, None, bundle))
+    channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
     opened = _or_error(lambda: verify(data))
     request = _request(run_id, bundle, settings, opened, reuse)
-    store = replace(store, signer=run_signer(settings.signing_key, settings.trusted_keys, request))
-    channel.send(BundleVerified(_secrets_of(opened), store.signer.request_digest if store.signer else None))
+    signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    store = RunStore(store.storage, store.layout, signer)
+    digest = signer.request_digest if signer else None
+    channel.send({"kind": "bundle verified", "secrets": _secrets_of(opened), "request_digest": digest})
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
     die_with(channel.reaper, signal.SIGKILL)
-    loaded = (
-        opened
-        if isinstance(opened, RunnerError)
-        else _or_error(
-            lambda: load(opened, location.scheme, settings, lambda path: channel.send(ModulesUnpacked(path)), key)
-        )
-    )
+    loaded = opened if isinstance(opened, RunnerError) else _or_error(lambda: _load(opened, settings, channel, key))
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
@@ -127,7 +116,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         raise loaded
     logs.run_context(flow=loaded.flow.name)
     reusable = _reusable(store, claim, loaded, begun or request, settings.temporary)
-    channel.send(FlowBegan(loaded.flow.name))
+    channel.send({"kind": "flow began", "flow": loaded.flow.name})
     _log_beginning(settings, run_id, bundle["url"], _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
 
@@ -172,7 +161,7 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     fresh = settings.run_id is None
 
     def announce(claim: Claim | None) -> None:
-        channel.send(ClaimAnnounced(claim) if claim else ClaimWithdrawn())
+        channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
     if not fresh:
@@ -180,9 +169,18 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if not isinstance(claim, Concluded):
-        channel.send(ClaimHeld())
+        channel.send({"kind": "claim held"})
     beginning.result()
     return claim
+
+
+def _load(opened: Bundle | ForeignObject, settings: Settings, channel: Channel, key: str) -> Loaded:
+    assert settings.location is not None  # noqa: S101 - as in _run
+
+    def announce(folder: str) -> None:
+        channel.send({"kind": "modules unpacked", "folder": folder})
+
+    return load(opened, settings.location.scheme, settings, announce, key)
 
 
 def _reusable(
@@ -268,7 +266,7 @@ def _advice(error: RunnerError, settings: Settings) -> str:
 def _opened_with(credentials: Credentials, scheme: str) -> str:
     if scheme == "file":
         return ""
-    return f", opened with {credentials.used_by(scheme) or 'the ambient credentials'}"
+    return f", opened with {credentials.name_for(scheme) or 'the ambient credentials'}"
 
 
 def _import_what_loading_needs() -> None:

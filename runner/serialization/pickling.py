@@ -16,7 +16,6 @@ import cloudpickle
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError, TaskError
 from runner.images import REPOSITORY, own_image
 from runner.model.task import Task
-from runner.serialization.diagnosis import blame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +70,10 @@ class _Nowhere:
         return len(data)
 
 
-def _pickle_by_itself(part: Any) -> None:
-    _Recorder(_Nowhere()).dump(part)  # type: ignore[arg-type]
+def _blame(value: Any, path: str, error: BaseException) -> str:
+    from runner.serialization.diagnosis import blame
+
+    return blame(value, path, error, lambda part: _Recorder(_Nowhere()).dump(part))  # type: ignore[arg-type]
 
 
 def _forget_modules_of_ours(reduced: tuple[Any, ...]) -> None:
@@ -107,7 +108,7 @@ def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
         try:
             recorder.dump(flow)
         except Exception as error:
-            message = f"the flow cannot be pickled: {blame(flow, 'flow', error, _pickle_by_itself)}"
+            message = f"the flow cannot be pickled: {_blame(flow, 'flow', error)}"
             hint = "Make such things (connections, locks, open files) inside the task that needs them."
             raise FlowFailed(message, hint=hint) from error
     data = buffer.getvalue()
@@ -215,7 +216,7 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:
     except RunnerError:
         raise  # the storage behind the file, not the value
     except Exception as error:
-        message = f"the result of task {name} cannot be pickled: {blame(value, 'result', error, _pickle_by_itself)}"
+        message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error)}"
         raise TaskError(message) from error
 
 

@@ -47,16 +47,16 @@ def reap_descendants(supervisor: int, flow: Callable[[], NoReturn], tells: int, 
 
 
 def _tell_refusal(tells: int, error: OSError) -> None:
-    from runner.cgroup import refusal
+    from runner.cgroup import process_limit_error
     from runner.errors import InternalError
     from runner.model.verdict import Verdict
-    from runner.runtime.messages import Finished, encode
+    from runner.runtime.channel import encode
 
-    refused = refusal(error)
+    refused = process_limit_error(error)
     verdict = (
         Verdict.of_error(refused, "refused") if refused else Verdict.of_error(InternalError(str(error)), "crashed")
     )
-    os.write(tells, encode(Finished(verdict)))
+    os.write(tells, encode({"kind": "finished", "verdict": verdict}))
 
 
 def _watch(supervisor: int, child: int) -> int:

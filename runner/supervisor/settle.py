@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.runtime.messages import (
-    AttemptEnded,
-    BundleVerified,
-    ClaimAnnounced,
-    ClaimWithdrawn,
-    EndAnnounced,
-    EndSavedAside,
-    Finished,
-    FlowBegan,
-    ModulesUnpacked,
-    RunLocated,
-)
 from runner.supervisor.backlog import log_entry
 from runner.supervisor.log_tee import LogTee
 
@@ -27,60 +14,15 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from runner.runs.ends import RunFacts
-    from runner.runs.layout import Claim, RunPlace
+    from runner.runs.layout import Claim
     from runner.runs.store import RunStore
-    from runner.runtime.messages import Message
-    from runner.schema.documents import BundleReference
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
     from runner.supervisor.backlog import LogBuffer
+    from runner.supervisor.child_report import ChildReport
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
-
-
-@dataclass
-class ChildReport:
-    """What the flow's process has told so far.
-
-    ``claim`` is that of an attempt that needs an end; ``attempt`` its number also when it has one.
-    """
-
-    place: RunPlace | None = None
-    flow: str | None = None
-    bundle: BundleReference | None = None
-    folder: str | None = None
-    request_digest: str | None = None
-    claim: Claim | None = None
-    attempt: int | None = None
-    end_token: str | None = None
-    has_begun: bool = False
-    is_end_saved: bool = False
-    verdict: Verdict | None = None
-
-    def take(self, message: Message) -> None:  # noqa: C901 - a flat list, one case a message
-        """Note a message."""
-        match message:
-            case RunLocated():
-                self.place, self.flow, self.bundle = message.place, message.flow, message.bundle
-            case BundleVerified():
-                self.request_digest = message.request_digest
-            case ModulesUnpacked():
-                self.folder = message.folder
-            case ClaimAnnounced():
-                self.claim, self.attempt = message.claim, message.claim.attempt
-            case ClaimWithdrawn():
-                self.claim = self.attempt = None
-            case FlowBegan():
-                self.flow, self.has_begun = message.flow, True
-            case EndAnnounced():
-                self.end_token = message.token
-            case EndSavedAside():
-                self.is_end_saved = True
-            case AttemptEnded():
-                self.claim, self.verdict = None, message.verdict or self.verdict
-            case Finished():
-                self.verdict = message.verdict
 
 
 class Settlement:
@@ -128,11 +70,11 @@ class Settlement:
         from runner import cgroup
 
         if failure:
-            known = failure if isinstance(failure, RunnerError) else cgroup.refusal(failure)
+            known = failure if isinstance(failure, RunnerError) else cgroup.process_limit_error(failure)
             error = known or InternalError(f"a bug in runner: {failure!r}", hint="Please report it.")
             is_crash = report.has_begun or isinstance(error, InternalError | WriteFailed)
             return Verdict.of_error(error, "crashed" if is_crash else "refused")
-        return replace(status, memory=cgroup.killed_for_memory(kills)).verdict
+        return status._replace(memory=cgroup.describe_oom_kill(kills)).verdict
 
     def conclude(
         self, verdict: Verdict, failure: BaseException | None, heartbeat: Heartbeat | None, shipper: LogShipper | None
