@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
-from runner.location import SCHEMES, Location, check_key, parse_location
+from runner.location import Location, check_key, parse_location
+from runner.schemes import storage_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -185,8 +186,10 @@ class _Values:
 
 def _location(values: _Values, storage: str | None, *, needed: bool) -> Location | None:
     text = values.text("RUNNER_LOCATION")
-    if storage and storage.lower() not in SCHEMES:
-        values.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}")
+    if storage and storage.lower() not in storage_words():
+        values.problems.append(
+            f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(storage_words())}"
+        )
         return None
     if text is None:
         if needed:

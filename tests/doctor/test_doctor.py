@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import errors
-from runner.backends.credential_sources import Found, Source
+from runner.backends.credential_sources import ChosenSource, Source
 from runner.doctor import examine
 from runner.doctor.checks import run_check
 from runner.doctor.storage_probe import Answer, ask, clock
@@ -334,7 +334,7 @@ def test_the_source_of_the_credentials_is_told_and_until_when(place: Place) -> N
     storage, environ = place.open(), place.environ | {"AWS_CREDENTIALS": "{}"}
     looked = ((Source("variables", "AWS_ACCESS_KEY_ID", "fast", "all"), "AWS_ACCESS_KEY_ID is not set"),)
     until = datetime.now(UTC) + timedelta(hours=1)
-    storage.credential_source = Found(USED, looked, lambda: until)
+    storage.credential_source = ChosenSource(USED, looked, lambda: until)
     told = f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
     assert examine._used(storage, resolve((), {}), place.environ) == ("ok", told)
     assert examine._used(storage, resolve((), {}), environ) == (

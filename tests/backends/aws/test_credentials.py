@@ -19,7 +19,7 @@ import pytest
 from runner import errors
 from runner.backends import open_storage
 from runner.backends.aws.config import read_config
-from runner.backends.aws.credentials import choose
+from runner.backends.aws.credentials import find_aws
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.aws_situations import SITUATIONS, Situation, laid_out
@@ -156,9 +156,9 @@ def test_keys_are_not_kept_longer_than_they_last(tmp_path: Path) -> None:
     (tmp_path / "gives.json").write_text(json.dumps({"Version": 1} | keys))
     (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/gives.json\n")
     files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
-    chosen = choose("bucket", resolve([], files), read_config(files))
-    assert chosen.provider
-    assert chosen.provider()["expires_at"] <= until
+    access = find_aws("bucket", resolve([], files), read_config(files))
+    assert access.provider
+    assert access.provider()["expires_at"] <= until
 
 
 def test_a_role_that_wants_a_code_is_refused_and_nobody_is_asked_to_type_it(tmp_path: Path) -> None:

@@ -467,4 +467,4 @@ def test_the_emulators_proxy_is_asked_where_it_is() -> None:
 def test_every_form_of_a_sas_end_is_a_time_in_utc(end: str) -> None:
     """https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values"""
     environ = {"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_SAS_TOKEN": f"sv=1&se={end}&sig=x"}
-    assert find_azure(resolve((), environ), environ).found.expires_at() == dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
+    assert find_azure(resolve((), environ), environ).source.expires_at() == dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
