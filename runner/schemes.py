@@ -126,7 +126,7 @@ def register(backend: Backend) -> None:
 
 
 def unregister(backend: Backend) -> None:
-    """Take out what `register` added."""
+    """Remove what `register` added."""
     if _PROCESS_BACKENDS.get(backend.scheme) is backend:
         del _PROCESS_BACKENDS[backend.scheme]
 

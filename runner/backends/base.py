@@ -211,7 +211,7 @@ class Storage(ABC):
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
-        """Ask the backend to create the object; an answer that was lost may be reported as AlreadyExists."""
+        """Send a create to the backend; an answer that was lost may be reported as AlreadyExists."""
 
     def replace(self, key: str, data: bytes) -> None:
         """Store an object whether or not there is one, in one request. Raises what `create` does but AlreadyExists.

@@ -60,10 +60,10 @@ def test_a_backend_that_is_not_registered_is_unknown(memory_backend: None) -> No
         parse_location("ftp://a/b")
     schemes.unregister(MEMORY)
     with pytest.raises(
-        ValueError, match="unknown scheme 'memory' in 'memory://a/b': choose one of file, s3, gs, azure$"
+        ValueError, match=r"unknown scheme 'memory' in 'memory://a/b': choose one of file, s3, gs, azure$"
     ):
         parse_location("memory://a/b")
-    with pytest.raises(ValueError, match="unknown storage 'memory': choose one of local, s3, gcs, azure, docker$"):
+    with pytest.raises(ValueError, match=r"unknown storage 'memory': choose one of local, s3, gcs, azure, docker$"):
         parse_location("a/b", "memory")
 
 

@@ -240,12 +240,12 @@ def _metadata(config: AwsConfig) -> str | _ByObstore | _ByBoto3:
 
 
 def _misled(config: AwsConfig, *more: str) -> bool:
-    """Whether obstore's own chain would take a variable for credentials that is none to boto3: an empty one, half."""
+    """Return whether obstore's own chain would take for credentials what is none to boto3: empty, or half a pair."""
     return any(name in config.environ for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", *more))
 
 
 def _is_one_line(path: str) -> bool:
-    """Whether a token's file can be read and sent as it stands; where not, boto3 is to say what it thinks of it."""
+    """Return whether a token's file can be read and sent as it stands; where not, boto3 says what is wrong with it."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - see `_old_files`
             return not set("\r\n") & set(file.read())

@@ -1,4 +1,4 @@
-"""Whether EC2's instance metadata answers at all, asked once and briefly: obstore alone would wait for half a minute.
+"""A short request that shows whether EC2's instance metadata answers: obstore alone would wait for half a minute.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 """

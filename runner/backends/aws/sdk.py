@@ -81,7 +81,7 @@ class Boto3Provider:
 
 @contextmanager
 def _as_the_process(config: AwsConfig) -> Iterator[None]:
-    """Put runner's environment in the place of the process's own, which boto3 reads.
+    """Replace the process's environment, which boto3 reads, by runner's for as long as the block lasts.
 
     They are the same but for secrets that came by a file, and for ``AWS_REGION``, which boto3 does not know; so this
     changes next to nothing, and puts it back.

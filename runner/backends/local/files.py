@@ -186,7 +186,7 @@ class LocalStorage(Storage):
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
 
     def _belongs(self, item: os.DirEntry[str]) -> bool:
-        """Whether something in a folder is a file or folder of this storage: no pipe, and no link that leads out."""
+        """Return whether an entry is a file or folder of this storage: no pipe, and no link that leads out."""
         if not item.is_symlink():
             return item.is_file() or item.is_dir()
         try:
