@@ -1,11 +1,13 @@
-"""Process start to the flow's first line, from S3: runner beside ten lines of boto3 and cloudpickle.
+"""Process start to the flow's first line and to the end: runner beside ten lines of boto3 and cloudpickle.
 
-Both fetch the same function from a moto server on loopback, in turns, each in a fresh process; the function's first
-statement notes the time. What is compared is the ratio of the medians: the machine's own speed cancels out.
+All run the same function, in turns, each in a fresh process: from a moto server on loopback and, runner, from a folder
+too. The function's first statement notes the time. What is compared is the ratio of the medians: the machine's own
+speed cancels out.
 
     python bench/start.py [--rounds 15] [--at-most 0.5] [--before WORKTREE [--more 15]]
 
-With ``--before``, another state of the code takes part: ``git worktree add ../before COMMIT`` makes its folder.
+With ``--before``, another state of the code takes part, with a flow that it built itself: ``git worktree add ../before
+COMMIT`` makes its folder.
 """
 
 from __future__ import annotations
@@ -31,8 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from first_line import first_line  # noqa: E402 - see above
-from runner import build_flow  # noqa: E402 - see above
-from runner.storage import S3  # noqa: E402 - see above
 from support.servers.moto import make_bucket, start_moto  # noqa: E402 - from the folder above
 
 PLAIN = """
@@ -49,15 +49,17 @@ s3.put_object(Bucket=bucket, Key=key + ".result", Body=cloudpickle.dumps(result)
 
 
 def measure(command: list[str], environ: dict[str, str], out: Path) -> tuple[float, float]:
-    """Give the milliseconds from the start of a process to the function's first line, and to the process's end."""
+    """Return the milliseconds from the start of a process to the function's first line, and to the process's end."""
     began = time.time()
     subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
     ended = time.time()
     return 1000 * (float(out.read_text("utf-8")) - began), 1000 * (ended - began)
 
 
-def compare(contenders: dict[str, tuple[list[str], dict[str, str]]], rounds: int, out: Path) -> dict[str, float]:
-    """Measure in turns, print a table, and give the median of each one's first lines, in milliseconds."""
+def compare(
+    contenders: dict[str, tuple[list[str], dict[str, str]]], rounds: int, out: Path
+) -> dict[str, tuple[float, float]]:
+    """Measure in turns, print a table, and return the medians of each one's first lines and ends, in milliseconds."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, (command, environ) in contenders.items():
@@ -65,24 +67,33 @@ def compare(contenders: dict[str, tuple[list[str], dict[str, str]]], rounds: int
             if number:  # the first round compiles bytecode and warms caches
                 times[name].append(measured)
     print(f"{'':22}{'first line':>12}{'total':>12}   (medians of {rounds}, ms)")
-    firsts = {}
+    medians = {}
     for name, measured_times in times.items():
-        firsts[name], total = (statistics.median(column) for column in zip(*measured_times, strict=True))
-        print(f"{name:22}{firsts[name]:12.0f}{total:12.0f}")
-    return firsts
+        first, total = (statistics.median(column) for column in zip(*measured_times, strict=True))
+        medians[name] = first, total
+        print(f"{name:22}{first:12.0f}{total:12.0f}")
+    return medians
 
 
 @contextmanager
-def published() -> Iterator[tuple[str, dict[str, str]]]:
-    """Serve S3, with the function stored as a flow and as a plain pickle; gives the flow's URL and the environment."""
+def served() -> Iterator[dict[str, str]]:
+    """Serve S3, with the function stored there as a plain pickle; yields the environment that reaches it."""
     with start_moto() as server:
         make_bucket(server, "bench")
         os.environ.update(server.environ)
-        url = build_flow(first_line, name="first line", storage=S3("bench"))
         cloudpickle.register_pickle_by_value(sys.modules[first_line.__module__])
         s3 = boto3.client("s3", region_name=server.environ["AWS_REGION"])
         s3.put_object(Bucket="bench", Key="plain.pkl", Body=cloudpickle.dumps(first_line))
-        yield url, server.environ | {"AWS_DEFAULT_REGION": server.environ["AWS_REGION"]}  # boto3 reads no AWS_REGION
+        yield server.environ | {"AWS_DEFAULT_REGION": server.environ["AWS_REGION"]}  # boto3 reads no AWS_REGION
+
+
+def published(code: Path, storage: str, environ: dict[str, str]) -> dict[str, str]:
+    """Publish the function with a state of the code, and return the environment that runs it with that."""
+    environ = environ | {"PYTHONPATH": str(code.resolve())}
+    flow = f"{ROOT / 'bench' / 'first_line.py'}:first_line"
+    command = [sys.executable, "-P", "-m", "runner", "build", flow, "--storage", storage]
+    url = subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout.strip()
+    return environ | {"RUNNER_LOCATION": url}
 
 
 def main() -> None:
@@ -91,34 +102,43 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--at-most", type=float, metavar="RATIO", help="fail if the ratio of first lines is above this")
     parser.add_argument("--before", metavar="WORKTREE", help="a folder with another state of the code, to compare with")
-    parser.add_argument("--more", type=float, metavar="MS", help="fail if the first line comes later by more than this")
+    parser.add_argument("--more", type=float, metavar="MS", help="fail if runner comes later by more than this")
     options = parser.parse_args()
-    with published() as (url, found), tempfile.TemporaryDirectory() as folder:
+    states = {"runner": ROOT} | ({"before": Path(options.before)} if options.before else {})
+    with served() as found, tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "first-line")
         base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "BENCH_OUT": str(out), **found}
+        places = {"S3": "s3://bench/{}", "folder": f"{folder}/{{}}"}
         contenders = {
-            "runner": ([sys.executable, "-P", "-m", "runner"], base | {"RUNNER_LOCATION": url}),
-            "boto3 + cloudpickle": ([sys.executable, "-c", PLAIN], base | {"PLAIN_LOCATION": "bench/plain.pkl"}),
-            "python -c pass": ([sys.executable, "-c", first_line_source()], base),
+            f"{state}, {place}": ([sys.executable, "-P", "-m", "runner"], published(code, url.format(state), base))
+            for place, url in places.items()
+            for state, code in states.items()
         }
-        contenders["runner"][1]["PYTHONPATH"] = str(ROOT)
-        if options.before:
-            environ = base | {"RUNNER_LOCATION": url, "PYTHONPATH": str(Path(options.before).resolve())}
-            contenders["runner before"] = ([sys.executable, "-P", "-m", "runner"], environ)
-        firsts = compare(contenders, options.rounds, out)
-    ratio = firsts["runner"] / firsts["boto3 + cloudpickle"]
+        contenders["boto3 + cloudpickle"] = (
+            [sys.executable, "-c", PLAIN],
+            base | {"PLAIN_LOCATION": "bench/plain.pkl"},
+        )
+        contenders["python -c pass"] = ([sys.executable, "-c", first_line_source()], base)
+        medians = compare(contenders, options.rounds, out)
+    ratio = medians["runner, S3"][0] / medians["boto3 + cloudpickle"][0]
     print(f"runner's first line comes after {ratio:.2f} of the time that boto3 + cloudpickle takes")
-    if options.before:
-        more = firsts["runner"] - firsts["runner before"]
-        print(f"and {more:+.1f} ms after that of the state in {options.before}")
-        if options.more is not None and more > options.more:
-            sys.exit(f"that is more than {options.more} ms")
+    too_late = []
+    for place in places if options.before else ():
+        pairs = zip(("first line", "end"), medians[f"runner, {place}"], medians[f"before, {place}"], strict=True)
+        for what, now, before in pairs:
+            print(
+                f"{place}: the {what} comes {now - before:+.1f} ms ({now / before:.3f}) after that of the state before"
+            )
+            if options.more is not None and now - before > options.more:
+                too_late.append(f"{place}: the {what} comes more than {options.more} ms later")
     if options.at_most is not None and ratio > options.at_most:
-        sys.exit(f"that is more than {options.at_most}")
+        too_late.append(f"the ratio is more than {options.at_most}")
+    if too_late:
+        sys.exit("; ".join(too_late))
 
 
 def first_line_source() -> str:
-    """Give the floor: an interpreter that does nothing but note the time."""
+    """Return the floor: an interpreter that does nothing but note the time."""
     return "import os, time; open(os.environ['BENCH_OUT'], 'w').write(repr(time.time()))"
 
 

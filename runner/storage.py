@@ -10,14 +10,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runner.authoring.docker import Docker
     from runner.authoring.storages import GCS, S3, Azure, Local
+    from runner.location import Location as Location  # noqa: PLC0414 - exported
 
 __all__ = ["GCS", "S3", "Azure", "Docker", "Local"]
 
+_HOMES = {
+    "Local": "runner.authoring.storages",
+    "S3": "runner.authoring.storages",
+    "GCS": "runner.authoring.storages",
+    "Azure": "runner.authoring.storages",
+    "Docker": "runner.authoring.docker",
+    # no longer what an author needs, and what older pickles and programs name
+    "Location": "runner.location",
+    "declare": "runner.authoring.storages",
+    "open_storage": "runner.backends",
+    "parse_location": "runner.location",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         message = f"module 'runner.storage' has no attribute {name!r}"
         raise AttributeError(message)
     from importlib import import_module
 
-    return getattr(import_module(f"runner.authoring.{'docker' if name == 'Docker' else 'storages'}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.secrets.redaction import redact
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE = 2000  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How a start ended.
 
     Args:
@@ -43,4 +41,4 @@ class Verdict:
     @property
     def error_record(self) -> ErrorRecord | None:
         """The error as an end has it; None for a success."""
-        return {"type": self.error, "message": self.message} if self.exit_code else None
+        return None if self.error is None else {"type": self.error, "message": self.message}

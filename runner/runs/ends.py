@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.backends.retry import persistently
 from runner.errors import AlreadyExists, RunHeld
 from runner.runs.documents import FORMAT
-from runner.runs.stored_results import describe_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,16 +22,14 @@ if TYPE_CHECKING:
 TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
 
 
-@dataclass(frozen=True)
-class RunFacts:
+class RunFacts(NamedTuple):
     """Which flow a run is of, by its name where it is known, and which bundle."""
 
     flow: str | None
     bundle: BundleReference
 
 
-@dataclass(frozen=True)
-class Concluded:
+class Concluded(NamedTuple):
     """A run that is over: its outcome."""
 
     outcome: EndDocument
@@ -99,7 +95,11 @@ def finish_dead_attempt(
     held = store.read_claim(claim.attempt)
     if held is None or held["token"] != claim.token:
         return None
-    tasks = describe_results(store) if verdict.state in TERMINAL_STATES else ()
+    tasks: Iterable[TaskRecord] = ()
+    if verdict.state in TERMINAL_STATES:
+        from runner.runs.stored_results import describe_results
+
+        tasks = describe_results(store)
     end = end_document(store.run_id, claim, facts, verdict, tasks, store.signer)
     try:
         commit_end(store, end)

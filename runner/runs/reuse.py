@@ -84,7 +84,7 @@ class ReusableResults:
                 found = copy_verified(store.storage.stream(key), file if wanted else None)
                 if found is None:
                     message = "it is not what was stored"
-                    raise BundleCorrupt(message)  # noqa: TRY301 - told below, with all else that makes it useless
+                    raise BundleCorrupt(message)  # noqa: TRY301 - logged below, with all else that makes it useless
                 check_result_signature(store, (slug, index), key, *found)
                 file.seek(0)
                 value = pickling.load_result(file) if wanted else None

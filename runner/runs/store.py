@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from runner import naming
 from runner.errors import BundleCorrupt, Denied, NotFound, WriteFailed
 from runner.runs.documents import FORMAT, decode, encode
-from runner.runs.layout import RunLayout
+from runner.runs.layout import RunLayout, RunPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.backends.base import Storage
     from runner.runs.documents import Kind
-    from runner.runs.layout import Claim, RunPlace
+    from runner.runs.layout import Claim
     from runner.schema.documents import ClaimDocument, EndDocument, RunRequest
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
 
 
-@dataclass(frozen=True, slots=True)
 class RunStore:
     """One run in its storage.
 
@@ -29,9 +27,8 @@ class RunStore:
     ``signer`` ends and results are signed, or believed only if they are.
     """
 
-    storage: Storage
-    layout: RunLayout
-    signer: RunSigner | None = None
+    def __init__(self, storage: Storage, layout: RunLayout, signer: RunSigner | None = None) -> None:
+        self.storage, self.layout, self.signer = storage, layout, signer
 
     @property
     def run_id(self) -> str:
@@ -46,8 +43,6 @@ class RunStore:
     @property
     def place(self) -> RunPlace:
         """Where the run lies, for another process."""
-        from runner.runs.layout import RunPlace
-
         return RunPlace(self.storage.scheme, self.storage.container, self.layout.home, self.run_id)
 
     # Documents

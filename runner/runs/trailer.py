@@ -16,12 +16,12 @@ TRAILER = struct.Struct(">4sQ32s")
 
 
 def trailer(size: int, digest: bytes) -> bytes:
-    """Make the trailer of a pickle of this size and SHA-256."""
+    """Return the trailer of a pickle of this size and SHA-256."""
     return TRAILER.pack(MAGIC, size, digest)
 
 
 def read_trailer(data: bytes) -> tuple[int, str] | None:
-    """Give size and SHA-256 of the pickle, or None if this is no trailer."""
+    """Return size and SHA-256 of the pickle, or None if this is no trailer."""
     if len(data) != TRAILER.size:
         return None
     magic, size, digest = TRAILER.unpack(data)
@@ -29,7 +29,7 @@ def read_trailer(data: bytes) -> tuple[int, str] | None:
 
 
 def copy_verified(stored: Iterable[bytes], target: BinaryIO | None) -> tuple[int, str] | None:
-    """Copy a result's bytes, and give size and SHA-256 of its pickle; None if they are not what its trailer says."""
+    """Copy a result's bytes, and return size and SHA-256 of its pickle; None if they are not what its trailer says."""
     import hashlib  # 3 MB, of which the supervisor has no need
 
     digest, size, held = hashlib.sha256(), 0, b""

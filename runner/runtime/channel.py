@@ -6,10 +6,10 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runner.runtime.messages import FlowBegan, StopOrder, decode, encode
+from runner.runtime.messages import decode, encode
 
 if TYPE_CHECKING:
-    from runner.runtime.messages import Message
+    from runner.runtime.messages import Message, StopOrder
 
 _LONGEST_ORDER = 65536  # bytes: what a pipe holds
 
@@ -31,8 +31,8 @@ class Channel:
         self._pipe = os.fstat(messages)
 
     def send(self, message: Message) -> None:
-        """Tell the supervisor, unless the pipe is gone."""
-        self.has_begun = self.has_begun or isinstance(message, FlowBegan)
+        """Send a message to the supervisor, unless the pipe is gone."""
+        self.has_begun = self.has_begun or message["kind"] == "flow began"
         with suppress(OSError):
             if os.path.samestat(os.fstat(self._messages), self._pipe):
                 os.write(self._messages, encode(message))
@@ -40,4 +40,4 @@ class Channel:
     def wait_for_order(self) -> StopOrder | None:
         """Wait until the supervisor orders to stop; None if it is gone."""
         order = decode(os.read(self._orders, _LONGEST_ORDER))
-        return order if isinstance(order, StopOrder) else None
+        return order if order is not None and order["kind"] == "stop" else None

@@ -7,15 +7,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from runner import process
 from runner.errors import InternalError
 from runner.model.verdict import Verdict
 from runner.process import STOP_SIGNALS
-from runner.runtime.messages import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +23,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import Reuse
 
 
-@dataclass(frozen=True)
-class ChildSpec:
+class ChildSpec(NamedTuple):
     """What the flow's process is started with.
 
     Args:
@@ -65,7 +62,7 @@ def run_child(spec: ChildSpec, channel: Channel) -> NoReturn:
             verdict = run(spec.environ, channel, spec.log_to, spec.reuse)
         except Exception as error:  # noqa: BLE001 - it cannot even be imported
             verdict = Verdict("crashed", InternalError.code, f"a bug in runner: {error!r}", "InternalError")
-        channel.send(Finished(verdict))
+        channel.send({"kind": "finished", "verdict": verdict})
     finally:
         for printed in (sys.stdout, sys.stderr):
             with suppress(Exception):  # closed, or nobody reads any more

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.runs import unsaved_ends
 from runner.runs.ends import commit_end, end_document
 from runner.runs.results import PATIENCE_SECONDS
-from runner.runtime.messages import AttemptEnded, EndAnnounced, EndSavedAside, Finished
 
 if TYPE_CHECKING:
     from runner.engine.report import Report
@@ -58,13 +56,13 @@ class Finalizer:
             return
         self._order = order
         engine.cancel()
-        if order.signal and signal.getsignal(order.signal) not in {signal.SIG_DFL, signal.SIG_IGN}:
-            os.kill(os.getpid(), order.signal)  # the flow has a handler of its own for it
-        if not self._returned.wait(order.within):
+        if order["signal"] and signal.getsignal(order["signal"]) not in {signal.SIG_DFL, signal.SIG_IGN}:
+            os.kill(os.getpid(), order["signal"])  # the flow has a handler of its own for it
+        if not self._returned.wait(order["within"]):
             try:
                 self.commit(engine.report())
             except RunnerError as error:
-                self._channel.send(Finished(Verdict.of_error(error, "crashed")))
+                self._channel.send({"kind": "finished", "verdict": Verdict.of_error(error, "crashed")})
             finally:
                 os._exit(1)  # the verdict has the exit code
 
@@ -78,19 +76,24 @@ class Finalizer:
     def _commit(self, report: Report) -> Verdict:
         verdict = self._verdict_on(report)
         end = end_document(self._store.run_id, self._claim, self._facts, verdict, report.tasks, self._store.signer)
-        self._channel.send(EndAnnounced(end["token"]))
+        self._channel.send({"kind": "end announced", "token": end["token"]})
         try:
             commit_end(self._store, end, patience=PATIENCE_SECONDS)
         except RunHeld:
-            self._channel.send(AttemptEnded(None))
+            self._channel.send({"kind": "attempt ended", "verdict": None})
             raise
         except RunnerError as refusal:
-            self._channel.send(EndSavedAside())
+            self._channel.send({"kind": "end saved aside"})
+            from runner.runs import unsaved_ends
+
             unsaved_ends.save(end, self._temporary)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
-        self._channel.send(AttemptEnded(verdict))
-        unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
+        self._channel.send({"kind": "attempt ended", "verdict": verdict})
+        if self._claim.attempt > 1:
+            from runner.runs import unsaved_ends
+
+            unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
         return verdict
 
     def _verdict_on(self, report: Report) -> Verdict:
@@ -98,7 +101,7 @@ class Finalizer:
             if self._order is None:
                 message = "the flow was cancelled, and nobody ordered that"
                 raise InternalError(message, hint="Please report it.")
-            return self._order.verdict
+            return self._order["verdict"]
         if report.failed:
             return Verdict.of_error(FlowFailed(failure(report)), "failed")
         outcome = self._store.storage.url(self._store.layout.outcome)

@@ -1,15 +1,16 @@
 """What the flow's process tells the supervisor, and the order that it gets: one line of JSON each, over two pipes.
 
 A process that dies must leave behind what its end needs, so everything is told when it is known. A process that dies
-before it has said `Finished` ended itself, or was killed. Whatever it said: the end that stands in the storage decides
-the exit code.
+before it has said ``finished`` ended itself, or was killed. Whatever it said: the end that stands in the storage
+decides the exit code.
+
+Messages are dictionaries, since both processes start with this module, and a dataclass costs ten times as much.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from runner.model.verdict import Verdict
 from runner.runs.layout import Claim, RunPlace
@@ -18,78 +19,94 @@ if TYPE_CHECKING:
     from runner.schema.documents import BundleReference
 
 
-@dataclass(frozen=True, slots=True)
-class RunLocated:
+class RunLocated(TypedDict):
     """Where the run's documents lie, which bundle it is of, and which flow, once that is known."""
 
+    kind: Literal["run located"]
     place: RunPlace
     flow: str | None
     bundle: BundleReference
 
 
-@dataclass(frozen=True, slots=True)
-class BundleVerified:
+class BundleVerified(TypedDict):
     """The names of secrets that must not be shown, and what the signature of an end is bound to."""
 
+    kind: Literal["bundle verified"]
     secrets: list[str]
     request_digest: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ModulesUnpacked:
+class ModulesUnpacked(TypedDict):
     """A folder to remove."""
 
+    kind: Literal["modules unpacked"]
     folder: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimAnnounced:
+class ClaimAnnounced(TypedDict):
     """The attempt that needs an end, if the claim that is being made succeeds."""
 
+    kind: Literal["claim announced"]
     claim: Claim
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimWithdrawn:
+class ClaimWithdrawn(TypedDict):
     """The attempt is another's."""
 
+    kind: Literal["claim withdrawn"]
 
-@dataclass(frozen=True, slots=True)
-class ClaimHeld:
+
+class ClaimHeld(TypedDict):
     """The claim was made: the attempt needs heartbeats."""
 
+    kind: Literal["claim held"]
 
-@dataclass(frozen=True, slots=True)
-class FlowBegan:
+
+class FlowBegan(TypedDict):
     """The flow's first line is near; its name."""
 
+    kind: Literal["flow began"]
     flow: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndAnnounced:
+class EndAnnounced(TypedDict):
     """The token of the end that is about to be stored."""
 
+    kind: Literal["end announced"]
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndSavedAside:
+class EndSavedAside(TypedDict):
     """The end could not be stored, and was saved elsewhere."""
 
+    kind: Literal["end saved aside"]
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+
+class AttemptEnded(TypedDict):
     """The attempt has its end: the one with this verdict or, without one, another's."""
 
+    kind: Literal["attempt ended"]
     verdict: Verdict | None
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(TypedDict):
     """How this process ended."""
 
+    kind: Literal["finished"]
     verdict: Verdict
+
+
+class StopOrder(TypedDict):
+    """What the supervisor orders: to stop.
+
+    ``verdict`` is the end that the attempt gets, ``signal`` the number of the signal that asked for it, if one did, and
+    ``within`` the seconds in which the flow may come to a safe point.
+    """
+
+    kind: Literal["stop"]
+    verdict: Verdict
+    signal: int | None
+    within: float
 
 
 Message: TypeAlias = (
@@ -104,41 +121,37 @@ Message: TypeAlias = (
     | EndSavedAside
     | AttemptEnded
     | Finished
+    | StopOrder
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StopOrder:
-    """What the supervisor orders: to stop.
-
-    Args:
-        verdict: the end that the attempt gets.
-        signal: the number of the signal that asked for it, if one did.
-        within: seconds in which the flow may come to a safe point.
-    """
-
-    verdict: Verdict
-    signal: int | None
-    within: float
-
-
-_KINDS = {kind.__name__: kind for kind in (*Message.__args__, StopOrder)}
+_FIELDS = {
+    "run located": {"place", "flow", "bundle"},
+    "bundle verified": {"secrets", "request_digest"},
+    "modules unpacked": {"folder"},
+    "claim announced": {"claim"},
+    "claim withdrawn": set(),
+    "claim held": set(),
+    "flow began": {"flow"},
+    "end announced": {"token"},
+    "end saved aside": set(),
+    "attempt ended": {"verdict"},
+    "finished": {"verdict"},
+    "stop": {"verdict", "signal", "within"},
+}
 _PARTS = {"place": RunPlace, "claim": Claim, "verdict": Verdict}
 
 
-def encode(message: Message | StopOrder) -> bytes:
+def encode(message: Message) -> bytes:
     """Return a message as a line of JSON."""
-    document = {"kind": type(message).__name__, **asdict(message)}
-    return json.dumps(document, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+    parts = {name: part._asdict() for name, part in message.items() if isinstance(part, RunPlace | Claim | Verdict)}
+    return json.dumps(message | parts, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
 
 
-def decode(line: bytes) -> Message | StopOrder | None:
+def decode(line: bytes) -> Message | None:
     """Return the message of a line; None for half a line of a process that was killed, or what a flow wrote there."""
     try:
-        fields: dict[str, Any] = json.loads(line.decode(errors="surrogatepass"))
-        kind = _KINDS[fields.pop("kind")]
-        parts = {name: part(**fields[name]) for name, part in _PARTS.items() if fields.get(name) is not None}
-        message: Message | StopOrder = kind(**fields | parts)
+        message: Any = json.loads(line.decode(errors="surrogatepass"))
+        parts = {name: part(**message[name]) for name, part in _PARTS.items() if message.get(name) is not None}
+        is_known = message.keys() == {"kind", *_FIELDS[message["kind"]]}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return message
+    return message | parts if is_known else None

@@ -22,16 +22,8 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
+from runner.runs.store import RunStore
 from runner.runtime.background import Background, T
-from runner.runtime.messages import (
-    BundleVerified,
-    ClaimAnnounced,
-    ClaimHeld,
-    ClaimWithdrawn,
-    FlowBegan,
-    ModulesUnpacked,
-    RunLocated,
-)
 from runner.runtime.request import RunStores, find_begun, repeated
 from runner.schemes import backend_of
 from runner.secrets.named import known_secrets_present, resolve
@@ -45,7 +37,6 @@ if TYPE_CHECKING:
     from runner.bundle.load import Loaded
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
-    from runner.runs.store import RunStore
     from runner.runtime.channel import Channel
     from runner.schema.documents import BundleReference, Reuse, RunRequest, State
     from runner.secrets.named import Credentials
@@ -89,7 +80,9 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if outcome:
         store = stores.open(f"{location.key}/", outcome["run_id"])
         logs.run_context(run_id=store.run_id, flow=outcome["flow"])
-        channel.send(RunLocated(store.place, outcome["flow"], outcome["bundle"]))
+        channel.send(
+            {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
+        )
         return repeated(outcome)
     key, data = fetch(storage, _bundle_key(location.key, begun))
 
@@ -102,20 +95,18 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if settings.parameters is None:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
-    channel.send(RunLocated(store.place, None, bundle))
+    channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
     opened = _or_error(lambda: verify(data))
     request = _request(run_id, bundle, settings, opened, reuse)
-    store = replace(store, signer=run_signer(settings.signing_key, settings.trusted_keys, request))
-    channel.send(BundleVerified(_secrets_of(opened), store.signer.request_digest if store.signer else None))
+    signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    store = RunStore(store.storage, store.layout, signer)
+    digest = signer.request_digest if signer else None
+    channel.send({"kind": "bundle verified", "secrets": _secrets_of(opened), "request_digest": digest})
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
     die_with(channel.reaper, signal.SIGKILL)
     loaded = (
-        opened
-        if isinstance(opened, RunnerError)
-        else _or_error(
-            lambda: load(data, opened, location.scheme, settings, lambda path: channel.send(ModulesUnpacked(path)), key)
-        )
+        opened if isinstance(opened, RunnerError) else _or_error(lambda: _load(data, opened, settings, channel, key))
     )
 
     claim = claiming.result()
@@ -126,7 +117,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         raise loaded
     logs.run_context(flow=loaded.flow.name)
     reusable = _reusable(store, claim, loaded, begun or request, settings.temporary)
-    channel.send(FlowBegan(loaded.flow.name))
+    channel.send({"kind": "flow began", "flow": loaded.flow.name})
     _log_beginning(settings, run_id, bundle["url"], _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
 
@@ -173,7 +164,7 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     fresh = settings.run_id is None
 
     def announce(claim: Claim | None) -> None:
-        channel.send(ClaimAnnounced(claim) if claim else ClaimWithdrawn())
+        channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
     if not fresh:
@@ -181,9 +172,18 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if not isinstance(claim, Concluded):
-        channel.send(ClaimHeld())
+        channel.send({"kind": "claim held"})
     beginning.result()
     return claim
+
+
+def _load(data: bytes, opened: Bundle | None, settings: Settings, channel: Channel, key: str) -> Loaded:
+    assert settings.location is not None  # noqa: S101 - as in _run
+
+    def tell(folder: str) -> None:
+        channel.send({"kind": "modules unpacked", "folder": folder})
+
+    return load(data, opened, settings.location.scheme, settings, tell, key)
 
 
 def _reusable(

@@ -72,7 +72,7 @@ class Heartbeat(TypedDict):
 class ErrorRecord(TypedDict):
     """Why something did not succeed: the class of the error and a sentence."""
 
-    type: str | None
+    type: str
     message: str
 
 

@@ -18,13 +18,13 @@ _ABSENT = object()
 
 
 def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str:
-    """Name the first part of a document that no reader could use; empty if there is none.
+    """Return the path of the first part of a document that no reader could use; empty if there is none.
 
-    Without a ``kind`` that is told by what only one kind has; a document of none, as a beat is, has nothing to check.
+    Without a ``kind`` the kind is known by what only one has; a document of none, as a beat is, has nothing to check.
     """
     if kind is None:
         kind = next((kind for kind, names in _ONLY.items() if names & set(document)), None)
-    return _violation(document, _SHAPES[kind], kind) if kind else ""
+    return _violation(document, SHAPES[kind], kind) if kind else ""
 
 
 def _violation(value: Any, shape: Mapping[str, Any], path: str) -> str:
@@ -119,7 +119,7 @@ _TASK = {
     "result": _or_none(_shaped(_RESULT)),
 }
 _ONLY = {"run": {"requested", "by", "parameters"}, "end": {"ended", "exit_code", "tasks"}, "claim": {"pid", "started"}}
-_SHAPES: dict[str, dict[str, Any]] = {
+SHAPES: dict[str, dict[str, Any]] = {
     "manifest": {
         "flow": {"name": _text, "version": _text, "key": _if_there(_text)},
         "python": {"version": _text, "implementation": _text},

@@ -16,12 +16,12 @@ import cloudpickle
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError, TaskError
 from runner.images import REPOSITORY, own_image
 from runner.model.task import Task
-from runner.serialization.diagnosis import blame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PROTOCOL = 5
+_PUBLIC = {"runner", "runner.environments", "runner.errors", "runner.storage"}  # modules that authors import
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class _Recorder(cloudpickle.Pickler):
         reduced = super().reducer_override(obj)
         if isinstance(obj, FunctionType) and reduced is not NotImplemented:
             self.functions.append(obj)
+            _forget_modules_of_ours(reduced)
         elif isinstance(obj, ModuleType):
             self.modules.add(obj.__name__)
         return reduced
@@ -69,8 +70,19 @@ class _Nowhere:
         return len(data)
 
 
-def _pickle_by_itself(part: Any) -> None:
-    _Recorder(_Nowhere()).dump(part)  # type: ignore[arg-type]
+def _blame(value: Any, path: str, error: BaseException) -> str:
+    from runner.serialization.diagnosis import blame
+
+    return blame(value, path, error, lambda part: _Recorder(_Nowhere()).dump(part))  # type: ignore[arg-type]
+
+
+def _forget_modules_of_ours(reduced: tuple[Any, ...]) -> None:
+    """Leave out modules of runner's that cloudpickle notes since their name is an attribute that the function uses."""
+    state = reduced[2][1]
+    noted = state["_cloudpickle_submodules"]
+    state["_cloudpickle_submodules"] = [
+        module for module in noted if module.__name__.partition(".")[0] != "runner" or module.__name__ in _PUBLIC
+    ]
 
 
 def _with_file_name(code: CodeType, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -96,7 +108,7 @@ def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
         try:
             recorder.dump(flow)
         except Exception as error:
-            message = f"the flow cannot be pickled: {blame(flow, 'flow', error, _pickle_by_itself)}"
+            message = f"the flow cannot be pickled: {_blame(flow, 'flow', error)}"
             hint = "Make such things (connections, locks, open files) inside the task that needs them."
             raise FlowFailed(message, hint=hint) from error
     data = buffer.getvalue()
@@ -141,7 +153,21 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module in _MOVED:
             module, name = _MOVED[module], _RENAMED.get(name, name)
-        return super().find_class(module, name)
+        found = super().find_class(module, name)
+        return _subimport if found is cloudpickle.subimport else found
+
+
+def _subimport(name: str) -> ModuleType:
+    """Import a module that a pickle names as a whole.
+
+    Older bundles name modules of runner's that their authors never heard of: where a function says ``runner.…`` and
+    ``json.load``, cloudpickle notes the module ``runner.load`` because there was one.
+    """
+    package, _, _ = name.partition(".")
+    if package == "runner" and name not in _PUBLIC:
+        name = package
+    module: ModuleType = cloudpickle.subimport(name)
+    return module
 
 
 def load_flow(data: bytes | memoryview) -> Any:
@@ -184,7 +210,7 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:
     except RunnerError:
         raise  # the storage behind the file, not the value
     except Exception as error:
-        message = f"the result of task {name} cannot be pickled: {blame(value, 'result', error, _pickle_by_itself)}"
+        message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error)}"
         raise TaskError(message) from error
 
 

@@ -59,7 +59,7 @@ class LogBuffer:
             return not self._closed
 
     def take(self) -> bytes:
-        """Take about half of what may wait, 1 MB; nothing when it is empty."""
+        """Remove and return about half of what may wait, 1 MB; nothing when it is empty."""
         taken = bytearray()
         with self._changed:
             while self._lines and len(taken) < LIMIT // 2:
@@ -70,19 +70,19 @@ class LogBuffer:
         return bytes(taken)
 
     def close(self) -> None:
-        """Let nobody wait any more; what is there can still be taken."""
+        """Wake up whoever waits; what is there can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 def log_entry(message: str, **fields: object) -> bytes:
-    """Make a line of the supervisor's own that is only shipped."""
+    """Return a line of the supervisor's own that is only shipped."""
     return json.dumps({"time": now(), "level": "INFO", "logger": LOG_END_LOGGER, "message": message, **fields}).encode()
 
 
 def _is_entry(line: bytes) -> bool:
-    """Whether a line is one of the log; any other JSON is what a flow printed."""
+    """Return whether a line is one of the log; any other JSON is what a flow printed."""
     if not line.startswith(b"{"):
         return False
     try:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FlowFailed
 from runner.model.verdict import Verdict
 from runner.process import STOP_SIGNALS, signal_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.schema.documents import DeathRecord
 
 LONGEST = 4000  # characters of a trace, or of the last lines
@@ -33,8 +34,7 @@ def cancelled(number: int) -> Verdict:
     return Verdict("cancelled", 128 + number, f"the run was asked to stop by {signal_name(number)}", "Cancelled")
 
 
-@dataclass(frozen=True)
-class ExitStatus:
+class ExitStatus(NamedTuple):
     """How the process ended.
 
     Args:
@@ -51,7 +51,7 @@ class ExitStatus:
     stop_signal: int | None = None
     timed_out: bool = False
     trace: str = ""
-    tail: list[str] = field(default_factory=list)
+    tail: Sequence[str] = ()
     peak: int | None = None
     memory: str | None = None
 

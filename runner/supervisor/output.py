@@ -46,15 +46,14 @@ class OutputReader(threading.Thread):
     """
 
     def __init__(self, streams: Mapping[int, tuple[int, str]], backlog: LogBuffer) -> None:
-        """See the class."""
-        super().__init__(name="pump", daemon=True)
+        super().__init__(name="output", daemon=True)
         self._streams = {reader: _Stream(target, name) for reader, (target, name) in streams.items()}
         self._backlog = backlog
         self.tail: deque[str] = deque(maxlen=_TAIL)  # the last lines, shortened
         self.passed = 0  # bytes
 
     def run(self) -> None:
-        """See the class."""
+        """Read until nobody can write any more."""
         poll = select.poll()
         for reader in self._streams:
             poll.register(reader, select.POLLIN)
@@ -79,7 +78,7 @@ class OutputReader(threading.Thread):
         stream.line = bytearray(self._cut(stream, rest))
 
     def _cut(self, stream: _Stream, line: bytes) -> bytes:
-        """Keep the beginning of a line that is too long, and give the rest."""
+        """Keep the beginning of a line that is too long, and return the rest."""
         while len(line) > LONGEST:
             self._keep(stream, line[:LONGEST], cut=True)
             line = line[LONGEST:]

@@ -50,13 +50,13 @@ def _tell_refusal(tells: int, error: OSError) -> None:
     from runner.cgroup import refusal
     from runner.errors import InternalError
     from runner.model.verdict import Verdict
-    from runner.runtime.messages import Finished, encode
+    from runner.runtime.messages import encode
 
     refused = refusal(error)
     verdict = (
         Verdict.of_error(refused, "refused") if refused else Verdict.of_error(InternalError(str(error)), "crashed")
     )
-    os.write(tells, encode(Finished(verdict)))
+    os.write(tells, encode({"kind": "finished", "verdict": verdict}))
 
 
 def _watch(supervisor: int, child: int) -> int:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.runtime.messages import (
-    AttemptEnded,
-    BundleVerified,
-    ClaimAnnounced,
-    ClaimWithdrawn,
-    EndAnnounced,
-    EndSavedAside,
-    Finished,
-    FlowBegan,
-    ModulesUnpacked,
-    RunLocated,
-)
 from runner.supervisor.backlog import log_entry
 from runner.supervisor.log_tee import LogTee
 
@@ -27,60 +14,15 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from runner.runs.ends import RunFacts
-    from runner.runs.layout import Claim, RunPlace
+    from runner.runs.layout import Claim
     from runner.runs.store import RunStore
-    from runner.runtime.messages import Message
-    from runner.schema.documents import BundleReference
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
     from runner.supervisor.backlog import LogBuffer
+    from runner.supervisor.child_report import ChildReport
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
-
-
-@dataclass
-class ChildReport:
-    """What the flow's process has told so far.
-
-    ``claim`` is that of an attempt that needs an end; ``attempt`` its number also when it has one.
-    """
-
-    place: RunPlace | None = None
-    flow: str | None = None
-    bundle: BundleReference | None = None
-    folder: str | None = None
-    request_digest: str | None = None
-    claim: Claim | None = None
-    attempt: int | None = None
-    end_token: str | None = None
-    has_begun: bool = False
-    is_end_saved: bool = False
-    verdict: Verdict | None = None
-
-    def take(self, message: Message) -> None:  # noqa: C901 - a flat list, one case a message
-        """Note a message."""
-        match message:
-            case RunLocated():
-                self.place, self.flow, self.bundle = message.place, message.flow, message.bundle
-            case BundleVerified():
-                self.request_digest = message.request_digest
-            case ModulesUnpacked():
-                self.folder = message.folder
-            case ClaimAnnounced():
-                self.claim, self.attempt = message.claim, message.claim.attempt
-            case ClaimWithdrawn():
-                self.claim = self.attempt = None
-            case FlowBegan():
-                self.flow, self.has_begun = message.flow, True
-            case EndAnnounced():
-                self.end_token = message.token
-            case EndSavedAside():
-                self.is_end_saved = True
-            case AttemptEnded():
-                self.claim, self.verdict = None, message.verdict or self.verdict
-            case Finished():
-                self.verdict = message.verdict
 
 
 class Settlement:
@@ -132,7 +74,7 @@ class Settlement:
             error = known or InternalError(f"a bug in runner: {failure!r}", hint="Please report it.")
             is_crash = report.has_begun or isinstance(error, InternalError | WriteFailed)
             return Verdict.of_error(error, "crashed" if is_crash else "refused")
-        return replace(status, memory=cgroup.killed_for_memory(kills)).verdict
+        return status._replace(memory=cgroup.killed_for_memory(kills)).verdict
 
     def conclude(
         self, verdict: Verdict, failure: BaseException | None, heartbeat: Heartbeat | None, shipper: LogShipper | None
@@ -182,8 +124,9 @@ class Settlement:
         stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._report.end_token)
         if stands is None or stands["error"] == verdict.error_record:
             return verdict
-        error = stands["error"] or {"type": None, "message": f"run {store.run_id} {stands['state']}"}
-        return Verdict(stands["state"], stands["exit_code"], error["message"], error["type"])
+        error = stands["error"]
+        message = error["message"] if error else f"run {store.run_id} {stands['state']}"
+        return Verdict(stands["state"], stands["exit_code"], message, error["type"] if error else None)
 
     def _end_not_written(self, claim: Claim, verdict: Verdict, error: RunnerError) -> Verdict:
         """Save an end that cannot be stored where it can be kept, and return the verdict that this start has then."""

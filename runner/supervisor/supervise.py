@@ -1,4 +1,7 @@
-"""The parent: starts the process that runs the flow, passes signals on, keeps the time, and has the last word."""
+"""The parent: starts the process that runs the flow, passes signals on, keeps the time, and has the last word.
+
+What is not needed before that process is started is imported after it.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,20 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from runner import process
 from runner.errors import RunnerError
 from runner.process import STOP_SIGNALS
 from runner.runtime.channel import Channel
 from runner.runtime.entry import ChildSpec, run_child
-from runner.runtime.messages import (
-    AttemptEnded,
-    BundleVerified,
-    ClaimHeld,
-    ClaimWithdrawn,
-    FlowBegan,
-    StopOrder,
-    decode,
-    encode,
-)
+from runner.runtime.messages import decode, encode
 from runner.secrets.named import resolve
 from runner.settings import Settings, with_files_read
 from runner.supervisor import reaper
 from runner.supervisor.backlog import LogBuffer
-from runner.supervisor.exit_status import TIMED_OUT, ExitStatus, cancelled
+from runner.supervisor.child_report import ChildReport
 from runner.supervisor.output import OutputReader
-from runner.supervisor.settle import ChildReport, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +31,10 @@ if TYPE_CHECKING:
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
     from runner.schema.documents import Reuse
+    from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
+    from runner.supervisor.settle import Settlement
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then the clock is looked at again
 _SAFE_POINT_SHARE = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
@@ -48,8 +42,7 @@ _STUCK_SECONDS = 5.0  # after which a pipe that somebody else still holds open i
 _UNREAD_SECONDS = 15.0  # without a byte after which nobody is waited for who should take the log
 
 
-@dataclass(frozen=True)
-class SupervisedRun:
+class SupervisedRun(NamedTuple):
     """How a start went: its exit code, and where its run lies, if it came to one."""
 
     code: int
@@ -109,9 +102,12 @@ class Supervisor:
         try:
             output, listener = self._start(reuse)
         except (OSError, RuntimeError) as error:  # no more processes, or threads
+            from runner.supervisor.exit_status import ExitStatus
+
             self._fail(error)
             return SupervisedRun(self._settle(ExitStatus(0), None), None)
         from runner import cgroup
+        from runner.supervisor.exit_status import ExitStatus
 
         kills = cgroup.oom_kills()
         status, peak = self._wait()
@@ -164,28 +160,28 @@ class Supervisor:
     # While it runs
 
     def _read_messages(self, messages: int) -> None:
-        """Take in what the flow's process tells, until it is gone."""
+        """Read what the flow's process tells, until it is gone."""
         with open(messages, "rb") as file:
             for line in file:
-                if (message := decode(line)) is not None and not isinstance(message, StopOrder):
+                if (message := decode(line)) is not None:
                     try:
                         self._on_message(message)
-                    except Exception as error:  # noqa: BLE001 - a flow without a heart must not go on
+                    except Exception as error:  # noqa: BLE001 - a flow without a heartbeat must not go on
                         self._fail(error)
 
     def _on_message(self, message: Message) -> None:
         self.report.take(message)
-        match message:
-            case BundleVerified(secrets=names):
-                for name in names:  # those that RUNNER_SECRETS names are hidden already
+        match message["kind"]:
+            case "bundle verified":
+                for name in message["secrets"]:  # those that RUNNER_SECRETS names are hidden already
                     with suppress(RunnerError):
                         resolve((name,), self.environ)
-            case ClaimHeld():
+            case "claim held":
                 self._watch_over_attempt()
-            case FlowBegan() if self.heartbeat and self.shipper:
+            case "flow began" if self.heartbeat and self.shipper:
                 self.heartbeat.on_started()
                 self.shipper.on_started()
-            case AttemptEnded() | ClaimWithdrawn() if self.heartbeat and self.shipper:
+            case "attempt ended" | "claim withdrawn" if self.heartbeat and self.shipper:
                 self.heartbeat.stop_beating()
                 self.shipper.on_ended()
 
@@ -255,9 +251,12 @@ class Supervisor:
             return None
         if is_stopping:  # asking again gives it no more time
             return deadline
+        from runner.supervisor.exit_status import TIMED_OUT, cancelled
+
         verdict = TIMED_OUT if stop_signal is None else cancelled(stop_signal)
         with suppress(OSError):
-            os.write(self.orders, encode(StopOrder(verdict, stop_signal, _SAFE_POINT_SHARE * self.settings.grace)))
+            within = _SAFE_POINT_SHARE * self.settings.grace
+            os.write(self.orders, encode({"kind": "stop", "verdict": verdict, "signal": stop_signal, "within": within}))
         return time.monotonic() + self.settings.grace
 
     # When it is over
@@ -268,6 +267,8 @@ class Supervisor:
             return file.read().decode(errors="backslashreplace")
 
     def _settlement(self) -> Settlement:
+        from runner.supervisor.settle import Settlement
+
         return Settlement(self.settings, self.environ, self.log_to, self.report, self.buffer)
 
     def _settle(self, exit_status: ExitStatus, kills: int | None) -> int:
@@ -287,7 +288,7 @@ def _finish(output: OutputReader) -> None:
 
 
 def _discard_unwritten(log_to: TextIO) -> None:
-    """Give up what could not be written: a reader that went away must not change the exit code when Python flushes."""
+    """Discard what could not be written: a reader that went away must not change the exit code when Python flushes."""
     try:
         log_to.flush()
     except (OSError, ValueError):

@@ -177,7 +177,8 @@ def test_the_engine_stores_each_checkpointed_result_and_lists_it(place: Place) -
         task(threading.Lock, name="lock", retries=2)()
     storage = place.open()
     report = Engine(flow, {}, Threads(2), save=Results(RunStore(storage, LAYOUT), 1).save).run()
-    nothing, passing, *owns, lock = report.tasks
+    tasks: list[Any] = [*report.tasks]
+    nothing, passing, *owns, lock = tasks
     assert read_result(storage, nothing["result"]) is None
     assert passing["result"] is None
     assert [read_result(storage, own["result"]).x for own in owns] == [1, 2]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +20,9 @@ from runner.runtime import messages
 from runner.settings import Settings
 from runner.supervisor import supervise
 from runner.supervisor.backlog import LogBuffer
+from runner.supervisor.child_report import ChildReport
 from runner.supervisor.exit_status import ExitStatus
-from runner.supervisor.settle import ChildReport, Settlement
+from runner.supervisor.settle import Settlement
 from support.kept_logging import kept_logging
 from support.places import local_place
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import BundleReference
 
 BUNDLE: BundleReference = {"url": "x", "sha256": "0" * 64}
+PLACE = RunPlace("file", "/x", "etl", "r")
 SUCCESS = Verdict("succeeded", 0, "run r succeeded")
 
 
@@ -38,6 +41,13 @@ SUCCESS = Verdict("succeeded", 0, "run r succeeded")
 def _logging() -> Iterator[None]:
     with kept_logging():
         yield
+
+
+def reported(**told: Any) -> ChildReport:
+    report = ChildReport()
+    assert vars(report).keys() >= told.keys()
+    vars(report).update(told)
+    return report
 
 
 def settlement(report: ChildReport, log: io.StringIO) -> Settlement:
@@ -58,43 +68,50 @@ def settlement(report: ChildReport, log: io.StringIO) -> Settlement:
 def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
     error: RunnerError, state: str, *, began: bool
 ) -> None:
-    verdict = settlement(ChildReport(has_begun=began), io.StringIO()).verdict(ExitStatus(0), None, error)
+    verdict = settlement(reported(has_begun=began), io.StringIO()).verdict(ExitStatus(0), None, error)
     assert (verdict.state, verdict.exit_code) == (state, error.code)
 
 
 def test_what_is_told_is_read_as_it_was_written() -> None:
-    claim = Claim(1, "t", "token")
-    told: list[messages.Message | messages.StopOrder] = [
-        messages.RunLocated(RunPlace("file", "/x", "etl", "r"), None, BUNDLE),
-        messages.BundleVerified(["A"], None),
-        messages.ModulesUnpacked("/tmp/x \udce9"),
-        messages.ClaimAnnounced(claim),
-        messages.ClaimWithdrawn(),
-        messages.ClaimHeld(),
-        messages.FlowBegan("täglich"),
-        messages.EndAnnounced("token"),
-        messages.EndSavedAside(),
-        messages.AttemptEnded(None),
-        messages.AttemptEnded(SUCCESS),
-        messages.Finished(SUCCESS),
-        messages.StopOrder(SUCCESS, 15, 8.0),
+    told: list[messages.Message] = [
+        {"kind": "run located", "place": PLACE, "flow": None, "bundle": BUNDLE},
+        {"kind": "bundle verified", "secrets": ["A"], "request_digest": None},
+        {"kind": "modules unpacked", "folder": "/tmp/x \udce9"},
+        {"kind": "claim announced", "claim": Claim(1, "t", "token")},
+        {"kind": "claim withdrawn"},
+        {"kind": "claim held"},
+        {"kind": "flow began", "flow": "täglich"},
+        {"kind": "end announced", "token": "token"},
+        {"kind": "end saved aside"},
+        {"kind": "attempt ended", "verdict": None},
+        {"kind": "attempt ended", "verdict": SUCCESS},
+        {"kind": "finished", "verdict": SUCCESS},
+        {"kind": "stop", "verdict": SUCCESS, "signal": 15, "within": 8.0},
     ]
     for message in told:
         assert messages.decode(messages.encode(message)) == message
 
 
+def test_every_kind_of_message_can_be_read() -> None:
+    fields = {}
+    for kind in messages.Message.__args__:
+        [name] = re.findall(r"Literal\['(.*)'\]", kind.__annotations__["kind"].__forward_arg__.replace('"', "'"))
+        fields[name] = kind.__annotations__.keys() - {"kind"}
+    assert fields == messages._FIELDS
+
+
 def test_what_the_flow_writes_into_the_pipe_is_no_message(tmp_path: Path) -> None:
     file = tmp_path / "messages"
     told: list[messages.Message] = [
-        messages.RunLocated(RunPlace("file", "/x", "etl", "r"), None, BUNDLE),
-        messages.ClaimWithdrawn(),
+        {"kind": "run located", "place": PLACE, "flow": None, "bundle": BUNDLE},
+        {"kind": "claim withdrawn"},
     ]
-    noise = [b"[1]\n", b"noise\xff\n", b'{"kind": "Nothing"}\n', b'{"kind": []}\n', b'{"kind": "Finished"}\n']
-    noise += [b'{"kind": "Finished", "verdict": 1}\n', b"[" * 100_000 + b"\n", b'{"kind": "Finished", "verd']
+    noise = [b"[1]\n", b"noise\xff\n", b'{"kind": "nothing"}\n', b'{"kind": []}\n', b'{"kind": "finished"}\n']
+    noise += [b'{"kind": "finished", "verdict": 1}\n', b"[" * 100_000 + b"\n", b'{"kind": "finished", "verd']
     file.write_bytes(messages.encode(told[0]) + b"".join(noise[:-1]) + messages.encode(told[1]) + noise[-1])
     supervisor = supervise.Supervisor({}, io.StringIO())
     supervisor._read_messages(os.open(file, os.O_RDONLY))
-    assert supervisor.report == ChildReport(place=RunPlace("file", "/x", "etl", "r"), bundle=BUNDLE)
+    assert vars(supervisor.report) == vars(reported(place=PLACE, bundle=BUNDLE))
     assert supervisor.failure is None
 
 
@@ -108,7 +125,7 @@ def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, commi
     assert isinstance(claim, Claim)
     if committed:
         ends.commit_end(store, ends.end_document("r", claim, facts, SUCCESS))
-    report = ChildReport(place=store.place, flow="etl", bundle=BUNDLE, claim=claim, attempt=1, verdict=SUCCESS)
+    report = reported(place=store.place, flow="etl", bundle=BUNDLE, claim=claim, attempt=1, verdict=SUCCESS)
     log = io.StringIO()
     settled = settlement(report, log)
     verdict = settled.verdict(ExitStatus(0), None, None)
@@ -121,7 +138,7 @@ def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, commi
 
 
 def test_the_last_word_is_said_whatever_else_fails(tmp_path: Path) -> None:
-    report = ChildReport(place=RunPlace("file", str(tmp_path), "", "r"), claim=Claim(1, "t", "token"))
+    report = reported(place=RunPlace("file", str(tmp_path), "", "r"), claim=Claim(1, "t", "token"))
     log = io.StringIO()
     verdict = ExitStatus(signal.SIGSEGV).verdict
     assert settlement(report, log).conclude(verdict, None, None, None) == 139
