@@ -1,9 +1,10 @@
-"""How many requests a run makes of its storage while it lasts: on S3, counted by a proxy, with a beat every second.
+"""How many requests a run makes of its storage while it lasts: on S3, counted by a proxy, one heartbeat a second.
 
-A flow that prints a line every half a second runs for a minute and ``--beats`` seconds; what is counted after its first
-minute, in which the log is shipped more often, is told for each beat, and for an hour of beats every 15 seconds.
+A flow that prints a line every half a second runs for a minute and ``--heartbeats`` seconds. What is counted after
+its first minute, in which the log is shipped more often, is printed for each heartbeat, and for an hour of heartbeats
+every 15 seconds.
 
-    python bench/requests_of_a_run.py [--beats 20] [--write]
+    python bench/requests_of_a_run.py [--heartbeats 20] [--write]
 
 With ``--write`` the table is put into ``docs/reliability.md``.
 """
@@ -44,8 +45,8 @@ def talk(seconds: float) -> None:
         time.sleep(0.5)
 
 
-def count(beats: int) -> tuple[Counter[str], Counter[str]]:
-    """Run the flow, and count its requests by what they are of: those of each beat later on, and all others."""
+def count(heartbeats: int) -> tuple[Counter[str], Counter[str]]:
+    """Run the flow, and return its requests by what they are of: those of each heartbeat later on, and all others."""
     later: Counter[str] = Counter()
     others: Counter[str] = Counter()
     with start_moto() as server, Proxy("s3", server.url) as proxy:
@@ -70,7 +71,7 @@ def count(beats: int) -> tuple[Counter[str], Counter[str]]:
             "PYTHONPATH": str(ROOT),
             "AWS_ENDPOINT_URL": proxy.url,
             "RUNNER_LOCATION": url,
-            "RUNNER_PARAMETERS": f'{{"seconds": {MINUTE + 1 + beats}}}',
+            "RUNNER_PARAMETERS": f'{{"seconds": {MINUTE + 1 + heartbeats}}}',
             "RUNNER_HEARTBEAT": "1",
         }
         subprocess.run([sys.executable, "-m", "runner"], env=environ, check=True, stdout=subprocess.DEVNULL)
@@ -80,14 +81,14 @@ def count(beats: int) -> tuple[Counter[str], Counter[str]]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beats", type=int, default=20)
+    parser.add_argument("--heartbeats", type=int, default=20)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    later, others = count(options.beats)
+    later, others = count(options.heartbeats)
     an_hour = 3600 / HEARTBEAT
-    lines = ["| request | for each beat | in an hour |", "| --- | ---: | ---: |"]
+    lines = ["| request | for each heartbeat | in an hour |", "| --- | ---: | ---: |"]
     for what, number in sorted(later.items()):
-        each = round(number / options.beats)
+        each = round(number / options.heartbeats)
         lines.append(f"| {what} | {each} | {each * an_hour:.0f} |")
     lines.append(f"| PUT a part of the log, in the first minute | | {FIRST_MINUTE} |")
     once = ", ".join(f"{number} {what}" for what, number in sorted(others.items()))

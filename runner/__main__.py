@@ -1,4 +1,4 @@
-"""The container's entry: without arguments the run that the environment names, else the command line."""
+"""The container's entry point: without arguments the run that the environment names, else the command line."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ This is runner. It runs a Python flow that lies in a bucket, or a folder, and wa
 
 
 def main() -> int:
-    """Run, and give the exit code."""
+    """Run what was asked for, and return the exit code."""
     if len(sys.argv) == 1:
         from runner.environ import process_environ
-        from runner.settings import names_nothing
+        from runner.settings import names_no_flow
         from runner.supervisor.supervise import supervise
 
         environ = process_environ()
         code = supervise(environ, sys.stdout).code
-        if names_nothing(environ):
+        if names_no_flow(environ):
             print(_HELP, file=sys.stderr)  # noqa: T201 - for a person; standard output has the log
         return code
     from runner.cli import main as command_line

@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def process_environ() -> Mapping[str, str]:
-    """Give this process's environment; the one place where it is read."""
+    """Return this process's environment; the one place where it is read."""
     return os.environ

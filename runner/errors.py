@@ -172,3 +172,17 @@ class TimedOut(RunnerError):
 
 class TaskError(Exception):
     """A task's failure that runner found, not the task: nothing to map over, a value that cannot be pickled."""
+
+
+def from_code(code: int) -> type[RunnerError] | None:
+    """Return the class of an exit code, the one that others may refine; None if it is the code of none."""
+    return next((kind for kind in RunnerError.__subclasses__() if kind.code == code), None)
+
+
+def from_name(name: str) -> type[RunnerError]:
+    """Return the class of a name, as ``type(error).__name__`` gives it to another process. Raises KeyError."""
+    return {kind.__name__: kind for kind in _with_subclasses(RunnerError)}[name]
+
+
+def _with_subclasses(kind: type[RunnerError]) -> list[type[RunnerError]]:
+    return [kind, *(each for sub in kind.__subclasses__() for each in _with_subclasses(sub))]

@@ -1,4 +1,4 @@
-"""Names that runner makes: slugs, versions, run ids, tokens, and the time as it is written."""
+"""Names that runner makes: slugs, versions, run ids, tokens, and the time as it is stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publis
 
 
 def slugify(text: str) -> str:
-    """Give the name as it stands in keys: NFKD without accents, lower case, anything but letters and digits a ``-``.
+    """Return the name as keys contain it: NFKD without accents, lower case, anything but letters and digits a ``-``.
 
     Raises UsageError if nothing is left.
     """
@@ -26,20 +26,20 @@ def slugify(text: str) -> str:
 
 
 def now() -> str:
-    """Give the time, with microseconds: ``2026-11-22T12:10:24.845190+00:00``."""
+    """Return the time, with microseconds: ``2026-11-22T12:10:24.845190+00:00``."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_version() -> str:
-    """Give a bundle's name: ``2026-11-22t12-10-24-845190-00-00``."""
+    """Return a new bundle's name: ``2026-11-22t12-10-24-845190-00-00``."""
     return slugify(now())
 
 
 def new_run_id() -> str:
-    """Give a run id that sorts by time: ``20261122t121024-845190-5f2c9a``."""
+    """Return a new run id; ids sort by time: ``20261122t121024-845190-5f2c9a``."""
     return f"{datetime.now(UTC).strftime('%Y%m%dt%H%M%S-%f')}-{os.urandom(3).hex()}"
 
 
 def new_token() -> str:
-    """Give what makes a document unlike any other."""
+    """Return random text that makes a document unlike any other."""
     return os.urandom(16).hex()

@@ -1,4 +1,4 @@
-"""What a process is told by signals, and how it is bound to its parent: ``prctl(2)``."""
+"""Signals that runner handles, and what binds a process to its parent: ``prctl(2)``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SI
 
 
 def signal_name(number: int) -> str:
-    """Name a signal."""
+    """Return a signal's number and, if it has one, its name: ``signal 9, SIGKILL``."""
     try:
         return f"signal {number}, {signal.Signals(number).name}"
     except ValueError:  # a real-time signal
@@ -25,9 +25,9 @@ _PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
 
 
 def die_with(parent: int, number: int) -> None:
-    """Have a signal sent to this process when its parent dies, or at once if that is gone.
+    """Have the kernel send a signal to this process when its parent dies; send it at once if that is gone.
 
-    To be called by the main thread: the kernel forgets the wish of a thread that has ended.
+    Call it in the main thread: the kernel drops the request of a thread that ends.
     """
     _prctl(_PDEATHSIG, number)
     if os.getppid() != parent:
@@ -35,7 +35,7 @@ def die_with(parent: int, number: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of the descendants whose own parent dies."""
+    """Become the subreaper: the parent of the descendants whose own parent dies."""
     _prctl(_SUBREAPER, 1)
 
 

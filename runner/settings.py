@@ -1,4 +1,4 @@
-"""The environment: from variables to one frozen `Settings`; nothing else reads ``os.environ``."""
+"""Settings: the environment's variables, read into one frozen dataclass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
 from runner.location import Location, check_key, parse_location
-from runner.schemes import storage_words
+from runner.schemes import BAKED_WORD, storage_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,16 +36,16 @@ VARIABLES = {
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
-SECRET = frozenset({"RUNNER_SIGNING_KEY"})  # what is never shown, nor quoted where it cannot be read
-_HOLD_SECRETS = frozenset({"signing_key", "environ"})
+SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY"})  # never shown, nor quoted in an error
+_SECRET_FIELDS = frozenset({"signing_key", "environ"})
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """What one start was asked to do; `VARIABLES` says what each one means."""
+    """The settings of one start, one field a variable; `VARIABLES` says what each one means."""
 
     baked: bool = False  # the flow lies in this image, where nothing else can be kept
     location: Location | None = None
@@ -66,19 +66,19 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Show what was asked for; a private key, and the environment, in which secrets stand, as ``<secret>``."""
+        """Show all fields; a private key, and the environment, which contains secrets, as ``<secret>``."""
         held = {one.name: getattr(self, one.name) for one in fields(self)}
-        shown = ("<secret>" if name in _HOLD_SECRETS and value else repr(value) for name, value in held.items())
+        shown = ("<secret>" if name in _SECRET_FIELDS and value else repr(value) for name, value in held.items())
         return f"Settings({', '.join(f'{name}={text}' for name, text in zip(held, shown, strict=True))})"
 
     @property
     def temporary(self) -> str:
-        """The folder for temporary files, not looked at: Python's own way to find it leaves a file if it is killed."""
+        """The folder for temporary files, without a try to write: Python's own search leaves a file if it is killed."""
         return self.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - its well-known place
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> Settings:
-        """Read all variables, or their files. Raises EnvironmentWrong, which tells of all that is wrong at once."""
+        """Read all variables, or their files. Raises EnvironmentWrong, which names everything that is wrong at once."""
         settings, problems = cls.read(environ, needs_location=needs_location)
         if problems:
             raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
@@ -86,56 +86,56 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *, needs_location: bool = True) -> tuple[Settings, list[str]]:
-        """Read what can be read, and say what is wrong with the rest, which has its default."""
+        """Return the settings, and what is wrong with variables that cannot be read, which have their defaults."""
         problems: list[str] = []
-        values = _Values(environ, problems)
-        storage = values.text("RUNNER_STORAGE")
-        location = _location(values, storage, needed=needs_location)
+        variables = _Variables(environ, problems)
+        storage = variables.text("RUNNER_STORAGE")
+        location = _read_location(variables, storage, needed=needs_location)
         settings = cls(
-            baked=(storage or "").lower() == "docker",
+            baked=(storage or "").lower() == BAKED_WORD,
             location=location,
-            secrets=values.get("RUNNER_SECRETS", _names, ()),
-            parameters=values.get("RUNNER_PARAMETERS", _parameters, None),
-            run_id=values.get("RUNNER_RUN_ID", _run_id, None),
-            results=values.get("RUNNER_RESULTS", parse_location, None),
-            executor=values.get("RUNNER_EXECUTOR", _executor, "threads"),
-            timeout=values.get("RUNNER_TIMEOUT", _seconds, None),
-            grace=values.get("RUNNER_GRACE", _seconds, 10.0),
-            heartbeat=values.get("RUNNER_HEARTBEAT", _seconds, 15.0),
-            trusted_keys=_trusted(values),
-            signing_key=values.get("RUNNER_SIGNING_KEY", _signing, None),
-            min_version=values.get("RUNNER_MIN_VERSION", _version, None),
-            log_level=values.get("RUNNER_LOG_LEVEL", _one_of(_LEVELS, str.upper), "INFO"),
-            log_format=values.get("RUNNER_LOG_FORMAT", _one_of(("json", "text"), str.lower), None),
-            image=values.text("RUNNER_IMAGE"),
+            secrets=variables.get("RUNNER_SECRETS", _read_names, ()),
+            parameters=variables.get("RUNNER_PARAMETERS", _read_parameters, None),
+            run_id=variables.get("RUNNER_RUN_ID", _check_run_id, None),
+            results=variables.get("RUNNER_RESULTS", parse_location, None),
+            executor=variables.get("RUNNER_EXECUTOR", _check_executor, "threads"),
+            timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
+            grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
+            heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
+            trusted_keys=_read_trusted_keys(variables),
+            signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
+            min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
+            log_level=variables.get("RUNNER_LOG_LEVEL", _choice_of(_LEVELS, str.upper), "INFO"),
+            log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
+            image=variables.text("RUNNER_IMAGE"),
             environ=environ,
         )
         return settings, problems
 
 
 def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment with the content of each file that a ``NAME_FILE`` names, as if it stood in ``NAME``.
+    """Return the environment with the content of each file that a ``NAME_FILE`` names, as the value of ``NAME``.
 
-    A pipe can be read only once, and two processes need what stands in it. What cannot be read is left as it is.
+    A pipe can be read only once, and two processes need its content. A file that cannot be read stays named.
     """
     read = dict(environ)
-    secrets = _Values(environ, []).text("RUNNER_SECRETS") or ""
+    secrets = _Variables(environ, []).text("RUNNER_SECRETS") or ""
     for name in (*VARIABLES, *(secret.strip() for secret in secrets.split(","))):
         file = environ.get(f"{name}_FILE")
         if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
             from pathlib import Path
 
             with suppress(OSError, ValueError):
-                # the names were read above; if they could not be, the file stays named, and is told as unreadable
+                # the names were read above; if they could not be, the file stays named, and is reported as unreadable
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
                 del read[f"{name}_FILE"]
     return read
 
 
-def origins(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Give every variable with its text, or its default's, and where that comes from.
+def variable_origins(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+    """Yield every variable with its text, or that of its default, and its origin: variable, file or default.
 
-    Takes the environment as it was, and as `with_files_read` gave it.
+    Takes the environment as it was, and as `with_files_read` returned it.
     """
     defaults = Settings()
     for name in VARIABLES:
@@ -148,15 +148,15 @@ def origins(environ: Mapping[str, str], read: Mapping[str, str]) -> Iterator[tup
             yield name, str(default) if default else None, "default"
 
 
-def names_nothing(environ: Mapping[str, str]) -> bool:
-    """Whether nothing says what to run, as when somebody tries an image for the first time."""
+def names_no_flow(environ: Mapping[str, str]) -> bool:
+    """Return whether no variable says what to run, as when somebody tries an image for the first time."""
     return not any(
         name.removesuffix("_FILE") in {"RUNNER_STORAGE", "RUNNER_LOCATION"} for name, text in environ.items() if text
     )
 
 
-class _Values:
-    """Gives variables, or what stands in their files, and gathers what is wrong with them."""
+class _Variables:
+    """The variables, or the content of their files; it collects what is wrong with them."""
 
     def __init__(self, environ: Mapping[str, str], problems: list[str]) -> None:
         self.environ, self.problems = environ, problems
@@ -184,36 +184,34 @@ class _Values:
             return default
 
 
-def _location(values: _Values, storage: str | None, *, needed: bool) -> Location | None:
-    text = values.text("RUNNER_LOCATION")
-    if storage and storage.lower() not in storage_words():
-        values.problems.append(
-            f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(storage_words())}"
-        )
+def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:
+    text = variables.text("RUNNER_LOCATION")
+    if storage and storage.lower() not in (words := storage_words()):
+        variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(words)}")
         return None
     if text is None:
         if needed:
-            values.problems.append(f"RUNNER_LOCATION is not set{_near('RUNNER_LOCATION', values.environ)}")
-            if not storage and (near := _near("RUNNER_STORAGE", values.environ)):
-                values.problems.append(f"RUNNER_STORAGE is not set{near}")
+            near = _did_you_mean("RUNNER_LOCATION", variables.environ)
+            variables.problems.append(f"RUNNER_LOCATION is not set{near}")
+            if not storage and (near := _did_you_mean("RUNNER_STORAGE", variables.environ)):
+                variables.problems.append(f"RUNNER_STORAGE is not set{near}")
         return None
     if not storage and "://" not in text:
-        values.problems.append(
-            f"RUNNER_STORAGE is not set{_near('RUNNER_STORAGE', values.environ)}, and RUNNER_LOCATION is no URL"
-        )
+        near = _did_you_mean("RUNNER_STORAGE", variables.environ)
+        variables.problems.append(f"RUNNER_STORAGE is not set{near}, and RUNNER_LOCATION is no URL")
         return None
     try:
         location = parse_location(text, (storage or "").lower())
         if location.key:
             check_key(location.key)
     except (ValueError, UsageError, OSError, RuntimeError) as error:  # no right to look there, no such home
-        values.problems.append(f"RUNNER_LOCATION: {str(error).rstrip('.')}")
+        variables.problems.append(f"RUNNER_LOCATION: {str(error).rstrip('.')}")
         return None
     return location
 
 
-def _near(name: str, environ: Mapping[str, str]) -> str:
-    """Suggest a variable that is set and nearly has the name."""
+def _did_you_mean(name: str, environ: Mapping[str, str]) -> str:
+    """Return a question after a variable that is set and nearly has the name; empty without one."""
     from difflib import get_close_matches
 
     others = [other for other in environ if other.upper().startswith("RUN") and other not in VARIABLES]
@@ -221,17 +219,17 @@ def _near(name: str, environ: Mapping[str, str]) -> str:
     return f" (did you mean it by {close[0]}?)" if close else ""
 
 
-def _names(text: str) -> tuple[str, ...]:
+def _read_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not all(_NAME.fullmatch(name) for name in names):
+    if not all(_SECRET_NAME.fullmatch(name) for name in names):
         message = "something in it is no name; give the secrets' names, comma separated, never their values"
         raise ValueError(message)  # which is not shown: it may well be a value
     return names
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def _read_parameters(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         message = f"no JSON ({error})"
         raise ValueError(message) from error
@@ -241,13 +239,13 @@ def _parameters(text: str) -> dict[str, Any]:
     return value
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     message = f"{name} is none of its values"
     raise ValueError(message)
 
 
-def _trusted(values: _Values) -> tuple[PublicKey, ...]:
-    """Read the trusted keys; a variable that is there and empty is an accident, and must not open the door."""
+def _read_trusted_keys(variables: _Variables) -> tuple[PublicKey, ...]:
+    """Read the trusted keys; a variable that is set and empty is an error, as it would trust everybody."""
     name = "RUNNER_TRUSTED_KEYS"
 
     def read(text: str) -> tuple[PublicKey, ...]:
@@ -255,42 +253,42 @@ def _trusted(values: _Values) -> tuple[PublicKey, ...]:
 
         return read_public(text)
 
-    known = len(values.problems)
-    keys: tuple[PublicKey, ...] = values.get(name, read, ())
-    named = next((each for each in (name, f"{name}_FILE") if each in values.environ), None)
-    if named and not keys and len(values.problems) == known:
-        values.problems.append(f"{named} is set, but empty: unset it to trust everybody, or name somebody")
+    known = len(variables.problems)
+    keys: tuple[PublicKey, ...] = variables.get(name, read, ())
+    named = next((each for each in (name, f"{name}_FILE") if each in variables.environ), None)
+    if named and not keys and len(variables.problems) == known:
+        variables.problems.append(f"{named} is set, but empty: unset it to trust everybody, or name somebody")
     return keys
 
 
-def _signing(text: str) -> PrivateKey:
+def _read_signing_key(text: str) -> PrivateKey:
     from base64 import b64encode
 
     from runner.secrets.parts import register_secret
-    from runner.secrets.redaction import hide
+    from runner.secrets.redaction import mask
     from runner.signing.keys import read_private
 
     register_secret(text, text)  # also one that cannot be read
     key = read_private(text)
-    hide(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
+    mask(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
     return key
 
 
-def _version(text: str) -> str:
+def _check_version(text: str) -> str:
     if not re.match(r"\d{4}-\d\d-\d\d", text):
         message = f"{text!r} is no version; those begin with a date, as in 2026-11-22t12-10-24-845190-00-00"
         raise ValueError(message)
     return text
 
 
-def _run_id(text: str) -> str:
+def _check_run_id(text: str) -> str:
     if not _RUN_ID.fullmatch(text):
         message = f"{text!r} is no run id: a letter or digit, then at most 127 letters, digits, '.', '_' and '-'"
         raise ValueError(message)
     return text
 
 
-def _executor(text: str) -> str:
+def _check_executor(text: str) -> str:
     kind, colon, number = text.partition(":")
     if (kind == "sequential" and not colon) or (
         kind == "threads" and (not colon or (number.isdigit() and int(number)))
@@ -300,7 +298,7 @@ def _executor(text: str) -> str:
     raise ValueError(message)
 
 
-def _seconds(text: str) -> float:
+def _read_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -311,7 +309,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _one_of(choices: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[str], str]:
+def _choice_of(choices: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if fold(text) not in choices:
             message = f"{text!r}: choose one of {', '.join(choices)}"

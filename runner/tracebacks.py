@@ -1,4 +1,4 @@
-"""How a failure is told: type, message, and a traceback that starts at the user's code."""
+"""Descriptions of exceptions: type, message, and a traceback that starts at the user's code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
-_LONGEST = 20_000  # characters that are kept: a message's beginning, and a traceback's end with its innermost frames
+_LONGEST = 20_000  # characters: a message's beginning, and a traceback's end with its innermost frames
 
 
 def describe_exception(error: BaseException) -> TaskErrorRecord:
-    """Describe an exception for a document: ``type``, ``message`` and ``traceback``, with no hidden value in them."""
+    """Describe an exception for a document: ``type``, ``message`` and ``traceback``, with no secret in them."""
     try:
         message = f"the task called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
     except Exception as worse:  # noqa: BLE001 - the user's own __str__
@@ -33,14 +33,14 @@ def describe_exception(error: BaseException) -> TaskErrorRecord:
 
 
 def strip_runner_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Cut off what led to the user's code: the frames of runner, and of asyncio that it calls coroutines with."""
+    """Return the traceback from the user's code on, without the frames of runner, and of asyncio, that called it."""
     while trace is not None and _is_runner_frame(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
 
 
 def type_name(kind: type) -> str:
-    """Name a type as a person would: ``ValueError``, ``pandas.core.frame.DataFrame``."""
+    """Return a type's name as a person writes it: ``ValueError``, ``pandas.core.frame.DataFrame``."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -1,3 +1,3 @@
-"""The version, which the package's metadata has from here."""
+"""The version; the package's metadata is made from it."""
 
 __version__ = "0.1.0"

@@ -99,29 +99,29 @@ def test_limits_are_read_of_both_versions(
     tmp_path: Path, files: dict[str, str], version: int | None, memory: int | None, used: int | None, cpus: float | None
 ) -> None:
     root = tree(tmp_path, files, {"proc/meminfo": MEMINFO})
-    assert cgroup.limits(root) == Limits(version, memory, used, cpus, 16384000 * 1024)
+    assert cgroup.read_limits(root) == Limits(version, memory, used, cpus, 16384000 * 1024)
 
 
-def test_where_nothing_tells_of_memory_nothing_is_said(tmp_path: Path) -> None:
+def test_where_no_file_counts_memory_all_is_unknown(tmp_path: Path) -> None:
     root = str(tmp_path)
-    assert cgroup.limits(root) == Limits(None, None, None, None, None)
-    assert (cgroup.oom_kills(root), cgroup.peak(root), cgroup.memory_limit(root)) == (None, None, None)
+    assert cgroup.read_limits(root) == Limits(None, None, None, None, None)
+    assert (cgroup.count_oom_kills(root), cgroup.peak_memory(root), cgroup.memory_limit(root)) == (None, None, None)
 
 
-def test_a_limit_is_told_with_the_file_that_sets_it(tmp_path: Path) -> None:
+def test_a_limit_is_found_with_the_file_that_sets_it(tmp_path: Path) -> None:
     root = tree(tmp_path, SLICE_V2)
     assert cgroup.memory_limit(root) == (1024 * MB, f"{root}/sys/fs/cgroup/team.slice/memory.max")
     real = cgroup.memory_limit()
     assert real is None or real.file.startswith("/sys/fs/cgroup/")
 
 
-def test_version_1_tells_of_a_limit_above_that_a_container_does_not_see(tmp_path: Path) -> None:
+def test_version_1_reports_a_limit_above_that_a_container_does_not_see(tmp_path: Path) -> None:
     stat = {"sys/fs/cgroup/memory/memory.stat": "cache 0\nrss 1\nhierarchical_memory_limit 268435456\n"}
     root = tree(tmp_path, DOCKER_V1, stat)
     assert cgroup.memory_limit(root) == (256 * MB, f"{root}/sys/fs/cgroup/memory/memory.stat")
-    assert cgroup.limits(root).memory == 256 * MB
+    assert cgroup.read_limits(root).memory == 256 * MB
     tree(tmp_path, {name: text.replace("268435456", "9223372036854771712") for name, text in stat.items()})
-    assert cgroup.limits(root).memory == 512 * MB
+    assert cgroup.read_limits(root).memory == 512 * MB
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_kills_peak_and_limit_are_read_of_recorded_groups(
     recorded: str, kills: int, peak: int | None, limit: int | None
 ) -> None:
     root = str(V2 / recorded)
-    assert cgroup.oom_kills(root) == kills
-    assert cgroup.peak(root) == peak
+    assert cgroup.count_oom_kills(root) == kills
+    assert cgroup.peak_memory(root) == peak
     found = cgroup.memory_limit(root)
     assert (found and found.size) == limit
 
@@ -150,8 +150,8 @@ def test_a_kill_in_a_group_below_is_not_this_ones(tmp_path: Path) -> None:
     shutil.copytree(V2 / "systemd-in-docker", tmp_path / "root")
     own = (V2 / "unlimited/sys/fs/cgroup/memoryusageanalyzer/memory.events.local").read_text()
     root = tree(tmp_path / "root", {"sys/fs/cgroup/memory.events.local": own})
-    assert cgroup.oom_kills(root) == 0
-    assert cgroup.killed_for_memory(0, root) is None
+    assert cgroup.count_oom_kills(root) == 0
+    assert cgroup.describe_oom_kill(0, root) is None
 
 
 GIVE_MORE = (
@@ -165,7 +165,7 @@ SERVICE = "user.slice/user-1000.slice/user@1000.service/app.slice/labm6.service"
 
 
 @pytest.mark.parametrize(
-    ("recorded", "told", "remedy"),
+    ("recorded", "usage", "remedy"),
     [
         ("user-service", "the limit is 512 MiB ({mount}/" + SERVICE + "/memory.max), 512 MiB were in use; ", GIVE_MORE),
         ("raspberry-pi", "the limit is 0.4 MiB ({mount}/child/memory.max); ", GIVE_MORE),
@@ -176,34 +176,34 @@ SERVICE = "user.slice/user-1000.slice/user@1000.service/app.slice/labm6.service"
         ),
     ],
 )
-def test_a_kill_is_told_with_its_limit_and_the_remedy(recorded: str, told: str, remedy: str) -> None:
+def test_a_kill_is_described_with_its_limit_and_the_remedy(recorded: str, usage: str, remedy: str) -> None:
     root = str(V2 / recorded)
-    told = told.format(mount=f"{root}/sys/fs/cgroup")
-    assert cgroup.killed_for_memory(0, root) == f"the kernel killed it for memory: {told}{remedy}"
+    usage = usage.format(mount=f"{root}/sys/fs/cgroup")
+    assert cgroup.describe_oom_kill(0, root) == f"the kernel killed it for memory: {usage}{remedy}"
 
 
-def test_a_kill_in_version_1_is_told_with_its_limit_and_the_remedy(tmp_path: Path) -> None:
-    told = cgroup.killed_for_memory(0, tree(tmp_path, KILLED_V1))
-    assert told is not None
-    assert told.startswith("the kernel killed it for memory: the limit is 64 MiB")
-    assert "/sys/fs/cgroup/memory/memory.limit_in_bytes), 64 MiB were in use; give it more" in told
+def test_a_kill_in_version_1_is_described_with_its_limit_and_the_remedy(tmp_path: Path) -> None:
+    text = cgroup.describe_oom_kill(0, tree(tmp_path, KILLED_V1))
+    assert text is not None
+    assert text.startswith("the kernel killed it for memory: the limit is 64 MiB")
+    assert "/sys/fs/cgroup/memory/memory.limit_in_bytes), 64 MiB were in use; give it more" in text
 
 
 def test_without_a_limit_it_is_the_machine_that_had_none_left(tmp_path: Path) -> None:
     counted = {"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
     used = {"sys/fs/cgroup/memory/memory.max_usage_in_bytes": "20971520\n"}
-    told = cgroup.killed_for_memory(2, tree(tmp_path, FREE_V1, counted))
-    assert told is not None
-    assert "no limit is set, but the machine had none left; have this much memory kept" in told
-    told = cgroup.killed_for_memory(2, tree(tmp_path, used))
-    assert told is not None
-    assert "the machine had none left (20 MiB in use here at the most); " in told
+    text = cgroup.describe_oom_kill(2, tree(tmp_path, FREE_V1, counted))
+    assert text is not None
+    assert "no limit is set, but the machine had none left; have this much memory kept" in text
+    text = cgroup.describe_oom_kill(2, tree(tmp_path, used))
+    assert text is not None
+    assert "the machine had none left (20 MiB in use here at the most); " in text
 
 
 @pytest.mark.parametrize("recorded", ["user-service", "raspberry-pi", "oom-group", "backup", "systemd-in-docker"])
 def test_what_was_counted_before_is_no_proof(recorded: str) -> None:
     root = str(V2 / recorded)
-    assert cgroup.killed_for_memory(cgroup.oom_kills(root), root) is None
+    assert cgroup.describe_oom_kill(cgroup.count_oom_kills(root), root) is None
 
 
 @pytest.mark.parametrize("before", [None, 0])
@@ -211,23 +211,23 @@ def test_where_the_kernel_does_not_count_nothing_is_claimed(tmp_path: Path, befo
     """Linux before 4.13 has no ``oom_kill`` in version 1; gVisor has no such file."""
     old = {"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n"}
     for root in (tree(tmp_path / "old", DOCKER_V1, old), tree(tmp_path / "gvisor", DOCKER_V1), str(tmp_path)):
-        assert cgroup.oom_kills(root) is None
-        told = cgroup.killed_for_memory(before, root)
-        assert told is not None
-        assert told.startswith("whether for memory, which is the usual reason, the kernel does not say here")
-        assert "docker inspect (State.OOMKilled)" in told
+        assert cgroup.count_oom_kills(root) is None
+        text = cgroup.describe_oom_kill(before, root)
+        assert text is not None
+        assert text.startswith("whether for memory, which is the usual reason, the kernel does not say here")
+        assert "docker inspect (State.OOMKilled)" in text
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_too_few_processes_are_told_with_their_limit_and_the_remedy(tmp_path: Path, version: int) -> None:
+def test_too_few_processes_are_described_with_their_limit_and_the_remedy(tmp_path: Path, version: int) -> None:
     """«docker run --pids-limit 12», of either version."""
     group, folder = (DOCKER_V1, "sys/fs/cgroup/pids") if version == 1 else (DOCKER_V2, "sys/fs/cgroup")
     root = tree(tmp_path, group, {f"{folder}/pids.max": "12\n", f"{folder}/pids.events": "max 1\n"})
-    told = cgroup.too_few_processes(root)
-    assert told.startswith("the kernel refused it another process or thread: 12 are all that there may be here (")
-    assert f"({root}/{folder}/pids.max); allow it more (docker run --pids-limit; " in told
+    text = cgroup.describe_process_limit(root)
+    assert text.startswith("the kernel refused it another process or thread: 12 are all that there may be here (")
+    assert f"({root}/{folder}/pids.max); allow it more (docker run --pids-limit; " in text
     tree(tmp_path, {f"{folder}/pids.max": "max\n"})
-    assert "ulimit" in cgroup.too_few_processes(root)
+    assert "ulimit" in cgroup.describe_process_limit(root)
 
 
 def test_it_loads_nothing_that_is_not_loaded_already() -> None:

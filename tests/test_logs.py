@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import logs
-from runner.secrets.redaction import hide, redact
-from support.kept_logging import kept_logging
+from runner.secrets.redaction import mask, redact
+from support.restored_logging import restored_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    with kept_logging():
+    with restored_logging():
         yield io.StringIO()
 
 
@@ -72,26 +72,26 @@ def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monk
     assert json.loads(stream.getvalue().splitlines()[-1])["message"] == "for a machine"
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("line_format", ["json", "text"])
 @pytest.mark.parametrize("secret", ["hunter2", 'with "quotes" and \\', "two\nlines", "ümläut", "}{", "qx"])
-def test_no_secret_is_printed_in_any_form(stream: io.StringIO, form: str, secret: str) -> None:
-    hide(secret)
-    logs.configure(stream, "INFO", form)
+def test_no_secret_is_printed_in_any_form(stream: io.StringIO, line_format: str, secret: str) -> None:
+    mask(secret)
+    logs.configure(stream, "INFO", line_format)
     try:
         _ = dict[str, int]()[secret]
     except KeyError:
         logging.getLogger("x").exception("it is %s", secret, extra={"deep": {"list": [secret, 1], secret: None}})
     logging.getLogger("x").info("%r", [secret])
     text = stream.getvalue()
-    if form == "json":
+    if line_format == "json":
         assert [line["message"] for line in lines(stream)] == ["it is ***", "['***']"]
     for shown in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
         assert shown not in text
 
 
 def test_a_secret_that_holds_another_goes_as_a_whole() -> None:
-    hide("pass")
-    hide("password")
+    mask("pass")
+    mask("password")
     assert redact("password pass") == "*** ***"
 
 
@@ -101,9 +101,9 @@ class Awkward:
         raise RuntimeError(message)
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_a_line_that_cannot_be_made_is_told_of_in_its_place(stream: io.StringIO, form: str) -> None:
-    logs.configure(stream, "INFO", form)
+@pytest.mark.parametrize("line_format", ["json", "text"])
+def test_a_line_that_cannot_be_made_is_replaced_by_a_report(stream: io.StringIO, line_format: str) -> None:
+    logs.configure(stream, "INFO", line_format)
     log = logging.getLogger("theirs")
     log.info("does not fit %d", "text")  # noqa: PLE1206, RUF100
     log.info("nor this: %r", Awkward())
@@ -116,7 +116,7 @@ def test_a_line_that_cannot_be_made_is_told_of_in_its_place(stream: io.StringIO,
     assert "and on" in third
 
 
-def test_what_json_does_not_know_is_told_as_text(stream: io.StringIO) -> None:
+def test_what_json_does_not_know_is_written_as_text(stream: io.StringIO) -> None:
     logs.configure(stream, "INFO", "json")
     logging.getLogger("x").info("odd", extra={"odd": object, "bytes": b"x", "half": "\udce9"})
     [line] = lines(stream)

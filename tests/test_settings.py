@@ -56,7 +56,7 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "words"),
     [
         ("RUNNER_SECRETS", "A=value", "no name"),
         ("RUNNER_PARAMETERS", "a=1", "no JSON"),
@@ -85,11 +85,11 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_TIMEOUT_FILE", "/none", "cannot be read"),
     ],
 )
-def test_a_wrong_value_is_named_and_explained(name: str, text: str, said: str) -> None:
+def test_a_wrong_value_is_named_and_explained(name: str, text: str, words: str) -> None:
     with pytest.raises(EnvironmentWrong) as caught:
         read(**{name: text})
     assert name in caught.value.message
-    assert said in caught.value.message
+    assert words in caught.value.message
     assert "=value" not in caught.value.message
 
 
@@ -136,6 +136,6 @@ def test_every_variable_of_the_table_is_read() -> None:
     assert all(f"{name}_FILE names /none" in caught.value.message for name in VARIABLES)
 
 
-def test_a_storage_whose_file_cannot_be_read_is_told_once() -> None:
+def test_a_storage_whose_file_cannot_be_read_is_reported_once() -> None:
     _, problems = Settings.read({"RUNNER_STORAGE_FILE": "/none", "RUNNER_LOCATION": "s3://bucket/key"})
     assert problems == ["RUNNER_STORAGE_FILE names /none, which cannot be read"]

@@ -168,7 +168,9 @@ class Docker(StorageDeclaration):
 
         said = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
         said |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
-        scanner.refuse_secrets(said, scanner.secrets_of(self.secrets, process_environ()), lambda place, _holds: place)
+        scanner.refuse_secrets(
+            said, scanner.collect_secrets(self.secrets, process_environ()), lambda place, _holds: place
+        )
 
     def _here(self, file: str) -> Path:
         """Find a file of this machine. Raises UsageError."""

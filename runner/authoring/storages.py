@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runner import schemes
 from runner.errors import UsageError
 from runner.location import parse_location
-from runner.secrets.parts import keys_in
+from runner.secrets.parts import connection_keys
 
 if TYPE_CHECKING:
     import os
@@ -268,7 +268,7 @@ class Azure(BucketDeclaration):
 
     def private_texts(self) -> set[str]:
         """See `StorageDeclaration.private_texts`: also the key alone, as a file may build the string from parts."""
-        return super().private_texts() | {key.lstrip("?") for key in keys_in(self.connection_string or "")}
+        return super().private_texts() | {key.lstrip("?") for key in connection_keys(self.connection_string or "")}
 
     def relocated(self, other: StorageDeclaration) -> StorageDeclaration:
         """See `StorageDeclaration.moved_to`; the connection string opens the other container as well."""

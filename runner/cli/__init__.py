@@ -1,4 +1,4 @@
-"""The command line. Nothing of it is loaded when a container runs a flow."""
+"""The command line. A container that runs a flow imports nothing of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-from typing import Any
 
 import click
 
@@ -31,7 +30,7 @@ environment names. A LOCATION is a URL or a path; a RUN is its folder's URL, or 
 
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Choose a command."""
+    """Group the commands; its help is ``_HELP``."""
 
 
 for command in (run, retry, build, check, doctor, inspect, ls, show, logs, result, keygen, sign, verify, version):
@@ -39,7 +38,10 @@ for command in (run, retry, build, check, doctor, inspect, ls, show, logs, resul
 
 
 def main() -> int:
-    """Do what the command line says, and give the exit code; an error of ours is one sentence, never a traceback."""
+    """Run the command line, and return the exit code; an error is one sentence on standard error, never a traceback.
+
+    With ``--json`` an error of runner's is a document on standard output.
+    """
     try:
         _become_program(sys.argv[1:])
         return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
@@ -51,8 +53,8 @@ def main() -> int:
         return 130
     except errors.RunnerError as error:
         if "--json" in sys.argv:
-            told: dict[str, Any] = {"error": type(error).__name__, "message": str(error), "exit_code": error.code}
-            click.echo(json.dumps(told))
+            document = {"error": type(error).__name__, "message": str(error), "exit_code": error.code}
+            click.echo(json.dumps(document))
         else:
             click.echo(f"runner: {error}", err=True)
         return error.code
@@ -62,12 +64,12 @@ def main() -> int:
 
 
 def _become_program(arguments: list[str]) -> None:
-    """In an image, run a program that is no command of ours: «docker run -it org/runner:aws bash» gives a shell."""
+    """In an image, become the program that is no command of runner's: ``docker run -it org/runner:aws bash``."""
     in_image = "RUNNER_IMAGE" in process_environ()
     if in_image and arguments and arguments[0] not in cli.commands and (program := shutil.which(arguments[0])):
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a shell should not
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a shell should not
             signal.signal(number, signal.SIG_DFL)
         try:
-            os.execv(program, arguments)  # noqa: S606 - what the user asked for, and no shell between
+            os.execv(program, arguments)  # noqa: S606 - what the user asked for, without a shell
         except OSError as error:
             raise errors.UsageError(f"{program} cannot be run: {error.strerror}") from error

@@ -42,7 +42,7 @@ def build(
     RUNNER_SIGNING_KEY, if it is set, signs it.
     """
     with stdout_to_stderr(wanted=as_json):
-        flow = _flow_in(file, storage)
+        flow = _load_flow(file, storage)
         published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
     if as_json:
         click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
@@ -50,11 +50,11 @@ def build(
     click.echo(published.url)
 
 
-def _flow_in(file: str, storage: str | None) -> Flow:
-    """Load the flow that stands on the command line, and give it the storage that does."""
-    path, name = _split(file)
+def _load_flow(file: str, storage: str | None) -> Flow:
+    """Load the flow that the command line names, with the storage that it names."""
+    path, name = _split_argument(file)
     module = load_file(path)
-    flow = Flow.of(as_flow(_choose(module, path, name)))
+    flow = Flow.of(as_flow(_choose_flow(module, path, name)))
     flow.module = module.__name__
     if storage:
         try:
@@ -64,24 +64,24 @@ def _flow_in(file: str, storage: str | None) -> Flow:
     return flow
 
 
-def _split(text: str) -> tuple[Path, str | None]:
+def _split_argument(text: str) -> tuple[Path, str | None]:
     file, _, name = text.rpartition(":")
-    path, wanted = (Path(text), None) if Path(text).is_file() or not file else (Path(file), name)
+    path, object_name = (Path(text), None) if Path(text).is_file() or not file else (Path(file), name)
     if not path.is_file():
         message = f"there is no file {path}"
         raise UsageError(message, hint="Give the Python file that defines the flow.")
-    return path.absolute(), wanted
+    return path.absolute(), object_name
 
 
 def load_file(path: Path) -> ModuleType:
-    """Run an author's file as a module: as ``python FILE`` has it, or, inside a package, as ``python -m`` does.
+    """Execute an author's file as a module, with the path of ``python FILE`` or, in a package, of ``python -m``.
 
-    Raises FlowFailed with the author's own error.
+    Raises FlowFailed, with the author's own exception as its cause, and UsageError.
     """
     root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
         root, package = root.parent, f"{root.name}.{package}"
-    if not name.isidentifier() or (not package and _means_another(name, path)):
+    if not name.isidentifier() or (not package and _names_another_module(name, path)):
         name = f"flow_of_{name.replace('.', '_')}"  # a dot would make its first part a package
     name = package + name
     sys.path.insert(0, str(root))
@@ -104,27 +104,27 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def _means_another(name: str, path: Path) -> bool:
-    """Whether a name stands for another module than the file: asked before the file's folder is put on the path."""
+def _names_another_module(name: str, path: Path) -> bool:
+    """Return whether a name stands for another module than the file, before the file's folder is put on the path."""
     if name in sys.modules:
         return True
     spec = importlib.util.find_spec(name)
     return spec is not None and spec.origin != str(path)
 
 
-def _choose(module: ModuleType, path: Path, name: str | None) -> Any:
+def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
     flows = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}
     if name is not None:
         named = [flow for flow in flows.values() if flow.name == name]
         if not named and not hasattr(module, name):
             message = f"{path.name} has no flow and nothing else of the name {name!r}"
-            raise UsageError(message, hint=_list_flows(list(flows.values())))
+            raise UsageError(message, hint=_flow_names(list(flows.values())))
         return named[0] if named else getattr(module, name)
     if len(flows) != 1:
         message = f"{path.name} has {'no flow' if not flows else 'several flows'}"
-        raise UsageError(message, hint=f"Say which: {path.name}:NAME. {_list_flows(list(flows.values()))}")
+        raise UsageError(message, hint=f"Say which: {path.name}:NAME. {_flow_names(list(flows.values()))}")
     return next(iter(flows.values()))
 
 
-def _list_flows(flows: list[Flow]) -> str:
+def _flow_names(flows: list[Flow]) -> str:
     return f"Flows in it: {', '.join(flow.name for flow in flows) or 'none'}."

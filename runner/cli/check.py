@@ -1,4 +1,4 @@
-"""``runner check``: whether a flow could be run here, short of running it."""
+"""``runner check``: load a flow as a run would, without running it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def check(location: str | None, *, as_json: bool) -> None:
 
     Loading runs the code of the author's modules. If it fails, it does so with the exit code that a run would have.
     """
-    asked = settings()
-    where = parse_location_argument(location) if location else asked.location
-    if where is None:
+    read = settings()
+    target = parse_location_argument(location) if location else read.location
+    if target is None:
         message = "nothing says which flow to check"
         raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
-    storage = open_location(where)
-    key, data = fetch(storage, where.key)
+    storage = open_location(target)
+    key, data = fetch(storage, target.key)
     folders: list[str] = []
     try:
         with stdout_to_stderr(wanted=as_json):
-            flow = load(data, verify(data), where.scheme, replace(asked, location=where), folders.append, key).flow
+            flow = load(data, verify(data), target.scheme, replace(read, location=target), folders.append, key).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,27 +1,28 @@
-"""``runner doctor``: all checks as lines for a person, or as one document."""
+"""``runner doctor``: all checks as lines for a person, or as one JSON document."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.format import size_text
+from runner.cli.format import as_json_option, size_text
 from runner.doctor.examine import examine
 from runner.environ import process_environ
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from runner.doctor.checks import Check
-    from runner.doctor.examine import Report, Setting
+    from runner.doctor.examine import DoctorReport, ReportedSetting
+    from runner.doctor.machine import LimitsDocument, MachineDocument
 
-_SHOWN = 0.0005  # seconds: less would be shown as 0 ms
+_SHOWN_SECONDS = 0.0005  # less would be shown as 0 ms
 
 
 @click.command(short_help="Find out why it does not work.")
 @click.argument("url", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def doctor(url: str | None, *, as_json: bool) -> int:
     """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
 
@@ -36,49 +37,49 @@ def doctor(url: str | None, *, as_json: bool) -> int:
     return report.code
 
 
-def _lines(report: Report) -> list[str]:
+def _lines(report: DoctorReport) -> list[str]:
     shown = [one for one in report.settings if one.origin != "default"]
     defaults = ", ".join(f"{one.name}={one.value}" for one in report.settings if one.origin == "default" and one.value)
     lines = [f"setting  {one.name} = {one.value or '(empty)'} ({one.origin})" for one in shown]
     lines.append(f"default  {defaults}")
-    lines += [_secret(one) for one in report.secrets]
-    lines += [f"machine  {fact}" for fact in _machine(report.machine)]
+    lines += [_secret_line(one) for one in report.secrets]
+    lines += [f"machine  {fact}" for fact in _machine_lines(report.machine)]
     about = ""
     for check in report.checks:
         if check.about != about:
             lines += ["", check.about]
             about = check.about
-        lines.append(_line(check))
+        lines.append(_check_line(check))
     wrong = sum(check.state == "FAILED" for check in report.checks)
-    told = "nothing failed" if not wrong else f"{wrong} failed; the exit code {report.code} is that of the first"
-    return [*lines, "", told]
+    summary = "nothing failed" if not wrong else f"{wrong} failed; the exit code {report.code} is that of the first"
+    return [*lines, "", summary]
 
 
-def _secret(secret: Setting) -> str:
+def _secret_line(secret: ReportedSetting) -> str:
     return f"secret   {secret.name} ({secret.origin})"
 
 
-def _line(check: Check) -> str:
-    took = "" if check.seconds is None or check.seconds < _SHOWN else f" ({check.seconds * 1000:.0f} ms)"
-    told = redact(check.told)
+def _check_line(check: Check) -> str:
+    took = "" if check.seconds is None or check.seconds < _SHOWN_SECONDS else f" ({check.seconds * 1000:.0f} ms)"
+    message = redact(check.message)
     hint = f". {redact(check.hint)}" if check.hint else ""
-    return f"{check.state:7}  {check.name}: {told}{hint}{took}"
+    return f"{check.state:7}  {check.name}: {message}{hint}{took}"
 
 
-def _machine(facts: dict[str, Any]) -> list[str]:
+def _machine_lines(facts: MachineDocument) -> list[str]:
     limits, image = facts["limits"], facts["image"] or "none of ours"
-    libraries = (f"{name} {found or 'not installed'}" for name, found in facts["libraries"].items())
+    libraries = (f"{name} {version or 'not installed'}" for name, version in facts["libraries"].items())
     return [
         f"runner {facts['runner']}, {facts['implementation']} {facts['python']}, {facts['system']}"
         + ("" if facts["user"] is None else f", user {facts['user']}"),
         f"image: {image}" + (f", revision {facts['revision']}" if facts["revision"] else ""),
         ", ".join(libraries),
-        "memory: " + _memory(limits),
+        "memory: " + _memory_text(limits),
         f"CPUs: {facts['cpus']}" + ("" if limits["cpus"] is None else f", limited to {limits['cpus']:g}"),
     ]
 
 
-def _memory(limits: dict[str, Any]) -> str:
+def _memory_text(limits: LimitsDocument) -> str:
     total = "unknown" if limits["total"] is None else size_text(limits["total"])
     if limits["cgroup"] is None:
         return f"{total}, no control groups here"

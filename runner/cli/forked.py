@@ -1,20 +1,26 @@
-"""Look into a storage before a run, in a process of its own."""
+"""Reading a storage before a run starts, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed import DataclassInstance
 
-def in_forked_process(read: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Read in a child process: obstore's threads would be missing in the flow's process, which is forked later.
+    Read = TypeVar("Read", bound=DataclassInstance)
 
+
+def in_forked_process(kind: type[Read], read: Callable[[], Read]) -> Read:
+    """Call ``read`` in a child process: it starts obstore's threads, which a later fork for the flow would lose.
+
+    It returns a dataclass of ``kind``, which comes back as JSON; its fields must be of JSON's types.
     Raises the RunnerError that is raised there, and InternalError for any other.
     """
     reader, writer = os.pipe()
@@ -22,20 +28,19 @@ def in_forked_process(read: Callable[[], dict[str, str]]) -> dict[str, str]:
     if child == 0:
         os.close(reader)
         try:
-            told: dict[str, Any] = {"found": read()}
+            answer: dict[str, Any] = {"value": asdict(read())}
         except errors.RunnerError as error:
-            told = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-        except BaseException as error:  # noqa: BLE001 - it is told where this process is waited for
-            told = {"error": "InternalError", "message": f"a bug in runner: {error!r}", "hint": "Please report it."}
+            answer = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+        except BaseException as error:  # noqa: BLE001 - it is raised where this process is waited for
+            answer = {"error": "InternalError", "message": f"a bug in runner: {error!r}", "hint": "Please report it."}
         with os.fdopen(writer, "w", encoding="utf-8") as file:
-            json.dump(told, file)
+            json.dump(answer, file)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as file:
-        told = json.loads(file.read() or "{}")
+        answer = json.loads(file.read() or "{}")
     os.waitpid(child, 0)
-    if "found" not in told:
-        kind: type[errors.RunnerError] = getattr(errors, told.get("error", "InternalError"))
-        raise kind(told.get("message", "the run could not be looked at"), hint=told.get("hint", ""))
-    found: dict[str, str] = told["found"]
-    return found
+    if "value" not in answer:
+        error_class = errors.from_name(answer.get("error", "InternalError"))
+        raise error_class(answer.get("message", "the run could not be looked at"), hint=answer.get("hint", ""))
+    return kind(**answer["value"])

@@ -1,4 +1,4 @@
-"""Columns, sizes and labels for a terminal."""
+"""What commands share of their output: the option ``--json``, tables, labels and sizes for a terminal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def printable(text: str) -> str:
-    """Give somebody else's text as a terminal may have it: in escapes what it would obey, and what turns a line."""
+    """Return a stranger's text as a terminal may show it: control characters and changes of direction as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def size_text(size: int) -> str:
-    """Give a size as a person reads it: ``812 B``, ``4.1 kB``, ``1.3 GB``."""
+    """Return a size as a person reads it: ``812 B``, ``4.1 kB``, ``1.3 GB``."""
     amount = float(size)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:  # noqa: PLR2004

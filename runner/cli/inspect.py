@@ -1,9 +1,10 @@
-"""``runner inspect``: what a bundle or a pickle holds, without unpickling it."""
+"""``runner inspect``: what a bundle or a pickle contains, without unpickling it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -27,49 +28,59 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     With --imports also what unpickling it would import, and the names that the code in it uses. That is an aid for a
     review and no boundary: code can make names while it runs. Only a signature says whose code it is.
     """
-    where = parse_location_argument(location)
-    storage = open_location(where)
-    key, data = fetch(storage, where.key)
+    target = parse_location_argument(location)
+    storage = open_location(target)
+    key, data = fetch(storage, target.key)
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    about, pickled, python = _of_bundle(data) if archive.is_bundle(data) else _of_pickle(data)
-    facts |= about
-    found = inspect_pickle(pickled, python)
-    if about["manifest"] is None:
-        if found.broken and not with_imports:
-            message = f"{storage.url(key)} is no whole pickle: {found.broken}"
+    contents = _read_bundle(data) if archive.is_bundle(data) else _read_plain_pickle(data)
+    facts |= contents.facts
+    report = inspect_pickle(contents.pickled, contents.python)
+    if facts["manifest"] is None:
+        if report.broken and not with_imports:
+            message = f"{storage.url(key)} is no whole pickle: {report.broken}"
             raise BundleCorrupt(message, hint="Store the flow again; --imports lists what comes before the break.")
-        facts["imports"] = sorted(found.modules)
+        facts["imports"] = sorted(report.modules)
     if as_json:
-        click.echo(json.dumps(facts | ({"pickle": found.document()} if with_imports else {})))
+        click.echo(json.dumps(facts | ({"pickle": report.document()} if with_imports else {})))
         return
-    if about["manifest"] is None:
+    if facts["manifest"] is None:
         click.echo("a plain pickle, no bundle: nothing of it can be verified")
     _print_tree(facts)
     if with_imports:
-        click.echo("\n" + "\n".join(map(printable, format_report(found))))
+        click.echo("\n" + "\n".join(map(printable, format_report(report))))
 
 
-def _of_bundle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
-    """Give what a bundle says about itself, its pickle, and the Python that wrote that. Raises BundleCorrupt."""
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What an object says about itself, its pickle, and the Python version that wrote that; empty if unknown."""
+
+    facts: dict[str, Any]
+    pickled: bytes
+    python: str
+
+
+def _read_bundle(data: bytes) -> _Contents:
+    """Verify a bundle, and return its contents. Raises BundleCorrupt."""
     opened = archive.read_bundle(data)
     signed_by = None
     if opened.signature is not None:
         from runner.signing.signatures import check_form
 
         signed_by = check_form(opened.signature)
-    wrote = opened.manifest.get("python")
-    python = str(wrote.get("version")) if isinstance(wrote, dict) else ""
-    return {"manifest": opened.manifest, "signed_by": signed_by}, bytes(opened.members[archive.FLOW]), python
+    written_by = opened.manifest.get("python")
+    python = str(written_by.get("version")) if isinstance(written_by, dict) else ""
+    facts = {"manifest": opened.manifest, "signed_by": signed_by}
+    return _Contents(facts, bytes(opened.members[archive.FLOW]), python)
 
 
-def _of_pickle(data: bytes) -> tuple[dict[str, Any], bytes, str]:
-    """Give the same of an object that runner did not write."""
+def _read_plain_pickle(data: bytes) -> _Contents:
+    """Return the contents of an object that runner did not write."""
     pickled, versions = foreign.open_pickle(data)
-    return {"manifest": None, "versions": versions}, pickled, versions.get("python", "")
+    return _Contents({"manifest": None, "versions": versions}, pickled, versions.get("python", ""))
 
 
 def _print_tree(value: Any, indent: str = "") -> None:

@@ -1,4 +1,4 @@
-"""``runner keygen``, ``sign`` and ``verify``: whose a bundle is."""
+"""``runner keygen``, ``sign`` and ``verify``: who signed a bundle."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import click
 
 from runner import naming
 from runner.bundle import archive, load, trust
 from runner.bundle.fetch import fetch
+from runner.cli.format import as_json_option
 from runner.cli.locations import open_location, parse_location_argument, settings
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import check_key
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
     from runner.signing.keys import PublicKey
 
 
+class SignedBundleDocument(TypedDict):
+    """A signed bundle, as ``runner sign --json`` and ``runner verify --json`` print it."""
+
+    location: str
+    sha256: str
+    flow: dict[str, Any]
+    signed_by: str
+    copy_of: NotRequired[str]  # the URL of the bundle that was signed
+
+
 @click.command(short_help="Make a pair of keys.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def keygen(file: Path, *, as_json: bool) -> None:
     """Write a new private key to FILE, for you alone to read, and print the public key that belongs to it.
 
@@ -42,8 +53,8 @@ def keygen(file: Path, *, as_json: bool) -> None:
         raise UsageError(message, hint="Choose another name; a key is never overwritten.") from error
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(key.pem)
-    told = {"file": str(file), "public": key.public.text, "id": key.public.id}
-    click.echo(json.dumps(told) if as_json else key.public.text)
+    document = {"file": str(file), "public": key.public.text, "id": key.public.id}
+    click.echo(json.dumps(document) if as_json else key.public.text)
     if not as_json:
         click.echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
 
@@ -51,34 +62,33 @@ def keygen(file: Path, *, as_json: bool) -> None:
 @click.command(short_help="Check who signed a bundle.")
 @click.argument("location")
 @click.option("-k", "--key", "keys", multiple=True, metavar="KEY", help="A trusted key, or the file of some.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Check that a trusted key signed the bundle at LOCATION, and that it lies where it says; unpickles nothing.
 
     Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
     """
-    where = parse_location_argument(location)
-    asked = replace(settings(), location=where)
+    target = parse_location_argument(location)
+    trusting = replace(settings(), location=target)
     if keys:
-        asked = replace(asked, trusted_keys=tuple(key for given in keys for key in _public(given)))
-    if not asked.trusted_keys:
+        trusting = replace(trusting, trusted_keys=tuple(key for given in keys for key in _read_public_keys(given)))
+    if not trusting.trusted_keys:
         message = "nothing says whose signature to look for"
         raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
-    storage = open_location(where)
-    key, data = fetch(storage, where.key)
+    storage = open_location(target)
+    key, data = fetch(storage, target.key)
     opened = load.verify(data)
-    trust.check_trust(opened, key, asked)
+    trust.check_trust(opened, key, trusting)
     assert opened is not None  # noqa: S101 - with trusted keys anything else was refused
-    told = _told(storage, key, data, opened)
-    click.echo(
-        json.dumps(told) if as_json else f"{told['location']} is signed with the trusted key {told['signed_by']}"
-    )
+    document = _describe(storage, key, data, opened)
+    text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
+    click.echo(json.dumps(document) if as_json else text)
 
 
 @click.command(short_help="Publish a signed copy of a bundle.")
 @click.argument("location")
 @click.option("--sha256", metavar="DIGEST", help="Sign only these bytes: what runner inspect told.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     """Publish the bundle at LOCATION once more, signed with RUNNER_SIGNING_KEY, as the flow's newest version.
 
@@ -89,9 +99,9 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     if private is None:
         message = "there is no key to sign with"
         raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
-    where = parse_location_argument(location)
-    storage = open_location(where)
-    key, data = fetch(storage, where.key)
+    target = parse_location_argument(location)
+    storage = open_location(target)
+    key, data = fetch(storage, target.key)
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and sha256.lower() != digest:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
@@ -102,24 +112,25 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
     new_key, signed = _signed_copy(opened, key, private)
     storage.create(new_key, signed)
-    told = _told(storage, new_key, signed, archive.read_bundle(signed)) | {"copy_of": storage.url(key)}
-    click.echo(json.dumps(told) if as_json else told["location"])
+    document = _describe(storage, new_key, signed, archive.read_bundle(signed))
+    document["copy_of"] = storage.url(key)
+    click.echo(json.dumps(document) if as_json else document["location"])
 
 
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:
-    """Give the key and the bytes of a new version with the same members; an own key was that of the old one alone."""
+    """Return the key and the bytes of a new version with the same members, signed; its key is always a version's."""
     version = naming.new_version()
-    told = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
-    told["flow"] = {"name": told["flow"]["name"], "version": version}
-    slug = naming.slugify(told["flow"]["name"])
+    manifest = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
+    manifest["flow"] = {"name": manifest["flow"]["name"], "version": version}
+    slug = naming.slugify(manifest["flow"]["name"])
     home = key.rpartition("/")[0]
     folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
     check_key(new_key := f"{folder}/{version}")
     names = [member["name"] for member in opened.manifest["members"]]
-    return new_key, archive.write_bundle(told, {name: bytes(opened.members[name]) for name in names}, private)
+    return new_key, archive.write_bundle(manifest, {name: bytes(opened.members[name]) for name in names}, private)
 
 
-def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, Any]:
+def _describe(storage: Storage, key: str, data: bytes, opened: Bundle) -> SignedBundleDocument:
     return {
         "location": storage.url(key),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -128,8 +139,8 @@ def _told(storage: Storage, key: str, data: bytes, opened: Bundle) -> dict[str, 
     }
 
 
-def _public(text: str) -> tuple[PublicKey, ...]:
-    """Read what stands after -k: a key, or the path of a file with some. Raises UsageError."""
+def _read_public_keys(text: str) -> tuple[PublicKey, ...]:
+    """Read the value of ``-k``: a key, or the path of a file with some. Raises UsageError."""
     try:
         return keys.read_public(text)
     except ValueError as error:

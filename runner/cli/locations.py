@@ -1,4 +1,4 @@
-"""From what stands on the command line to an opened storage."""
+"""From a location or a run on the command line to its opened storage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def settings() -> Settings:
-    """Read the environment, of which a command needs the secrets and perhaps the location."""
+    """Read the environment: a command needs its secrets and perhaps its location."""
     return Settings.from_environ(process_environ(), needs_location=False)
 
 
 def parse_location_argument(text: str) -> Location:
-    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE says of what. Raises UsageError."""
+    """Read a location: a URL, a path, or ``bucket/key`` where RUNNER_STORAGE names the storage. Raises UsageError."""
     try:
         return parse_location(
             text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()

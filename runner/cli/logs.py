@@ -1,4 +1,4 @@
-"""``runner logs``: what a run wrote, from wherever its storage can be reached; also while it runs."""
+"""``runner logs``: the log of a run, read from its storage, also while it runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from runner.runs.store import RunStore
 
-_LOOK = 1.0  # seconds between two looks for more
-_LATE = 5.0  # seconds in which the last part may still come after the end
+_POLL_SECONDS = 1.0  # between two reads for more
+_LAST_PART_SECONDS = 5.0  # in which the last part may still come after the end
 
 
 @click.command(short_help="Show what a run wrote.")
@@ -33,12 +33,12 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
     for attempt in _attempts(store, follow=follow):
         if attempt > 1 and not as_json:
             click.echo(f"-- attempt {attempt}", err=True)
-        _show(store, attempt, follow=follow, as_json=as_json)
+        _print_log(store, attempt, follow=follow, as_json=as_json)
     click.echo(f"-- run {store.run_id}: {run_status(store).text}", err=True)
 
 
 def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
-    """Give the numbers of a run's attempts; to follow is to wait for the first one."""
+    """Yield the numbers of a run's attempts; to follow is to wait for the first one."""
     number = 1
     while True:
         if number in store.list_attempts():
@@ -47,10 +47,10 @@ def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
         elif number > 1 or not follow:
             return
         else:
-            time.sleep(_LOOK)
+            time.sleep(_POLL_SECONDS)
 
 
-def _show(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None:
+def _print_log(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None:
     for part in _parts(store, attempt, follow=follow):
         for line in filter(None, part.split(b"\n")):
             if as_json:
@@ -60,17 +60,17 @@ def _show(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None
 
 
 def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
-    """Give the parts of an attempt's log in order; to follow is to wait for more until it is over."""
+    """Yield the parts of an attempt's log in order; to follow is to wait for more until it is over."""
     part, over_since = 1, None
     while True:
         try:
             data = store.storage.read(store.layout.log(attempt, part))
         except NotFound:
-            if not follow or (over_since and time.monotonic() - over_since > _LATE):
+            if not follow or (over_since and time.monotonic() - over_since > _LAST_PART_SECONDS):
                 return
             if over_since is None and not attempt_status(store, attempt).is_active:
                 over_since = time.monotonic()
-            time.sleep(_LOOK)
+            time.sleep(_POLL_SECONDS)
         else:
             yield data
             part += 1
@@ -79,7 +79,7 @@ def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
 
 
 def _entry(line: bytes) -> dict[str, Any]:
-    """Read a stored line; whoever can write to the storage can have written anything."""
+    """Read a stored line, which may be anything: whoever can write to the storage may have written it."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
@@ -88,15 +88,15 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 def _is_last(line: bytes) -> bool:
-    """Whether a line is the one by which the supervisor ends a log; a flow's own has another logger's name."""
+    """Return whether a line is the one by which the supervisor ends a log; no flow's own has its logger's name."""
     entry = _entry(line)
     return entry.get("logger") == LOG_END_LOGGER and entry.get("last") is True
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """Make a stored line readable: what was printed as it was, a log line as at a terminal."""
+    """Return a stored line as a person reads it: what was printed as it was, a log line as at a terminal."""
     if "stream" in entry:
         return str(entry.get("message", ""))
-    where = entry.get("task") or entry.get("logger") or ""
-    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', '')!s:7} {where}: {entry.get('message', '')}"
+    source = entry.get("task") or entry.get("logger") or ""
+    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', '')!s:7} {source}: {entry.get('message', '')}"
     return f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text

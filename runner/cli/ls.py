@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -17,6 +17,17 @@ from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+
+
+class RunListing(TypedDict):
+    """A run in the document of ``runner ls --json``; ``told`` is its state for people."""
+
+    run: str
+    state: str
+    told: str
+    began: str | None
+    silent: float | None  # seconds since the last heartbeat of an active run
+    url: str
 
 
 @click.command(short_help="List flows, or a flow's versions and runs.")
@@ -36,7 +47,7 @@ def ls(url: str, *, as_json: bool) -> None:
         return
     home = location.key
     run_ids = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
-    runs = [{"run": run_id, **_status(RunStore(storage, RunLayout(home, run_id)))} for run_id in run_ids]
+    runs = [_describe_run(RunStore(storage, RunLayout(home, run_id))) for run_id in run_ids]
     if as_json:
         listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
         click.echo(json.dumps({"versions": listed, "runs": runs}))
@@ -62,12 +73,13 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
         )
 
 
-def _status(store: RunStore) -> dict[str, Any]:
-    """Return the status of a run; one that cannot be read must not hide the others."""
+def _describe_run(store: RunStore) -> RunListing:
+    """Return the status of a run; one that cannot be read is ``unreadable``, and the others are listed all the same."""
     try:
         status = run_status(store)
     except (BundleCorrupt, NotFound, UsageError):
         return {
+            "run": store.run_id,
             "state": "unreadable",
             "told": "unreadable",
             "began": None,
@@ -76,5 +88,11 @@ def _status(store: RunStore) -> dict[str, Any]:
         }
     document = status.end or status.claim
     began = document["started"] if document else None
-    described = {"state": status.state, "told": status.text, "began": began}
-    return {**described, "silent": status.silence, "url": store.url}
+    return {
+        "run": store.run_id,
+        "state": status.state,
+        "told": status.text,
+        "began": began,
+        "silent": status.silence,
+        "url": store.url,
+    }

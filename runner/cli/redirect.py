@@ -1,4 +1,4 @@
-"""Standard output as ``--json`` promises it: one JSON document and nothing beside it."""
+"""Redirecting standard output, so that ``--json`` prints one JSON document and nothing else."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stdout_to_stderr(*, wanted: bool) -> Iterator[None]:
-    """Send what an author's code prints in the block to standard error, if wanted.
+    """Redirect what an author's code prints in the block to standard error, if wanted.
 
-    File descriptors are exchanged, not Python's streams: child processes and native code print as well.
+    File descriptors are redirected, not Python's streams, as child processes and native code print as well.
     """
     if not wanted or sys.stdout is None:
         yield
         return
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2, 1)
     try:
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)

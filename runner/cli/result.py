@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.schema.documents import ResultRecord, TaskRecord
 
-_TOLD = 5  # elements that a message names
+_MOST_NAMED = 5  # elements in a message
 
 
 @click.command(short_help="Show or copy what a task gave.")
@@ -60,38 +60,38 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
 
 
 def _results_of(tasks: list[TaskRecord], wanted: str | None) -> list[TaskRecord]:
-    """Choose the tasks, or elements, whose results are asked for.
+    """Return the records of the task, or of its elements, that is ``wanted``; without one, of the last with a result.
 
-    Raises NotFound, naming those that have one; also for a mapped task of which elements have none, as what is left
-    would stand in wrong places.
+    Raises NotFound, which names the tasks with results; also for a mapped task some of whose elements have none, as
+    those that are left would have wrong positions.
     """
-    kept = [task for task in tasks if _has_value(task)]
-    if wanted is None and kept:
-        wanted = kept[-1]["task"]
-    asked = [task for task in tasks if wanted in {task["task"], label(task)}]
-    found, lacking = ([task for task in asked if _has_value(task) is has] for has in (True, False))
+    with_results = [task for task in tasks if _has_value(task)]
+    if wanted is None and with_results:
+        wanted = with_results[-1]["task"]
+    matching = [task for task in tasks if wanted in {task["task"], label(task)}]
+    found, lacking = ([task for task in matching if _has_value(task) is has] for has in (True, False))
     states = " and ".join(sorted({task["state"] for task in lacking}))
     if not found:
-        names = ", ".join(dict.fromkeys(task["task"] for task in kept)) or "none"
+        names = ", ".join(dict.fromkeys(task["task"] for task in with_results)) or "none"
         message = f"the run has no result of {wanted!r}" if wanted else "the run has no results"
         message += f", which {states}" if states else ""
         raise NotFound(message, hint=f"Tasks with results: {names}.")
     if lacking:
-        labels = ", ".join(map(label, lacking[:_TOLD]))
-        labels += f" and {len(lacking) - _TOLD} more" if len(lacking) > _TOLD else ""
-        message = f"{len(lacking)} of {len(asked)} elements have no result: {labels} ({states})"
+        labels = ", ".join(map(label, lacking[:_MOST_NAMED]))
+        labels += f" and {len(lacking) - _MOST_NAMED} more" if len(lacking) > _MOST_NAMED else ""
+        message = f"{len(lacking)} of {len(matching)} elements have no result: {labels} ({states})"
         raise NotFound(message, hint=f"Ask for one element, like {label(found[0])}.")
     return found
 
 
 def _has_value(task: TaskRecord) -> bool:
-    """Whether a task has something to show: a result, or, mapped over nothing, an empty list."""
+    """Return whether a task has something to show: a result, or, mapped over nothing, an empty list."""
     empty = task["mapped"] and task["index"] is None and task["state"] == "succeeded"
     return bool(task["result"] or empty)
 
 
 def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
-    """Copy to a file that is there, whole and verified, or not at all; ``-`` is standard output."""
+    """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
         results.copy_result(storage, record, sys.stdout.buffer)
         return

@@ -1,9 +1,10 @@
-"""``runner run``: what the container does, with a location on the command line."""
+"""``runner run`` and ``runner retry``: what the container does, for a flow or a run on the command line."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from runner.environ import process_environ
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
 from runner.runs.status import run_status
 from runner.runs.store import open_run_store
+from runner.schemes import BAKED_WORD
 from runner.settings import with_files_read
 from runner.supervisor.supervise import SupervisedRun, supervise
 
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument, Reuse
 
-_RETRIED = "the run to retry"  # among the variables, where no variable has such a name
+
+@dataclass(frozen=True, slots=True)
+class RunAgain:
+    """An earlier run, and the environment that asks for the same again."""
+
+    run_id: str
+    environ: dict[str, str]
 
 
 @click.command(short_help="Run a flow.")
@@ -46,7 +54,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
-        environ = in_forked_process(partial(_to_resume, environ, run_to_resume))
+        environ = in_forked_process(RunAgain, partial(_prepare_resume, environ, run_to_resume)).environ
     if location:
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
@@ -55,7 +63,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
             environ.setdefault("RUNNER_STORAGE", "local")
     if parameters:
         environ["RUNNER_PARAMETERS"] = json.dumps(
-            _given(environ.get("RUNNER_PARAMETERS")) | dict(map(_parameter, parameters))
+            _read_parameters(environ.get("RUNNER_PARAMETERS")) | dict(map(_split_parameter, parameters))
         )
     return _run(environ, as_json=as_json)
 
@@ -66,26 +74,26 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
 @as_json_option
 def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
     """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
-    environ = in_forked_process(partial(_to_retry, with_files_read(process_environ()), run_to_retry))
-    return _run(environ, as_json=as_json, reuse={"run_id": environ.pop(_RETRIED), "from": task})
+    again = in_forked_process(RunAgain, partial(_prepare_retry, with_files_read(process_environ()), run_to_retry))
+    return _run(again.environ, as_json=as_json, reuse={"run_id": again.run_id, "from": task})
 
 
-def _to_resume(environ: dict[str, str], run: str) -> dict[str, str]:
+def _prepare_resume(environ: dict[str, str], run: str) -> RunAgain:
     store = open_run(run)
-    return _as_begun(environ, store) | {"RUNNER_RUN_ID": store.run_id}
+    return RunAgain(store.run_id, _environ_of_request(environ, store) | {"RUNNER_RUN_ID": store.run_id})
 
 
-def _to_retry(environ: dict[str, str], run: str) -> dict[str, str]:
+def _prepare_retry(environ: dict[str, str], run: str) -> RunAgain:
     store = open_run(run)
     status = run_status(store)
     if status.is_active:
         message = f"run {store.run_id} is not over"
         raise RunHeld(message, hint="Wait for its outcome, or go on with it: runner run --resume.")
     check_end(store, status.end)
-    environ = _as_begun(environ, store) | {_RETRIED: store.run_id}
+    environ = _environ_of_request(environ, store)
     if environ.get("RUNNER_RUN_ID") == store.run_id:
         del environ["RUNNER_RUN_ID"]
-    return environ
+    return RunAgain(store.run_id, environ)
 
 
 def _run(environ: dict[str, str], *, as_json: bool, reuse: Reuse | None = None) -> int:
@@ -96,31 +104,31 @@ def _run(environ: dict[str, str], *, as_json: bool, reuse: Reuse | None = None) 
     return finished.code
 
 
-def _as_begun(environ: dict[str, str], store: RunStore) -> dict[str, str]:
-    """Give the environment that asks for the bundle and the parameters that a run was begun with.
+def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, str]:
+    """Return the environment that asks for the bundle and the parameters that a run was begun with.
 
     The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
     """
     storage, layout = store.storage, store.layout
-    begun = store.read_request()
-    if begun is None:
+    request = store.read_request()
+    if request is None:
         message = f"there is no {storage.url(layout.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
-    wanted = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
-    if wanted.get("RUNNER_STORAGE", "").lower() != "docker":
-        wanted.pop("RUNNER_STORAGE", None)
-    key = f"{layout.home}/{begun['bundle']['url'].rpartition('/')[2]}".lstrip("/")
+    variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
+    if variables.get("RUNNER_STORAGE", "").lower() != BAKED_WORD:
+        variables.pop("RUNNER_STORAGE", None)
+    key = f"{layout.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
     try:
         next(storage.stream(key, 0, 1), None)
     except NotFound:  # then it lies in another storage than the run
         results = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
-        wanted |= {"RUNNER_LOCATION": begun["bundle"]["url"], "RUNNER_RESULTS": results}
+        variables |= {"RUNNER_LOCATION": request["bundle"]["url"], "RUNNER_RESULTS": results}
     else:
-        wanted["RUNNER_LOCATION"] = storage.url(key)
-    return wanted | {"RUNNER_PARAMETERS": json.dumps(begun["parameters"])}
+        variables["RUNNER_LOCATION"] = storage.url(key)
+    return variables | {"RUNNER_PARAMETERS": json.dumps(request["parameters"])}
 
 
-def _given(text: str | None) -> dict[str, Any]:
+def _read_parameters(text: str | None) -> dict[str, Any]:
     try:
         given = json.loads(text or "{}")
     except ValueError:
@@ -131,7 +139,7 @@ def _given(text: str | None) -> dict[str, Any]:
     return given
 
 
-def _parameter(text: str) -> tuple[str, Any]:
+def _split_parameter(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator:
         message = f"parameter {text!r} has no value"
@@ -143,7 +151,7 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 def _outcome(finished: SupervisedRun) -> EndDocument | None:
-    """Read back what was committed: the run's outcome, else its last attempt's end; None if this start has neither."""
+    """Return what was stored: the run's outcome, else its last attempt's end; None if this start has stored neither."""
     if finished.place is None:
         return None
     try:

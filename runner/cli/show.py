@@ -1,4 +1,4 @@
-"""``runner show``: how a run went, task by task."""
+"""``runner show``: a run's state, tasks and error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def show(run: str, *, as_json: bool) -> None:
 
 
 def _print_death(death: DeathRecord | None) -> None:
-    """Print what is known of a process that ended without a word."""
+    """Print what is known of a process that ended without reporting how."""
     if death is None:
         return
     if death["peak_memory"]:
@@ -77,11 +77,11 @@ def _print_tasks(storage: Storage, tasks: list[TaskRecord]) -> None:
             done = sum(task["state"] == "succeeded" for task in elements)
             state += f" ({done} of {len(elements)})"
         seconds = sum(_seconds(task) for task in units)
-        where = "" if not stored else storage.url(stored[0]["key"])
+        url = "" if not stored else storage.url(stored[0]["key"])
         if len(stored) > 1:
-            where = f"{where.rpartition('/')[0]}/"
+            url = f"{url.rpartition('/')[0]}/"
         size = size_text(sum(result["size"] for result in stored)) if stored else ""
-        rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, where])
+        rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, url])
     print_table(["TASK", "STATE", "TRIES", "SECONDS", "SIZE", "RESULT"], rows)
 
 

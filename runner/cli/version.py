@@ -1,4 +1,4 @@
-"""``runner version``."""
+"""``runner version``: the versions of runner and Python, and the image."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import platform
 
 import click
 
+from runner.cli.format import as_json_option
 from runner.environ import process_environ
 from runner.version import __version__
 
-_OF_IMAGE = ("image", "revision")  # in the environment of our images
+_IMAGE_FACTS = ("image", "revision")  # variables that runner's images set
 
 
 @click.command(short_help="Show the versions of runner and Python.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def version(*, as_json: bool) -> None:
     """Show the versions of runner and Python, and in an image its name and revision."""
     facts = {"runner": __version__, "python": platform.python_version()}
     environ = process_environ()
-    facts |= {name: environ[f"RUNNER_{name.upper()}"] for name in _OF_IMAGE if f"RUNNER_{name.upper()}" in environ}
+    facts |= {name: environ[f"RUNNER_{name.upper()}"] for name in _IMAGE_FACTS if f"RUNNER_{name.upper()}" in environ}
     click.echo(json.dumps(facts) if as_json else "\n".join(f"{name} {value}" for name, value in facts.items()))

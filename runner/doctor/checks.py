@@ -1,10 +1,10 @@
-"""What `runner doctor` finds: one check after the other, none of which keeps the next from being made."""
+"""The checks of `runner doctor`: each is made whatever the ones before it found."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from runner.errors import InternalError, RunnerError
 from runner.secrets.redaction import redact
@@ -15,17 +15,29 @@ if TYPE_CHECKING:
 State = Literal["ok", "note", "unknown", "FAILED"]
 
 
+class CheckDocument(TypedDict):
+    """A check in the document of ``runner doctor --json``."""
+
+    about: str
+    check: str
+    state: State
+    message: str
+    hint: str
+    exit_code: int
+    seconds: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: about what, its name, how it is, and what that means in words.
+    """The result of one check: of what (``about``), its name, its state, and a message for people.
 
-    ``note`` is what a run can do with, and ``unknown`` what could not be found out. Only what ``FAILED`` has an error.
+    A run works all the same after a ``note``; ``unknown`` could not be found out. Only what ``FAILED`` has an error.
     """
 
     about: str
     name: str
     state: State
-    told: str
+    message: str
     seconds: float | None = None
     error: RunnerError | None = None
 
@@ -39,13 +51,13 @@ class Check:
         """What to do about it."""
         return self.error.hint if self.error else ""
 
-    def document(self) -> dict[str, Any]:
-        """Give it as it stands in the JSON document."""
+    def document(self) -> CheckDocument:
+        """Return the check as the JSON document has it, without secrets."""
         return {
             "about": self.about,
             "check": self.name,
             "state": self.state,
-            "message": redact(self.told),
+            "message": redact(self.message),
             "hint": redact(self.hint),
             "exit_code": self.code,
             "seconds": None if self.seconds is None else round(self.seconds, 6),
@@ -53,19 +65,19 @@ class Check:
 
 
 def failed_check(about: str, name: str, error: RunnerError, seconds: float | None = None) -> Check:
-    """Give the check that an error ended."""
+    """Return the check that an error ended."""
     return Check(about, name, "FAILED", error.message, seconds, error)
 
 
 def run_check(about: str, name: str, call: Callable[[], str | tuple[State, str]]) -> Check:
-    """Make a check: ``call`` says what it found, perhaps with a state, or raises; how long it took is kept."""
+    """Make a check: ``call`` returns the message, perhaps with a state, or raises; its time is measured."""
     start = time.perf_counter()
     try:
-        found = call()
-        state, told = found if isinstance(found, tuple) else ("ok", found)
+        answer = call()
+        state, message = answer if isinstance(answer, tuple) else ("ok", answer)
     except RunnerError as error:
         return failed_check(about, name, error, time.perf_counter() - start)
     except Exception as error:  # noqa: BLE001 - the other checks are still wanted
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return failed_check(about, name, bug)
-    return Check(about, name, state, told, time.perf_counter() - start)
+    return Check(about, name, state, message, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What a run would find where it starts: Python, libraries, memory, processors, and a folder for temporary files."""
+"""The machine that a run would start on: Python, libraries, memory, processors, a folder for temporary files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
-from runner.cgroup import limits
+from runner.cgroup import read_limits
 from runner.errors import EnvironmentWrong
 from runner.version import __version__
 
@@ -22,8 +22,34 @@ if TYPE_CHECKING:
 LIBRARIES = ("cloudpickle", "obstore", "boto3", "google-cloud-storage", "azure-storage-blob", "azure-identity")
 
 
-def facts(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Describe the machine, the image, Python and the libraries; of an absent library the version is None."""
+class LimitsDocument(TypedDict):
+    """`runner.cgroup.Limits` in the document of ``runner doctor --json``."""
+
+    cgroup: int | None
+    memory: int | None
+    used: int | None
+    cpus: float | None
+    total: int | None
+
+
+class MachineDocument(TypedDict):
+    """The machine in the document of ``runner doctor --json``; the version of an absent library is None."""
+
+    runner: str
+    python: str
+    implementation: str
+    system: str
+    image: str | None
+    revision: str | None
+    user: int | None
+    libraries: dict[str, str | None]
+    cpus: int | None
+    limits: LimitsDocument
+
+
+def describe_machine(environ: Mapping[str, str]) -> MachineDocument:
+    """Return what is known of the machine, the image, Python and the libraries."""
+    limits = read_limits()
     return {
         "runner": __version__,
         "python": platform.python_version(),
@@ -34,12 +60,18 @@ def facts(environ: Mapping[str, str]) -> dict[str, Any]:
         "user": os.geteuid() if hasattr(os, "geteuid") else None,  # Windows has no numbers of users
         "libraries": {name: _version(name) for name in LIBRARIES},
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "limits": limits()._asdict(),
+        "limits": {
+            "cgroup": limits.cgroup,
+            "memory": limits.memory,
+            "used": limits.used,
+            "cpus": limits.cpus,
+            "total": limits.total,
+        },
     }
 
 
-def temporary_folder(environ: Mapping[str, str]) -> tuple[State, str]:
-    """Write a file where a run unpacks a flow's modules. Raises EnvironmentWrong."""
+def check_temporary_folder(environ: Mapping[str, str]) -> tuple[State, str]:
+    """Write a file where a run unpacks a flow's modules, and return state and message. Raises EnvironmentWrong."""
     hint = (
         "Mount one (docker run --tmpfs /tmp; in Kubernetes an emptyDir at /tmp), or set TMPDIR to a folder with room."
     )
@@ -52,11 +84,11 @@ def temporary_folder(environ: Mapping[str, str]) -> tuple[State, str]:
     except OSError as error:
         message = f"there is no folder for temporary files that can be written: {error.strerror}"
         raise EnvironmentWrong(message, hint=hint) from error
-    told = f"{folder} can be written, {free / 1e9:.1f} GB free"
+    message = f"{folder} can be written, {free / 1e9:.1f} GB free"
     wanted = environ.get("TMPDIR")
     if wanted and Path(wanted).absolute() != Path(folder):
-        return "note", f"{told}; TMPDIR is {wanted}, which cannot"
-    return "ok", told
+        return "note", f"{message}; TMPDIR is {wanted}, which cannot"
+    return "ok", message
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a storage really does: is it reached, does it list, read and create, does it refuse a second create, delete."""
+"""Checks of a storage: it is reached, lists, creates, refuses a second create, reads and deletes."""
 
 from __future__ import annotations
 
@@ -29,71 +29,72 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.doctor.checks import State
 
-PATIENCE = 5.0  # seconds for the endpoint's first answer
-CLOCK_REFUSED = 15 * 60  # seconds: S3 and Azure refuse what is signed with a clock that is further off
-CLOCK_NOTED = 60
-CLOCK_EVEN = 2  # the header tells whole seconds alone
-_WRITING = ("create", "create again", "read", "delete")
+ANSWER_SECONDS = 5.0  # for the endpoint's first answer
+CLOCK_REFUSED_SECONDS = 15 * 60  # S3 and Azure refuse what is signed with a clock that is further off
+CLOCK_NOTED_SECONDS = 60
+CLOCK_EVEN_SECONDS = 2  # the header has whole seconds alone
+_WRITE_CHECKS = ("create", "create again", "read", "delete")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered to somebody unknown: after how long, and by how many seconds its clock is ahead."""
+    """An endpoint's answer to a request without credentials: after how many seconds, and how far its clock is ahead."""
 
     seconds: float
     ahead: float | None
 
 
 def probe(storage: Storage, key: str, *, writes: bool) -> Iterator[Check]:
-    """Try everything that a run does at a location, and delete; what is written goes below ``_doctor/`` and again.
+    """Yield the checks of a location: everything that a run does there, and delete.
 
-    Where nothing is to be written, reading what is not there must be told as such.
+    What is written lies below ``_doctor/``, and is deleted again. Where nothing may be written (``writes``), an object
+    that does not exist is read, which must be reported as that.
     """
     about = storage.url(key)
-    answer = ask(f"{storage.endpoint}/{storage.container}") if storage.endpoint else None
-    listed = run_check(about, "list", lambda: _listed(storage, key))
+    answer = request_endpoint(f"{storage.endpoint}/{storage.container}") if storage.endpoint else None
+    listed = run_check(about, "list", lambda: _list(storage, key))
     unreached = answer is None and isinstance(listed.error, Unreachable if storage.endpoint else BucketMissing)
     if unreached and listed.error:
         yield failed_check(about, "reach", listed.error, listed.seconds)
         listed = Check(about, "list", "unknown", "not tried")
     else:
-        where = storage.endpoint or "a folder of this machine"
-        yield Check(about, "reach", "ok", where, answer.seconds if answer else None)
-    yield run_check(about, "clock", lambda: clock(answer))
+        endpoint = storage.endpoint or "a folder of this machine"
+        yield Check(about, "reach", "ok", endpoint, answer.seconds if answer else None)
+    yield run_check(about, "clock", lambda: check_clock(answer))
     yield listed
     error = listed.error
     refused = isinstance(error, CredentialsRefused) and not isinstance(error, Denied)
     if unreached or refused or isinstance(error, Unreachable | BucketMissing | TooSlow):
-        yield from (Check(about, name, "unknown", "not tried") for name in (_WRITING if writes else ("read",)))
+        yield from (Check(about, name, "unknown", "not tried") for name in (_WRITE_CHECKS if writes else ("read",)))
         return
-    probe_key = f"{_home(storage, key)}_doctor/{os.urandom(8).hex()}"
+    probe_key = f"{_runs_home(storage, key)}_doctor/{os.urandom(8).hex()}"
     if writes:
-        yield from _written(storage, about, probe_key)
+        yield from _write_checks(storage, about, probe_key)
     else:
-        yield run_check(about, "read", lambda: _absent(storage, probe_key))
+        yield run_check(about, "read", lambda: _read_absent(storage, probe_key))
 
 
-def ask(url: str) -> Answer | None:
-    """Ask an endpoint without credentials; any answer will do. None if there is none.
+def request_endpoint(url: str) -> Answer | None:
+    """Send an endpoint a request without credentials, and return its answer, whatever it is; None without one.
 
-    Whether its certificate is trusted is for the storage's own client to say, which may trust others.
+    Its certificate is not checked here: the storage's own client does that, which may trust other authorities.
     """
     import http.client
     import ssl
     import urllib.error
     import urllib.request
 
-    class Stay(urllib.request.HTTPRedirectHandler):
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: Any) -> None:
             """Follow no redirect: it is an answer, and has a date."""
 
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    opener = urllib.request.build_opener(Stay(), urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(NoRedirect(), urllib.request.HTTPSHandler(context=context))
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the user's own endpoint
     start, wall = time.perf_counter(), time.time()
     try:
-        with opener.open(request, timeout=PATIENCE) as answer:
+        with opener.open(request, timeout=ANSWER_SECONDS) as answer:
             headers = answer.headers
     except urllib.error.HTTPError as error:
         headers = error.headers
@@ -107,26 +108,30 @@ def ask(url: str) -> Answer | None:
     return Answer(took, date + 0.5 - (wall + took / 2))  # the header leaves the fraction of its second out
 
 
-def clock(answer: Answer | None) -> tuple[State, str]:
-    """Compare this machine's clock with the storage's. Raises CredentialsRefused where that would refuse."""
+def check_clock(answer: Answer | None) -> tuple[State, str]:
+    """Compare this machine's clock with the storage's. Raises CredentialsRefused where the storage would refuse it."""
     if answer is None or answer.ahead is None:
         return "unknown", "nothing that answered told its time"
     off = abs(answer.ahead)
     side = "behind" if answer.ahead > 0 else "ahead of"
-    amount = f"{off / 60:.0f} minutes" if off > 2 * CLOCK_NOTED else f"{off:.0f} s"
-    told = f"this machine's clock is {amount} {side} the storage's"
-    if off > CLOCK_REFUSED:
-        raise CredentialsRefused(told, hint="Set the clock of this machine: 15 minutes off, signatures are refused.")
-    return ("note", told) if off > CLOCK_NOTED else ("ok", "differs by less than 2 s" if off < CLOCK_EVEN else told)
+    amount = f"{off / 60:.0f} minutes" if off > 2 * CLOCK_NOTED_SECONDS else f"{off:.0f} s"
+    difference = f"this machine's clock is {amount} {side} the storage's"
+    if off > CLOCK_REFUSED_SECONDS:
+        raise CredentialsRefused(
+            difference, hint="Set the clock of this machine: 15 minutes off, signatures are refused."
+        )
+    if off > CLOCK_NOTED_SECONDS:
+        return "note", difference
+    return "ok", "differs by less than 2 s" if off < CLOCK_EVEN_SECONDS else difference
 
 
-def _listed(storage: Storage, key: str) -> str:
+def _list(storage: Storage, key: str) -> str:
     folders, entries = storage.list_folder(f"{key}/" if key else "")
     return f"{len(folders)} folders and {len(entries)} objects" if folders or entries else "nothing lies below it"
 
 
-def _home(storage: Storage, key: str) -> str:
-    """Give the folder in which runs would be written: the location's, or that which holds it if it is an object."""
+def _runs_home(storage: Storage, key: str) -> str:
+    """Return the folder in which runs would be written: the location's own, or that of the object it names."""
     if not key:
         return ""
     try:
@@ -136,31 +141,31 @@ def _home(storage: Storage, key: str) -> str:
     return "".join(key.rpartition("/")[:2])
 
 
-def _written(storage: Storage, about: str, key: str) -> list[Check]:
-    """Create an object, once more, read it, and remove it whatever happens."""
+def _write_checks(storage: Storage, about: str, key: str) -> list[Check]:
+    """Create an object, create it again, read it, and delete it whatever happens."""
     data, others = (b"left by runner doctor, may be deleted: " + os.urandom(16).hex().encode() for _ in range(2))
     checks = []
     try:
-        created = run_check(about, "create", lambda: _created(storage, key, data))
+        created = run_check(about, "create", lambda: _create(storage, key, data))
         checks.append(created)
         if created.state == "ok":
-            checks.append(run_check(about, "create again", lambda: _refused(storage, key, others)))
+            checks.append(run_check(about, "create again", lambda: _create_again(storage, key, others)))
             checks.append(run_check(about, "read", lambda: _read_back(storage, key, {data, others})))
         else:
             checks.append(Check(about, "create again", "unknown", "not tried"))
-            checks.append(run_check(about, "read", lambda: _absent(storage, key)))
+            checks.append(run_check(about, "read", lambda: _read_absent(storage, key)))
     finally:
-        deleted = run_check(about, "delete", lambda: _deleted(storage, key))
+        deleted = run_check(about, "delete", lambda: _delete(storage, key))
     stored = checks[0].state == "ok"
     return [*checks, deleted if stored else Check(about, "delete", "unknown", "nothing was stored")]
 
 
-def _created(storage: Storage, key: str, data: bytes) -> str:
+def _create(storage: Storage, key: str, data: bytes) -> str:
     storage.create(key, data)
     return f"{len(data)} bytes were stored"
 
 
-def _refused(storage: Storage, key: str, data: bytes) -> str:
+def _create_again(storage: Storage, key: str, data: bytes) -> str:
     try:
         storage.create(key, data)
     except AlreadyExists:
@@ -176,20 +181,20 @@ def _read_back(storage: Storage, key: str, stored: set[bytes]) -> str:
     return "what was stored comes back"
 
 
-def _absent(storage: Storage, key: str) -> str:
+def _read_absent(storage: Storage, key: str) -> str:
     with suppress(NotFound):
         storage.read(key)
     return "what is not there is told as such"
 
 
-def _deleted(storage: Storage, key: str) -> str | tuple[State, str]:
+def _delete(storage: Storage, key: str) -> str | tuple[State, str]:
     try:
         storage.delete(key)
     except Denied:
         return "note", f"not allowed, which no run needs; what was written stays: {storage.url(key)}"
     except RunnerError as error:
-        error.message += f"; what was written stays: {storage.url(key)}"
-        raise
+        message = f"{error.message}; what was written stays: {storage.url(key)}"
+        raise error.with_message(message) from error
     if storage.scheme == "file":  # elsewhere a folder is gone with its last object
         from pathlib import Path
 

@@ -21,9 +21,9 @@ from runner.errors import (
     FlowFailed,
     Incompatible,
     NotFound,
-    RunnerError,
     Unreachable,
     WriteFailed,
+    from_code,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def check_image(engine: Any, image: str, manifest: Mapping[str, Any]) -> None:
         message = f"the image does not run its flow: {said.decode(errors='replace').strip() or f'it ended with {code}'}"
         raise FlowFailed(message, hint="Base it on one of runner's images, whose entrypoint it needs.") from None
     if code or loaded != manifest["flow"]["name"]:
-        kind = {kind.code: kind for kind in RunnerError.__subclasses__()}.get(code or 0, FlowFailed)
+        kind = from_code(code or 0) or FlowFailed
         hint = (
             "In Docker storage, python_dependencies and base_image say what is there." if kind is Incompatible else ""
         )

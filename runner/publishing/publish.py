@@ -111,7 +111,10 @@ def publish(
     written = archive.read_bundle(data)
     if not allow_secrets:
         named = {*destination.secrets, *settings.secrets}
-        secrets = [scanner.handed_over_secret(destination.private_texts), *scanner.secrets_of(named, settings.environ)]
+        secrets = [
+            scanner.handed_over_secret(destination.private_texts),
+            *scanner.collect_secrets(named, settings.environ),
+        ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
 
     opened.create(key, data)

@@ -61,9 +61,9 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
             raise
-        from runner.cgroup import refusal
+        from runner.cgroup import process_limit_error
 
-        if refused := refusal(error):
+        if refused := process_limit_error(error):
             return Verdict.of_error(refused, _state(refused, channel))
         bug = InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
         return Verdict.of_error(bug, "crashed", exception=redact(traceback.format_exc())[-LONGEST_MESSAGE:])
@@ -269,7 +269,7 @@ def _advice(error: RunnerError, settings: Settings) -> str:
 def _opened_with(credentials: Credentials, scheme: str) -> str:
     if not backend_of(scheme).secrets:
         return ""
-    return f", opened with {credentials.used_by(scheme) or 'the ambient credentials'}"
+    return f", opened with {credentials.name_for(scheme) or 'the ambient credentials'}"
 
 
 def _import_what_loading_needs() -> None:

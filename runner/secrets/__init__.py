@@ -1,1 +1,1 @@
-"""Named secrets: their values, what is hidden of them, and what must not travel."""
+"""Named secrets: finding and masking their values, and scanning what travels for them."""

@@ -1,7 +1,7 @@
-"""All that is hidden, so arranged that what is not in a text costs little: the log of a flow is mostly that.
+"""An index of secret values and their encodings, which passes over text without secrets cheaply: most of a log is that.
 
-Each form of a value has a piece, its probe, that other forms of that value share: where it is missing, so are they.
-Most probes are longer than any word of a usual log, and are looked for only where there are such words.
+Each encoding of a value has a probe, a piece that other encodings of that value share: where the probe is missing, so
+are they. Most probes are longer than any word of a usual log, and are looked for only where there are such words.
 """
 
 from __future__ import annotations
@@ -9,92 +9,94 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, AnyStr
 
-from runner.secrets.encodings import SHORTEST, encoded
+from runner.secrets.encodings import SHORTEST, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-BEGINS = 8  # bytes by which it is seen whether a form may begin
-_PROBE = 24  # characters at the most
-_RUN = re.compile(r"[A-Za-z0-9]+")
-_WORD = 16  # letters and digits
+_START = 8  # bytes by which an encoding's possible beginning is recognised
+_LONGEST_PROBE = 24  # characters
+_ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
+_LONG = 16  # letters and digits of a long word
 _SHAPE = bytes(ord("a") if byte < 128 and chr(byte).isalnum() else ord(" ") for byte in range(256))  # noqa: PLR2004 - ASCII
-_LONG_WORD = b"a" * _WORD
+_LONG_WORD = b"a" * _LONG
 
 
 class SecretMatcher:
-    """The forms of all hidden values; it never changes, as threads look at it while others hide more."""
+    """All encodings of all secret values; immutable, as threads read it while others add values to a copy."""
 
-    def __init__(self, forms: Mapping[str, str]) -> None:
-        """Take the forms, each with its probe."""
-        self.forms = forms
+    def __init__(self, probes: Mapping[str, str]) -> None:
+        """Index the encodings, each with its probe."""
+        self.probes = probes
         self._texts: dict[str, list[str]] = {}
         self._bytes: dict[bytes, list[bytes]] = {}
-        # the forms in bytes, by their first ones, and all shorter beginnings of a form
-        self._beginnings: dict[bytes, list[bytes]] = {}
-        self._short_beginnings: set[bytes] = set()
-        for form, probe in forms.items():
-            raw = encoded(form)
-            self._texts.setdefault(probe, []).append(form)
-            self._bytes.setdefault(encoded(probe), []).append(raw)
-            self._beginnings.setdefault(raw[:BEGINS], []).append(raw)
-            self._short_beginnings.update(raw[:end] for end in range(1, min(BEGINS, len(raw))))
-        for alike in self._beginnings.values():
+        # the encodings in bytes by their first ones, and all shorter beginnings of one
+        self._by_start: dict[bytes, list[bytes]] = {}
+        self._short_starts: set[bytes] = set()
+        for encoding, probe in probes.items():
+            raw = to_bytes(encoding)
+            self._texts.setdefault(probe, []).append(encoding)
+            self._bytes.setdefault(to_bytes(probe), []).append(raw)
+            self._by_start.setdefault(raw[:_START], []).append(raw)
+            self._short_starts.update(raw[:end] for end in range(1, min(_START, len(raw))))
+        for alike in self._by_start.values():
             alike.sort(key=len, reverse=True)
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
-        return bool(self.forms)
+        """Return whether there is any value."""
+        return bool(self.probes)
 
-    def with_more(self, values: Iterable[Iterable[str]]) -> SecretMatcher:
-        """Give this with more values, each by its forms."""
-        more = dict(self.forms)
-        for forms in values:
+    def with_values(self, values: Iterable[Iterable[str]]) -> SecretMatcher:
+        """Return a matcher that has more values, each given as its encodings."""
+        more = dict(self.probes)
+        for encodings in values:
             probes: list[str] = []
-            for form in filter(None, forms):
-                probe = next((each for each in probes if each in form), None)
+            for encoding in filter(None, encodings):
+                probe = next((each for each in probes if each in encoding), None)
                 if probe is None:
-                    probe = _probe(form)
+                    probe = _probe_of(encoding)
                     probes.append(probe)
-                more.setdefault(form, probe)
-        return self if len(more) == len(self.forms) else SecretMatcher(more)
+                more.setdefault(encoding, probe)
+        return self if len(more) == len(self.probes) else SecretMatcher(more)
 
-    def in_text(self, text: str) -> list[str]:
-        """Give what may stand in a text, the longest first."""
-        return _near(self._texts, text.__contains__)
+    def text_candidates(self, text: str) -> list[str]:
+        """Return the encodings that a text may contain, the longest first."""
+        return _candidates(self._texts, text.__contains__)
 
-    def in_bytes(self, data: bytes) -> list[bytes]:
-        """Give what may stand in some bytes, the longest first."""
+    def byte_candidates(self, data: bytes) -> list[bytes]:
+        """Return the encodings that some bytes may contain, the longest first."""
         long = _long_words(data)
-        return _near(self._bytes, lambda probe: probe in (long if len(probe) >= _WORD and probe.isalnum() else data))
+        return _candidates(
+            self._bytes, lambda probe: probe in (long if len(probe) >= _LONG and probe.isalnum() else data)
+        )
 
-    def begun_in(self, data: bytes) -> int:
-        """Give where a form may have begun, of which the data has not yet the end; without one the data's length."""
+    def possible_start(self, data: bytes) -> int:
+        """Return where an encoding may begin that the data ends before the end of; without one the data's length."""
         size = first = len(data)
-        for begins, forms in self._beginnings.items():
-            start = data.find(begins, max(0, size - len(forms[0]) + 1))
+        for beginning, encodings in self._by_start.items():
+            start = data.find(beginning, max(0, size - len(encodings[0]) + 1))
             while 0 <= start < first:
-                if any(len(form) > size - start and form.startswith(data[start:]) for form in forms):
+                if any(len(each) > size - start and each.startswith(data[start:]) for each in encodings):
                     first = start
                     break
-                start = data.find(begins, start + 1)
-        short = range(max(0, size - BEGINS + 1), first)
-        return next((start for start in short if data[start:] in self._short_beginnings), first)
+                start = data.find(beginning, start + 1)
+        short = range(max(0, size - _START + 1), first)
+        return next((start for start in short if data[start:] in self._short_starts), first)
 
 
-def _probe(form: str) -> str:
-    """Give a piece of a form that is found fast, and that is likely to be in other forms of the same text, too."""
-    longest = max(_RUN.findall(form), key=len, default="")
-    return longest[:_PROBE] if len(longest) >= SHORTEST // 2 else form
+def _probe_of(encoding: str) -> str:
+    """Return a piece of an encoding that is found fast, and is likely to be in other encodings of the same text."""
+    longest = max(_ALPHANUMERIC.findall(encoding), key=len, default="")
+    return longest[:_LONGEST_PROBE] if len(longest) >= SHORTEST // 2 else encoding
 
 
-def _near(by_probe: dict[AnyStr, list[AnyStr]], found: Callable[[AnyStr], bool]) -> list[AnyStr]:
-    near = {form for probe, forms in by_probe.items() if found(probe) for form in forms}
-    return sorted(near, key=len, reverse=True)
+def _candidates(by_probe: dict[AnyStr, list[AnyStr]], has: Callable[[AnyStr], bool]) -> list[AnyStr]:
+    found = {encoding for probe, encodings in by_probe.items() if has(probe) for encoding in encodings}
+    return sorted(found, key=len, reverse=True)
 
 
 def _long_words(data: bytes) -> bytes:
-    """Give the words of the data that can hold a long probe."""
+    """Return the words of the data that are long enough to contain a long probe."""
     shape = data.translate(_SHAPE)
     words = []
     start = shape.find(_LONG_WORD)

@@ -1,81 +1,88 @@
-"""Named secrets: from a name to its value, and which of them the storages understand."""
+"""Named secrets: from a name to its value, and which of them open a storage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
+from runner.schemes import backend_of
 from runner.secrets.encodings import SHORTEST
-from runner.secrets.parts import KNOWN, _parsed, hide_ambient, register_secret
+from runner.secrets.parts import known_secrets, parse_secret, register_ambient_secrets, register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MOUNTED = "/run/secrets"  # where Docker and Kubernetes put them
-_short: dict[str, str] = {}  # what is not hidden, by the secret's name: all of it, or a part
-_warned: set[str] = set()  # of which of them it was told
-_resolved: dict[str, Any] = {}  # what was named and found in this process: a secret's file may be read only once
+MOUNT_FOLDER = "/run/secrets"  # where Docker and Kubernetes put them
+
+
+class _Resolved:
+    """What this process knows of secrets by name; no dataclass, which would cost each start half a millisecond."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}  # of those that were resolved: a secret's file may be read only once
+        self.too_short: dict[str, str] = {}  # what of a secret is not masked: all of it, or a part
+        self.warned: set[str] = set()  # the names of those that a warning was logged for
+
+
+_PROCESS_SECRETS = _Resolved()
 
 
 class Credentials:
-    """The values of the secrets that were named, by name; it never shows one."""
+    """The values of named secrets; its ``repr`` shows the names alone."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        """Take the values; texts, or what a JSON object or array became."""
         self._values = dict(values)
 
     def __repr__(self) -> str:
-        """Show the names alone."""
         return f"Credentials({', '.join(f'{name}=<secret>' for name in sorted(self._values))})"
 
     def aws(self) -> dict[str, str] | None:
-        """Give ``AWS_CREDENTIALS``: ``{"ACCESS_KEY", "SECRET_ACCESS_KEY"[, "SESSION_TOKEN"]}``."""
+        """Return ``AWS_CREDENTIALS``: ``{"ACCESS_KEY", "SECRET_ACCESS_KEY"[, "SESSION_TOKEN"]}``."""
         return self._values.get("AWS_CREDENTIALS")
 
     def gcp(self) -> dict[str, str] | None:
-        """Give ``GCP_CREDENTIALS``, a service account's JSON key."""
+        """Return ``GCP_CREDENTIALS``, a service account's JSON key."""
         return self._values.get("GCP_CREDENTIALS")
 
     def azure(self) -> str | None:
-        """Give the connection string: ``AZURE_STORAGE_CONNECTION_STRING`` or ``AZURE_CREDENTIALS``."""
+        """Return the connection string: ``AZURE_STORAGE_CONNECTION_STRING`` or ``AZURE_CREDENTIALS``."""
         return self._values.get("AZURE_STORAGE_CONNECTION_STRING") or self._values.get("AZURE_CREDENTIALS")
 
-    def used_by(self, scheme: str) -> str | None:
-        """Name the secret that opens a storage of this scheme, if one was named that does."""
-        prefix = {"s3": "AWS", "gs": "GCP", "azure": "AZURE"}.get(scheme)
-        return next((name for name in KNOWN if name in self._values and name.split("_")[0] == prefix), None)
+    def name_for(self, scheme: str) -> str | None:
+        """Return the name of the secret that opens a storage of this scheme; None if none of them does."""
+        return next((name for name in backend_of(scheme).secrets if name in self._values), None)
 
 
 def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
-    """Find every named secret and hide its value from all that is printed from now on, and the ambient credentials'.
+    """Find every named secret, and mask its value, and those of the ambient credentials, from now on.
 
-    Raises EnvironmentWrong, which tells of all that are absent or malformed at once.
+    Raises EnvironmentWrong, which names all secrets that are missing or malformed at once.
     """
     values: dict[str, Any] = {}
     problems = []
-    hide_ambient(environ)
+    register_ambient_secrets(environ)
     for name in names:
         try:
-            values[name] = _resolved[name] = _checked(name, find(name, environ))
+            values[name] = _PROCESS_SECRETS.values[name] = _checked(name, find_secret(name, environ))
         except EnvironmentWrong as error:
             problems.append(str(error))
     if problems:
         raise EnvironmentWrong("; ".join(problem.rstrip(".") for problem in problems))
     for name in values:
-        if name in _short and name not in _warned:
+        if name in _PROCESS_SECRETS.too_short and name not in _PROCESS_SECRETS.warned:
             _warn(name)
     return Credentials(values)
 
 
-def find(name: str, environ: Mapping[str, str]) -> Any:
-    """Look one secret up: ``/run/secrets/NAME``, the file that ``NAME_FILE`` names, the variable ``NAME``.
+def find_secret(name: str, environ: Mapping[str, str]) -> Any:
+    """Look one secret up and mask it: ``/run/secrets/NAME``, the file that ``NAME_FILE`` names, the variable ``NAME``.
 
     A JSON object or array is parsed, anything else is text as it stands, less one trailing newline.
-    Raises EnvironmentWrong if it is nowhere.
+    Raises EnvironmentWrong if it is in none of these, or its file cannot be read.
     """
     from pathlib import Path
 
-    mounted, file = Path(MOUNTED, name), environ.get(f"{name}_FILE")
+    mounted, file = Path(MOUNT_FOLDER, name), environ.get(f"{name}_FILE")
     if mounted.is_file() or file:
         path = mounted if mounted.is_file() else Path(str(file))
         try:
@@ -90,36 +97,54 @@ def find(name: str, environ: Mapping[str, str]) -> Any:
         hint = f"Mount it as {mounted}, or set {name}_FILE to its file or {name} to its value."
         raise EnvironmentWrong(message, hint=hint)
     text = text.removesuffix("\n").removesuffix("\r")
-    value = _parsed(text)
+    value = parse_secret(text)
     if register_secret(text, value):
-        _short[name] = "the secret" if len(text) < SHORTEST else "a part of the secret"
+        _PROCESS_SECRETS.too_short[name] = "the secret" if len(text) < SHORTEST else "a part of the secret"
     return value
 
 
 def secret(name: str) -> Any:
-    """Give a flow one of its secrets; see `find`. Raises EnvironmentWrong if it is nowhere."""
+    """Return the value of one of a flow's secrets, and mask it in all that this process logs and stores.
+
+    It is looked for in the file ``/run/secrets/NAME``, the file that the variable ``NAME_FILE`` names, and the
+    variable ``NAME``, in this order.
+
+    Args:
+        name: the secret's name, as in ``RUNNER_SECRETS``.
+
+    Returns:
+        What a JSON object or array holds; else the text as it stands, less one trailing newline.
+
+    Raises:
+        EnvironmentWrong: the secret is in none of these, or its file cannot be read.
+
+    Example:
+        >>> import runner
+        >>> password = runner.secret("DB_PASSWORD")  # doctest: +SKIP
+    """
     from runner.environ import process_environ
 
-    return _resolved[name] if name in _resolved else find(name, process_environ())
+    known = _PROCESS_SECRETS.values
+    return known[name] if name in known else find_secret(name, process_environ())
 
 
 secret.__module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
 
 def _warn(name: str) -> None:
-    """Tell the log, if there is one yet: the flow's process has, the supervisor has not, and would tell it again."""
+    """Log a warning, if logging is configured: it is in the flow's process; the supervisor would only repeat it."""
     import logging
 
-    _warned.add(name)
+    _PROCESS_SECRETS.warned.add(name)
     if logging.getLogger().hasHandlers():
         message = "%s %s is shorter than %d characters, and is neither looked for nor hidden"
-        logging.getLogger("runner.credentials").warning(message, _short[name], name, SHORTEST)
+        logging.getLogger("runner.credentials").warning(message, _PROCESS_SECRETS.too_short[name], name, SHORTEST)
 
 
 def _checked(name: str, value: object) -> object:
-    if name not in KNOWN:
+    needed = known_secrets().get(name)
+    if needed is None:
         return value
-    needed = KNOWN[name]
     if not needed:
         if not isinstance(value, str) or not value:
             message = f"secret {name} must be a connection string"
@@ -135,7 +160,11 @@ def _checked(name: str, value: object) -> object:
 
 
 def known_secrets_present(environ: Mapping[str, str]) -> list[str]:
-    """List the known secrets that are here, named or not."""
+    """Return the names of the known secrets that are set or mounted here, named by RUNNER_SECRETS or not."""
     from pathlib import Path
 
-    return [name for name in KNOWN if name in environ or f"{name}_FILE" in environ or Path(MOUNTED, name).is_file()]
+    return [
+        name
+        for name in known_secrets()
+        if name in environ or f"{name}_FILE" in environ or Path(MOUNT_FOLDER, name).is_file()
+    ]

@@ -1,4 +1,4 @@
-"""What in a secret's value must be hidden: its leaves, keys in connection strings, signatures."""
+"""The parts of a secret that are as secret as the whole: leaves of JSON, keys in connection strings, signatures."""
 
 from __future__ import annotations
 
@@ -6,33 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from runner.schemes import backends
 from runner.secrets.encodings import SHORTEST
-from runner.secrets.redaction import hide
+from runner.secrets.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# The secrets that storages understand, and the keys that each must have: a JSON object with them, or ("",) plain text.
-KNOWN: dict[str, tuple[str, ...]] = {
-    "AWS_CREDENTIALS": ("ACCESS_KEY", "SECRET_ACCESS_KEY"),
-    "GCP_CREDENTIALS": ("type", "client_email", "private_key", "token_uri"),
-    "AZURE_CREDENTIALS": (),
-    "AZURE_STORAGE_CONNECTION_STRING": (),
-}
-# What the clouds' own chains read, and is hidden as well where nobody named a secret.
-AMBIENT = (
-    *KNOWN,
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AZURE_CLIENT_SECRET",
-    "AZURE_PASSWORD",
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_KEY",
-    "AZURE_STORAGE_SAS_TOKEN",
-)
 # What in a JSON secret is no secret by its name, unless its value is a URL with a password or a signature.
-_PUBLIC = re.compile(
+_PUBLIC_NAME = re.compile(
     r"type|project_id|client_email|client_id|universe_domain|\w+_uri|\w+_url"
     r"|account(_?name)?|endpoint(_?suffix)?|\w+endpoint|default_?endpoints_?protocol",
     re.IGNORECASE,
@@ -40,59 +22,42 @@ _PUBLIC = re.compile(
 _PASSWORD_IN_URL = re.compile(r"://[^/\s]*:[^/\s]*@|[?&]sig=")
 _SIGNATURE = re.compile(r"(?:^|[?&=])sig=([^&;\s]+)")
 _HEADER = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
-_RANDOM = re.compile(r"[A-Za-z0-9]{16,}")  # if it is not all in small letters, it is no word
-_RANDOMS = 8  # of one value
+_RANDOM = re.compile(r"[A-Za-z0-9]{16,}")  # what is not all in small letters is no word
+_MOST_RANDOM = 8  # of one value
+
+
+def known_secrets() -> dict[str, tuple[str, ...]]:
+    """Return the secrets that open storages, with the keys that the JSON object must have; none for plain text."""
+    return {name: keys for backend in backends() for name, keys in backend.secrets.items()}
 
 
 def register_secret(text: str, value: object) -> bool:
-    """Hide a secret's text, and all in it that is as secret; give whether any of it is too short for it."""
+    """Mask a secret's text and every part of it that is as secret; return whether some part is too short for it.
+
+    ``value`` is what `parse_secret` made of the text.
+    """
     whole = (text,) if value is not text else ()
-    leaves = list(_leaves(value))
-    keys = [key for leaf in leaves for key in (*keys_in(leaf), *_signatures_in(leaf), *_randoms_in(leaf))]
+    leaves = [str(leaf) for leaf in secret_leaves(value)]
+    keys = [key for leaf in leaves for key in (*connection_keys(leaf), *_signatures_in(leaf), *_random_parts(leaf))]
     texts = [*whole, *leaves, *keys]
     lines = (line.strip() for leaf in leaves if "\n" in leaf for line in leaf.splitlines())
-    hide(
+    mask(
         *(each for each in texts if len(each) >= SHORTEST),
         lines=(line for line in lines if len(line) >= SHORTEST and not _HEADER.fullmatch(line)),
     )
     return any(0 < len(each) < SHORTEST for each in (*leaves, *keys))
 
 
-def hide_ambient(environ: Mapping[str, str]) -> None:
-    """Hide what stands in the clouds' own variables; of what is too short for it nothing is said."""
-    for name in AMBIENT:
+def register_ambient_secrets(environ: Mapping[str, str]) -> None:
+    """Mask the values of the clouds' own variables; values shorter than SHORTEST are ignored without a warning."""
+    private = (name for backend in backends() for name in backend.private_variables)
+    for name in (*known_secrets(), *private):
         if text := environ.get(name):
-            register_secret(text, _parsed(text))
+            register_secret(text, parse_secret(text))
 
 
-def is_public(name: str, text: str) -> bool:
-    """Whether a part of a JSON secret is none by its name, such as ``client_email``."""
-    return bool(_PUBLIC.fullmatch(name)) and not _PASSWORD_IN_URL.search(text)
-
-
-def connection_parts(text: str) -> dict[str, str]:
-    """Take an Azure connection string apart; its parts' names may be in any case, and are given in lower case.
-
-    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
-    """
-    return dict(_connection_pairs(text))
-
-
-def keys_in(text: str) -> list[str]:
-    """Give what in an Azure connection string is as secret alone as in the string."""
-    return [part for name, part in _connection_pairs(text) if name in {"accountkey", "sharedaccesssignature"} and part]
-
-
-def _signatures_in(text: str) -> Iterator[str]:
-    """Give the signatures of a shared access signature, or of a URL with one, as they stand there and decoded."""
-    for signature in _SIGNATURE.findall(text):
-        from urllib.parse import unquote
-
-        yield signature
-        yield unquote(signature)
-
-
-def _parsed(text: str) -> Any:
+def parse_secret(text: str) -> Any:
+    """Return what a JSON object or array holds; anything else stays text."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
@@ -101,23 +66,50 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _randoms_in(text: str) -> list[str]:
-    """Give what in a text can only be a key, and is the same however the text is escaped; of names in a URL nothing."""
-    if "://" in text or ";" in text or _HEADER.search(text):
-        return []
-    return [run for run in _RANDOM.findall(text) if not run.isdecimal() and not run.islower()][:_RANDOMS]
-
-
-def _leaves(value: object, name: str = "") -> Iterator[str]:
-    """Give the texts and numbers in a JSON object or array that are not public by their name."""
+def secret_leaves(value: object, name: str = "") -> Iterator[str | int | float]:
+    """Yield the texts and numbers in a JSON object or array, or the text itself, that are not public by their name."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _leaves(part, key)
+            yield from secret_leaves(part, key)
     elif isinstance(value, list):
         for part in value:
-            yield from _leaves(part, name)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool) and not is_public(name, str(value)):
-        yield str(value)
+            yield from secret_leaves(part, name)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool) and not _is_public(name, str(value)):
+        yield value
+
+
+def split_connection_string(text: str) -> dict[str, str]:
+    """Return the parts of an Azure connection string; their names may be in any case, and are returned in lower case.
+
+    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
+    """
+    return dict(_connection_pairs(text))
+
+
+def connection_keys(text: str) -> list[str]:
+    """Return the values in an Azure connection string that are as secret alone as in the string."""
+    return [part for name, part in _connection_pairs(text) if name in {"accountkey", "sharedaccesssignature"} and part]
+
+
+def _is_public(name: str, text: str) -> bool:
+    """Return whether a part of a JSON secret is no secret by its name, such as ``client_email``."""
+    return bool(_PUBLIC_NAME.fullmatch(name)) and not _PASSWORD_IN_URL.search(text)
+
+
+def _signatures_in(text: str) -> Iterator[str]:
+    """Yield the signatures of a shared access signature, or of a URL with one, as they stand there and decoded."""
+    for signature in _SIGNATURE.findall(text):
+        from urllib.parse import unquote
+
+        yield signature
+        yield unquote(signature)
+
+
+def _random_parts(text: str) -> list[str]:
+    """Return the parts of a text that can only be keys, and stay the same however it is escaped; none of a URL."""
+    if "://" in text or ";" in text or _HEADER.search(text):
+        return []
+    return [part for part in _RANDOM.findall(text) if not part.isdecimal() and not part.islower()][:_MOST_RANDOM]
 
 
 def _connection_pairs(text: str) -> list[tuple[str, str]]:

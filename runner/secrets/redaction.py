@@ -1,87 +1,87 @@
-"""Values that must never be printed, and how they are taken out of a text, and out of a stream of bytes."""
+"""Secret values that this process must never print, and their removal from texts and from streams of bytes."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from runner.secrets.encodings import SHORTEST, encodings_of, quoted
+from runner.secrets.encodings import SHORTEST, encodings_of, quoted_encodings
 from runner.secrets.matcher import SecretMatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
-_nothing = SecretMatcher({})
-_hidden = _nothing
-_changing = threading.Lock()
+_EMPTY = SecretMatcher({})
+# What this process masks: its logs, documents and errors all pass here. It only grows, each time into a new matcher.
+_PROCESS_MATCHER = _EMPTY
+_PROCESS_LOCK = threading.Lock()  # held while it grows
 
 
-def hide(*texts: str, lines: Iterable[str] = ()) -> None:
-    """Never print these texts again, in none of their forms, however short they are.
+def mask(*texts: str, lines: Iterable[str] = ()) -> None:
+    """Replace these texts, in all their encodings and however short they are, in all that is redacted from now on.
 
-    Of ``lines`` of something longer, what is in base64 is looked for only as a part of that.
+    Of ``lines``, which are parts of something longer, base64 is not looked for: it is found as that of the whole.
     """
-    global _hidden  # noqa: PLW0603 - it is what this process hides
-    values = [*map(encodings_of, texts), *(list(quoted(line)) for line in lines)]
-    with _changing:
-        _hidden = _hidden.with_more(values)
+    global _PROCESS_MATCHER  # noqa: PLW0603 - it is what this process masks
+    values = [*map(encodings_of, texts), *(list(quoted_encodings(line)) for line in lines)]
+    with _PROCESS_LOCK:
+        _PROCESS_MATCHER = _PROCESS_MATCHER.with_values(values)
 
 
 def redact(text: str) -> str:
-    """Give the text with every hidden value replaced by ``***``; one that holds another goes as a whole."""
-    for form in _hidden.in_text(text):
-        text = text.replace(form, MASK)
+    """Return the text with every masked value replaced by ``***``; one that contains another is replaced as a whole."""
+    for encoding in _PROCESS_MATCHER.text_candidates(text):
+        text = text.replace(encoding, MASK)
     return text
 
 
-def hides() -> bool:
-    """Whether there is anything to hide."""
-    return bool(_hidden)
+def masks_anything() -> bool:
+    """Return whether there is any value to mask."""
+    return bool(_PROCESS_MATCHER)
 
 
-def forget() -> None:
-    """Hide nothing any more."""
-    global _hidden  # noqa: PLW0603 - as above
-    _hidden = _nothing
+def reset_masks() -> None:
+    """Mask nothing any more: for tests, of which many run in one process."""
+    global _PROCESS_MATCHER  # noqa: PLW0603 - as above
+    _PROCESS_MATCHER = _EMPTY
 
 
 class Redactor:
     """Redacts a stream of bytes in UTF-8, also where a value is split over two pieces.
 
-    What may be the beginning of one is held back until it is known.
+    Bytes that may be the beginning of a value are held back until it is clear.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing held."""
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next piece, and give what is safe to pass on."""
-        hidden = _hidden
-        if not hidden:
+        """Take the next piece, and return what is safe to pass on."""
+        matcher = _PROCESS_MATCHER
+        if not matcher:
             return data
         data = self._held + data
-        end = hidden.begun_in(data)
-        near = hidden.in_bytes(data)
-        while crossing := [found for form in near if (found := _crossing(form, data, end)) >= 0]:
+        end = matcher.possible_start(data)
+        candidates = matcher.byte_candidates(data)
+        while crossing := [found for each in candidates if (found := _crossing(each, data, end)) >= 0]:
             end = min(crossing)
         self._held = data[end:]
-        return _masked(data[:end], near)
+        return _masked(data[:end], candidates)
 
     def rest(self) -> bytes:
-        """Give what is still held, now that nothing follows; most of a value is as secret as all of it."""
-        rest, self._held = _masked(self._held, _hidden.in_bytes(self._held)), b""
-        begun = _hidden.begun_in(rest)
-        return rest[:begun] + MASK.encode() if len(rest) - begun >= SHORTEST else rest
+        """Return what is held back, as nothing follows any more; of a value's beginning, 8 bytes or more are masked."""
+        rest, self._held = _masked(self._held, _PROCESS_MATCHER.byte_candidates(self._held)), b""
+        start = _PROCESS_MATCHER.possible_start(rest)
+        return rest[:start] + MASK.encode() if len(rest) - start >= SHORTEST else rest
 
 
-def _masked(data: bytes, forms: list[bytes]) -> bytes:
-    for form in forms:
-        data = data.replace(form, MASK.encode())
+def _masked(data: bytes, encodings: list[bytes]) -> bytes:
+    for encoding in encodings:
+        data = data.replace(encoding, MASK.encode())
     return data
 
 
-def _crossing(form: bytes, data: bytes, end: int) -> int:
-    """Give where the form stands across a place in the data, -1 if it does not."""
-    return data.find(form, max(0, end - len(form) + 1), end + len(form) - 1)
+def _crossing(encoding: bytes, data: bytes, end: int) -> int:
+    """Return where the encoding begins that lies across ``end``; -1 if none does."""
+    return data.find(encoding, max(0, end - len(encoding) + 1), end + len(encoding) - 1)

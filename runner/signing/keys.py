@@ -1,4 +1,7 @@
-"""Ed25519 keys, and the forms in which they are given."""
+"""Ed25519 keys, and reading them from PEM and base64.
+
+They are read by their fixed encodings (RFC 8410), so that settings are checked without importing `cryptography`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from runner.errors import EnvironmentWrong, UsageError
 
@@ -16,15 +19,15 @@ if TYPE_CHECKING:
 
     KeySource: TypeAlias = "PrivateKey | str | bytes | os.PathLike[str]"
 
-_KEY = 32  # bytes of a key
-_PUBLIC = bytes.fromhex("302a300506032b6570032100")  # DER before the 32 bytes: SubjectPublicKeyInfo
-_PRIVATE = bytes.fromhex("302e020100300506032b657004220420")  # PKCS #8
+_KEY_SIZE = 32  # bytes
+_PUBLIC_HEADER = bytes.fromhex("302a300506032b6570032100")  # DER before the 32 bytes: SubjectPublicKeyInfo
+_PRIVATE_HEADER = bytes.fromhex("302e020100300506032b657004220420")  # PKCS #8
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """What a container needs to know who signed; nothing about it is secret."""
+    """A public key, which checks signatures; nothing about it is secret."""
 
     raw: bytes
 
@@ -41,29 +44,28 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PrivateKey:
-    """What signs; it never shows itself."""
+    """A private key, which signs; its ``repr`` shows nothing of it."""
 
     raw: bytes
 
     def __repr__(self) -> str:
-        """Show nothing of it."""
         return "PrivateKey(<secret>)"
 
     @property
     def public(self) -> PublicKey:
         """The public key that belongs to it. Raises EnvironmentWrong without `cryptography`."""
-        return PublicKey(ed25519().Ed25519PrivateKey.from_private_bytes(self.raw).public_key().public_bytes_raw())
+        return PublicKey(load_ed25519().Ed25519PrivateKey.from_private_bytes(self.raw).public_key().public_bytes_raw())
 
     @property
     def pem(self) -> bytes:
         """The key as a file has it, and as OpenSSL writes and reads it: PEM of PKCS #8."""
-        text = base64.b64encode(_PRIVATE + self.raw).decode()
+        text = base64.b64encode(_PRIVATE_HEADER + self.raw).decode()
         return f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n".encode()
 
 
 def new_key() -> PrivateKey:
-    """Make a key. Raises EnvironmentWrong without `cryptography`."""
-    return PrivateKey(ed25519().Ed25519PrivateKey.generate().private_bytes_raw())
+    """Generate a key. Raises EnvironmentWrong without `cryptography`."""
+    return PrivateKey(load_ed25519().Ed25519PrivateKey.generate().private_bytes_raw())
 
 
 def read_private(text: str) -> PrivateKey:
@@ -73,18 +75,18 @@ def read_private(text: str) -> PrivateKey:
     """
     found = _PEM.search(text)
     if found is None:
-        return PrivateKey(_thirty_two(text, "no private key: give PEM of PKCS #8, or base64 of its 32 bytes"))
+        return PrivateKey(_from_base64(text, "no private key: give PEM of PKCS #8, or base64 of its 32 bytes"))
     if found[1] == "PUBLIC KEY":
         raise ValueError("a public key, which cannot sign; give the private one")
     if found[1] != "PRIVATE KEY":
         raise ValueError(
             f"a key of the kind {found[1].lower()!r}; give an Ed25519 key as PEM of PKCS #8, not encrypted"
         )
-    return PrivateKey(_der(found[2], _PRIVATE))
+    return PrivateKey(_from_der(found[2], _PRIVATE_HEADER))
 
 
 def key_from(source: KeySource) -> PrivateKey:
-    """Take a private key from what an author hands over: the key, its text, or the path of its file.
+    """Return the private key that an author hands over: the key, its text, or the path of its file.
 
     Raises UsageError, which shows nothing of it.
     """
@@ -102,7 +104,7 @@ def key_from(source: KeySource) -> PrivateKey:
 
 
 def read_file(path: os.PathLike[str]) -> str:
-    """Give what stands in a key's file. Raises UsageError."""
+    """Return the text of a key's file. Raises UsageError."""
     from pathlib import Path
 
     try:
@@ -122,43 +124,39 @@ def read_public(text: str) -> tuple[PublicKey, ...]:
     for kind, body in _PEM.findall(text):
         if kind != "PUBLIC KEY":
             raise ValueError("a private key stands where public ones belong" if "PRIVATE" in kind else "no public key")
-        keys.append(PublicKey(_der(body, _PUBLIC)))
+        keys.append(PublicKey(_from_der(body, _PUBLIC_HEADER)))
     words = re.split(r"(?:[,\s]|\\n)+", _PEM.sub(",", text))
-    otherwise = "no public key: give PEM, or base64 of the key's 32 bytes"
-    keys += [PublicKey(_thirty_two(word, otherwise)) for word in words if word]
+    refusal = "no public key: give PEM, or base64 of the key's 32 bytes"
+    keys += [PublicKey(_from_base64(word, refusal)) for word in words if word]
     if not keys:
         raise ValueError("it holds no key, and would trust nobody; give one, or unset it to trust everybody")
     return tuple(dict.fromkeys(keys))
 
 
-def _der(body: str, before: bytes) -> bytes:
-    """Take the 32 bytes out of what stands between PEM's lines; a variable may have lost, or escaped, its line ends."""
+def _from_der(body: str, header: bytes) -> bytes:
+    """Return the 32 bytes of a key in PEM; in a variable its line ends may be missing, or escaped."""
     try:
         encoded = base64.b64decode("".join(body.replace("\\n", "").split()), validate=True)
     except ValueError:
         encoded = b""
-    if len(encoded) != len(before) + _KEY or not encoded.startswith(before):
+    if len(encoded) != len(header) + _KEY_SIZE or not encoded.startswith(header):
         raise ValueError("its PEM holds no Ed25519 key")
-    return encoded[-_KEY:]
+    return encoded[-_KEY_SIZE:]
 
 
-def _thirty_two(text: str, otherwise: str) -> bytes:
+def _from_base64(text: str, refusal: str) -> bytes:
+    """Return the 32 bytes of a key in base64. Raises ValueError of the refusal, without a cause that shows the text."""
     try:
         raw = base64.b64decode(text.strip(), validate=True)
     except ValueError:
         raw = b""
-    if len(raw) != _KEY:
-        refuse_key(otherwise)
+    if len(raw) != _KEY_SIZE:
+        raise ValueError(refusal)
     return raw
 
 
-def refuse_key(reason: str) -> NoReturn:
-    """Raise ValueError."""
-    raise ValueError(reason)
-
-
-def ed25519() -> Any:
-    """Return cryptography's module of that name. Raises EnvironmentWrong."""
+def load_ed25519() -> Any:
+    """Import `cryptography`'s module of Ed25519. Raises EnvironmentWrong where it is not installed."""
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:

@@ -1,7 +1,6 @@
-"""Who wrote a bundle: Ed25519 keys, signatures, and which of them are trusted.
+"""Ed25519 signatures: the document that a signature is stored as, and its check against the trusted keys.
 
-Keys are read here by their fixed encodings (RFC 8410), so that settings are checked, and an unsigned start made,
-without importing `cryptography`.
+`cryptography` is imported where a signature is made or checked: an unsigned start does without it.
 """
 
 from __future__ import annotations
@@ -12,27 +11,27 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.errors import Untrusted
-from runner.signing.keys import PrivateKey, PublicKey, ed25519
+from runner.signing.keys import PrivateKey, PublicKey, load_ed25519
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+
+    from runner.schema.documents import SignatureRecord
 
 BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
-_FORMAT, _ALGORITHM = 1, "ed25519"
-_SIGNED = 64  # bytes of a signature
+_SIGNATURE_SIZE = 64  # bytes
 LONGEST = 1024  # bytes of a signature's document; it has about 200
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def sign(key: PrivateKey, purpose: str, data: bytes) -> bytes:
-    """Give the signature's document for some bytes. Raises EnvironmentWrong without `cryptography`."""
-    signed = ed25519().Ed25519PrivateKey.from_private_bytes(key.raw).sign(_message(purpose, data))
-    return _document(key.public.id, signed)
+    """Return the signature's document for some bytes. Raises EnvironmentWrong without `cryptography`."""
+    signature = load_ed25519().Ed25519PrivateKey.from_private_bytes(key.raw).sign(_message(purpose, data))
+    return _document(key.public.id, signature)
 
 
 def check_form(document: bytes) -> str:
-    """Give the id of the key that a signature's document names, trusting none of it.
+    """Return the id of the key that a signature's document names, without checking the signature.
 
     Raises ValueError unless it is, byte for byte, as `sign` writes it.
     """
@@ -40,7 +39,7 @@ def check_form(document: bytes) -> str:
 
 
 def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes | None, what: str) -> PublicKey:
-    """Give the trusted key that signed these bytes; ``what`` they are stands in the refusal.
+    """Return the trusted key that signed these bytes; ``what`` names them in the error.
 
     Raises Untrusted, and EnvironmentWrong without `cryptography`.
     """
@@ -63,7 +62,7 @@ def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes 
     from cryptography.exceptions import InvalidSignature
 
     try:
-        ed25519().Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, _message(purpose, data))
+        load_ed25519().Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, _message(purpose, data))
     except InvalidSignature as error:
         message = f"the signature of {what} is not that of the key {key_id} over these bytes"
         raise Untrusted(message, hint="It was changed after it was signed; build and sign it again.") from error
@@ -71,29 +70,29 @@ def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes 
 
 
 def _message(purpose: str, data: bytes) -> bytes:
-    """Put the purpose before the bytes, ended by what no purpose holds."""
+    """Return what is signed: the purpose and a zero byte, which no purpose contains, before the bytes."""
     return b"runner " + purpose.encode() + b"\0" + data
 
 
 def _document(key_id: str, signature: bytes) -> bytes:
-    told: dict[str, Any] = {
-        "format": _FORMAT,
-        "algorithm": _ALGORITHM,
+    document: SignatureRecord = {
+        "format": 1,
+        "algorithm": "ed25519",
         "key": key_id,
         "signature": base64.b64encode(signature).decode(),
     }
-    return json.dumps(told, indent=1).encode()
+    return json.dumps(document, indent=1).encode()
 
 
 def _read(document: bytes) -> tuple[str, bytes]:
-    """Give key id and signature. Raises ValueError."""
+    """Return the key's id and the signature. Raises ValueError."""
     if len(document) > LONGEST:
         raise ValueError("it is too long")
     try:
-        told = json.loads(document)
-        key_id, signature = str(told["key"]), base64.b64decode(told["signature"], validate=True)
+        fields = json.loads(document)
+        key_id, signature = str(fields["key"]), base64.b64decode(fields["signature"], validate=True)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError("it is no signature of runner's") from error
-    if not _KEY_ID.fullmatch(key_id) or len(signature) != _SIGNED or _document(key_id, signature) != document:
+    if not _KEY_ID.fullmatch(key_id) or len(signature) != _SIGNATURE_SIZE or _document(key_id, signature) != document:
         raise ValueError("it is not as runner writes it")
     return key_id, signature

@@ -47,12 +47,12 @@ def reap_descendants(supervisor: int, flow: Callable[[], NoReturn], tells: int, 
 
 
 def _tell_refusal(tells: int, error: OSError) -> None:
-    from runner.cgroup import refusal
+    from runner.cgroup import process_limit_error
     from runner.errors import InternalError
     from runner.model.verdict import Verdict
     from runner.runtime.messages import encode
 
-    refused = refusal(error)
+    refused = process_limit_error(error)
     verdict = (
         Verdict.of_error(refused, "refused") if refused else Verdict.of_error(InternalError(str(error)), "crashed")
     )

@@ -70,11 +70,11 @@ class Settlement:
         from runner import cgroup
 
         if failure:
-            known = failure if isinstance(failure, RunnerError) else cgroup.refusal(failure)
+            known = failure if isinstance(failure, RunnerError) else cgroup.process_limit_error(failure)
             error = known or InternalError(f"a bug in runner: {failure!r}", hint="Please report it.")
             is_crash = report.has_begun or isinstance(error, InternalError | WriteFailed)
             return Verdict.of_error(error, "crashed" if is_crash else "refused")
-        return status._replace(memory=cgroup.killed_for_memory(kills)).verdict
+        return status._replace(memory=cgroup.describe_oom_kill(kills)).verdict
 
     def conclude(
         self, verdict: Verdict, failure: BaseException | None, heartbeat: Heartbeat | None, shipper: LogShipper | None

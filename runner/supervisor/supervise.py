@@ -109,7 +109,7 @@ class Supervisor:
         from runner import cgroup
         from runner.supervisor.exit_status import ExitStatus
 
-        kills = cgroup.oom_kills()
+        kills = cgroup.count_oom_kills()
         status, peak = self._wait()
         if os.WIFSIGNALED(status):  # perhaps the reaper itself was killed, and then what it kept is here
             reaper.kill_children(self.reaper_started)

@@ -263,9 +263,9 @@ def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
 
 
 def begin(environ: dict[str, str]) -> Any:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [sys.executable, "-m", "runner"]
-    return subprocess.Popen(command, env=kept | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=inherited | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

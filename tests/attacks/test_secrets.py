@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 VALUE = "wF3!kq9_Zr7-mmV2"
 
 
-def keep(value: Any) -> Any:
-    def kept() -> Any:
+def closing_over(value: Any) -> Any:
+    def close_over() -> Any:
         return value
 
-    return kept
+    return close_over
 
 
 def local(target: Target) -> Local:
     return Local(target.place.url.removeprefix("file://"))
 
 
-def refused(target: Target, function: Any, *said: str) -> None:
+def refused(target: Target, function: Any, *words: str) -> None:
     with pytest.raises(FlowFailed) as refusal:
         build_flow(function, name="f", storage=local(target))
-    assert all(word in str(refusal.value) for word in said), str(refusal.value)
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
     assert VALUE not in str(refusal.value)
     assert target.place.keys() == []
 
 
 def test_a_password_is_closed_over(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The author's helper takes the password once and gives a function; the pickle takes the cell along."""
+    """The author's helper takes the password once and returns a function; the pickle takes the cell along."""
     monkeypatch.setenv("DB_PASSWORD", VALUE)
-    refused(target, keep({"password": VALUE}), "DB_PASSWORD", "closure variable value")
+    refused(target, closing_over({"password": VALUE}), "DB_PASSWORD", "closure variable value")
 
 
 def test_a_client_is_made_at_the_top_of_the_file(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def _first(parts: list[Any]) -> Any:
 def test_a_secret_hides_in_a_basic_authorisation(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """base64 of user:password has no byte in common with the password."""
     monkeypatch.setenv("API_SECRET", VALUE)
-    refused(target, keep(base64.b64encode(f"user:{VALUE}".encode())), "API_SECRET")
+    refused(target, closing_over(base64.b64encode(f"user:{VALUE}".encode())), "API_SECRET")
 
 
 def test_a_key_file_lies_in_the_package(target: Target, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def test_somebody_else_signs(target: Target) -> None:
 def test_somebody_else_signs_and_names_the_authors_key(target: Target) -> None:
     """Her signature says that it is the author's."""
     members = members_of(target.bundle(MALLORY))
-    told = json.loads(members["signature.json"]) | {"key": AUTHOR.public.id}
-    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+    document = json.loads(members["signature.json"]) | {"key": AUTHOR.public.id}
+    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 
@@ -56,20 +56,20 @@ def test_the_weakest_algorithm_is_asked_for(target: Target) -> None:
     """The signature says that it needs none, as tokens of the web once could."""
     members = members_of(target.bundle())
     for changed in ({"algorithm": "none", "signature": ""}, {"algorithm": "hmac", "key": ""}):
-        told = json.loads(members["signature.json"]) | changed
-        target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+        document = json.loads(members["signature.json"]) | changed
+        target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
         target.refuses(65, "its signature cannot be read")
 
 
 def test_a_signature_is_bent_into_another_that_also_holds(target: Target) -> None:
     """Where S is not held below the order of the group, S + L is a second true signature (RFC 8032, 8.4)."""
     members = members_of(target.bundle())
-    told = json.loads(members["signature.json"])
-    signed = base64.b64decode(told["signature"])
+    document = json.loads(members["signature.json"])
+    signed = base64.b64decode(document["signature"])
     order = 2**252 + 27742317777372353535851937790883648493
     bent = signed[:32] + (int.from_bytes(signed[32:], "little") + order).to_bytes(32, "little")
-    told["signature"] = base64.b64encode(bent).decode()
-    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(told, indent=1).encode()})))
+    document["signature"] = base64.b64encode(bent).decode()
+    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 

@@ -16,7 +16,7 @@ from runner import errors
 from runner.backends.credential_sources import ChosenSource, Source
 from runner.doctor import examine
 from runner.doctor.checks import run_check
-from runner.doctor.storage_probe import Answer, ask, clock
+from runner.doctor.storage_probe import Answer, check_clock, request_endpoint
 from runner.secrets.named import resolve
 from support.flows import publish
 from support.places import local_place
@@ -33,20 +33,20 @@ ON_STORAGE = ["credentials", "reach", "clock", "list", "create", "create again",
 
 
 def examined(environ: dict[str, str], *arguments: str, **options: Any) -> tuple[Ran, dict[str, dict[str, Any]]]:
-    """Run doctor for a person and for a program; give the first, and the other's checks by name."""
-    told = start(environ, "doctor", *arguments, **options)
+    """Run doctor for a person and for a program; return the first, and the other's checks by name."""
+    ran = start(environ, "doctor", *arguments, **options)
     document = json.loads(start(environ, "doctor", "--json", *arguments, **options).stdout)
-    assert told.code == document["exit_code"]
-    assert told.stderr == ""
+    assert ran.code == document["exit_code"]
+    assert ran.stderr == ""
     checks = {check["check"]: check for check in document["checks"]}
-    assert {line.split()[0] for line in told.stdout.splitlines() if line} >= {"ok", "default", "machine"}
-    return told, checks
+    assert {line.split()[0] for line in ran.stdout.splitlines() if line} >= {"ok", "default", "machine"}
+    return ran, checks
 
 
-def failure(told: Ran, name: str) -> str:
+def failure(ran: Ran, name: str) -> str:
     """The one line of a check, which must have failed."""
-    lines = [line for line in told.stdout.splitlines() if line.startswith(f"FAILED   {name}: ")]
-    assert len(lines) == 1, told.stdout
+    lines = [line for line in ran.stdout.splitlines() if line.startswith(f"FAILED   {name}: ")]
+    assert len(lines) == 1, ran.stdout
     return lines[0]
 
 
@@ -66,9 +66,9 @@ def at(server: S3AsAws, location: str = "bucket/etl") -> dict[str, str]:
 @pytest.mark.parametrize("below", ["", "/team", "/team/etl"])
 def test_a_storage_that_does_all_passes_every_check_and_is_left_as_it_was(place: Place, below: str) -> None:
     place.write("team/etl/file", b"data")
-    told, checks = examined(place.environ, f"{place.url}{below}")
-    assert told.code == 0, told.stdout
-    assert told.stdout.endswith("\nnothing failed\n")
+    ran, checks = examined(place.environ, f"{place.url}{below}")
+    assert ran.code == 0, ran.stdout
+    assert ran.stdout.endswith("\nnothing failed\n")
     assert [name for name in checks if name in ON_STORAGE] == ON_STORAGE
     expected = dict.fromkeys(ON_STORAGE, "ok") | ({"clock": "unknown"} if place.word == "local" else {})
     assert {name: checks[name]["state"] for name in ON_STORAGE} == expected
@@ -82,17 +82,17 @@ def test_a_storage_that_does_all_passes_every_check_and_is_left_as_it_was(place:
 def test_a_location_that_names_a_bundle_is_tried_beside_it(place: Place, backend: str) -> None:
     version = publish(place, "etl.py")
     environ = place.environ | {"RUNNER_STORAGE": backend, "RUNNER_LOCATION": version}
-    told, checks = examined(environ)
-    assert told.code == 0, told.stdout
+    ran, checks = examined(environ)
+    assert ran.code == 0, ran.stdout
     assert checks["delete"]["state"] == "ok"
     assert len(place.keys()) == 1
 
 
 def test_results_elsewhere_are_tried_and_the_flows_storage_is_only_read(s3: S3AsAws, tmp_path: Path) -> None:
-    told, _ = examined(at(s3) | {"RUNNER_RESULTS": str(tmp_path / "new" / "results")})
-    assert told.code == 0, told.stdout
+    ran, _ = examined(at(s3) | {"RUNNER_RESULTS": str(tmp_path / "new" / "results")})
+    assert ran.code == 0, ran.stdout
     assert {one.method for one in s3.requests} == {"GET", "HEAD"}
-    assert f"{tmp_path.as_uri()}\n" in told.stdout
+    assert f"{tmp_path.as_uri()}\n" in ran.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,8 +100,8 @@ def test_results_elsewhere_are_tried_and_the_flows_storage_is_only_read(s3: S3As
 def test_a_flow_that_was_baked_into_the_image_is_only_read(place: Place) -> None:
     place.write("etl/v1", b"data")
     folder = place.url.removeprefix("file://")
-    told, checks = examined({"RUNNER_STORAGE": "docker", "RUNNER_LOCATION": f"{folder}/etl"})
-    assert told.code == 0, told.stdout
+    ran, checks = examined({"RUNNER_STORAGE": "docker", "RUNNER_LOCATION": f"{folder}/etl"})
+    assert ran.code == 0, ran.stdout
     assert "create" not in checks
     assert checks["read"]["state"] == "ok"
 
@@ -122,13 +122,13 @@ def test_settings_are_shown_with_their_origin_and_secrets_never(s3: S3AsAws, tmp
         "AWS_SESSION_TOKEN": "hush-hush-3",
         "NO_PROXY": "http://somebody:hush-hush-4@proxy.example",
     }
-    told, checks = examined(environ)
+    ran, checks = examined(environ)
     document = json.loads(start(environ, "doctor", "--json").stdout)
-    assert told.code == 0, told.stdout
+    assert ran.code == 0, ran.stdout
     assert checks["credentials"]["state"] == "ok"
-    for text in (told.stdout, json.dumps(document)):
+    for text in (ran.stdout, json.dumps(document)):
         assert not [secret for secret in ("hush-hush", s3.access_key, s3.secret_key) if secret in text]
-    lines = told.stdout.splitlines()
+    lines = ran.stdout.splitlines()
     assert f"setting  RUNNER_LOCATION = bucket/etl (file {tmp_path}/location)" in lines
     assert "setting  RUNNER_STORAGE = s3 (variable)" in lines
     assert "setting  RUNNER_PARAMETERS = day (variable)" in lines
@@ -144,50 +144,50 @@ def test_settings_are_shown_with_their_origin_and_secrets_never(s3: S3AsAws, tmp
 
 
 def test_no_location() -> None:
-    told, checks = examined({})
-    assert told.code == 78
-    assert "RUNNER_LOCATION is not set. The README has the table of all variables." in failure(told, "settings")
+    ran, checks = examined({})
+    assert ran.code == 78
+    assert "RUNNER_LOCATION is not set. The README has the table of all variables." in failure(ran, "settings")
     assert checks["location"]["state"] == "unknown"
 
 
 def test_a_misspelt_variable_and_a_wrong_one_beside_it(s3: S3AsAws) -> None:
-    told, checks = examined(s3.server.environ | {"RUNNER_LOCATON": "s3://bucket/etl", "RUNNER_TIMEOUT": "soon"})
-    assert told.code == 78
-    assert "did you mean it by RUNNER_LOCATON?" in failure(told, "settings")
-    assert "RUNNER_TIMEOUT: 'soon'" in failure(told, "settings")
+    ran, checks = examined(s3.server.environ | {"RUNNER_LOCATON": "s3://bucket/etl", "RUNNER_TIMEOUT": "soon"})
+    assert ran.code == 78
+    assert "did you mean it by RUNNER_LOCATON?" in failure(ran, "settings")
+    assert "RUNNER_TIMEOUT: 'soon'" in failure(ran, "settings")
     assert checks["temporary folder"]["state"] == "ok"
 
 
 def test_a_wrong_variable_does_not_keep_the_storage_from_being_tried(s3: S3AsAws) -> None:
-    told, checks = examined(at(s3) | {"RUNNER_TIMEOUT": "soon"})
-    assert told.code == 78
+    ran, checks = examined(at(s3) | {"RUNNER_TIMEOUT": "soon"})
+    assert ran.code == 78
     assert checks["delete"]["state"] == "ok"
 
 
 def test_an_unknown_storage() -> None:
-    told, _ = examined({"RUNNER_STORAGE": "s4", "RUNNER_LOCATION": "bucket/etl"})
-    assert told.code == 78
-    assert "choose one of local, s3, gcs, azure, docker" in failure(told, "settings")
+    ran, _ = examined({"RUNNER_STORAGE": "s4", "RUNNER_LOCATION": "bucket/etl"})
+    assert ran.code == 78
+    assert "choose one of local, s3, gcs, azure, docker" in failure(ran, "settings")
 
 
 def test_a_url_that_is_none() -> None:
-    told, _ = examined({}, "s4://bucket")
-    assert told.code == 2
-    assert "choose one of file, s3, gs, azure. Write s3://bucket/flow, or a path." in failure(told, "location")
+    ran, _ = examined({}, "s4://bucket")
+    assert ran.code == 2
+    assert "choose one of file, s3, gs, azure. Write s3://bucket/flow, or a path." in failure(ran, "location")
 
 
 def test_no_such_bucket(place: Place) -> None:
-    told, checks = examined(place.environ, f"{place.url}-missing")
-    assert told.code == 66
+    ran, checks = examined(place.environ, f"{place.url}-missing")
+    assert ran.code == 66
     name, remedy = ("reach", "or mount it") if place.word == "local" else ("list", "Check its name and the account.")
-    assert remedy in failure(told, name)
+    assert remedy in failure(ran, name)
     assert checks["create"]["state"] == checks["delete"]["state"] == "unknown"
 
 
 def test_wrong_keys(s3: S3AsAws) -> None:
-    told, checks = examined(at(s3) | {"AWS_ACCESS_KEY_ID": "AKIDOTHER"})
-    assert told.code == 77
-    line = failure(told, "list")
+    ran, checks = examined(at(s3) | {"AWS_ACCESS_KEY_ID": "AKIDOTHER"})
+    assert ran.code == 77
+    line = failure(ran, "list")
     assert "refused the credentials: InvalidAccessKeyId (credentials used: environment; before it" in line
     assert "Check the keys in use." in line
     assert checks["reach"]["state"] == "ok"
@@ -196,35 +196,35 @@ def test_wrong_keys(s3: S3AsAws) -> None:
 
 def test_no_right_to_list_does_not_keep_the_rest_from_being_tried(s3: S3AsAws) -> None:
     s3.can_list = False
-    told, checks = examined(at(s3))
-    assert told.code == 77
-    assert "Give the identity s3:ListBucket." in failure(told, "list")
+    ran, checks = examined(at(s3))
+    assert ran.code == 77
+    assert "Give the identity s3:ListBucket." in failure(ran, "list")
     assert [checks[name]["state"] for name in ("create", "create again", "read", "delete")] == ["ok"] * 4
 
 
 def test_no_right_to_read(s3: S3AsAws) -> None:
     s3.can_read = False
-    told, checks = examined(at(s3))
-    assert told.code == 77
-    assert "Give the identity s3:GetObject." in failure(told, "read")
+    ran, checks = examined(at(s3))
+    assert ran.code == 77
+    assert "Give the identity s3:GetObject." in failure(ran, "read")
     assert checks["create again"]["state"] == "ok"
     assert s3.objects == {}
 
 
 def test_no_right_to_write(s3: S3AsAws) -> None:
     s3.can_write = False
-    told, checks = examined(at(s3))
-    assert told.code == 77
-    assert "Give the identity s3:PutObject." in failure(told, "create")
+    ran, checks = examined(at(s3))
+    assert ran.code == 77
+    assert "Give the identity s3:PutObject." in failure(ran, "create")
     assert (checks["read"]["state"], checks["delete"]["state"]) == ("ok", "unknown")
 
 
 def test_no_right_to_delete_is_a_remark_that_says_what_stays(s3: S3AsAws) -> None:
     s3.can_delete = False
-    told = start(at(s3), "doctor")
-    assert told.code == 0
+    ran = start(at(s3), "doctor")
+    assert ran.code == 0
     [left] = s3.objects
-    [line] = [line for line in told.stdout.splitlines() if " delete: " in line]
+    [line] = [line for line in ran.stdout.splitlines() if " delete: " in line]
     assert line.startswith(
         f"note     delete: not allowed, which no run needs; what was written stays: s3://bucket/{left}"
     )
@@ -234,17 +234,17 @@ def test_no_right_to_delete_is_a_remark_that_says_what_stays(s3: S3AsAws) -> Non
 def test_a_delete_that_fails_says_what_stays(s3: S3AsAws) -> None:
     fault = Fault("answer", "POST", "delete", status=400, body=b"<Error><Code>Odd</Code></Error>")
     with Relay(s3.url, fault) as relay:
-        told = start(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}, "doctor")
-    assert told.code == 73
+        ran = start(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}, "doctor")
+    assert ran.code == 73
     [left] = s3.objects
-    assert f"what was written stays: s3://bucket/{left}" in failure(told, "delete")
+    assert f"what was written stays: s3://bucket/{left}" in failure(ran, "delete")
 
 
 def test_an_endpoint_that_is_down(s3: S3AsAws) -> None:
     with refused() as port:
-        told, checks = examined(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
-    assert told.code == 69
-    line = failure(told, "reach")
+        ran, checks = examined(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
+    assert ran.code == 69
+    line = failure(ran, "reach")
     assert "Check the endpoint's address, the network and the proxy." in line
     assert {checks[name]["state"] for name in ("list", "clock", "create", "read", "delete")} == {"unknown"}
 
@@ -252,19 +252,19 @@ def test_an_endpoint_that_is_down(s3: S3AsAws) -> None:
 def test_a_named_secret_that_is_missing_does_not_keep_others_from_opening_the_storage(s3: S3AsAws) -> None:
     secret = json.dumps({"ACCESS_KEY": s3.access_key, "SECRET_ACCESS_KEY": s3.secret_key})
     environ = {name: value for name, value in at(s3).items() if "KEY" not in name}
-    told, checks = examined(environ | {"RUNNER_SECRETS": "DB_PASSWORD,AWS_CREDENTIALS", "AWS_CREDENTIALS": secret})
-    assert told.code == 78
-    assert "DB_PASSWORD is nowhere. Mount it as /run/secrets/DB_PASSWORD, or set" in failure(told, "secret")
-    assert "secret   DB_PASSWORD (nowhere)" in told.stdout.splitlines()
+    ran, checks = examined(environ | {"RUNNER_SECRETS": "DB_PASSWORD,AWS_CREDENTIALS", "AWS_CREDENTIALS": secret})
+    assert ran.code == 78
+    assert "DB_PASSWORD is nowhere. Mount it as /run/secrets/DB_PASSWORD, or set" in failure(ran, "secret")
+    assert "secret   DB_PASSWORD (nowhere)" in ran.stdout.splitlines()
     assert checks["delete"]["state"] == "ok"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "flows"
     folder.mkdir(mode=0o555)
-    told, checks = examined({}, str(folder), prefix=without_privileges())
-    assert told.code == 77
-    assert "the right to write there." in failure(told, "create")
+    ran, checks = examined({}, str(folder), prefix=without_privileges())
+    assert ran.code == 77
+    assert "the right to write there." in failure(ran, "create")
     assert checks["list"]["state"] == "ok"
     assert list(folder.iterdir()) == []
 
@@ -272,9 +272,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_no_folder_for_temporary_files(s3: S3AsAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
         monkeypatch.delenv(name, raising=False)  # it writes a file as well
-    told, checks = examined(at(s3), prefix=("prlimit", "--fsize=0"))
-    assert told.code == 78
-    assert "docker run --tmpfs /tmp; in Kubernetes an emptyDir at /tmp" in failure(told, "temporary folder")
+    ran, checks = examined(at(s3), prefix=("prlimit", "--fsize=0"))
+    assert ran.code == 78
+    assert "docker run --tmpfs /tmp; in Kubernetes an emptyDir at /tmp" in failure(ran, "temporary folder")
     assert checks["delete"]["state"] == "ok"
 
 
@@ -282,45 +282,45 @@ def test_a_clock_that_is_wrong_by_twenty_minutes(s3: S3AsAws) -> None:
     s3.clock_skewed = True
     now = datetime.now(UTC) + timedelta(minutes=20)
     s3._httpd.RequestHandlerClass.date_time_string = lambda *_: format_datetime(now, usegmt=True)  # type: ignore[attr-defined]
-    told, _ = examined(at(s3))
-    assert told.code == 77
-    assert "this machine's clock is 20 minutes behind the storage's. Set the clock" in failure(told, "clock")
-    assert "Check the clock of this machine." in failure(told, "list")
+    ran, _ = examined(at(s3))
+    assert ran.code == 77
+    assert "this machine's clock is 20 minutes behind the storage's. Set the clock" in failure(ran, "clock")
+    assert "Check the clock of this machine." in failure(ran, "list")
 
 
 def test_a_certificate_that_is_not_trusted() -> None:
     with S3AsAws(tls=True) as server:
         trusting = at(server)
-        told, checks = examined({name: value for name, value in trusting.items() if name != "AWS_CA_BUNDLE"})
+        ran, checks = examined({name: value for name, value in trusting.items() if name != "AWS_CA_BUNDLE"})
         assert start(trusting, "doctor").code == 0
-    assert told.code == 69
+    assert ran.code == 69
     assert checks["reach"]["state"] == "ok"
-    line = failure(told, "list")
+    line = failure(ran, "list")
     assert "its certificate is not trusted" in line
     assert "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE." in line
 
 
 def test_googles_library_is_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['google.cloud.storage'] = None\n")
-    told, checks = examined({"PYTHONPATH": str(tmp_path)}, "gs://bucket/etl")
-    assert told.code == 78
-    assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'." in failure(told, "credentials")
+    ran, checks = examined({"PYTHONPATH": str(tmp_path)}, "gs://bucket/etl")
+    assert ran.code == 78
+    assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'." in failure(ran, "credentials")
     assert checks["storage"]["state"] == "unknown"
 
 
 def test_a_storage_that_replaces_what_a_second_create_should_leave(s3: S3AsAws) -> None:
     s3.overwrites = True
-    told, checks = examined(at(s3))
-    assert told.code == 73
-    assert "S3: If-None-Match), and no proxy that drops their headers." in failure(told, "create again")
+    ran, checks = examined(at(s3))
+    assert ran.code == 73
+    assert "S3: If-None-Match), and no proxy that drops their headers." in failure(ran, "create again")
     assert (checks["read"]["state"], checks["delete"]["state"]) == ("ok", "ok")
     assert s3.objects == {}
 
 
 def test_a_storage_that_gives_other_bytes_than_were_stored(s3: S3AsAws) -> None:
     with Relay(s3.url, Fault("answer", "GET", "_doctor/", status=200, body=b"cached")) as relay:
-        told = start(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}, "doctor")
-    assert "gives other bytes than were stored. Is there a proxy between?" in failure(told, "read")
+        ran = start(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}, "doctor")
+    assert "gives other bytes than were stored. Is there a proxy between?" in failure(ran, "read")
 
 
 # ---- the parts
@@ -330,29 +330,31 @@ USED = Source("profile", "~/.aws/credentials", "fast", "all")
 
 
 @pytest.mark.parametrize("backend", ["s3"])
-def test_the_source_of_the_credentials_is_told_and_until_when(place: Place) -> None:
+def test_the_source_of_the_credentials_is_described_with_its_end(place: Place) -> None:
     storage, environ = place.open(), place.environ | {"AWS_CREDENTIALS": "{}"}
-    looked = ((Source("variables", "AWS_ACCESS_KEY_ID", "fast", "all"), "AWS_ACCESS_KEY_ID is not set"),)
+    tried = ((Source("variables", "AWS_ACCESS_KEY_ID", "fast", "all"), "AWS_ACCESS_KEY_ID is not set"),)
     until = datetime.now(UTC) + timedelta(hours=1)
-    storage.credential_source = ChosenSource(USED, looked, lambda: until)
-    told = f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
-    assert examine._used(storage, resolve((), {}), place.environ) == ("ok", told)
-    assert examine._used(storage, resolve((), {}), environ) == (
+    storage.credential_source = ChosenSource(USED, tried, lambda: until)
+    message = (
+        f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
+    )
+    assert examine._describe_credentials(storage, resolve((), {}), place.environ) == ("ok", message)
+    assert examine._describe_credentials(storage, resolve((), {}), environ) == (
         "note",
-        f"{told}; AWS_CREDENTIALS is set, but RUNNER_SECRETS does not name it",
+        f"{message}; AWS_CREDENTIALS is set, but RUNNER_SECRETS does not name it",
     )
     storage.credential_source = replace(storage.credential_source, expires_at=lambda: until - timedelta(hours=2))
-    assert examine._used(storage, resolve((), {}), place.environ)[0] == "note"
+    assert examine._describe_credentials(storage, resolve((), {}), place.environ)[0] == "note"
 
 
 @pytest.mark.parametrize(
     ("ahead", "state", "words"),
     [(0.4, "ok", "less than 2 s"), (-30, "ok", "30 s ahead of"), (90, "note", "90 s behind"), (None, "unknown", "")],
 )
-def test_a_clock_is_told_as_far_as_it_matters(ahead: float | None, state: str, words: str) -> None:
-    found, told = clock(Answer(0.01, ahead))
+def test_a_clock_is_described_as_far_as_it_matters(ahead: float | None, state: str, words: str) -> None:
+    found, message = check_clock(Answer(0.01, ahead))
     assert found == state
-    assert words in told
+    assert words in message
 
 
 def test_an_answer_without_a_date_is_an_answer() -> None:
@@ -367,18 +369,18 @@ def test_an_answer_without_a_date_is_an_answer() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        found = ask(f"http://127.0.0.1:{listener.getsockname()[1]}/bucket")
+        found = request_endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/bucket")
         thread.join()
     assert found is not None
     assert found.ahead is None
 
 
-def test_a_bug_in_one_check_is_told_and_ends_nothing() -> None:
+def test_a_bug_in_one_check_is_reported_and_ends_nothing() -> None:
     check = run_check("machine", "odd", lambda: str(1 // 0))
     assert (check.state, check.code) == ("FAILED", errors.InternalError.code)
-    assert "ZeroDivisionError" in check.told
+    assert "ZeroDivisionError" in check.message
 
 
 def test_a_local_place_needs_no_credentials(tmp_path: Path) -> None:
     storage = local_place(tmp_path / "flows").open()
-    assert examine._used(storage, resolve((), {}), {}) == ("ok", "a folder needs none")
+    assert examine._describe_credentials(storage, resolve((), {}), {}) == ("ok", "a folder needs none")

@@ -24,8 +24,8 @@ from runner.runs.store import RunStore
 from runner.supervisor import supervise
 from support import schemas
 from support.flows import located, outcome_of, publish
-from support.kept_logging import kept_logging
 from support.places import Place, local_place
+from support.restored_logging import restored_logging
 from support.servers.s3_as_aws import Lost, S3AsAws
 from support.starting import KEPT, Ran, start
 
@@ -593,7 +593,7 @@ def test_a_process_that_dies_right_after_its_end_leaves_the_exit_code_to_it(
 
     monkeypatch.setattr(RunStore, "create_outcome", die_or_conclude)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with kept_logging():
+    with restored_logging():
         finished = supervise.supervise(trouble(here, "do well"), sys.stdout)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert finished.code == 0

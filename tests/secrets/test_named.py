@@ -10,7 +10,7 @@ import pytest
 import runner
 from runner.errors import EnvironmentWrong
 from runner.secrets import named
-from runner.secrets.named import Credentials, find, known_secrets_present, resolve
+from runner.secrets.named import Credentials, find_secret, known_secrets_present, resolve
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "secrets"
     folder.mkdir()
-    monkeypatch.setattr(named, "MOUNTED", folder)
+    monkeypatch.setattr(named, "MOUNT_FOLDER", folder)
     return folder
 
 
 def test_a_mount_comes_before_a_file_and_a_file_before_the_variable(mounted: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("from the file\n")
     environ = {"KEY": "from the variable"}
-    assert find("KEY", environ) == "from the variable"
+    assert find_secret("KEY", environ) == "from the variable"
     environ["KEY_FILE"] = str(tmp_path / "file")
-    assert find("KEY", environ) == "from the file"
+    assert find_secret("KEY", environ) == "from the file"
     (mounted / "KEY").write_text("from the mount\n")
-    assert find("KEY", environ) == "from the mount"
+    assert find_secret("KEY", environ) == "from the mount"
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_mount_comes_before_a_file_and_a_file_before_the_variable(mounted: Pat
     ],
 )
 def test_only_an_object_or_array_is_parsed(mounted: Path, text: str, value: object) -> None:
-    assert find("KEY", {"KEY": text}) == value
+    assert find_secret("KEY", {"KEY": text}) == value
     (mounted / "KEY").write_bytes(text.encode())
-    assert find("KEY", {}) == value
+    assert find_secret("KEY", {}) == value
 
 
 def test_a_secret_that_is_nowhere_is_named_with_all_three_places(mounted: Path) -> None:
     with pytest.raises(EnvironmentWrong) as caught:
-        find("KEY", {})
+        find_secret("KEY", {})
     assert "secret KEY is nowhere" in str(caught.value)
     assert all(place in str(caught.value) for place in (str(mounted / "KEY"), "KEY_FILE", "or KEY to"))
 
@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff")
     for path in (tmp_path / "none", tmp_path / "latin"):
         with pytest.raises(EnvironmentWrong, match=str(path)):
-            find("KEY", {"KEY_FILE": str(path)})
+            find_secret("KEY", {"KEY_FILE": str(path)})
 
 
 @pytest.mark.usefixtures("mounted")
@@ -90,7 +90,7 @@ def test_the_key_in_a_connection_string_is_as_secret_as_the_string() -> None:
 
 
 @pytest.mark.usefixtures("mounted")
-def test_all_that_is_wrong_is_told_at_once_and_without_values() -> None:
+def test_all_that_is_wrong_is_named_at_once_and_without_values() -> None:
     environ = {"AWS_CREDENTIALS": '{"ACCESS_KEY": "AKIDAKID"}', "GCP_CREDENTIALS": "hunter2", "AZURE_CREDENTIALS": ""}
     with pytest.raises(EnvironmentWrong) as caught:
         resolve(["AWS_CREDENTIALS", "GCP_CREDENTIALS", "AZURE_CREDENTIALS", "GONE"], environ)
@@ -106,7 +106,7 @@ def test_all_that_is_wrong_is_told_at_once_and_without_values() -> None:
 
 def test_the_secret_that_opens_a_storage_is_known_by_name() -> None:
     named = Credentials({"AWS_CREDENTIALS": {}, "AZURE_STORAGE_CONNECTION_STRING": "x", "DB": "y"})
-    assert [named.used_by(scheme) for scheme in ("s3", "gs", "azure", "file")] == [
+    assert [named.name_for(scheme) for scheme in ("s3", "gs", "azure", "file")] == [
         "AWS_CREDENTIALS", None, "AZURE_STORAGE_CONNECTION_STRING", None,
     ]  # fmt: skip
     assert named.gcp() is None
@@ -126,7 +126,7 @@ def test_a_flow_reads_its_secrets_by_name(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("mounted")
-def test_every_key_in_a_connection_string_is_hidden_in_whatever_case_and_nothing_else_in_it() -> None:
+def test_every_key_in_a_connection_string_is_masked_in_whatever_case_and_nothing_else_in_it() -> None:
     text = (
         "DefaultEndpointsProtocol=https;AccountName=thename;AccountKey=abcdefgh;accountkey = 12345678;"
         "SharedAccessSignature=sv=1&sig=Zm9vYmFy%3D;EndpointSuffix=core.windows.net"
@@ -138,7 +138,7 @@ def test_every_key_in_a_connection_string_is_hidden_in_whatever_case_and_nothing
 
 
 @pytest.mark.usefixtures("mounted")
-def test_of_a_json_secret_every_text_and_number_is_hidden_but_short_ones_and_public_fields() -> None:
+def test_of_a_json_secret_every_text_and_number_is_masked_but_short_ones_and_public_fields() -> None:
     value = {
         "type": "service_account",
         "client_email": "robot@project.iam",
@@ -152,13 +152,13 @@ def test_of_a_json_secret_every_text_and_number_is_hidden_but_short_ones_and_pub
     assert redact("service_account robot@project.iam https://oauth2.example/token 5432 True None") == (
         "service_account robot@project.iam https://oauth2.example/token 5432 True None"
     )
-    hidden = "0123456789abcdef etl-user 1234567890 postgres://etl:hunter2hunter2@db/x bm90IHB1YmxpYw=="
-    assert redact(hidden) == "*** *** *** *** ***"
+    secrets = "0123456789abcdef etl-user 1234567890 postgres://etl:hunter2hunter2@db/x bm90IHB1YmxpYw=="
+    assert redact(secrets) == "*** *** *** *** ***"
     assert redact(json.dumps(value)) == "***"
 
 
 @pytest.mark.usefixtures("mounted")
-def test_every_line_of_a_secret_is_hidden_but_the_header_of_a_key() -> None:
+def test_every_line_of_a_secret_is_masked_but_the_header_of_a_key() -> None:
     text = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE\nINTwctfvPmS7\n-----END PRIVATE KEY-----"
     resolve(["PEM"], {"PEM": text})
     assert redact("  | -----BEGIN PRIVATE KEY-----\n  | MC4CAQAwBQYDK2VwBCIE\n  | INTwctfvPmS7") == (
@@ -168,7 +168,7 @@ def test_every_line_of_a_secret_is_hidden_but_the_header_of_a_key() -> None:
 
 
 @pytest.mark.usefixtures("mounted")
-def test_what_is_too_short_to_be_hidden_is_told_once_by_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_too_short_to_be_masked_is_warned_of_once_by_name(caplog: pytest.LogCaptureFixture) -> None:
     environ = {"SHORT_PIN": "12-34", "DB_PARTS": '{"user": "etl", "password": "long-enough"}', "LONG": "long-enough-2"}
     for _ in range(2):
         resolve(environ, environ)
@@ -180,7 +180,7 @@ def test_what_is_too_short_to_be_hidden_is_told_once_by_name(caplog: pytest.LogC
 
 
 @pytest.mark.usefixtures("mounted")
-def test_the_ambient_credentials_are_hidden_as_well() -> None:
+def test_the_ambient_credentials_are_masked_as_well() -> None:
     environ = {"AWS_SECRET_ACCESS_KEY": "ambient-key", "GCP_CREDENTIALS": '{"private_key": "not-named"}'}
     resolve((), environ)
     assert redact("ambient-key not-named") == "*** ***"

@@ -1,4 +1,4 @@
-"""That no form of a hidden value is left in a text, nor in a stream, wherever that is cut."""
+"""No encoding of a masked value is left in a text, nor in a stream, wherever that is cut."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.secrets.redaction import MASK, Redactor, hide, redact
+from runner.secrets.redaction import MASK, Redactor, mask, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ VALUES = [
     "lines\nand\ttabs\r\n  too",
     "ümläut€😀🔑 wide",
 ]
-FORMS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "JSON": json.dumps,
     "JSON in UTF-8": lambda text: json.dumps([text], ensure_ascii=False),
@@ -40,12 +40,12 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("value", VALUES)
-def test_no_form_is_left(form: str, value: str) -> None:
-    hide(value * 4 if form == "base64 in lines" else value)
-    shown = FORMS[form](value)
-    plain = FORMS[form]("")
+def test_no_encoding_is_left(encoding: str, value: str) -> None:
+    mask(value * 4 if encoding == "base64 in lines" else value)
+    shown = ENCODINGS[encoding](value)
+    plain = ENCODINGS[encoding]("")
     left = redact(f"begin {shown} end")
     assert MASK in left
     assert len(left) <= len(f"begin {plain} end") + 16, left
@@ -57,7 +57,7 @@ def test_no_form_is_left(form: str, value: str) -> None:
 @pytest.mark.parametrize("before", range(4))
 def test_in_longer_base64_nothing_is_left_but_its_first_and_last_characters(before: int) -> None:
     value = "correct-horse-battery"
-    hide(value)
+    mask(value)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(b"?" * before + value.encode() + b":and more").decode()
         left = redact(whole)
@@ -70,8 +70,8 @@ def test_in_longer_base64_nothing_is_left_but_its_first_and_last_characters(befo
 def test_a_stream_is_redacted_as_a_text_is_wherever_it_is_cut() -> None:
     chance = random.Random(5)
     for _ in range(200):
-        hidden = ["".join(chance.choices("ab", k=chance.randint(8, 12))) for _ in range(3)]
-        hide(*hidden)
+        values = ["".join(chance.choices("ab", k=chance.randint(8, 12))) for _ in range(3)]
+        mask(*values)
         text = "".join(chance.choices("abc ", [8, 8, 1, 1], k=300))
         redactor = Redactor()
         left, start = b"", 0
@@ -80,18 +80,18 @@ def test_a_stream_is_redacted_as_a_text_is_wherever_it_is_cut() -> None:
             left += redactor.feed(text[start:end].encode())
             start = end
         left += redactor.rest()
-        assert not any(value.encode() in left for value in hidden)
+        assert not any(value.encode() in left for value in values)
 
 
 def test_a_value_that_was_not_written_to_its_end_is_taken_out_too() -> None:
-    hide("correct-horse-battery")
+    mask("correct-horse-battery")
     redactor = Redactor()
     assert redactor.feed(b"it is correct-horse-batter") + redactor.rest() == b"it is ***"
     assert redactor.feed(b"it is correct") + redactor.rest() == b"it is correct"
 
 
-def test_what_was_no_utf_8_is_hidden_as_bytes_and_half_a_character_does_no_harm() -> None:
-    hide(b"caf\xe9-au-lait".decode(errors="surrogateescape"), "half \ud83d of it")
+def test_what_was_no_utf_8_is_masked_as_bytes_and_half_a_character_does_no_harm() -> None:
+    mask(b"caf\xe9-au-lait".decode(errors="surrogateescape"), "half \ud83d of it")
     redactor = Redactor()
     assert redactor.feed(b"a caf\xe9-au-lait b") + redactor.rest() == b"a *** b"
     assert redact(json.dumps("half \ud83d of it")) == '"***"'

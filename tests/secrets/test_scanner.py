@@ -1,4 +1,4 @@
-"""No secret leaves with a bundle: what is found, where it is said to sit, and that its value is never shown."""
+"""No secret leaves with a bundle: what is found, where it is reported to be, and that its value is never shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VALUE = "correct-horse/battery+staple"
-PEM = keys.new_key().pem.decode()
+PEM = keys.PrivateKey(bytes(range(32))).pem.decode()
 AZURE_KEY = base64.b64encode(bytes(range(64))).decode()
 AWS_ID = "AKIA" + "Q3EGRIYZ57UJTYXB"
 SHARED = VALUE  # what share_global takes along
@@ -66,7 +66,7 @@ def with_default(value: Any = VALUE) -> Any:
         (with_default, "a default of with_default"),
     ],
 )
-def test_the_value_of_a_variable_is_found_and_its_place_told(
+def test_the_value_of_a_variable_is_found_and_its_place_named(
     here: Place, monkeypatch: pytest.MonkeyPatch, function: Any, place: str
 ) -> None:
     monkeypatch.setenv("DB_PASSWORD", VALUE)
@@ -78,7 +78,7 @@ def test_the_value_of_a_variable_is_found_and_its_place_told(
     assert build(here, function, allow_secrets=True)
 
 
-def test_a_tasks_argument_and_a_parameters_default_are_told(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tasks_argument_and_a_parameters_default_are_named(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", VALUE)
     flow = Flow("f", storage=Local(here.url.removeprefix("file://")))
     flow.add_parameter(Parameter("where", default={"a": VALUE}))
@@ -94,7 +94,7 @@ def with_none(value: Any = None) -> Any:
     return value
 
 
-FORMS = {
+ENCODINGS = {
     "as it stands": VALUE,
     "in JSON": json.dumps({"a": VALUE}),
     "in a URL": f"https://example.com/?key={urllib.parse.quote(VALUE, safe='')}",
@@ -104,11 +104,11 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_value_is_found_in_every_form(here: Place, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_value_is_found_in_every_encoding(here: Place, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     monkeypatch.setenv("DB_CREDENTIALS", json.dumps({"user": "me", "pass": VALUE}))
     with pytest.raises(FlowFailed, match="the variable DB_CREDENTIALS"):
-        build(here, closed_over(FORMS[form]))
+        build(here, closed_over(ENCODINGS[encoding]))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_named_secrets_are_looked_for_whatever_they_are_called(
         build_flow(closed_over(VALUE), name="f", storage=storage)
 
 
-def test_a_short_secret_is_told_by_name_and_not_looked_for(
+def test_a_short_secret_is_warned_of_by_name_and_not_looked_for(
     here: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PIN", "1234")
@@ -215,12 +215,12 @@ def test_a_connection_strings_account_and_endpoint_may_travel(here: Place, monke
 
 @pytest.mark.parametrize("name", ["SSH_KEY_PATH", "RUNNER_TRUSTED_KEYS", "GPG_KEY", "XKB_KEYBOARD_LAYOUT", "HOME"])
 def test_variables_that_hold_no_secret_are_not_looked_for(name: str) -> None:
-    assert scanner.secrets_of((), {name: VALUE}) == []
+    assert scanner.collect_secrets((), {name: VALUE}) == []
 
 
 @pytest.mark.parametrize("value", ["/home/me/key", "disabled", "123456789"])
 def test_values_that_are_none_are_not_looked_for(value: str) -> None:
-    assert scanner.secrets_of((), {"A_KEY": value}) == []
+    assert scanner.collect_secrets((), {"A_KEY": value}) == []
 
 
 def test_the_key_that_signs_does_not_travel(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:

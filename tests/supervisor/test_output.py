@@ -70,9 +70,9 @@ def test_json_nested_too_deep_is_a_line_like_any_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_a_secret_is_taken_out_wherever_the_pieces_end(tmp_path: Path, size: int) -> None:
-    redaction.hide("hunter2-hunter2")
-    redaction.hide("hunter")
-    redaction.hide("-ab-ab")
+    redaction.mask("hunter2-hunter2")
+    redaction.mask("hunter")
+    redaction.mask("-ab-ab")
     buffer = LogBuffer()
     text = b"a hunter2-hunter2 b\nhunter2-huntre\n-ab-ab-ab\nhunt"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]

@@ -23,8 +23,8 @@ from runner.supervisor.backlog import LogBuffer
 from runner.supervisor.child_report import ChildReport
 from runner.supervisor.exit_status import ExitStatus
 from runner.supervisor.settle import Settlement
-from support.kept_logging import kept_logging
 from support.places import local_place
+from support.restored_logging import restored_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ SUCCESS = Verdict("succeeded", 0, "run r succeeded")
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    with kept_logging():
+    with restored_logging():
         yield
 
 

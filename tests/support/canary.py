@@ -1,7 +1,8 @@
-"""A flow that tells when any of it is executed, and a place in which somebody attacks it."""
+"""A flow that leaves a trace when any of it is executed, and a place in which somebody attacks it."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -25,8 +26,8 @@ VERSION = "2026-11-22t12-10-24-845190-00-00"
 NEWER = "2026-12-24t00-00-00-000000-00-00"
 SLUG = "payroll"
 KEY = f"{SLUG}/{VERSION}"
-AUTHOR = keys.new_key()
-MALLORY = keys.new_key()
+AUTHOR = keys.PrivateKey(hashlib.sha256(b"author").digest())  # fixed, so that the names of tests are
+MALLORY = keys.PrivateKey(hashlib.sha256(b"mallory").digest())
 
 
 class Canary:
@@ -43,7 +44,7 @@ class Canary:
 
 
 class Opened:
-    """Creates a file when it is unpickled, and gives its descriptor."""
+    """Creates a file when it is unpickled, and returns its descriptor."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -53,9 +54,9 @@ class Opened:
 
 
 def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[str, Any]:
-    """Give the manifest of a flow that fits this Python and needs nothing."""
+    """Return the manifest of a flow that fits this Python and needs nothing."""
     minor = ".".join(platform.python_version_tuple()[:2])
-    told: dict[str, Any] = {
+    manifest: dict[str, Any] = {
         "flow": {"name": flow, "version": version},
         "python": {"version": f"{minor}.0", "implementation": sys.implementation.name},
         "cloudpickle": "3.1.2",
@@ -67,7 +68,7 @@ def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[s
         "image": None,
         "secrets": [],
     }
-    return told | changed
+    return manifest | changed
 
 
 class Target:
@@ -92,11 +93,11 @@ class Target:
     def check(self, location: str = KEY, **environ: str) -> Ran:
         return start(located(self.place, location) | self.trusting | environ, "check")
 
-    def refuses(self, code: int, *said: str, location: str = KEY, **environ: str) -> None:
+    def refuses(self, code: int, *words: str, location: str = KEY, **environ: str) -> None:
         """See that loading is refused for this reason, in `check` and in a run, and that nothing was executed."""
         checked = self.check(location, **environ)
         assert checked.code == code, checked
-        assert all(word in checked.stderr for word in said), checked.stderr
+        assert all(word in checked.stderr for word in words), checked.stderr
         assert not self.canary.executed
         ran = self.run(location, **environ)
         assert ran.code == code, ran

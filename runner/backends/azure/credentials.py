@@ -14,7 +14,7 @@ from runner.backends.azure.sources import TOKEN_SOURCES
 from runner.backends.azure.tokens import find_token
 from runner.backends.credential_sources import EVERY_IMAGE, ChosenSource, Source, format_tried
 from runner.errors import CredentialsRefused, EnvironmentWrong
-from runner.secrets.parts import connection_parts
+from runner.secrets.parts import split_connection_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,7 +118,7 @@ def _account_in(endpoint: str) -> str:
 
 def parse_connection_string(text: str) -> dict[str, str]:
     """Return a connection string's parts by obstore's names. Raises EnvironmentWrong, which shows no value."""
-    parts = connection_parts(text)
+    parts = split_connection_string(text)
     if parts.get("usedevelopmentstorage", "").lower() == "true":
         proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
         parts = _EMULATED | {"blobendpoint": f"{proxy}:{EMULATOR_PORT}/{_EMULATED['accountname']}"}

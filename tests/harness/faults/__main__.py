@@ -1,4 +1,4 @@
-"""``python -m faults``: break runner a thousand times, and print what became of it.
+"""``python -m harness.faults``: break runner a thousand times, and print what became of it.
 
 Ends with 1 after any violation, and when less was counted than asked for. A violation's evidence is written to the
 folder ``--evidence``; ``--case NAME`` does one case again.
@@ -32,7 +32,7 @@ BEGIN, END = "<!-- printed by make faults -->", "<!-- as far as here -->"
 
 def main() -> int:
     """Do all that was asked for, and give the exit code."""
-    parser = argparse.ArgumentParser(prog="faults", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m harness.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=1000, help="that hit a living attempt before its end was written")
     parser.add_argument("--faults", type=int, default=1000, help="of storage")
     parser.add_argument("--rounds", type=int, default=200, help="of twelve starts at once")

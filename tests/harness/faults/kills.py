@@ -75,7 +75,7 @@ def named_cases(seed: int, backends: tuple[str, ...] = BACKENDS, targets: tuple[
         for index, pair in enumerate(pairs):
             kills = tuple(kill for kill in pair if kill)
             slow = kills[0].stage and kills[0].stage.part == "slow"
-            pace = (12.0 if backend == "gcs" else 5.0) if slow else 1.0  # for a beat, or two
+            pace = (12.0 if backend == "gcs" else 5.0) if slow else 1.0  # for a heartbeat, or two
             cases.append(_case(f"named/{seed}/{backend}/{index}", backend, kills, pace))
     random.Random(seed).shuffle(cases)
     return cases

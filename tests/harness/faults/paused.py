@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from harness.faults.ground import Run, Start
     from harness.faults.workers import Worker
 
-PARTS = ("child", "keeper", "supervisor")
-WAKES_IN = 20.0  # seconds in which a start that wakes must have ended: a beat, a request's deadline, a busy machine
+PARTS = ("child", "reaper", "supervisor")
+WAKES_IN = 20.0  # seconds in which a start that wakes must have ended: heartbeat, deadline of a request, busy machine
 ATTEMPTS, MOST_STARTS = 3, 5
 CALLS = ("begin", "work", "glue", "small", "large", "finish")
 
@@ -94,7 +94,7 @@ class PausedCase:
 
 
 def _take_over(run: Run, told: Told) -> int | None:
-    """Start again until somebody is not held off: a beat may have been under way when all was stopped."""
+    """Start again until somebody is not held off: a heartbeat may have been under way when all was stopped."""
     there = check.durable(run)
     code = HELD
     while code == HELD and len(run.starts) < MOST_STARTS:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 MARK = "FAULTS_MARK"  # a variable that every process of a start inherits
-TARGETS = ("child", "keeper", "supervisor", "both")
+TARGETS = ("child", "reaper", "supervisor", "both")
 
 
 def children(pid: int) -> list[int]:
@@ -36,7 +36,7 @@ def lives(pid: int) -> bool:
 def family(supervisor: int) -> dict[str, int]:
     """Give the processes of a start by their part, as far as they were begun."""
     found = {"supervisor": supervisor}
-    for parent, part in (("supervisor", "keeper"), ("keeper", "child")):
+    for parent, part in (("supervisor", "reaper"), ("reaper", "child")):
         if parent in found and (below := children(found[parent])):
             found[part] = below[0]
     return {part: pid for part, pid in found.items() if lives(pid)}

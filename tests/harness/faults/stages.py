@@ -55,7 +55,7 @@ STAGES = [
     *_object("middle", "a small result", r"results/(begin|small|finish)\.pkl$", "late"),
     *_object("middle", "an element's result", r"results/work/\d+\.pkl$", "late"),
     *_object("middle", "a streamed result", r"results/large\.pkl$"),
-    *_object("slow", "a beat", r"attempts/\d+/beat$"),
+    *_object("slow", "a heartbeat", r"attempts/\d+/beat$"),
     *_object("slow", "a log object", r"attempts/\d+/logs/[^/]+$"),
     *_object("late", "end.json", _END, "late", claimed=True),
     *_object("late", "a lost one's end.json", _END, local=False, claimed=False),
@@ -109,7 +109,7 @@ def in_folder(stage: Stage, folder: Path, before: frozenset[int]) -> Callable[[]
                 return any(path.stat().st_size > 1024 * 1024 for path in temporary)
             if stage.name == "claim.json":
                 return bool(places())
-            if stage.name in {"end.json", "a beat"}:
+            if stage.name in {"end.json", "a heartbeat"}:
                 there = {path.name for path in found}
                 finished = any(attempts.glob("*/results/finish.pkl"))
                 return bool(temporary) and "claim.json" in there and finished == (stage.name == "end.json")

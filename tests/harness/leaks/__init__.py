@@ -1,4 +1,4 @@
-"""The leak harness: plants canaries wherever runner is told something in confidence, and greps all that was written.
+"""The leak harness: plants canaries wherever runner is given a secret, and searches all that was written for them.
 
-What a task returns is the flow's own affair: it is stored as it is, and no canary is returned here. So are parameters.
+What a task returns, and parameters, are stored as they are: no canary is among them here.
 """

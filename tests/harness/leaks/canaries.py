@@ -1,4 +1,4 @@
-"""Values that must never be seen again, a different one for each place in which runner is told something."""
+"""Values that must never be seen again, a different one for each place in which runner is given a secret."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def plant(folder: Path) -> Planted:
         "JSON",
         "DSN",
     )
-    told = (*named, "RUNNER_SIGNING_KEY", "AWS_SECRET_ACCESS_KEY")
+    given = (*named, "RUNNER_SIGNING_KEY", "AWS_SECRET_ACCESS_KEY")
     canaries = {place: [text] for place, text in parts.items()} | {
         "AZURE_CREDENTIALS": [azure],
         "SAS": [signature, signature.replace("%3D", "=").replace("%2B", "+").replace("%2F", "/")],
@@ -108,5 +108,5 @@ def plant(folder: Path) -> Planted:
         "RUNNER_SIGNING_KEY": [signing_key.splitlines()[1][24:]],
     }
     return Planted(
-        environ | {"CANARIES": ",".join(told)}, named, canaries, f"http://etl:p@{parts['proxy']}@127.0.0.1:9"
+        environ | {"CANARIES": ",".join(given)}, named, canaries, f"http://etl:p@{parts['proxy']}@127.0.0.1:9"
     )

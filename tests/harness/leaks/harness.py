@@ -1,4 +1,4 @@
-"""Starts runner in every way in which it may tell a secret, and gathers all that it wrote."""
+"""Starts runner in every way in which it may show a secret, and collects all that it wrote."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _SCHEMES = {"s3": "s3", "gcs": "gs", "azure": "azure"}
 _CLOSES_OVER = """
 from runner import Flow, task
 
-def keep(value):
+def make_task(value):
     @task
-    def kept():
+    def close_over():
         return value
-    return kept
+    return close_over
 
-with Flow("kept") as flow:
-    keep({value!r})()
+with Flow("closes") as flow:
+    make_task({value!r})()
 """
 
 
 @dataclass
-class Ground:
-    """Where one start may leave something: its working directory, its home and its temporary folder."""
+class Sandbox:
+    """The folders in which one start may leave something: its working directory, its home and its temporary folder."""
 
     folder: Path
     ran: Ran
@@ -53,11 +53,11 @@ class Ground:
 
 @dataclass
 class Harness:
-    """All that was planted, done and written."""
+    """The canaries, the starts, and the places in storages that they wrote to."""
 
     folder: Path
     planted: Planted
-    grounds: dict[str, Ground] = field(default_factory=dict)
+    sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
 
     def start(self, name: str, environ: Mapping[str, str], *arguments: str) -> Ran:
@@ -67,31 +67,30 @@ class Harness:
             (folder / part).mkdir(parents=True)
         given = dict(environ) | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
         ran = start(given, *arguments, cwd=folder / "here")
-        self.grounds[name] = Ground(folder, ran)
+        self.sandboxes[name] = Sandbox(folder, ran)
         return ran
 
-    def everywhere(self) -> Search:
+    def search(self) -> Search:
         """Look for the canaries in all that was written."""
         search = Search(self.planted.canaries)
-        for name, ground in self.grounds.items():
-            search.look(f"{name}: standard output", ground.ran.stdout.encode(errors="surrogateescape"))
-            search.look(f"{name}: standard error", ground.ran.stderr.encode(errors="surrogateescape"))
-            for file, data in ground.files().items():
-                search.look(f"{name}: file {file}", data)
+        for name, sandbox in self.sandboxes.items():
+            search.add(f"{name}: standard output", sandbox.ran.stdout.encode(errors="surrogateescape"))
+            search.add(f"{name}: standard error", sandbox.ran.stderr.encode(errors="surrogateescape"))
+            for file, data in sandbox.files().items():
+                search.add(f"{name}: file {file}", data)
         for place in self.places:
-            kept = place.keys()
-            for key in kept:
-                search.look(f"{place.word}: {key}", place.read(key))
+            for key in place.keys():  # noqa: SIM118 - a place is no mapping
+                search.add(f"{place.word}: {key}", place.read(key))
         return search
 
 
-def run_all(folder: Path, moto: Server, asked: S3AsAws) -> Harness:
-    """Do everything, with new canaries; ``asked`` is a storage that knows none of them."""
+def run_all(folder: Path, moto: Server, refusing: S3AsAws) -> Harness:
+    """Start everything, with new canaries; ``refusing`` is a storage that accepts none of them as credentials."""
     (folder / "planted").mkdir()
     harness = Harness(folder, plant(folder / "planted"))
     harness.places += [local_place(folder / "storage"), s3_place(moto)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for tasks in (_builds(harness), _runs(harness), [*_looks(harness), *_refusals(harness, asked)]):
+        for tasks in (_builds(harness), _runs(harness), [*_reading_commands(harness), *_refusals(harness, refusing)]):
             list(pool.map(lambda task: task(), tasks))
     return harness
 
@@ -111,13 +110,13 @@ def _builds(harness: Harness) -> list[Callable[[], object]]:
 
 
 def _opening(harness: Harness, place: Place) -> dict[str, str]:
-    """Give what opens a place; its own keys are no canaries, the ambient ones that stand there are."""
+    """Return what opens a place; its own keys are no canaries, the ambient ones are."""
     ambient = {name: text for name, text in harness.planted.environ.items() if name in place.environ}
     return place.environ | ambient
 
 
 def _runs(harness: Harness) -> list[Callable[[], object]]:
-    """Run the flow in all its ways, each in a run that is called as that."""
+    """Run the flow in all its ways, each in a run of that name."""
     tasks: list[Callable[[], object]] = []
     for place in harness.places:
         for way in WAYS:
@@ -128,8 +127,8 @@ def _runs(harness: Harness) -> list[Callable[[], object]]:
     return tasks
 
 
-def _looks(harness: Harness) -> list[Callable[[], object]]:
-    """Look with every command at what the runs left."""
+def _reading_commands(harness: Harness) -> list[Callable[[], object]]:
+    """Run every command that reads what the runs left."""
     tasks: list[Callable[[], object]] = []
     for place in harness.places:
         flow, given = f"{place.url}/leaky", harness.planted.naming | _opening(harness, place)
@@ -144,11 +143,11 @@ def _looks(harness: Harness) -> list[Callable[[], object]]:
     return tasks
 
 
-def _refusals(harness: Harness, asked: S3AsAws) -> list[Callable[[], object]]:
-    """Give wrong credentials, and such as cannot be read."""
+def _refusals(harness: Harness, refusing: S3AsAws) -> list[Callable[[], object]]:
+    """Start with wrong credentials, and with such as cannot be read."""
     planted = harness.planted.environ
-    s3 = {"RUNNER_STORAGE": "s3", "RUNNER_LOCATION": f"{asked.bucket}/leaky"}
-    s3 |= {name: text for name, text in asked.server.environ.items() if "KEY" not in name}
+    s3 = {"RUNNER_STORAGE": "s3", "RUNNER_LOCATION": f"{refusing.bucket}/leaky"}
+    s3 |= {name: text for name, text in refusing.server.environ.items() if "KEY" not in name}
     gcs = {"RUNNER_STORAGE": "gcs", "RUNNER_LOCATION": "bucket/leaky", "RUNNER_SECRETS": "GCP_CREDENTIALS"}
     azure = {"RUNNER_STORAGE": "azure", "RUNNER_LOCATION": "container/leaky", "RUNNER_SECRETS": "AZURE_CREDENTIALS"}
     key = planted["AWS_CREDENTIALS"]
@@ -170,5 +169,7 @@ def _refusals(harness: Harness, asked: S3AsAws) -> list[Callable[[], object]]:
     for what, given in wrong.items():
         url = f"{_SCHEMES[given['RUNNER_STORAGE']]}://{given['RUNNER_LOCATION']}"
         starts: tuple[tuple[str, ...], ...] = ((), ("doctor",), ("ls", url))
-        tasks += [partial(harness.start, f"{what} {' '.join(said[:1])}", given, *said) for said in starts]
+        tasks += [
+            partial(harness.start, f"{what} {' '.join(arguments[:1])}", given, *arguments) for arguments in starts
+        ]
     return tasks

@@ -1,4 +1,4 @@
-"""Looks for canaries in all that was written, whatever form they are in: a piece of one is enough."""
+"""A search for canaries in all that was written, in whatever encoding: a piece of one is enough."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class Search:
-    """Takes what was written, place by place, and gives what of the canaries is in it."""
+    """Counts the pieces of canaries in what was written, place by place."""
 
     def __init__(self, canaries: Mapping[str, Iterable[str]]) -> None:
         self.pieces = {
@@ -31,24 +31,24 @@ class Search:
         self.size = 0  # bytes
         self.found: Counter[tuple[str, str]] = Counter()  # by canary and place
 
-    def look(self, place: str, data: bytes) -> None:
+    def add(self, place: str, data: bytes) -> None:
         self.places += 1
         self.size += len(data)
-        for shape in self._shapes(place.encode() + b"\n" + data):
-            for start in range(len(shape) - PIECE + 1):
-                if name := self.pieces.get(shape[start : start + PIECE]):
+        for decoded in self._decodings(place.encode() + b"\n" + data):
+            for start in range(len(decoded) - PIECE + 1):
+                if name := self.pieces.get(decoded[start : start + PIECE]):
                     self.found[name, place] += 1
 
-    def told(self, starts: int) -> str:
-        """Say how much was searched."""
+    def summary(self, starts: int) -> str:
+        """Return how much was searched, and how many canaries were found."""
         seen = len({name for name, _ in self.found})
         return (
             f"{len(set(self.pieces.values()))} canaries, {starts} starts, {self.places} places with "
             f"{self.size:,} bytes searched: {seen} canaries found"
         )
 
-    def _shapes(self, data: bytes) -> Iterator[bytes]:
-        """Give the data as it is, and as it is once URLs, JSON, wrapped lines and base64 are decoded."""
+    def _decodings(self, data: bytes) -> Iterator[bytes]:
+        """Yield the data as it is, and as it is once URLs, JSON, wrapped lines and base64 are decoded."""
         plain = [data]
         unescaped = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), data)
         plain += [unescaped] if unescaped != data else []
@@ -64,7 +64,7 @@ class Search:
 
 
 def _texts(line: bytes) -> bytes:
-    """Give all texts in a line of JSON, one after the other."""
+    """Return all texts in a line of JSON, one after the other."""
     try:
         value = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""No canary is found in anything that runner writes; and the harness sees one in whatever form it is."""
+"""No canary is found in anything that runner writes; and the harness sees one in whatever encoding."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ CODES = {"aside": 0, "crash": 139, "be killed": 137}  # of the runs; that of all
 def test_no_canary_is_found_in_anything_that_was_written(
     tmp_path: Path, moto: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with S3AsAws() as asked:
-        harness = run_all(tmp_path, moto, asked)
-    search = harness.everywhere()
+    with S3AsAws() as refusing:
+        harness = run_all(tmp_path, moto, refusing)
+    search = harness.search()
     with capsys.disabled():
-        print(f"\n{search.told(len(harness.grounds))}")
+        print(f"\n{search.summary(len(harness.sandboxes))}")
     assert search.found == {}
     for word in ("local", "s3"):
         for way in WAYS:
-            ran = harness.grounds[f"{word} run {way}"].ran
+            ran = harness.sandboxes[f"{word} run {way}"].ran
             assert ran.code == CODES.get(way, 1), ran.stderr
             assert "***" in ran.stdout + ran.stderr
-        assert "DB_PASSWORD" in harness.grounds[f"{word} build closes"].ran.stderr
-    for name, ground in harness.grounds.items():
+        assert "DB_PASSWORD" in harness.sandboxes[f"{word} build closes"].ran.stderr
+    for name, sandbox in harness.sandboxes.items():
         if name.startswith(("refused", "ambient", "no ", "incomplete")):
-            assert ground.ran.code in {77, 78}, name
+            assert sandbox.ran.code in {77, 78}, name
     assert search.places > 180
 
 
@@ -52,17 +52,17 @@ def test_the_harness_finds_every_secret_that_nobody_named_and_no_cloud_knows(tmp
     place = local_place(tmp_path / "storage")
     harness.places.append(place)
     publish(place, "leaky.py")
-    asked = {"RUNNER_PARAMETERS": '{"way": "aside"}', "RUNNER_RUN_ID": "r"}
-    assert harness.start("run", harness.planted.environ | located(place, "leaky") | asked).code == 0
+    given = {"RUNNER_PARAMETERS": '{"way": "aside"}', "RUNNER_RUN_ID": "r"}
+    assert harness.start("run", harness.planted.environ | located(place, "leaky") | given).code == 0
     named = {"DB_PASSWORD", "SAS", "leaf", "deep leaf", "quoted leaf", "bytes", "user"}
     named |= {"file 1", "file 2", "file 3", "file leaf"}
-    found = harness.everywhere().found
+    found = harness.search().found
     assert {canary for canary, _ in found} == named
     assert {canary for canary, place in found if place.endswith("logs/000001.jsonl")} == named
 
 
 @pytest.mark.parametrize(
-    "form",
+    "encode",
     [
         str,
         json.dumps,
@@ -75,11 +75,11 @@ def test_the_harness_finds_every_secret_that_nobody_named_and_no_cloud_knows(tmp
         lambda text: text[-14:],
     ],
 )
-def test_the_harness_sees_a_canary(form: Callable[[str], str]) -> None:
+def test_the_harness_sees_a_canary(encode: Callable[[str], str]) -> None:
     text = f'{token()}"/+'
     search = Search({"it": [text], "another": [token()]})
-    search.look("a log", f"before {form(text)} behind".encode())
-    search.look("another", b"nothing")
+    search.add("a log", f"before {encode(text)} behind".encode())
+    search.add("another", b"nothing")
     assert {name for name, _ in search.found} == {"it"}
     assert {place for _, place in search.found} == {"a log"}
 
@@ -87,5 +87,5 @@ def test_the_harness_sees_a_canary(form: Callable[[str], str]) -> None:
 def test_the_harness_sees_a_canary_in_the_name_of_a_place() -> None:
     text = token()
     search = Search({"it": [text]})
-    search.look(f"file tmp/{text}", b"")
+    search.add(f"file tmp/{text}", b"")
     assert search.found

@@ -45,9 +45,9 @@ def free_port() -> int:
 def request(method: str, url: str, body: bytes | None = None, timeout: float = 10) -> tuple[int, bytes]:
     """One HTTP request without an SDK and without a proxy: status and body, whatever the status."""
     headers = {"Content-Type": "application/json"}
-    asked = urllib.request.Request(url, body, headers, method=method)
+    message = urllib.request.Request(url, body, headers, method=method)
     try:
-        with _direct.open(asked, timeout=timeout) as answer:
+        with _direct.open(message, timeout=timeout) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as answer:
         with answer:

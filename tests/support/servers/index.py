@@ -33,7 +33,7 @@ class _Index(http.server.SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def start_index(folder: Path, password: str, context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve ``folder``; gives host and port, for a URL such as ``http://user:password@HOST:PORT/simple``."""
+    """Serve ``folder``; yield host and port, for a URL such as ``http://user:password@HOST:PORT/simple``."""
     handler = type("Index", (_Index,), {"password": password})
     server = http.server.ThreadingHTTPServer((HOST, 0), functools.partial(handler, directory=str(folder)))
     if context:

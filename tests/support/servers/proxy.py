@@ -58,7 +58,7 @@ class Proxy:
 
     @property
     def server(self) -> Server:
-        """How clients are told of it."""
+        """The variables that make clients use it."""
         names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
         return Server(self.url, dict.fromkeys(names, self.url) | {"NO_PROXY": "", "no_proxy": ""})
 
@@ -116,9 +116,11 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(HOST)
         connection.sock = upstream
         path = target._replace(scheme="", netloc="").geturl() or "/"
-        kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP | {"expect"}}
+        forwarded = {
+            name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP | {"expect"}
+        }
         with contextlib.closing(connection):
-            connection.request(self.command, path, body, kept | {"Connection": "close"})
+            connection.request(self.command, path, body, forwarded | {"Connection": "close"})
             answer = connection.getresponse()
             content = answer.read()
             self.send_response_only(answer.status, answer.reason)

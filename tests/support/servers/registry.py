@@ -14,7 +14,7 @@ USER, PASSWORD = "pusher", "pa55word"
 
 @contextlib.contextmanager
 def start_registry(*, login: bool = False) -> Iterator[str]:
-    """Start an empty registry; gives host and port, which begin an image's name. With ``login`` only USER may enter."""
+    """Start an empty registry; yield host and port, which begin an image's name. With ``login`` only USER may enter."""
 
     def command(port: int, folder: Path) -> Sequence[str]:
         config: dict[str, object] = {

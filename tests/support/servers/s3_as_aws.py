@@ -251,14 +251,14 @@ class S3AsAws:
 
     def _delete(self, request: Request) -> _Answer:
         """Remove each, and say of each that it could not be: …/API/API_DeleteObjects.html."""
-        told = ""
+        results = ""
         for key in re.findall(r"<Key>(.*?)</Key>", request.body.decode()):
             if self.can_delete:
                 self.objects.pop(unescape(key), None)
-                told += f"<Deleted><Key>{key}</Key></Deleted>"
+                results += f"<Deleted><Key>{key}</Key></Deleted>"
             else:
-                told += f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        return _Answer(200, f"<DeleteResult {_NAMESPACE}>{told}</DeleteResult>".encode())
+                results += f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        return _Answer(200, f"<DeleteResult {_NAMESPACE}>{results}</DeleteResult>".encode())
 
     def _look(self, request: Request) -> _Answer:
         if not self.can_list:

@@ -1,4 +1,4 @@
-"""Logging is the process's; a test that begins it here leaves it as it was."""
+"""Logging belongs to the process; a test that configures it here leaves it as it was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def kept_logging() -> Iterator[None]:
+def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
@@ -21,4 +21,4 @@ def kept_logging() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        logs._run.clear()
+        logs.reset_run_context()

@@ -1,0 +1,95 @@
+"""``runner run``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import schemas
+from support.command_line import assert_refused, printed_json
+from support.flows import located, publish
+from support.starting import start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.places import Place
+
+
+def test_run_takes_location_and_parameters(here: Place, tmp_path: Path) -> None:
+    publish(here, "trouble.py")
+    path = str(tmp_path / "storage" / "trouble")
+    done = start({"RUNNER_STORAGE": "s3"}, "run", f"{here.url}/trouble", "-p", "kind=do well")
+    assert done.code == 0, done
+    assert done.lines[-1]["code"] == 0
+    document = printed_json(start({}, "run", path, "-p", "kind=do well", "-p", 'file="x"', "--json"))
+    schemas.validate("outcome", document)
+    assert document["state"] == "succeeded"
+
+
+def test_run_gives_the_exit_code_and_document_of_a_failure(here: Place) -> None:
+    publish(here, "trouble.py")
+    environ = located(here, "trouble") | {"RUNNER_PARAMETERS": '{"file": "why"}'}
+    done = start(environ, "run", "-p", "kind=fail", "--json")
+    assert done.code == 1
+    document = json.loads(done.stdout)
+    assert (document["exit_code"], document["state"]) == (1, "failed")
+    assert "ValueError: why" in document["error"]["message"]
+    killed = start(located(here, "trouble"), "run", "-p", "kind=be killed", "--json")
+    assert json.loads(killed.stdout)["state"] == "crashed"
+    nowhere = start(located(here, "none"), "run", "--json")
+    assert (nowhere.code, json.loads(nowhere.stdout)) == (66, {"state": None, "exit_code": 66})
+
+
+def test_run_of_another_run_does_not_print_that_ones_outcome(here: Place) -> None:
+    publish(here, "trouble.py")
+    environ = located(here, "trouble") | {"RUNNER_RUN_ID": "r"}
+    assert start(environ, "run", "-p", "kind=do well").code == 0
+    done = start(environ, "run", "-p", "kind=fail", "--json")
+    assert (done.code, json.loads(done.stdout)) == (78, {"state": None, "exit_code": 78})
+
+
+def test_run_says_what_is_wrong_with_parameters(here: Place) -> None:
+    assert_refused(start(located(here, "x"), "run", "-p", "kind"), 2, "'kind' has no value", "-p NAME=VALUE")
+    assert_refused(start({"RUNNER_PARAMETERS": "[]"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
+    assert_refused(start({"RUNNER_PARAMETERS": "{"}, "run", "x", "-p", "a=1"), 2, "RUNNER_PARAMETERS")
+
+
+PRINTING = """
+import os, subprocess
+from runner import Flow, task
+subprocess.run(["echo", "from a child process"])
+os.write(1, b"from a descriptor\\n")
+print("from the file")
+@task
+def printing():
+    subprocess.run(["echo", "from a child process"])
+    os.write(1, b"from a descriptor\\n")
+    print("from a task")
+with Flow("f") as flow:
+    printing()
+"""
+
+
+def test_what_an_author_prints_never_stands_beside_the_json(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(PRINTING)
+    built = start({}, "build", str(tmp_path / "flow.py"), "--storage", str(tmp_path / "store"), "--json")
+    url = printed_json(built)["location"]
+    ran = start({}, "run", url, "--json")
+    assert printed_json(ran)["state"] == "succeeded"
+    for done, last in ((built, "from the file"), (ran, "from a task")):
+        printed = done.stderr.splitlines()
+        assert {"from a child process", "from a descriptor", last} <= set(printed)
+    assert "from a task" in start({}, "run", url).stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_json_is_asked_for_also_where_a_standard_stream_is_closed(tmp_path: Path, closed: int) -> None:
+    (tmp_path / "flow.py").write_text("print('said')\ndef job(): ...\n")
+    command = ("build", f"{tmp_path / 'flow.py'}:job", "--storage", str(tmp_path / "store"), "--json")
+    done = start({}, *command, preexec_fn=lambda: os.close(closed))
+    assert done.code == 0, done
+    assert closed == 1 or printed_json(done)["files"] == {}

@@ -1,0 +1,73 @@
+"""``runner show``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from runner import naming
+from runner.runs import documents
+from support import schemas
+from support.command_line import ETL, assert_refused, printed_json, run_command, run_url
+from support.flows import located, publish
+from support.starting import start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.places import Place
+
+
+def test_show_prints_state_and_tasks(ran: Place) -> None:
+    text = start({}, "show", run_url(ran)).stdout
+    assert "state    succeeded\nflow     E.T.L. täglich\n" in text
+    assert "clean    succeeded (3 of 3)  3 " in text
+    assert f"{run_url(ran)}/attempts/0001/results/clean/\n" in text
+    assert f"{run_url(ran)}/attempts/0001/results/load-it.pkl\n" in text
+    schemas.validate("outcome", printed_json(start({}, "show", run_url(ran), "--json")))
+
+
+def test_show_takes_a_runs_id_where_the_environment_names_the_flow(ran: Place, tmp_path: Path) -> None:
+    assert printed_json(run_command(located(ran, ETL), "show", "r", "--json"))["run_id"] == "r"
+    original = ran.keys()
+    [version] = [key for key in original if key.count("/") == 1]
+    assert printed_json(run_command(located(ran, version), "show", "r", "--json"))["run_id"] == "r"
+    elsewhere = located(ran, ETL) | {"RUNNER_RESULTS": str(tmp_path / "elsewhere"), "RUNNER_RUN_ID": "s"}
+    assert start(elsewhere).code == 0
+    assert printed_json(run_command(elsewhere, "show", "s", "--json"))["run_id"] == "s"
+    assert_refused(run_command({}, "show", "r"), 2, "'r' is a run id", "RUNNER_LOCATION")
+    assert_refused(run_command(located(ran, ETL), "show", "none"), 66, "there is no run none", "runner ls")
+    assert_refused(run_command({}, "show", f"{ran.url}/{ETL}"), 2, "not the folder of a run")
+
+
+def test_show_prints_the_error_and_the_users_traceback(here: Place) -> None:
+    publish(here, "trouble.py")
+    given = {"RUNNER_PARAMETERS": '{"kind": "fail", "file": "why"}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "trouble") | given).code == 1
+    text = run_command({}, "show", run_url(here, home="trouble")).stdout
+    assert "exit     1\n" in text
+    assert "error    task misbehave failed: ValueError: why\n" in text
+    assert "\nmisbehave:\nTraceback (most recent call last):\n" in text
+    assert "trouble.py" in text
+
+
+def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
+    publish(here, "trouble.py")
+    killed = {"RUNNER_PARAMETERS": '{"kind": "be killed"}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "trouble") | killed).code == 137
+    assert "state    crashed\n" in run_command({}, "show", run_url(here, home="trouble")).stdout
+    claim = json.loads(here.read("trouble/runs/r/attempts/0001/claim.json"))
+    second = claim | {"attempt": 2, "host": "elsewhere", "token": naming.new_token()}
+    here.write("trouble/runs/r/attempts/0002/claim.json", documents.encode(second))
+    text = run_command({}, "show", run_url(here, home="trouble")).stdout
+    assert "state    running (beat 0 s ago)\nattempt  2, since" in text
+    assert "on elsewhere" in text
+    document = printed_json(run_command({}, "show", run_url(here, home="trouble"), "--json"))
+    assert (document["state"], document["claim"]["attempt"]) == ("running", 2)
+
+
+def test_show_of_a_document_that_cannot_be_read_says_so(ran: Place) -> None:
+    original = ran.read(f"{ETL}/runs/r/outcome.json")
+    ran.write(f"{ETL}/runs/r/outcome.json", b'{"format": 9}')
+    assert_refused(run_command({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
+    ran.write(f"{ETL}/runs/r/outcome.json", original)
