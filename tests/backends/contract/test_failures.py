@@ -40,7 +40,7 @@ def test_a_missing_folder_is_empty(root: Root) -> None:
 
 
 @pytest.mark.parametrize("key", ["key", "object/bucket"])
-def test_a_missing_bucket_is_told_from_a_missing_object(place: Place, backend: str, key: str) -> None:
+def test_a_missing_bucket_is_another_error_than_a_missing_object(place: Place, backend: str, key: str) -> None:
     storage = replace(place, url=f"{place.url}-missing").open()
     for what, call in operations(storage, key).items():
         if backend == "local" and what in {"create", "replace", "write"}:
@@ -63,7 +63,7 @@ def test_who_is_known_and_may_not_is_denied(place: Place, backend: str, key: str
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_wrong_credentials_are_told_from_a_lack_of_rights(place: Place, backend: str) -> None:
+def test_wrong_credentials_are_another_error_than_a_lack_of_rights(place: Place, backend: str) -> None:
     status, body = REFUSALS[backend]
     faults = [Fault("answer", method, status=status, body=body) for method in METHODS]
     with relayed(place, *faults) as (_, storage):

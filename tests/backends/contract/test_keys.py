@@ -51,7 +51,7 @@ REFUSED = [
 ]
 
 
-def test_odd_keys_are_kept_as_they_are(root: Root) -> None:
+def test_odd_keys_are_stored_as_they_are(root: Root) -> None:
     storage = root.open()
     for name in KEYS:
         storage.create(root.prefix + name, name.encode())

@@ -121,10 +121,10 @@ def test_with_patience_no_small_request_takes_longer(place: Place, patience: flo
                 if not (what == "create" and port == losses.port):  # it is read back as well, and another's is there
                     assert type(error) in kinds[port], (what, error)
                 assert seconds < patience + 0.1, (what, error)
-                if told := re.search(r"\(\d+ tries in ([\d.]+) s\)", error.message):
-                    assert float(told[1]) == pytest.approx(seconds, abs=0.2)
-                elif told := re.search(r"no answer within ([\d.]+) s", error.message):
-                    assert float(told[1]) <= seconds + 0.1
+                if text := re.search(r"\(\d+ tries in ([\d.]+) s\)", error.message):
+                    assert float(text[1]) == pytest.approx(seconds, abs=0.2)
+                elif text := re.search(r"no answer within ([\d.]+) s", error.message):
+                    assert float(text[1]) <= seconds + 0.1
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
@@ -142,7 +142,7 @@ def test_with_patience_what_is_well_goes_as_without(place: Place) -> None:
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_with_patience_a_server_that_is_busy_is_asked_again(place: Place) -> None:
+def test_with_patience_a_server_that_is_busy_is_tried_again(place: Place) -> None:
     place.write("key", b"data")
     busy = [Fault("answer", method, times=2, status=503, body=b"<Error/>") for method in METHODS]
     with relayed(place, *busy) as (relay, _):
@@ -178,7 +178,7 @@ def test_a_body_that_breaks_off_once_is_read_on(place: Place) -> None:
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_a_server_that_is_busy_is_asked_again(place: Place) -> None:
+def test_a_server_that_is_busy_is_tried_again(place: Place) -> None:
     place.write("busy", b"data")
     busy = [Fault("answer", method, times=2, status=503, body=b"<Error/>") for method in METHODS]
     with relayed(place, *busy) as (_, storage):

@@ -82,7 +82,7 @@ def test_a_create_whose_answer_is_lost_recognises_its_own_object(
     method, words = CREATES[backend]
     with relayed(place, Fault("lose", method, words, times=times)) as (relay, storage):
         storage.create("lost", b"mine")
-        assert any(asked == "GET" for asked, _ in relay.requests)
+        assert any(sent == "GET" for sent, _ in relay.requests)
     assert place.read("lost") == b"mine"
 
 
@@ -135,12 +135,12 @@ def test_what_does_not_pass_is_not_tried_again(place: Place, backend: str, patie
                 storage.create("lost", b"mine")
             assert type(refusal.value) is kind, refusal.value
             assert not refusal.value.transient
-            assert [asked for asked, _ in relay.requests].count(method) == 1
+            assert [sent for sent, _ in relay.requests].count(method) == 1
     with relayed(place) as (relay, _):
         with pytest.raises(errors.AlreadyExists) as taken:
             through(place, relay.port, endpoint(place)).open(patience).create("taken-lost", b"mine")
         assert not taken.value.transient
-        assert [asked for asked, _ in relay.requests].count(method) == 1
+        assert [sent for sent, _ in relay.requests].count(method) == 1
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)

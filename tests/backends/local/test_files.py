@@ -298,7 +298,7 @@ for call in (
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_who_may_not_is_denied_and_told_as_whom(tmp_path: Path) -> None:
+def test_who_may_not_is_denied_and_learns_as_whom(tmp_path: Path) -> None:
     root = tmp_path / "storage"
     for folder in (root, root / "shut", root / "dark"):
         folder.mkdir()
@@ -318,7 +318,7 @@ def test_who_may_not_is_denied_and_told_as_whom(tmp_path: Path) -> None:
         assert f"user {NOBODY}" in line
 
 
-def test_who_may_not_is_told_also_where_users_have_no_numbers(
+def test_who_may_not_is_denied_also_where_users_have_no_numbers(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Windows."""
