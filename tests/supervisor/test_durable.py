@@ -332,12 +332,12 @@ def test_asked_twice_a_flow_is_killed_at_once(here: Place, notes: Path) -> None:
     assert end_of(here)["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("victim", ["supervisor", "keeper", "flow"])
+@pytest.mark.parametrize("victim", ["supervisor", "reaper", "flow"])
 def test_nothing_that_a_flow_started_outlives_it(here: Place, notes: Path, victim: str) -> None:
     with holding(here, notes, "leave processes") as process:
         family = processes_of(process.pid)
         assert len(family) == 5
-        os.kill(family[["supervisor", "keeper", "flow"].index(victim)], signal.SIGKILL)
+        os.kill(family[["supervisor", "reaper", "flow"].index(victim)], signal.SIGKILL)
         assert process.wait() == (-9 if victim == "supervisor" else 137)
         wait_for(lambda: not any(map(lives, family)))
 

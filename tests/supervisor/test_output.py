@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def pumped(pieces: list[bytes], path: Path, buffer: LogBuffer) -> bytes:
-    """Pump pieces, each written by itself, into a file, and give what came through."""
+def passed_on(pieces: list[bytes], path: Path, buffer: LogBuffer) -> bytes:
+    """Read pieces, each written by itself, into a file, and give what came through."""
     reader, writer = os.pipe()
     with path.open("wb") as file:
         made = OutputReader({reader: (file.fileno(), "stdout")}, buffer)
@@ -44,7 +44,7 @@ def test_bytes_are_passed_on_as_they_are_and_kept_as_lines(tmp_path: Path) -> No
     buffer = LogBuffer()
     logged = b'{"time": "t", "level": "INFO", "logger": "l", "message": "m"}'
     pieces = [b"one\ntw", b"o\r\n" + logged + b'\n{"level": "INFO"}\n[1]\n\xff\0\n', b"the end"]
-    assert pumped(pieces, tmp_path / "out", buffer) == b"".join(pieces)
+    assert passed_on(pieces, tmp_path / "out", buffer) == b"".join(pieces)
     kept = lines(buffer)
     assert kept[2] == json.loads(logged)
     told = [line.get("message") for line in kept]
@@ -55,7 +55,7 @@ def test_bytes_are_passed_on_as_they_are_and_kept_as_lines(tmp_path: Path) -> No
 def test_a_line_without_end_is_kept_in_pieces(tmp_path: Path) -> None:
     buffer = LogBuffer()
     long = b"x" * (2 * output.LONGEST + 5)
-    assert pumped([long[:50_000], long[50_000:], b"\n"], tmp_path / "out", buffer) == long + b"\n"
+    assert passed_on([long[:50_000], long[50_000:], b"\n"], tmp_path / "out", buffer) == long + b"\n"
     kept = lines(buffer)
     assert [line.get("cut") for line in kept] == [True, True, None]
     assert "".join(str(line["message"]) for line in kept) == long.decode()
@@ -64,7 +64,7 @@ def test_a_line_without_end_is_kept_in_pieces(tmp_path: Path) -> None:
 def test_json_nested_too_deep_is_a_line_like_any_other(tmp_path: Path) -> None:
     buffer = LogBuffer()
     deep = b'{"a": ' + b"[" * 20_000
-    pumped([deep + b"\n"], tmp_path / "out", buffer)
+    passed_on([deep + b"\n"], tmp_path / "out", buffer)
     assert lines(buffer)[0]["message"] == deep.decode()
 
 
@@ -76,7 +76,7 @@ def test_a_secret_is_taken_out_wherever_the_pieces_end(tmp_path: Path, size: int
     buffer = LogBuffer()
     text = b"a hunter2-hunter2 b\nhunter2-huntre\n-ab-ab-ab\nhunt"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    shown = pumped(pieces, tmp_path / "out", buffer)
+    shown = passed_on(pieces, tmp_path / "out", buffer)
     assert shown == b"a *** b\n***2-huntre\n***-ab\nhunt"
     assert [line["message"] for line in lines(buffer)] == shown.decode().splitlines()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.faults.workers import Worker
 
 STARTS = 12
-# Seconds. On a machine with fewer processors than starts a heart may well be late by a second, and who is late three
+# Seconds. On a machine with fewer processors than starts a heartbeat may be late by a second, and who is late three
 # times is taken for dead: then two run, one after the other, as the contract has it, which is not what is shown here.
 BEAT = 2.0
 BEAT_OF_ONE = 1.0  # of the attempt that is killed before: here nobody is late

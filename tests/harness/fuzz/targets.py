@@ -153,7 +153,7 @@ def altered(draw: st.DrawFn, sound: dict[str, Any]) -> dict[str, Any]:
 
 
 @st.composite
-def sealed(draw: st.DrawFn) -> bytes:
+def signed_manifest(draw: st.DrawFn) -> bytes:
     """A bundle whose frame and signature are sound, and whose manifest says anything."""
     sound = json.loads(bytes(archive.read_bundle(SOUND[0]).members["manifest.json"]))
     told = draw(altered(sound))
@@ -256,7 +256,7 @@ ENVIRON = st.dictionaries(st.sampled_from([*VARIABLES, *(f"{name}_FILE" for name
 
 TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
-    "manifest": Target(sealed(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
+    "manifest": Target(signed_manifest(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
     "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), member_names.invalid_name),
     "signature": Target(changed([signatures.sign(KEY, "x", b"y")]), signatures.check_form, (ValueError,)),
     "public keys": Target(

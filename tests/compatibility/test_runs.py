@@ -1,178 +1,41 @@
 """What 0.1.0 wrote is run, gone on with, repeated, shown and read: its bundles, runs and results lie in buckets.
 
-`data/make.py` says what there is, and how it was made. Only what a user has is used here: the command, the variables
-and the public imports. A bundle is bound to its version of Python; with another one it must be refused, clearly, and
-all that does not run its code must go on to work.
+`tests/data/make.py` says what there is, and how it was made. Only what a user has is used here: the command, the
+variables and the public imports. A bundle is bound to its version of Python; with another one it must be refused,
+clearly, and all that does not run its code must go on to work.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-import runner
-from runner import environments, errors, storage
-from runner.serialization.pickling import load_result
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-HERE = Path(__file__).parent
-DATA = HERE / "data" / "v0.1"
-SCHEMAS = HERE.parent / "docs" / "schemas"
-FITS = sys.version_info[:2] == (3, 11)
-OLD = 1_760_000_000.0  # when the copies were last written to: long ago, as everything was in a bucket of then
-
-FINISHED = {"succeeded": 0, "failed": 1}
-STOPPED = ["cut-off", "cancelled"]
-KEPT = {"extract", "price[0]", "price[1]", "price[2]", "stock", "names", "places"}  # what those two had done
-ROWS = [{"row": 0, "by": "then"}, {"row": 1, "by": "then"}, {"row": 2, "by": "then"}]
-NAMES = ["Flow", "FlowFailed", "Parameter", "Task", "build_flow", "logger", "secret", "task", "unmapped"]
-PLACES = {
-    "urls": ["file:///mnt/archive", "s3://archive/old", "gs://archive/old", "azure://archive/old"],
-    "labels": ["s3-flow-storage", "gcs-flow-storage", "azure-flow-storage"],
-    "image": "org/runner:aws",
-    "registry": "registry.example.com/team",
-    "error": "no such row. Look again.",
-}
-SUM = {"sum": 600, "flow": "etl", "is a Flow": True, "task": "<Task extract>"}
-GIVEN = {"extract": ROWS, "price": [100, 200, 300], "stock": 30, "names": NAMES, "places": PLACES, "gate": "open"}
-VALUES = {
-    "succeeded": {**GIVEN, "sum-up": SUM},
-    "failed": {**GIVEN, "alert": "ValueError: cannot sum up: the books are shut"},
-}
-STATES = {
-    "succeeded": {"sum-up": "succeeded", "alert": "skipped", "clean-up": "succeeded"},
-    "failed": {"sum-up": "failed", "alert": "succeeded", "clean-up": "succeeded"},
-    "cancelled": {"gate": "cancelled", "sum-up": "cancelled", "alert": "cancelled", "clean-up": "cancelled"},
-}
+    from pathlib import Path
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A process that has ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def start(environ: Mapping[str, str], *arguments: str) -> Ran:
-    """Call ``python -m runner`` with this environment and what finding and measuring the program needs.
-
-    Like the tests' own helper, but here, so that this module stays as it is whatever is moved.
-    """
-    names = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_", "COV_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if name.startswith(names)}
-    command = [sys.executable, "-m", "runner", *arguments]
-    done = subprocess.run(command, env=kept | dict(environ), capture_output=True, text=True, check=False, timeout=120)
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-@dataclass(frozen=True)
-class Etl:
-    """The flow's folder in a copy of the data, and the variables that say whom to trust there."""
-
-    home: Path
-    trust: Mapping[str, str]
-
-    def run_folder(self, run_id: str) -> str:
-        return str(self.home / "runs" / run_id)
-
-    def call(self, *arguments: str, **more: str) -> Ran:
-        """Call a command."""
-        return start({**self.trust, **more}, *arguments)
-
-    def json(self, *arguments: str, **more: str) -> Any:
-        """Call a command that succeeds, and give the JSON that it prints."""
-        ran = self.call(*arguments, "--json", **more)
-        assert ran.code == 0, ran
-        return json.loads(ran.stdout)
-
-    def run(self, run_id: str, parameters: Mapping[str, Any] | None = None, **more: str) -> Ran:
-        """Start the flow as a container does."""
-        asked = {
-            "RUNNER_STORAGE": "local",
-            "RUNNER_LOCATION": str(self.home),
-            "RUNNER_RUN_ID": run_id,
-            "RUNNER_PARAMETERS": json.dumps({"count": 3} | dict(parameters or {})),
-        }
-        return self.call(**asked, **self.traced, **more)
-
-    @property
-    def traced(self) -> dict[str, str]:
-        """The variables by which tasks tell that they run, and what stands in the results of those that do so now."""
-        return {"ETL_TRACE": str(self.home.parent / "trace"), "ETL_BY": "now"}
-
-    @property
-    def ran(self) -> list[str]:
-        """The tasks that ran since the copy was made, sorted; a mapped one once for each try of an element."""
-        trace = self.home.parent / "trace"
-        return sorted(trace.read_text("utf-8").split()) if trace.exists() else []
-
-    def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Give the tasks of a run that is over, or of its last attempt, as ``show`` has them."""
-        told = self.json("show", self.run_folder(run_id))
-        return {
-            task["task"] if task["index"] is None else f"{task['task']}[{task['index']}]": task
-            for task in told["tasks"]
-        }
-
-    def value(self, run_id: str, task: str) -> Any:
-        return self.json("result", self.run_folder(run_id), task)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A copy of all that 0.1.0 wrote, in another place than where it was written."""
-    copy = shutil.copytree(DATA, tmp_path / "data")
-    for path in copy.rglob("*"):
-        os.utime(path, (OLD, OLD))
-    return copy
-
-
-@pytest.fixture(params=["unsigned", "signed"])
-def etl(request: pytest.FixtureRequest, data: Path) -> Etl:
-    keys = {
-        "RUNNER_TRUSTED_KEYS": (data / "keys" / "public").read_text("utf-8").strip(),
-        "RUNNER_SIGNING_KEY_FILE": str(data / "keys" / "private.pem"),
-    }
-    return Etl(data / request.param / "etl", keys if request.param == "signed" else {})
-
-
-@pytest.fixture
-def unsigned(data: Path) -> Etl:
-    return Etl(data / "unsigned" / "etl", {})
-
-
-def written(folder: Path) -> dict[str, str]:
-    """Give the digests of all files in a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def assert_refused(ran: Ran) -> None:
-    """See that this Python is refused, clearly, and that the remedy is told."""
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert ran.code == 76, ran
-    assert "the flow was built with Python 3.11.7, and this image has Python " + here in ran.stdout + ran.stderr
-    assert f"or build the flow with Python {here}" in ran.stdout + ran.stderr
-
-
-def loaded(path: Path) -> Any:
-    """Read a result as runner does, since objects of its own may have moved."""
-    with path.open("rb") as file:
-        return load_result(file)
+from support import schemas
+from support.starting import start
+from support.written_before import (
+    DATA,
+    FINISHED,
+    FITS,
+    KEPT,
+    NAMES,
+    PLACES,
+    ROWS,
+    STATES,
+    STOPPED,
+    SUM,
+    VALUES,
+    Etl,
+    assert_refused,
+    written,
+)
 
 
 def test_the_documents_are_as_their_schemas_say() -> None:
@@ -182,7 +45,7 @@ def test_the_documents_are_as_their_schemas_say() -> None:
     seen = []
     for path in sorted(DATA.rglob("*")):
         if path.name in kinds and path.is_file():
-            schema = json.loads((SCHEMAS / f"{kinds[path.name]}.schema.json").read_text("utf-8"))
+            schema = json.loads((schemas.FOLDER / f"{kinds[path.name]}.schema.json").read_text("utf-8"))
             Draft202012Validator(schema).validate(json.loads(path.read_bytes()))
             seen.append(path.name)
     assert {name: seen.count(name) for name in kinds} == {
@@ -498,146 +361,3 @@ def test_a_result_without_its_signature_is_made_again(etl: Etl) -> None:
     assert ran.code == 0, ran
     assert ("stock" in etl.ran) == bool(etl.trust)
     assert "extract" not in etl.ran
-
-
-@pytest.mark.parametrize(
-    ("name", "task", "gave"),
-    [
-        ("nightly", "nightly", "ran for 2026-11-26"),
-        ("like-prefect", "like-prefect", {"ask-1": "asked for 2026-11-26, scheduled: False"}),
-    ],
-)
-def test_a_bundle_of_what_is_no_flow_runs(unsigned: Etl, name: str, task: str, gave: Any) -> None:
-    ran = unsigned.call("run", str(unsigned.home.parent / name), "-p", "day=2026-11-26", RUNNER_RUN_ID="new")
-    if not FITS:
-        assert_refused(ran)
-        return
-    assert ran.code == 0, ran
-    assert unsigned.json("result", str(unsigned.home.parent / name / "runs" / "new"), task) == gave
-
-
-def test_a_bundle_that_names_modules_which_its_author_never_heard_of_runs(unsigned: Etl) -> None:
-    home = unsigned.home.parent / "attributes"
-    named = unsigned.json("inspect", str(home), "--imports")["pickle"]["globals"]
-    assert {"runner.payload", "runner.records", "runner.capture", "runner.storage.declared"} < {*named}
-    ran = unsigned.call("run", str(home), RUNNER_RUN_ID="new")
-    if not FITS:
-        assert_refused(ran)
-        return
-    assert ran.code == 0, ran
-    assert unsigned.json("result", str(home / "runs" / "new"), "count") == 32
-
-
-RAW = {  # name: parameter, last task, what it gave
-    "by-name": ("factor=5", "sum", 30),
-    "flow": ("more=5", "total", {"sum": 17, "flow": "written"}),
-    "function": ("day=2026-11-26", "function", "called for 2026-11-26"),
-    "envelope": ("more=5", "total", {"sum": 17, "flow": "written"}),
-}
-# the plain pickles of functions do not say which Python made them: on another one, what they do is anybody's guess
-TOLD_APART = RAW if FITS else {name: RAW[name] for name in ("by-name", "envelope")}
-
-
-@pytest.mark.parametrize("name", TOLD_APART)
-def test_a_plain_pickle_runs(unsigned: Etl, data: Path, name: str) -> None:
-    parameter, task, gave = RAW[name]
-    ran = unsigned.call("run", str(data / "raw" / name), "-p", parameter, RUNNER_RUN_ID="new")
-    if not FITS and name == "envelope":
-        assert_refused(ran)
-        return
-    assert ran.code == 0, ran
-    assert "this object is a plain pickle, not a bundle" in ran.stdout
-    assert unsigned.json("result", str(data / "raw" / "runs" / "new"), task) == gave
-
-
-@pytest.mark.parametrize("name", RAW)
-def test_a_plain_pickle_is_inspected(unsigned: Etl, data: Path, name: str) -> None:
-    told = unsigned.json("inspect", str(data / "raw" / name), "--imports")
-    assert told["manifest"] is None
-    flow = {"runner.flow.Flow", "runner.task.Node", "runner.task.Parameter", "runner.task.Task"}
-    assert flow & {*told["pickle"]["globals"]} == (set() if name == "function" else flow)
-    functions = {code["name"] for code in told["pickle"]["code"]}
-    assert functions == {"by-name": set(), "function": {"function"}}.get(name, {"double", "total"})
-    assert told["versions"].get("python") == ("3.11.7" if name == "envelope" else None)
-
-
-@pytest.fixture
-def values(unsigned: Etl) -> Path:
-    """The results of a run, each of which holds objects of runner's own classes."""
-    return unsigned.home.parent / "values" / "runs" / "made" / "attempts" / "0001" / "results"
-
-
-def test_results_hold_parameters_and_tasks(values: Path) -> None:
-    parameter = loaded(values / "parameter.pkl")
-    assert type(parameter) is runner.Parameter
-    assert (parameter.name, parameter.default, parameter.required) == ("day", "2026-01-01", False)
-    plus = loaded(values / "rules.pkl")
-    assert type(plus) is runner.Task
-    assert (plus.name, plus.retries, plus.retry_delay, plus.timeout) == ("plus", 2, 3.0, 4.0)
-    assert (plus.checkpoint, plus.trigger, plus(40, 2)) == (True, "all_finished", 42)
-    marked = loaded(values / "marked.pkl")
-    assert type(marked) is runner.unmapped
-    assert marked.value == [1, 2]
-
-
-def test_results_hold_flows_and_reports(values: Path) -> None:
-    flow = loaded(values / "inner.pkl")
-    assert type(flow) is runner.Flow
-    assert (flow.name, [parameter.name for parameter in flow.parameters]) == ("small", ["left"])
-    assert flow.run(left=40).result("plus") == 42
-    report = loaded(values / "report.pkl")
-    assert type(report) is type(flow.run())
-    assert (report.state, report.result("plus"), report.failed) == ("succeeded", 42, [])
-
-
-def test_results_hold_errors(values: Path) -> None:
-    failed = loaded(values / "failure.pkl")
-    assert type(failed) is runner.FlowFailed
-    assert str(failed) == "task divide failed: ZeroDivisionError: division by zero"
-    held = loaded(values / "errors.pkl")
-    assert len(held) == 18
-    for error in held:
-        name = type(error).__name__
-        assert type(error) is getattr(errors, name)
-        assert (error.message, error.hint) == (f"this is {name}", "Do something.")
-
-
-def test_results_hold_storages_and_environments(values: Path) -> None:
-    held = loaded(values / "storages.pkl")
-    kinds: dict[str, object] = {
-        "local": storage.Local,
-        "s3": storage.S3,
-        "gcs": storage.GCS,
-        "azure": storage.Azure,
-        "docker": storage.Docker,
-    }
-    kinds |= {"location": storage.Location, "environment": environments.LocalEnvironment}
-    assert {name: type(each) for name, each in held.items()} == kinds
-    urls = {name: held[name].url for name in ("local", "s3", "gcs", "azure", "location")}
-    assert urls == {
-        "local": "file:///mnt/flows",
-        "s3": "s3://flows/team",
-        "gcs": "gs://flows/team",
-        "azure": "azure://flows/team",
-        "location": "s3://flows/team/etl",
-    }
-    assert (held["s3"].secrets, held["s3"].labels) == (("AWS_CREDENTIALS",), ("s3-flow-storage", "x"))
-    assert held["docker"].registry_url == "registry.example.com/team"
-    assert (held["environment"].image, held["environment"].labels) == ("org/runner:aws", ("big",))
-
-
-def test_results_with_objects_of_runners_are_shown(unsigned: Etl) -> None:
-    made = str(unsigned.home.parent / "values" / "runs" / "made")
-    shown = {name: unsigned.call("result", made, name).stdout for name in ("parameter", "rules", "inner", "failure")}
-    assert shown == {
-        "parameter": "<Parameter day>\n",
-        "rules": "<Task plus>\n",
-        "inner": "<Flow small>\n",
-        "failure": "FlowFailed('task divide failed: ZeroDivisionError: division by zero')\n",
-    }
-    for name in ("marked", "report", "errors", "storages"):
-        assert unsigned.call("result", made, name).code == 0, name
-    ended = str(unsigned.home.parent / "endings" / "runs" / "made")
-    assert unsigned.call("result", ended, "given").stdout == "TimeoutError('took longer than 0.1 s')\n"
-    told = "the result of task unpicklable cannot be pickled: result: lock: cannot pickle '_thread.lock' object"
-    assert unsigned.call("result", ended, "given-2").stdout == f'TaskError("{told}")\n'
