@@ -1,4 +1,4 @@
-"""Google's credentials and emulator settings; what holds for every storage is in `test_contract.py`."""
+"""Google's credentials and emulator settings; what holds for every storage is in `tests/backends/contract`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is special to plain files; what holds for every storage is in `test_contract.py`."""
+"""What is special to plain files; what holds for every storage is in `tests/backends/contract`."""
 
 from __future__ import annotations
 
