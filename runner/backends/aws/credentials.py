@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.aws.sources import (
     CONFIG,
@@ -33,6 +33,8 @@ from runner.schemes import S3
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from obstore.store import S3Credential
+
     from runner.backends.aws.config import AwsConfig
     from runner.secrets.named import Credentials
 
@@ -48,17 +50,24 @@ class AwsAccess:
     """What opens a bucket: ``provider`` gives the keys if there is one, else obstore finds them by ``config``."""
 
     source: ChosenSource
-    provider: Callable[[], dict[str, Any]] | None = None
+    provider: Callable[[], S3Credential] | None = None
     config: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Keys:
-    keys: dict[str, str]
+    access_key_id: str
+    secret_access_key: str
+    token: str | None = None
     expires: datetime | None = None
 
-    def provide(self) -> dict[str, Any]:
-        return self.keys | {"expires_at": self.expires}
+    def provide(self) -> S3Credential:
+        keys: S3Credential = {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "expires_at": self.expires,
+        }
+        return {**keys, "token": self.token} if self.token else keys
 
     def expires_at(self) -> datetime | None:
         return self.expires
@@ -81,8 +90,8 @@ class _ByBoto3:
 def find_aws(bucket: str, credentials: Credentials, config: AwsConfig) -> AwsAccess:
     """Find the credentials that boto3 would use. Raises CredentialsRefused and EnvironmentWrong."""
     if secret := credentials.aws():
-        keys = _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
-        return AwsAccess(ChosenSource(SECRET), _Keys(keys).provide)
+        keys = _Keys(secret["ACCESS_KEY"], secret["SECRET_ACCESS_KEY"], secret.get("SESSION_TOKEN"))
+        return AwsAccess(ChosenSource(SECRET), keys.provide)
     unnamed = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
     tried = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unnamed else "none named")]
     for source, look_up in _LOOKUPS:
@@ -113,11 +122,6 @@ def _find_by_boto3(source: Source, tried: list[tuple[Source, str]], config: AwsC
     return AwsAccess(ChosenSource(_METHODS.get(provider.method, source), tuple(tried), provider.expires_at), provider)
 
 
-def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:
-    keys = {"access_key_id": key, "secret_access_key": secret, "token": token}
-    return {name: value for name, value in keys.items() if value}
-
-
 def _environment(config: AwsConfig) -> str | _Keys:
     environ = config.environ
     if not environ.get("AWS_ACCESS_KEY_ID"):
@@ -126,8 +130,7 @@ def _environment(config: AwsConfig) -> str | _Keys:
         message = "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
         raise CredentialsRefused(message, hint="Set both, or neither.")
     token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN")
-    keys = _named(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token)
-    return _Keys(keys, _expiration(environ))
+    return _Keys(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token, _expiration(environ))
 
 
 def _expiration(environ: Mapping[str, str]) -> datetime | None:
@@ -191,7 +194,7 @@ def _keys_of(part: str) -> Callable[[AwsConfig], str | _Keys]:
             message = f"the profile {config.profile!r} has no whole pair of aws_access_key_id and aws_secret_access_key"
             raise CredentialsRefused(message, hint="Give it both, or neither.")
         token = values.get("aws_security_token", values.get("aws_session_token"))
-        return _Keys(_named(values["aws_access_key_id"], values["aws_secret_access_key"], token))
+        return _Keys(values["aws_access_key_id"], values["aws_secret_access_key"], token)
 
     return look_up
 

@@ -73,7 +73,7 @@ def open_s3(
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=access.provider,  # type: ignore[arg-type]
+            credential_provider=access.provider,
         )
 
     def relocated(reason: str) -> str | None:

@@ -13,6 +13,8 @@ from runner.errors import CredentialsRefused, EnvironmentWrong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from obstore.store import S3Credential
+
     from runner.backends.aws.config import AwsConfig
 
 # obstore asks again when less than 5 minutes are left; whether to fetch new ones is then for boto3 to know.
@@ -23,7 +25,7 @@ _PROCESS_ENVIRONMENT_LOCK = threading.RLock()  # boto3 reads the process's envir
 
 
 class Boto3Provider:
-    """Gives the keys that boto3 finds to obstore, as often as it needs them; boto3 renews those that expire.
+    """A credential provider for obstore, with the keys that boto3 finds, and renews when they expire.
 
     ``method`` is boto3's own word for where it found something, empty if it found nothing.
 
@@ -48,7 +50,7 @@ class Boto3Provider:
         if self._credentials:
             self()  # boto3 puts off most of what can fail until it must
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> S3Credential:
         """Return the keys as obstore's ``S3CredentialProvider``. Raises CredentialsRefused."""
         with self._errors():
             keys = self._credentials.get_frozen_credentials()

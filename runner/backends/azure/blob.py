@@ -39,7 +39,7 @@ def open_azure(
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=access.provider,  # type: ignore[arg-type]
+            credential_provider=access.provider,
         )
 
     return ObjectStorage(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.azure.sources import TOKEN_SOURCES
 from runner.backends.azure.tokens import find_token
@@ -18,6 +18,8 @@ from runner.secrets.parts import split_connection_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from obstore.store import AzureCredential
 
     from runner.secrets.named import Credentials
 
@@ -49,7 +51,7 @@ class AzureAccess:
     endpoint: str
     source: ChosenSource
     config: Mapping[str, str] = field(default_factory=dict)
-    provider: Callable[[], Mapping[str, Any]] | None = None
+    provider: Callable[[], AzureCredential] | None = None
 
 
 def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> AzureAccess:
@@ -66,10 +68,10 @@ def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> AzureAcc
         tried.append((KEY, "AZURE_STORAGE_ACCOUNT is not set"))
         raise CredentialsRefused(f"no credentials for Azure found: {format_tried(tuple(tried))}", hint=HINT)
     if key := environ.get("AZURE_STORAGE_KEY"):
-        return _by_keys(account, endpoint, {"access_key": key}, ChosenSource(KEY, tuple(tried)))
+        return _by_key(account, endpoint, key, ChosenSource(KEY, tuple(tried)))
     tried.append((KEY, "AZURE_STORAGE_KEY is not set"))
     if sas := environ.get("AZURE_STORAGE_SAS_TOKEN"):
-        return _by_keys(account, endpoint, {"sas_token": sas.lstrip("?")}, ChosenSource(SAS, tuple(tried)))
+        return _by_sas(account, endpoint, sas.lstrip("?"), ChosenSource(SAS, tuple(tried)))
     tried.append((SAS, "AZURE_STORAGE_SAS_TOKEN is not set"))
     token = find_token(environ, tried)
     return AzureAccess(account, endpoint, token.source, token.config, token.provider)
@@ -77,15 +79,20 @@ def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> AzureAcc
 
 def _by_string(text: str, source: ChosenSource) -> AzureAccess:
     parts = parse_connection_string(text)
-    names = {"account_key": "access_key", "sas_key": "sas_token"}  # by the parser's, the provider's
-    keys = {names[name]: value for name, value in parts.items() if name in names}
-    return _by_keys(parts["account_name"], parts["endpoint"], keys, source)
+    account, endpoint = parts["account_name"], parts["endpoint"]
+    if key := parts.get("account_key"):
+        return _by_key(account, endpoint, key, source)
+    return _by_sas(account, endpoint, parts["sas_key"], source)
 
 
-def _by_keys(account: str, endpoint: str, keys: Mapping[str, str], source: ChosenSource) -> AzureAccess:
-    expiry = _sas_expiry(keys.get("sas_token", ""))
+def _by_key(account: str, endpoint: str, key: str, source: ChosenSource) -> AzureAccess:
+    return AzureAccess(account, endpoint, source, provider=lambda: {"access_key": key, "expires_at": None})
+
+
+def _by_sas(account: str, endpoint: str, sas: str, source: ChosenSource) -> AzureAccess:
+    expiry = _sas_expiry(sas)
     source = ChosenSource(source.source, source.tried, lambda: expiry)
-    return AzureAccess(account, endpoint, source, provider=lambda: {**keys, "expires_at": None})
+    return AzureAccess(account, endpoint, source, provider=lambda: {"sas_token": sas, "expires_at": None})
 
 
 def _sas_expiry(sas: str) -> datetime | None:

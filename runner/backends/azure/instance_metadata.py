@@ -18,6 +18,8 @@ from runner.errors import CredentialsRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from obstore.store import AzureBearerToken
+
 ADDRESS = "http://169.254.169.254"
 CONNECT_TIMEOUT_SECONDS = 1.0  # as azure-identity's; elsewhere than on Azure nobody may answer at all
 READ_TIMEOUT_SECONDS = 8.0
@@ -31,7 +33,7 @@ _RESOURCE = "https://storage.azure.com"
 
 
 class ManagedIdentityProvider:
-    """Gives the machine's token to obstore, a new one whenever the last is about to expire.
+    """A credential provider for obstore, with the machine's token, a new one whenever the last is about to expire.
 
     Args:
         environ: the environment; ``AZURE_CLIENT_ID`` chooses one of several identities.
@@ -44,7 +46,7 @@ class ManagedIdentityProvider:
         self._path = "/metadata/identity/oauth2/token?" + urlencode(
             {name: text for name, text in query.items() if text}
         )
-        self._first: dict[str, Any] | None = None
+        self._first: AzureBearerToken | None = None
         self._expiry: datetime | None = None
 
     def unavailable(self) -> str:
@@ -52,6 +54,14 @@ class ManagedIdentityProvider:
 
         Raises CredentialsRefused where azure-identity would not go on to the next source.
         """
+        answer = self._request_token()
+        if isinstance(answer, str):
+            return answer
+        self._first = answer
+        return ""
+
+    def _request_token(self) -> AzureBearerToken | str:
+        """Return a token, or why there is none. Raises CredentialsRefused."""
         try:
             status, body = self._request()
         except (OSError, http.client.HTTPException) as error:
@@ -61,8 +71,7 @@ class ManagedIdentityProvider:
         except ValueError:
             answer = None
         if status == HTTPStatus.OK and isinstance(answer, dict) and answer.get("access_token"):
-            self._first = self._parsed(answer)
-            return ""
+            return self._parsed(answer)
         reason = str(answer.get("error_description") or answer.get("error")) if isinstance(answer, dict) else body
         if status == HTTPStatus.BAD_REQUEST or answer is None or "unreachable" in reason:
             return f"no identity is assigned ({status}: {reason[:200]})"
@@ -73,14 +82,15 @@ class ManagedIdentityProvider:
         """Return when the last token expires."""
         return self._expiry
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> AzureBearerToken:
         """Return a token and its expiry. Raises CredentialsRefused."""
-        if not self._first and (reason := self.unavailable()):
-            raise CredentialsRefused(f"the machine's identity gives no new token: {reason}")
-        token, self._first = self._first, None
-        return token or {}
+        token = self._first or self._request_token()
+        self._first = None
+        if isinstance(token, str):
+            raise CredentialsRefused(f"the machine's identity gives no new token: {token}")
+        return token
 
-    def _parsed(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def _parsed(self, answer: Mapping[str, Any]) -> AzureBearerToken:
         # by its age, not by `expires_on`: then a clock that is wrong does no harm
         self._expiry = datetime.now(UTC) + timedelta(seconds=int(answer.get("expires_in") or 0))
         return {"token": answer["access_token"], "expires_at": self._expiry}

@@ -14,15 +14,17 @@ from runner.errors import CredentialsRefused, EnvironmentWrong, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from obstore.store import AzureBearerToken
+
 SCOPE = "https://storage.azure.com/.default"
 MISSING = "azure-identity, which is not installed"
 EXTRA = "Use org/runner:azure or pip install 'flow-runner[azure]'."
 # The library's own would go on for minutes where a host is down.
-_RETRIES: dict[str, Any] = {"retry_total": 2, "retry_backoff_factor": 0.4, "connection_timeout": 3, "read_timeout": 30}
+_RETRIES = {"retry_total": 2, "retry_backoff_factor": 0.4, "connection_timeout": 3, "read_timeout": 30}
 
 
 class SdkTokenProvider:
-    """Gives the tokens of the library's credential to obstore, which asks again when the last is about to expire."""
+    """A credential provider for obstore, called for a new token of the library's when the last is about to expire."""
 
     def __init__(self, credential: Any) -> None:
         self._credential = credential
@@ -32,7 +34,7 @@ class SdkTokenProvider:
         """Return when the last token expires."""
         return self._expiry
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> AzureBearerToken:
         """Return a token and its expiry. Raises CredentialsRefused and Unreachable."""
         from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.credential_sources import EVERY_IMAGE, Source
 from runner.errors import EnvironmentWrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from obstore.store import AzureCredential
 
     from runner.backends.credential_sources import ChosenSource
 
@@ -39,7 +41,7 @@ class AzureToken:
 
     source: ChosenSource
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
-    provider: Callable[[], Mapping[str, Any]] | None = None
+    provider: Callable[[], AzureCredential] | None = None
 
 
 def authority(environ: Mapping[str, str]) -> str:

@@ -29,9 +29,17 @@ from runner.schemes import GCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import TypedDict
 
     from runner.backends.credential_sources import ChosenSource
     from runner.secrets.named import Credentials
+
+    class _Options(TypedDict):
+        """What each of the library's calls takes: seconds to connect and to read, and its retries, if it makes any."""
+
+        timeout: tuple[float, float]
+        retry: Any
+
 
 T = TypeVar("T")
 RETRY_SECONDS = 8.0  # in which a retry may begin; the library's own is 120
@@ -55,7 +63,7 @@ def open_gcs(
         raise EnvironmentWrong(message, hint="Use org/runner:gcp or pip install 'flow-runner[gcp]'.") from error
     from runner.backends.gcp.credentials import find_gcp
 
-    options: dict[str, Any] = {}
+    options: dict[str, dict[str, str]] = {}
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
         options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
     access = find_gcp(bucket, credentials, environ)
@@ -97,12 +105,12 @@ class GCSStorage(Storage):
         """See `Storage.endpoint`."""
         return str(self._bucket.client.api_endpoint).rstrip("/")
 
-    def _request(self, what: str, key: str, call: Callable[[dict[str, Any]], T]) -> T:
+    def _request(self, what: str, key: str, call: Callable[[_Options], T]) -> T:
         """Make one call with our timeouts and retries, and raise our errors for the library's."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-        options: dict[str, Any] = {"timeout": timeouts, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
+        options: _Options = {"timeout": timeouts, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
         if self.patience is not None:
             share = self.patience * REQUEST_SHARE
             connect = min(CONNECT_TIMEOUT_SECONDS, share / 3)
@@ -132,10 +140,10 @@ class GCSStorage(Storage):
             if len(chunk) < CHUNK:
                 return
 
-    def _range(self, blob: Any, first: int, last: int) -> Callable[[dict[str, Any]], bytes]:
+    def _range(self, blob: Any, first: int, last: int) -> Callable[[_Options], bytes]:
         from google.api_core.exceptions import RequestRangeNotSatisfiable
 
-        def read(options: dict[str, Any]) -> bytes:
+        def read(options: _Options) -> bytes:
             try:
                 # the first answer sets the blob's generation, and the next ranges are then asked of that one alone;
                 # raw: of an object that is stored compressed the ranges would not fit together
@@ -180,7 +188,7 @@ class GCSStorage(Storage):
                 yield _entry(blob)
 
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
-        def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
+        def ask(options: _Options) -> tuple[list[str], list[Entry]]:
             found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
             entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]
             names = sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found.prefixes)

@@ -158,7 +158,9 @@ def test_keys_are_not_used_longer_than_they_last(tmp_path: Path) -> None:
     files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
     access = find_aws("bucket", resolve([], files), read_config(files))
     assert access.provider
-    assert access.provider()["expires_at"] <= until
+    expiry = access.provider()["expires_at"]
+    assert expiry
+    assert expiry <= until
 
 
 def test_a_role_that_wants_a_code_is_refused_and_nobody_is_asked_to_type_it(tmp_path: Path) -> None:
