@@ -29,22 +29,40 @@ The codes from 64 to 78 keep the sense that BSD's ``sysexits.h`` gave them, 124 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
 
 class RunnerError(Exception):
-    """What runner tells a person: what failed, why it usually does, and what to do about it."""
+    """What runner tells a person: what failed, why it usually does, and what to do about it.
+
+    ``str()`` of it is the message with the remedy after it.
+
+    Args:
+        message: what failed; it names the thing.
+        hint: the remedy.
+        transient: whether it may pass by itself; by default what holds for its class. What was not reached, not
+            answered, or answered with a failure of the server's may.
+    """
 
     code = 70
-    transient = False  # it may pass by itself: what was not reached, not answered, or answered with a failure
+    transient = False
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        """Take what failed (names the thing) and the remedy."""
+    def __init__(self, message: str, *, hint: str = "", transient: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if transient is not None:
+            self.transient = transient
 
     def __str__(self) -> str:
-        """Give the message, and the remedy after it."""
         return f"{self.message}. {self.hint}" if self.hint else self.message
+
+    def with_message(self, message: str) -> Self:
+        """Return the same error with another message, to be raised in its place."""
+        return type(self)(message, hint=self.hint, transient=self.transient)
 
 
 class FlowFailed(RunnerError):

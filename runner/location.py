@@ -1,90 +1,87 @@
-"""Locations: a storage's scheme, its container and a key in it, read from ``bucket/key``, a path or a URL."""
+"""Locations: a storage's scheme, its container and a key in it, parsed from ``bucket/key``, a path or a URL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+from runner.schemes import LOCAL, storage_words
 
-if TYPE_CHECKING:
-    from typing import Literal
-
-    Scheme = Literal["file", "s3", "gs", "azure"]
-
-# By RUNNER_STORAGE's words; what is baked into an image lies in a folder of it.
-SCHEMES: dict[str, Scheme] = {"local": "file", "s3": "s3", "gcs": "gs", "azure": "azure", "docker": "file"}
+LONGEST_KEY_BYTES = 1024  # of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place in a storage: scheme, bucket (container, or absolute folder) and key, which may be empty."""
 
-    scheme: Scheme
+    scheme: str
     container: str
     key: str
 
     @property
     def url(self) -> str:
         """The location as a URL."""
-        if self.scheme == "file":
+        if self.scheme == LOCAL.scheme:
             from pathlib import Path
 
             return Path(self.container, self.key).as_uri()
         return f"{self.scheme}://{self.container}/{self.key}".rstrip("/")
 
     def as_root(self) -> Location:
-        """Give the same place as a storage's root: keys of a folder's own files then begin inside it."""
-        if self.scheme != "file":
+        """Return the same place as a storage's root: keys of a folder's own files then begin inside it."""
+        if self.scheme != LOCAL.scheme:
             return self
         from pathlib import Path
 
-        return Location("file", str(Path(self.container, self.key)), "")
+        return Location(LOCAL.scheme, str(Path(self.container, self.key)), "")
 
     def as_run(self) -> Location:
-        """Give a run's folder with its key beginning, as in its documents, with the folder that holds the bundle."""
-        if self.scheme != "file":
+        """Return a run's folder with a key that begins, as in its documents, with the folder that holds the bundle."""
+        if self.scheme != LOCAL.scheme:
             return self
         from pathlib import Path
 
         folder = Path(self.container, self.key)
         root = folder.parents[min(2, len(folder.parents) - 1)]
-        return Location("file", str(root), folder.relative_to(root).as_posix())
+        return Location(LOCAL.scheme, str(root), folder.relative_to(root).as_posix())
 
 
 def parse_location(text: str, storage: str = "") -> Location:
-    """Read ``bucket/key`` or a path with the storage's word beside it, or a whole URL.
+    """Parse ``bucket/key`` or a path with the storage's word beside it, or a whole URL.
 
-    Raises ValueError with a sentence that names what is wrong.
+    Args:
+        text: what to parse.
+        storage: a word of ``RUNNER_STORAGE``; empty where the text is a URL, or a path.
+
+    Raises:
+        ValueError: with a sentence that names what is wrong.
     """
+    words = storage_words()
     scheme, separator, rest = text.partition("://")
     if not separator:
-        if storage not in SCHEMES and storage:
-            message = f"unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}"
+        if storage and storage not in words:
+            message = f"unknown storage {storage!r}: choose one of {', '.join(words)}"
             raise ValueError(message)
-        found: Scheme | None = SCHEMES[storage or "local"]
-        rest = text
-    else:
-        found = next((known for known in SCHEMES.values() if known == scheme), None)
-    if found is None:
-        message = f"unknown scheme {scheme!r} in {text!r}: choose one of {', '.join(dict.fromkeys(SCHEMES.values()))}"
+        scheme, rest = words[storage or LOCAL.word], text
+    elif scheme not in words.values():
+        message = f"unknown scheme {scheme!r} in {text!r}: choose one of {', '.join(dict.fromkeys(words.values()))}"
         raise ValueError(message)
-    if storage and SCHEMES.get(storage) != found:
+    if storage and words.get(storage) != scheme:
         message = f"the storage is {storage!r}, but {text!r} is a location of another one"
         raise ValueError(message)
-    if found == "file":
-        return _local(rest, is_url=bool(separator))
+    if scheme == LOCAL.scheme:
+        return _parse_path(rest, is_url=bool(separator))
     container, _, key = rest.strip("/").partition("/")
     if not container or rest.startswith("/"):
         message = f"{text!r} names no bucket or container"
         raise ValueError(message)
-    return Location(found, container, key)
+    return Location(scheme, container, key)
 
 
-def _local(text: str, *, is_url: bool) -> Location:
+def _parse_path(text: str, *, is_url: bool) -> Location:
     """Split a path so that keys begin with the folder that holds a flow's bundles, as they do in a bucket.
 
-    Then what an outcome lists stays true when the folder is mounted elsewhere.
+    So the keys in an outcome stay true when the folder is mounted elsewhere.
     """
     from pathlib import Path
 
@@ -97,29 +94,26 @@ def _local(text: str, *, is_url: bool) -> Location:
         raise ValueError(message)
     path = Path(text).expanduser().absolute()
     root = path.parent.parent if path.is_file() else path.parent
-    return Location("file", str(root), path.relative_to(root).as_posix())
-
-
-LONGEST_KEY = 1024  # bytes of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
+    return Location(LOCAL.scheme, str(root), path.relative_to(root).as_posix())
 
 
 def check_key(key: str) -> None:
-    """Refuse a key that some backend would take for another one. Raises UsageError."""
+    """Raise UsageError for a key that some backend would take for another one."""
     if reason := invalid_key(key):
         message = f"key {key!r} cannot be used: {reason}"
         raise UsageError(message, hint="Choose plain names separated by single slashes.")
 
 
 def invalid_key(key: str) -> str:
-    """Say why a key cannot be used; empty if it can."""
+    """Return why a key cannot be used; an empty text if it can."""
     parts = key.split("/")
     reason = ""
     if not key:
         reason = "it is empty"
     elif any("\ud800" <= char <= "\udfff" for char in key):
         reason = "it is not valid Unicode"
-    elif len(key.encode()) > LONGEST_KEY:
-        reason = f"it is longer than {LONGEST_KEY} bytes"
+    elif len(key.encode()) > LONGEST_KEY_BYTES:
+        reason = f"it is longer than {LONGEST_KEY_BYTES} bytes"
     elif any(part in {"", ".", ".."} for part in parts):
         reason = "it has an empty, '.' or '..' part"
     elif any(ord(char) < ord(" ") or char in "\x7f\\" for char in key):

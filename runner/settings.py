@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
-from runner.location import SCHEMES, Location, check_key, parse_location
+from runner.location import Location, check_key, parse_location
+from runner.schemes import BAKED_WORD, storage_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +92,7 @@ class Settings:
         storage = variables.text("RUNNER_STORAGE")
         location = _read_location(variables, storage, needed=needs_location)
         settings = cls(
-            baked=(storage or "").lower() == "docker",
+            baked=(storage or "").lower() == BAKED_WORD,
             location=location,
             secrets=variables.get("RUNNER_SECRETS", _read_names, ()),
             parameters=variables.get("RUNNER_PARAMETERS", _read_parameters, None),
@@ -185,8 +186,8 @@ class _Variables:
 
 def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:
     text = variables.text("RUNNER_LOCATION")
-    if storage and storage.lower() not in SCHEMES:
-        variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(SCHEMES)}")
+    if storage and storage.lower() not in (words := storage_words()):
+        variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(words)}")
         return None
     if text is None:
         if needed:

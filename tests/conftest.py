@@ -9,8 +9,8 @@ import pytest
 
 from runner.runs.store import RunStore
 from runner.secrets import redaction
-from support import schemas
-from support.places import Place, azure_place, gcs_place, local_place, s3_place
+from support import memory, schemas
+from support.places import Place, azure_place, gcs_place, local_place, memory_place, s3_place
 from support.servers.azurite import start_azurite
 from support.servers.gcs import start_gcs
 from support.servers.moto import start_moto
@@ -82,6 +82,13 @@ def gcs_emulator() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def memory_backend() -> Iterator[None]:
+    """The backend of the tests, known to this process for one test."""
+    with memory.registered():
+        yield
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """The word of one storage after the other, for tests that hold for all."""
@@ -97,6 +104,9 @@ def place(backend: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypa
         made = s3_place(request.getfixturevalue("moto"))
     elif backend == "gcs":
         made = gcs_place(request.getfixturevalue("gcs_emulator"))
+    elif backend == "memory":
+        request.getfixturevalue("memory_backend")
+        made = memory_place()
     else:
         made = azure_place(request.getfixturevalue("azurite"))
     for name, value in made.environ.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from runner import schemes
 from runner.errors import UsageError
 from runner.location import parse_location
 from runner.secrets.parts import connection_keys
@@ -13,7 +14,9 @@ from runner.secrets.parts import connection_keys
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from typing import Self
 
+    from runner.location import Location
     from runner.model.flow import FlowGraph
     from runner.publishing.publish import Destination, Published
     from runner.signing.keys import KeySource
@@ -145,10 +148,7 @@ class StorageDeclaration(ABC):
 class BucketDeclaration(StorageDeclaration):
     """A bucket, or container, of a cloud; takes a prefix, and what `StorageDeclaration` takes."""
 
-    __module__ = "runner.storage"  # see StorageDeclaration
-
-    scheme: ClassVar[str]
-    label: ClassVar[str]
+    backend: ClassVar[schemes.Backend]
 
     def __init__(
         self,
@@ -165,15 +165,20 @@ class BucketDeclaration(StorageDeclaration):
         self.bucket = bucket
         self.prefix = prefix.strip("/")
 
+    @classmethod
+    def at(cls, location: Location) -> Self:
+        """Return the declaration of a location that is a root."""
+        return cls(location.container, prefix=location.key)
+
     @property
     def url(self) -> str:
         """See `StorageDeclaration.url`."""
-        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{self.backend.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
 
     @property
     def default_labels(self) -> tuple[str, ...]:
         """See `StorageDeclaration.default_labels`."""
-        return (self.label,)
+        return (self.backend.label,)
 
 
 class Local(StorageDeclaration):
@@ -197,6 +202,11 @@ class Local(StorageDeclaration):
         super().__init__(key=key, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
         self.directory = str(directory)
 
+    @classmethod
+    def at(cls, location: Location) -> Self:
+        """Return the declaration of a location that is a root."""
+        return cls(location.as_root().container)
+
     @property
     def url(self) -> str:
         """See `StorageDeclaration.url`."""
@@ -215,8 +225,7 @@ class S3(BucketDeclaration):
 
     __module__ = "runner.storage"  # see StorageDeclaration
 
-    scheme = "s3"
-    label = "s3-flow-storage"
+    backend = schemes.S3
 
 
 class GCS(BucketDeclaration):
@@ -224,8 +233,7 @@ class GCS(BucketDeclaration):
 
     __module__ = "runner.storage"  # see StorageDeclaration
 
-    scheme = "gs"
-    label = "gcs-flow-storage"
+    backend = schemes.GCS
 
 
 class Azure(BucketDeclaration):
@@ -237,8 +245,7 @@ class Azure(BucketDeclaration):
 
     __module__ = "runner.storage"  # see StorageDeclaration
 
-    scheme = "azure"
-    label = "azure-flow-storage"
+    backend = schemes.AZURE
 
     def __init__(
         self,
@@ -277,19 +284,9 @@ class Azure(BucketDeclaration):
 
 
 def declare(url: str) -> StorageDeclaration:
-    """Turn a root's URL or path into what an author would have written. Raises ValueError."""
+    """Return what an author would have written for a root's URL or path. Raises ValueError."""
     location = parse_location(url)
-    match location.scheme:
-        case "file":
-            return Local(location.as_root().container)
-        case "s3":
-            return S3(location.container, prefix=location.key)
-        case "gs":
-            return GCS(location.container, prefix=location.key)
-        case "azure":
-            return Azure(location.container, prefix=location.key)
-        case _:
-            assert_never(location.scheme)
-
-
-declare.__module__ = "runner.storage"  # see StorageDeclaration
+    declaration: type[Local | BucketDeclaration] = schemes.import_by_name(
+        schemes.backend_of(location.scheme).declaration
+    )
+    return declaration.at(location)

@@ -1,6 +1,6 @@
 """The contract that every storage keeps, and what all of them share.
 
-What must hold, for every backend (``tests/storage/test_contract.py`` is the proof):
+What must hold, for every backend (``tests/backends/contract`` is the proof):
 
 - **Whole or not at all.** A reader never sees half an object; a writer that fails leaves the key as it was.
 - **Create** fails when the key is taken. Of any number of creates at once exactly one succeeds, and one whose
@@ -11,7 +11,8 @@ What must hold, for every backend (``tests/storage/test_contract.py`` is the pro
   answer was lost nobody could tell. Running deletes nothing, so it works without the right to.
 - **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
 - **Keys** are ``/``-separated, relative, in any script; see `check_key`.
-- **Patience**, where a storage was opened with it, ends every small request in time; see `open_storage`.
+- **Patience**, where a storage was opened with it, ends every small request in time; see `open_storage`. What has no
+  network between, a folder or memory, need not look at it.
 - No exception of an SDK leaves this package: only those of `runner.errors`.
 """
 
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from runner.backends.credential_sources import Found
+    from runner.backends.credential_sources import ChosenSource
 
 T = TypeVar("T")
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
-SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for another one
-RETRIES = 0.95  # of it: when the last one must be over
+REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for another one
+RETRIES_SHARE = 0.95  # of it: when the last one must be over
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +53,60 @@ class Entry:
 
 
 class Writer:
-    """Takes an object's bytes in order (see `Storage.writer`), and hands them on in pieces of at most `CHUNK`.
+    """Writes an object's bytes in order (see `Storage.writer`), in pieces of at most `CHUNK`.
 
     So a large buffer is never copied as a whole.
+
+    Args:
+        put: stores, or sends, one piece.
     """
 
     def __init__(self, put: Callable[[memoryview], object]) -> None:
-        """Take what stores, or sends, one piece."""
         self._put = put
 
     def write(self, data: memoryview | bytes) -> None:
-        """Take the next bytes."""
+        """Write the next bytes."""
         view = memoryview(data).cast("B")
         for start in range(0, len(view), CHUNK):
             self._put(view[start : start + CHUNK])
 
 
 class Storage(ABC):
-    """A bucket, container or folder; keys are full keys inside it."""
+    """A bucket, container or folder; keys are full keys inside it.
 
-    deadline = 0.0  # seconds in which one more try of a read or create may begin, where the backend leaves that to us
+    Args:
+        scheme: of its URLs; see `runner.schemes`.
+        container: the name of the bucket or container, or the folder's path.
+        patience: seconds that a small request may take; see `open_storage`.
+        credential_source: where the credentials that opened it come from; None if it needs none.
+    """
 
-    def __init__(self, scheme: str, container: str, patience: float | None = None) -> None:
-        """Take the URL's scheme, the name of the bucket, container or folder, and a request's patience in seconds."""
+    retry_seconds = 0.0  # in which one more try of a read or create may begin, where the backend leaves that to us
+
+    def __init__(
+        self,
+        scheme: str,
+        container: str,
+        *,
+        patience: float | None = None,
+        credential_source: ChosenSource | None = None,
+    ) -> None:
         self.scheme = scheme
         self.container = container
         self.patience = patience
-        self.credential_source: Found | None = None  # what opened it; a folder needs nothing
+        self.credential_source = credential_source
 
     @property
     def endpoint(self) -> str:
-        """Where it answers, as a URL; a folder has no such place."""
+        """Where it answers, as a URL; empty for a folder, which has no such place."""
         return ""
 
     def url(self, key: str) -> str:
-        """Give the URL of a key, as a person would write it."""
+        """Return the URL of a key, as a person would write it."""
         return f"{self.scheme}://{self.container}/{key}"
 
     def read(self, key: str) -> bytes:
-        """Give a whole object.
+        """Return a whole object.
 
         Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed.
         """
@@ -103,11 +119,16 @@ class Storage(ABC):
         return b"".join(self._stream(key, 0, None))
 
     def _retry_within_budget(self, action: Callable[[], T], requests: int = 1) -> T:
-        """Do what takes so many requests; with patience, the backend tries each once, and the retries are made here."""
-        return action() if self.patience is None else self._retry(action, self.patience * (RETRIES - SHARE * requests))
+        """Retry `action` until its share of the time budget is used; without a budget the backend retries itself.
+
+        ``requests`` is how many requests the action makes, each of which the backend tries once.
+        """
+        if self.patience is None:
+            return action()
+        return self._retry(action, self.patience * (RETRIES_SHARE - REQUEST_SHARE * requests))
 
     def _retry(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
-        """Try until the deadline, and let the last error tell how often and how long that was."""
+        """Retry until ``deadline`` seconds have passed; the last error's message says how often and how long."""
         tries, began = 0, time.monotonic()
 
         def attempt() -> T:
@@ -118,37 +139,38 @@ class Storage(ABC):
         try:
             return persistently(attempt, deadline, again)
         except RunnerError as error:
-            if tries > 1:
-                error.message += f" ({tries} tries in {time.monotonic() - began:.1f} s)"
-            raise
+            if tries == 1:
+                raise
+            message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
+            raise error.with_message(message) from error.__cause__
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Give an object's bytes from an offset on, about `CHUNK` at a time; where an answer breaks off, it goes on.
+        """Yield an object's bytes from an offset on, about `CHUNK` at a time; an answer that breaks off is resumed.
 
         Raises what `read` does.
         """
         check_key(key)
-        return self._unbroken(key, offset, length)
+        return self._resumed_stream(key, offset, length)
 
-    def _unbroken(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        given, answer = 0, None
+    def _resumed_stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+        received, answer = 0, None
 
-        def following() -> bytes:
+        def next_chunk() -> bytes:
             nonlocal answer
-            answer = answer or self._stream(key, offset + given, None if length is None else length - given)
+            answer = answer or self._stream(key, offset + received, None if length is None else length - received)
             try:
                 return next(answer, b"")
             except RunnerError:
                 answer = None
                 raise
 
-        while chunk := self._retry(following, self.deadline):
-            given += len(chunk)
+        while chunk := self._retry(next_chunk, self.retry_seconds):
+            received += len(chunk)
             yield chunk
 
     @abstractmethod
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        """See `Storage.stream`; an object that has no byte at the offset gives nothing."""
+        """See `Storage.stream`; yields nothing for an object that has no byte at the offset."""
 
     def create(self, key: str, data: bytes) -> None:
         """Store an object if there is none of that key yet.
@@ -169,7 +191,7 @@ class Storage(ABC):
                     raise
 
         if self.patience is None:
-            self._retry(attempt, self.deadline, self._may_retry_create)
+            self._retry(attempt, self.retry_seconds, self._may_retry_create)
         else:
             self._retry_within_budget(attempt, requests=2)
 
@@ -184,12 +206,12 @@ class Storage(ABC):
             return False
 
     def _may_retry_create(self, error: RunnerError) -> bool:
-        """Tell whether a create that failed may be made again: not if the backend has done so for as long as it may."""
+        """Return whether a failed create may be made again: not if the backend has done so for as long as it may."""
         return error.transient
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
-        """Ask the backend to create the object; an answer that was lost may be reported as AlreadyExists."""
+        """Send a create to the backend; an answer that was lost may be reported as AlreadyExists."""
 
     def replace(self, key: str, data: bytes) -> None:
         """Store an object whether or not there is one, in one request. Raises what `create` does but AlreadyExists.
@@ -230,7 +252,7 @@ class Storage(ABC):
         """See `Storage.delete`."""
 
     def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
-        """Give every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
+        """Yield every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
         _check_prefix(prefix)
         return self._list_recursive(prefix)
 
@@ -239,34 +261,32 @@ class Storage(ABC):
         """See `Storage.list_recursive`."""
 
     def list_folder(self, prefix: str = "") -> tuple[list[str], list[Entry]]:
-        """Give the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
+        """Return the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
 
         Folder names come without slashes and sorted, entries sorted by key. The empty objects named ``etl/`` that
         consoles leave for a folder are none.
         """
         _check_prefix(prefix)
         if self.patience is None:
-            return self._retry(lambda: self._list_folder(prefix), self.deadline)
-        return self._retry_within_budget(
-            lambda: self._list_folder(prefix), requests=2
-        )  # empty objects are asked for one by one
+            return self._retry(lambda: self._list_folder(prefix), self.retry_seconds)
+        # two requests: empty objects are asked for one by one
+        return self._retry_within_budget(lambda: self._list_folder(prefix), requests=2)
 
     @abstractmethod
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         """See `Storage.list_folder`."""
 
-    def sweep(self, prefix: str) -> int:
-        """Remove what writers that died left below a prefix (a folder's name and a slash), and give how many files.
+    def sweep(self, prefix: str) -> None:
+        """Remove what writers that died left below a prefix (a folder's name and a slash).
 
-        Nobody may write there meanwhile. Where nothing can be left, as in a bucket, nothing is asked; what may not be
-        removed stays.
+        Nobody may write there meanwhile. Where nothing can be left, as in a bucket, no request is made; what may not
+        be removed stays.
         """
         _check_prefix(prefix)
-        return self._sweep(prefix)
+        self._sweep(prefix)
 
-    def _sweep(self, _prefix: str) -> int:
+    def _sweep(self, _prefix: str) -> None:  # noqa: B027 - a bucket has nothing to sweep
         """See `Storage.sweep`."""
-        return 0
 
 
 def _check_prefix(prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a cloud's credentials come from, what each source said, and which one is used.
+"""Where a cloud's credentials may come from, why a source was passed over, and which one is used.
 
 The module of each cloud has its sources in one tuple, ``SOURCES``, in the order in which the cloud's own SDK asks them;
 ``docs/credentials.md`` shows these tuples, and a test holds it to them.
@@ -7,14 +7,20 @@ The module of each cloud has its sources in one tuple, ``SOURCES``, in the order
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from typing import Literal
+
+    # Why each source before the one that is used had nothing, in order: ``(source, "AWS_ACCESS_KEY_ID is not set")``.
+    Tried = tuple[tuple["Source", str], ...]
+
+EVERY_IMAGE = "every"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """One place where credentials may be.
 
@@ -28,18 +34,18 @@ class Source:
     images: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The source that is used, and what those before it said, in order: ``(source, "AWS_ACCESS_KEY_ID is not set")``.
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenSource:
+    """The source that is used, and why those before it were not.
 
-    ``expires_at`` tells when what was found expires, as far as is known when it is asked; None: never, or not known.
+    ``expires_at`` returns when its credentials expire, as far as is known when it is called; None: never, or not known.
     """
 
     source: Source
-    tried: tuple[tuple[Source, str], ...] = ()
+    tried: Tried = ()
     expires_at: Callable[[], datetime | None] = lambda: None
 
 
-def format_tried(tried: tuple[tuple[Source, str], ...]) -> str:
-    """Say in one line what every source said; it never holds a value."""
-    return "; ".join(f"{source.name}: {said}" for source, said in tried)
+def format_tried(tried: Tried) -> str:
+    """Return in one line why each source was passed over; it never holds a secret's value."""
+    return "; ".join(f"{source.name}: {reason}" for source, reason in tried)

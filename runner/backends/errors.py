@@ -1,8 +1,7 @@
-"""What a storage's failures are called: one message and one remedy each, the same for every backend."""
+"""The errors of all storages: one message and one remedy each, the same for every backend."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from runner.backends.credential_sources import format_tried
@@ -18,39 +17,24 @@ from runner.errors import (
     Unreachable,
     WriteFailed,
 )
+from runner.schemes import backend_of
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
 
-# By class: what failed, and what to do; `root` is the bucket's URL, `where` the object's.
+# By class: the message, and the remedy; `root` is the bucket's URL, `where` the object's.
 _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     BucketMissing: ("there is no bucket {root}", "Check its name and the account."),
     NotFound: ("there is no object {where}", ""),
     AlreadyExists: ("{where} exists already", "Choose another key."),
     CredentialsRefused: ("{root} refused the credentials: {detail}", "Check the keys in use."),
-    Denied: ("not allowed to {what} {where}{told}", "{permission}"),
+    Denied: ("not allowed to {what} {where}{reason}", "Give the identity {permission}"),
     Unreachable: ("{root} cannot be reached: {detail}", "Check the endpoint's address, the network and the proxy."),
     TooSlow: ("{where}: no answer within {detail} s to {what}", "Try again."),
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
     WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
 }
-PASSING = {408, 409, 425, 429}  # of the statuses that blame who asks, those that another try may not get
-_EITHER = " Without s3:ListBucket this is also what S3 answers when there is no such object."
-_PERMISSIONS = {
-    ("s3", "read"): "s3:GetObject." + _EITHER,
-    ("s3", "write"): "s3:PutObject.",
-    ("s3", "list"): "s3:ListBucket.",
-    ("s3", "delete"): "s3:DeleteObject.",
-    ("gs", "read"): "storage.objects.get.",
-    ("gs", "write"): "storage.objects.create.",
-    ("gs", "list"): "storage.objects.list.",
-    ("gs", "delete"): "storage.objects.delete.",
-}
-_NAME_THEM = {
-    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS.",
-    "gs": "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS.",
-    "azure": "Set AZURE_STORAGE_CONNECTION_STRING, or name a secret of that name in RUNNER_SECRETS.",
-}
+TRANSIENT_STATUSES = {408, 409, 425, 429}  # of those that blame the client, the ones that another try may not get
 _CLOCK = "Check the clock of this machine: it is wrong by minutes, or what was signed has expired."
 # What a detail says by itself about the remedy.
 _HINTS = {
@@ -64,58 +48,65 @@ _HINTS = {
 }
 
 
-def make_error(kind: type[RunnerError], storage: Storage, what: str, key: str, detail: object = "") -> RunnerError:
-    """Give the error of a kind that tells of a key to ``read``, ``write``, ``list`` or ``delete``."""
-    permission = _PERMISSIONS.get((storage.scheme, what), "the role Storage Blob Data Contributor.")
-    # every start is told of some object that it is not there, and need not be searched for a principal
-    who, missing, why = _refused(str(detail)) if kind is Denied else ("", "", "")
+def make_error(
+    kind: type[RunnerError],
+    storage: Storage,
+    what: str,
+    key: str,
+    detail: object = "",
+    *,
+    hint: str = "",
+    transient: bool | None = None,
+) -> RunnerError:
+    """Return the error of a kind that says that a key could not be used.
+
+    Args:
+        kind: one of the classes of which this module has the texts.
+        storage: where the key lies, and what opened it.
+        what: ``read``, ``write``, ``list`` or ``delete``.
+        key: the object's key, or the prefix of a listing.
+        detail: what the storage or its SDK says, of which the first line is quoted.
+        hint: the remedy, where more is known than the kind's own says.
+        transient: see `RunnerError`.
+    """
     words = {
         "root": storage.url(""),
         "where": storage.url(key),
         "what": what,
-        "detail": _line(detail),
-        "told": f": {_line(detail)}" if detail and storage.scheme != "s3" else "",  # S3's words are in the remedy
-        "permission": f"Give {who} {missing}{why}." if who else f"Give the identity {permission}",
+        "detail": first_line(detail),
+        "reason": f": {first_line(detail)}" if detail else "",
+        "permission": backend_of(storage.scheme).permissions.get(what, "the right to do so."),
     }
-    message, hint = _TEXTS[kind]
-    hint = next((told for word, told in _HINTS.items() if word in words["detail"]), hint)
-    message = message.format(**words) + (_opened_by(storage) if issubclass(kind, CredentialsRefused) else "")
-    return kind(message, hint=hint.format(**words))
+    message, remedy = _TEXTS[kind]
+    remedy = hint or next((text for word, text in _HINTS.items() if word in words["detail"]), remedy).format(**words)
+    message = message.format(**words) + (_credentials_used(storage) if issubclass(kind, CredentialsRefused) else "")
+    return kind(message, hint=remedy, transient=transient)
 
 
-def seconds(waited: float) -> str:
-    """Write how long an answer was waited for."""
-    return f"{waited:.1f}".removesuffix(".0") if waited >= 1 else f"{waited:.2f}"
+def format_seconds(seconds: float) -> str:
+    """Return how long an answer was waited for, as a number of seconds for a message."""
+    return f"{seconds:.1f}".removesuffix(".0") if seconds >= 1 else f"{seconds:.2f}"
 
 
-def _line(detail: object) -> str:
+def first_line(detail: object) -> str:
+    """Return the first line of what an SDK says, cut to what a message has room for."""
     return str(detail).partition("\n")[0].strip()[:300]
 
 
-def _refused(detail: str) -> tuple[str, str, str]:
-    """Find in AWS's words whom it refused, what, and why.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-    """
-    found = re.search(r"User: (\S+) is not authorized to perform: ([\w:]+)", detail)
-    why = re.search(r",?( because no | with an )[^<]+", detail)
-    return (found[1], found[2], why[0].rstrip(". ") if why else "") if found else ("", "", "")
-
-
-def _opened_by(storage: Storage) -> str:
-    """Say which credentials were used, and what the sources before them said."""
+def _credentials_used(storage: Storage) -> str:
+    """Return which credentials were used, and why the sources before them were not."""
     if not storage.credential_source:
         return ""
     before = format_tried(storage.credential_source.tried)
     return f" (credentials used: {storage.credential_source.source.name}{f'; before it, {before}' if before else ''})"
 
 
-def no_credentials(storage: Storage, said: str = "") -> CredentialsRefused:
-    """Give the error of a storage whose source gave no credentials; ``said`` is what was answered instead."""
-    message = f"no credentials for {storage.url('')} found{f': {said}' if said else ''}{_opened_by(storage)}"
-    return CredentialsRefused(message, hint=_NAME_THEM.get(storage.scheme, ""))
+def no_credentials(storage: Storage, detail: str = "", *, transient: bool | None = None) -> CredentialsRefused:
+    """Return the error of a storage whose source gave no credentials; ``detail`` is what was answered instead."""
+    message = f"no credentials for {storage.url('')} found{f': {detail}' if detail else ''}{_credentials_used(storage)}"
+    return CredentialsRefused(message, hint=backend_of(storage.scheme).credentials_hint, transient=transient)
 
 
 def default_error(what: str) -> type[RunnerError]:
-    """Give the class of what went wrong in no way that has a name of its own."""
+    """Return the class of a failure that has no class of its own."""
     return WriteFailed if what in {"write", "delete"} else ReadFailed

@@ -11,70 +11,86 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.backends.base import CHUNK, SHARE, Entry, Storage, Writer
+from runner.backends.base import CHUNK, REQUEST_SHARE, Entry, Storage, Writer
 from runner.backends.object_store_errors import error_for_response
 from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError, WriteFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from runner.backends.credential_sources import ChosenSource
+    from runner.backends.object_store_errors import Refusal
+
+    # Of a place (a region), client options and retry settings, makes a store of obstore's.
     Connect = Callable[[str, dict[str, object], dict[str, object]], Any]
 
 T = TypeVar("T")
 # An endpoint that is down is given up well within 15 s: retries begin for so long, the last may take 3 s to connect.
-DEADLINE = 8.0  # seconds in which a retry may begin
+RETRY_SECONDS = 8.0
 RETRIES: dict[str, object] = {
     "max_retries": 6,
-    "retry_timeout": timedelta(seconds=DEADLINE),
+    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
-CONNECT_TIMEOUT = timedelta(seconds=3)
-READ_TIMEOUT = timedelta(seconds=30)  # without a byte; obstore's own limit is 30 s for a whole body, too short for 1 GB
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 30.0  # without a byte; obstore's own limit is 30 s for a whole body, too short for 1 GB
 SLOWEST_UPLOAD = 100_000  # bytes a second: a request that sends a large body waits that long for its answer
 PARTS_AT_ONCE = 3  # of an upload, each `CHUNK` bytes of memory
 _WRONG_REGION = re.compile(
     r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect"
 )
-# Of creates of one key at once: S3 asks the loser to try again.
-_CONFLICT = "<Code>ConditionalRequestConflict<"
 _NO_RANGE = re.compile(r"status code: 416 |^Generic \w+ error: Wanted range starting at")
 
 
 class ObjectStorage(Storage):
-    """See `Storage`. ``connect`` makes obstore's store of a place (a region), client options and retry settings."""
+    """See `Storage`.
 
-    def __init__(
+    Args:
+        scheme: of its URLs.
+        bucket: its name.
+        connect: makes obstore's store of a place (a region), client options and retry settings.
+        refusal: recognises the cloud's own words for what it refuses; see `error_for_response`.
+        patience: see `open_storage`.
+        credential_source: see `Storage`.
+        certificates: the path of the authorities to trust instead of the system's, if there is one.
+        place: the place to try first.
+        relocated: returns the place where the bucket really lies, by what an answer says, or None.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a bucket of either cloud has
         self,
         scheme: str,
         bucket: str,
         connect: Connect,
-        environ: Mapping[str, str],
+        refusal: Refusal,
         *,
-        patience: float | None = None,
+        patience: float | None,
+        credential_source: ChosenSource,
+        certificates: str | None = None,
         place: str = "",
         relocated: Callable[[str], str | None] = lambda _reason: None,
     ) -> None:
-        """Open a bucket; ``relocated`` gives the place where it really lies, told by an answer, or None."""
-        super().__init__(scheme, bucket, patience)
-        self.deadline = DEADLINE
-        self._connect, self._place, self._relocated = connect, place, relocated
+        super().__init__(scheme, bucket, patience=patience, credential_source=credential_source)
+        self.retry_seconds = RETRY_SECONDS
+        self._connect, self._refusal, self._place, self._relocated = connect, refusal, place, relocated
+        wait, connect_within = READ_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
+        self._retries, whole = RETRIES, timedelta(days=1)
+        if patience is not None:
+            wait = patience * REQUEST_SHARE
+            connect_within, whole = min(connect_within, wait * 2 / 3), timedelta(seconds=wait)
+            self._retries = RETRIES | {"max_retries": 0}
+        self._answer_seconds = wait
         self._options: dict[str, object] = {
             "allow_http": True,  # only an endpoint that the user wrote with http:// is asked so
-            "connect_timeout": CONNECT_TIMEOUT,
-            "timeout": timedelta(days=1),
-            "read_timeout": READ_TIMEOUT,
+            "connect_timeout": timedelta(seconds=connect_within),
+            "timeout": whole,
+            "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
         }
-        self._retries, self._wait = RETRIES, READ_TIMEOUT
-        if patience is not None:
-            self._wait = timedelta(seconds=patience * SHARE)
-            self._options |= {"connect_timeout": min(CONNECT_TIMEOUT, self._wait * 2 / 3), "timeout": self._wait}
-            self._retries = RETRIES | {"max_retries": 0}
-        trusted = (scheme == "s3" and environ.get("AWS_CA_BUNDLE")) or environ.get("SSL_CERT_FILE")
-        if trusted:
-            self._options["root_certificate"] = _certificates(trusted)
+        if certificates:
+            self._options["root_certificate"] = _read_certificates(certificates)
         self._store = self._open()
-        self._uploads: Any = None  # a second store, with an upload's patience; opened with the first large one
-        self._answered = False  # an answer of the bucket has shown that this is its place
+        self._uploads: Any = None  # a second store, which waits longer; opened with the first large upload
+        self._answered = False  # whether an answer of the bucket has shown that this is its place
 
     @property
     def endpoint(self) -> str:
@@ -89,35 +105,34 @@ class ObjectStorage(Storage):
             message = f"the settings for {self.url('')} are not valid: {str(error).splitlines()[0]}"
             raise EnvironmentWrong(message, hint="Correct the variables of this storage.") from error
 
-    def _ask(self, what: str, key: str, call: Callable[[Any], T]) -> T:
-        """Make one call, once more if the bucket turns out to lie elsewhere, and turn what fails into our errors."""
+    def _request(self, what: str, key: str, call: Callable[[Any], T]) -> T:
+        """Make one call, once more if the bucket turns out to lie elsewhere, and raise our errors for obstore's."""
         store, began = self._store, time.monotonic()
         try:
             answer = call(store)
         except (exceptions.BaseError, OSError, ValueError) as error:
             if not self._moved(store, str(error)):
+                waited = time.monotonic() - began
                 raise error_for_response(
-                    error, self, what, key, waited=time.monotonic() - began, patience=self._wait.total_seconds()
+                    error, self, what, key, waited=waited, patience=self._answer_seconds, refusal=self._refusal
                 ) from error
-            return self._ask(what, key, call)
+            return self._request(what, key, call)
         self._answered = True
         return answer
 
     def _moved(self, store: object, reason: str) -> bool:
-        """Find out whether the bucket lies elsewhere than in the store that was asked, by any thread's finding."""
+        """Return whether the bucket turned out to be in another region (found by this or another thread)."""
         if _WRONG_REGION.search(reason) and (place := self._relocated(reason)) and place != self._place:
             self._store, self._uploads, self._place = self._open(place), None, place
         return self._store is not store
 
-    def _patient(self, size: int) -> Any:
-        """Give the store for bodies so large that sending them may take longer than an answer may."""
+    def _store_for(self, size: int) -> Any:
+        """Return a store that waits long enough for a body of so many bytes to be sent."""
         if size <= CHUNK:
             return self._store
         if size > PARTS_AT_ONCE * CHUNK:
-            return self._open(read_timeout=READ_TIMEOUT + timedelta(seconds=size / SLOWEST_UPLOAD))
-        self._uploads = self._uploads or self._open(
-            read_timeout=READ_TIMEOUT + timedelta(seconds=PARTS_AT_ONCE * CHUNK / SLOWEST_UPLOAD)
-        )
+            return self._open(read_timeout=_upload_timeout(size))
+        self._uploads = self._uploads or self._open(read_timeout=_upload_timeout(PARTS_AT_ONCE * CHUNK))
         return self._uploads
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
@@ -126,24 +141,20 @@ class ObjectStorage(Storage):
         window: Any = {"offset": offset} if length is None else (offset, offset + length)
         options: Any = {"range": window} if offset or length else None
         try:
-            found = self._ask("read", key, lambda store: obstore.get(store, key, options=options))
+            found = self._request("read", key, lambda store: obstore.get(store, key, options=options))
         except RunnerError as error:
             if options and _NO_RANGE.search(str(error.__cause__)):
                 return
             raise
         chunks = iter(found.stream(min_chunk_size=CHUNK))
-        while chunk := self._ask("read", key, lambda _store: next(chunks, None)):
+        while chunk := self._request("read", key, lambda _store: next(chunks, None)):
             yield bytes(chunk)
 
     def _create(self, key: str, data: bytes) -> None:
         def put(_store: object) -> object:
-            return obstore.put(self._patient(len(data)), key, data, mode="create")
+            return obstore.put(self._store_for(len(data)), key, data, mode="create")
 
-        try:
-            self._ask("write", key, put)
-        except AlreadyExists as error:
-            error.transient = _CONFLICT in str(error.__cause__)
-            raise
+        self._request("write", key, put)
 
     def _may_retry_create(self, error: RunnerError) -> bool:
         """See `Storage._may_retry_create`: obstore repeats no create whose connection broke, nor one in conflict."""
@@ -153,9 +164,9 @@ class ObjectStorage(Storage):
 
     def _replace(self, key: str, data: bytes) -> None:
         def put(_store: object) -> object:
-            return obstore.put(self._patient(len(data)), key, data, mode="overwrite", use_multipart=False)
+            return obstore.put(self._store_for(len(data)), key, data, mode="overwrite", use_multipart=False)
 
-        self._ask("write", key, put)
+        self._request("write", key, put)
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
@@ -163,14 +174,14 @@ class ObjectStorage(Storage):
             with suppress(NotFound, Denied):
                 for _ in self._stream(key, 0, 1):
                     pass
-        store = self._patient(PARTS_AT_ONCE * CHUNK)
+        store = self._store_for(PARTS_AT_ONCE * CHUNK)
         upload = obstore.open_writer(store, key, buffer_size=CHUNK, max_concurrency=PARTS_AT_ONCE)
-        yield Writer(lambda part: self._ask("write", key, lambda _store: upload.write(part)))
-        self._ask("write", key, lambda _store: upload.close())  # without it nothing is there
+        yield Writer(lambda part: self._request("write", key, lambda _store: upload.write(part)))
+        self._request("write", key, lambda _store: upload.close())  # without it nothing is there
 
     def _delete(self, key: str) -> None:
         try:
-            self._ask("delete", key, lambda store: obstore.delete(store, key))
+            self._request("delete", key, lambda store: obstore.delete(store, key))
         except BucketMissing:
             raise
         except NotFound:
@@ -183,19 +194,19 @@ class ObjectStorage(Storage):
             pages = obstore.list(store, folder, chunk_size=1000)
             return pages, next(pages, None)  # the first page is the first request
 
-        pages, page = self._ask("list", prefix, begin)
+        pages, page = self._request("list", prefix, begin)
         while page:
             yield from self._entries(prefix, page)
-            page = self._ask("list", prefix, lambda _store: next(pages, None))
+            page = self._request("list", prefix, lambda _store: next(pages, None))
 
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
         folder = prefix.rstrip("/") or None
-        found: Any = self._ask("list", prefix, lambda store: obstore.list_with_delimiter(store, folder))
+        found: Any = self._request("list", prefix, lambda store: obstore.list_with_delimiter(store, folder))
         names = sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
         return names, sorted(self._entries(prefix, found["objects"]), key=lambda entry: entry.key)
 
     def _entries(self, prefix: str, found: Any) -> Iterator[Entry]:
-        """Leave out folder markers: obstore takes the slash off, and then only asking tells them from empty objects."""
+        """Leave out folder markers: obstore takes the slash off, and only a request tells them from empty objects."""
         for meta in found:
             key, size = meta["path"], meta["size"]
             if key.startswith(prefix) and (size or self._is_there(key)):
@@ -203,7 +214,7 @@ class ObjectStorage(Storage):
 
     def _is_there(self, key: str) -> bool:
         try:
-            self._ask("read", key, lambda store: obstore.head(store, key))
+            self._request("read", key, lambda store: obstore.head(store, key))
         except NotFound:
             return False
         except Denied:
@@ -211,7 +222,11 @@ class ObjectStorage(Storage):
         return True
 
 
-def _certificates(path: str) -> bytes:
+def _upload_timeout(size: int) -> timedelta:
+    return timedelta(seconds=READ_TIMEOUT_SECONDS + size / SLOWEST_UPLOAD)
+
+
+def _read_certificates(path: str) -> bytes:
     from pathlib import Path
 
     try:

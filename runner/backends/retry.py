@@ -1,4 +1,4 @@
-"""When what failed is tried again: full jitter, so that many that failed at once don't come back at once.
+"""Retries with full jitter, so that many that failed at once don't come back at once.
 
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
@@ -15,22 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-FIRST = 0.1  # seconds that the first pause takes at most; each one after it twice as many
-LONGEST = 5.0
+FIRST_PAUSE_SECONDS = 0.1  # at most; each pause after it may take twice as long as the one before
+LONGEST_PAUSE_SECONDS = 5.0
 
 
 def may_pass(error: RunnerError) -> bool:
-    """Tell whether a failure may pass by itself."""
+    """Return whether a failure may pass by itself."""
     return error.transient
 
 
 def persistently(action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
-    """Do something, and do it again as long as it fails in a way that may pass.
+    """Call ``action`` until it succeeds or fails in a way that does not pass, and return what it returns.
 
-    The last try begins when ``deadline`` seconds have passed since the first one, and its error is raised. A try that
-    itself takes long is not cut.
+    A try that itself takes long is not cut.
+
+    Args:
+        action: is called without arguments.
+        deadline: seconds after the first try at which the last one begins; its error is raised.
+        again: whether an error is worth another try.
     """
-    began, longest = time.monotonic(), FIRST
+    began, longest = time.monotonic(), FIRST_PAUSE_SECONDS
     while True:
         try:
             return action()
@@ -39,9 +43,9 @@ def persistently(action: Callable[[], T], deadline: float, again: Callable[[Runn
             if left <= 0 or not again(error):
                 raise
         time.sleep(min(longest * _random(), left))
-        longest = min(longest * 2, LONGEST)
+        longest = min(longest * 2, LONGEST_PAUSE_SECONDS)
 
 
 def _random() -> float:
-    """Give a number from 0 to 1; the module of that name would cost every start its import."""
+    """Return a number from 0 to 1; the module of that name would cost every start its import."""
     return int.from_bytes(os.urandom(4), "big") / 2**32

@@ -18,6 +18,7 @@ from runner.environ import process_environ
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
 from runner.runs.status import run_status
 from runner.runs.store import open_run_store
+from runner.schemes import BAKED_WORD
 from runner.settings import with_files_read
 from runner.supervisor.supervise import SupervisedRun, supervise
 
@@ -114,7 +115,7 @@ def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, s
         message = f"there is no {storage.url(layout.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
     variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
-    if variables.get("RUNNER_STORAGE", "").lower() != "docker":
+    if variables.get("RUNNER_STORAGE", "").lower() != BAKED_WORD:
         variables.pop("RUNNER_STORAGE", None)
     key = f"{layout.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
     try:

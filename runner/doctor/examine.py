@@ -15,8 +15,8 @@ from runner.doctor.checks import Check, failed_check, run_check
 from runner.doctor.storage_probe import probe
 from runner.errors import EnvironmentWrong, RunnerError, UsageError
 from runner.location import Location, parse_location
+from runner.schemes import backend_of
 from runner.secrets.named import MOUNT_FOLDER, known_secrets_present, resolve
-from runner.secrets.parts import KNOWN
 from runner.secrets.redaction import redact
 from runner.settings import SECRET_VARIABLES, Settings, variable_origins, with_files_read
 
@@ -214,10 +214,11 @@ def _storage_checks(
 def _describe_credentials(storage: Storage, credentials: Credentials, environ: Mapping[str, str]) -> tuple[State, str]:
     """Describe the credentials that open a storage, until when, what other sources lack, and a secret left unnamed."""
     state: State = "ok"
+    backend = backend_of(storage.scheme)
     if storage.credential_source is None:
+        if not backend.secrets:
+            return state, f"{backend.title} needs none"
         name = credentials.name_for(storage.scheme)
-        if storage.scheme == "file":
-            return state, "a folder needs none"
         message = f"the secret {name}" if name else "those that the environment, or the cloud's own chain, gives"
     else:
         source, until = storage.credential_source.source, storage.credential_source.expires_at()
@@ -226,8 +227,7 @@ def _describe_credentials(storage: Storage, credentials: Credentials, environ: M
             state = "note" if until < datetime.now(UTC) else state
             message += f", until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         message += "".join(f"; {other.name}: {reason}" for other, reason in storage.credential_source.tried)
-    cloud = {"s3": "AWS", "gs": "GCP", "azure": "AZURE"}.get(storage.scheme, "")
-    unnamed = [name for name in known_secrets_present(environ) if name in KNOWN and name.split("_")[0] == cloud]
+    unnamed = [name for name in known_secrets_present(environ) if name in backend.secrets]
     if unnamed and not credentials.name_for(storage.scheme) and "AZURE_STORAGE_CONNECTION_STRING" not in unnamed:
         return "note", f"{message}; {unnamed[0]} is set, but RUNNER_SECRETS does not name it"
     return state, message

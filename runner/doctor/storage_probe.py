@@ -193,8 +193,8 @@ def _delete(storage: Storage, key: str) -> str | tuple[State, str]:
     except Denied:
         return "note", f"not allowed, which no run needs; what was written stays: {storage.url(key)}"
     except RunnerError as error:
-        error.message += f"; what was written stays: {storage.url(key)}"
-        raise
+        message = f"{error.message}; what was written stays: {storage.url(key)}"
+        raise error.with_message(message) from error
     if storage.scheme == "file":  # elsewhere a folder is gone with its last object
         from pathlib import Path
 

@@ -116,9 +116,8 @@ class RunStore:
         try:
             self.storage.create(key, encode(document))
         except Denied as error:
-            refusal = WriteFailed(f"the run cannot be written down: {error.message}", hint=error.hint)
-            refusal.transient = False
-            raise refusal from error
+            message = f"the run cannot be written down: {error.message}"
+            raise WriteFailed(message, hint=error.hint, transient=False) from error
 
     def _read(self, key: str, kind: Kind) -> Any:
         try:
@@ -140,7 +139,7 @@ def open_run_store(
     from runner.location import Location
     from runner.secrets.named import resolve
 
-    location = Location(place.scheme, place.container, "")  # type: ignore[arg-type]
+    location = Location(place.scheme, place.container, "")
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ, patience=patience)
     return RunStore(storage, RunLayout(place.home, place.run_id), signer)

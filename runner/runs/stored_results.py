@@ -25,7 +25,7 @@ def list_results(store: RunStore) -> Iterator[tuple[Key, Entry]]:
     Of two for the same, the later attempt's comes last. None of them was read yet.
     """
     prefix = store.layout.attempts
-    found = persistently(lambda: list(store.storage.list_recursive(prefix)), store.storage.deadline)
+    found = persistently(lambda: list(store.storage.list_recursive(prefix)), store.storage.retry_seconds)
     for entry in sorted(found, key=lambda entry: entry.key):
         attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
         slug, _, index = name.removesuffix(".pkl").partition("/")

@@ -25,6 +25,7 @@ from runner.runs.ends import Concluded, RunFacts
 from runner.runs.store import RunStore
 from runner.runtime.background import Background, T
 from runner.runtime.request import RunStores, find_begun, repeated
+from runner.schemes import backend_of
 from runner.secrets.named import known_secrets_present, resolve
 from runner.secrets.redaction import redact
 from runner.settings import Settings
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from runner.schema.documents import BundleReference, Reuse, RunRequest, State
     from runner.secrets.named import Credentials
 
-GCS_WRITE_SECONDS = 1.0  # between two of one object: https://cloud.google.com/storage/quotas#objects
 log = logs.logger("run")
 
 
@@ -127,9 +127,11 @@ def _bundle_key(key: str, begun: RunRequest | None) -> str:
 
 
 def _check_heartbeat(settings: Settings, store: RunStore) -> None:
-    if store.storage.scheme == "gs" and settings.heartbeat < GCS_WRITE_SECONDS:
-        message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and Google's storage takes one write a second"
-        raise EnvironmentWrong(message, hint="Set it to 1 or more.")
+    backend = backend_of(store.storage.scheme)
+    if settings.heartbeat < (least := backend.seconds_between_writes):
+        rate = "a second" if least == 1 else f"in {least:g} seconds"
+        message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and {backend.title} takes one write {rate}"
+        raise EnvironmentWrong(message, hint=f"Set it to {least:g} or more.")
 
 
 def _request(
@@ -264,7 +266,7 @@ def _advice(error: RunnerError, settings: Settings) -> str:
 
 
 def _opened_with(credentials: Credentials, scheme: str) -> str:
-    if scheme == "file":
+    if not backend_of(scheme).secrets:
         return ""
     return f", opened with {credentials.name_for(scheme) or 'the ambient credentials'}"
 

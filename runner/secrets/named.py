@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
+from runner.schemes import backend_of
 from runner.secrets.encodings import SHORTEST
-from runner.secrets.parts import KNOWN, parse_secret, register_ambient_secrets, register_secret
+from runner.secrets.parts import known_secrets, parse_secret, register_ambient_secrets, register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,8 +50,7 @@ class Credentials:
 
     def name_for(self, scheme: str) -> str | None:
         """Return the name of the secret that opens a storage of this scheme; None if none of them does."""
-        prefix = {"s3": "AWS", "gs": "GCP", "azure": "AZURE"}.get(scheme)
-        return next((name for name in KNOWN if name in self._values and name.split("_")[0] == prefix), None)
+        return next((name for name in backend_of(scheme).secrets if name in self._values), None)
 
 
 def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
@@ -142,9 +142,9 @@ def _warn(name: str) -> None:
 
 
 def _checked(name: str, value: object) -> object:
-    if name not in KNOWN:
+    needed = known_secrets().get(name)
+    if needed is None:
         return value
-    needed = KNOWN[name]
     if not needed:
         if not isinstance(value, str) or not value:
             message = f"secret {name} must be a connection string"
@@ -164,5 +164,7 @@ def known_secrets_present(environ: Mapping[str, str]) -> list[str]:
     from pathlib import Path
 
     return [
-        name for name in KNOWN if name in environ or f"{name}_FILE" in environ or Path(MOUNT_FOLDER, name).is_file()
+        name
+        for name in known_secrets()
+        if name in environ or f"{name}_FILE" in environ or Path(MOUNT_FOLDER, name).is_file()
     ]

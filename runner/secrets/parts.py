@@ -6,31 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from runner.schemes import backends
 from runner.secrets.encodings import SHORTEST
 from runner.secrets.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# The secrets that storages understand, and the keys that each must have: a JSON object with them, or ("",) plain text.
-KNOWN: dict[str, tuple[str, ...]] = {
-    "AWS_CREDENTIALS": ("ACCESS_KEY", "SECRET_ACCESS_KEY"),
-    "GCP_CREDENTIALS": ("type", "client_email", "private_key", "token_uri"),
-    "AZURE_CREDENTIALS": (),
-    "AZURE_STORAGE_CONNECTION_STRING": (),
-}
-# What the clouds' own credential chains read, and is masked as well where nobody named a secret.
-AMBIENT = (
-    *KNOWN,
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AZURE_CLIENT_SECRET",
-    "AZURE_PASSWORD",
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_KEY",
-    "AZURE_STORAGE_SAS_TOKEN",
-)
 # What in a JSON secret is no secret by its name, unless its value is a URL with a password or a signature.
 _PUBLIC_NAME = re.compile(
     r"type|project_id|client_email|client_id|universe_domain|\w+_uri|\w+_url"
@@ -42,6 +24,11 @@ _SIGNATURE = re.compile(r"(?:^|[?&=])sig=([^&;\s]+)")
 _HEADER = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 _RANDOM = re.compile(r"[A-Za-z0-9]{16,}")  # what is not all in small letters is no word
 _MOST_RANDOM = 8  # of one value
+
+
+def known_secrets() -> dict[str, tuple[str, ...]]:
+    """Return the secrets that open storages, with the keys that the JSON object must have; none for plain text."""
+    return {name: keys for backend in backends() for name, keys in backend.secrets.items()}
 
 
 def register_secret(text: str, value: object) -> bool:
@@ -63,7 +50,8 @@ def register_secret(text: str, value: object) -> bool:
 
 def register_ambient_secrets(environ: Mapping[str, str]) -> None:
     """Mask the values of the clouds' own variables; values shorter than SHORTEST are ignored without a warning."""
-    for name in AMBIENT:
+    private = (name for backend in backends() for name in backend.private_variables)
+    for name in (*known_secrets(), *private):
         if text := environ.get(name):
             register_secret(text, parse_secret(text))
 

@@ -53,8 +53,8 @@ class Guarded:
         """From the next request on; https://docs.getmoto.org/en/latest/docs/iam.html"""
         count = b"0" if wanted else b"inf"
         headers = {"Content-Type": "text/plain"}
-        asked = urllib.request.Request(f"{self.server.url}/moto-api/reset-auth", data=count, headers=headers)
-        urllib.request.urlopen(asked).close()
+        request = urllib.request.Request(f"{self.server.url}/moto-api/reset-auth", data=count, headers=headers)
+        urllib.request.urlopen(request).close()
 
     def does(self, who: str, *arguments: str, **environ: str) -> Ran:
         return start(self.users[who] | environ, *arguments)
@@ -105,13 +105,13 @@ def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded
 
 @pytest.mark.parametrize("path", sorted(POLICIES.glob("*.json")), ids=lambda path: path.stem)
 def test_no_policy_lets_more_than_it_must(path: Path) -> None:
-    told = json.loads(path.read_text())
+    policy = json.loads(path.read_text())
     if path.name.startswith("s3-"):
-        allowed = [entry for entry in told["Statement"] if entry["Effect"] == "Allow"]
+        allowed = [entry for entry in policy["Statement"] if entry["Effect"] == "Allow"]
         listed = [entry["Action"] for entry in allowed]
         actions = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
         assert actions <= {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket"}
-        assert all("my-flows" in entry["Resource"] for entry in told["Statement"])
+        assert all("my-flows" in entry["Resource"] for entry in policy["Statement"])
     else:
         may_delete = path.name == "gcs-run.json"  # to replace a beat
         assert ("objects.delete" in path.read_text() or "blobs/delete" in path.read_text()) is may_delete

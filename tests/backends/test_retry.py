@@ -72,9 +72,7 @@ def test_only_what_may_pass_is_tried_again(clock: Clock) -> None:
 
 def test_a_failure_that_knows_better_is_not_tried_again(clock: Clock) -> None:
     def full() -> NoReturn:
-        error = errors.WriteFailed("no space left")
-        error.transient = False
-        raise error
+        raise errors.WriteFailed("no space left", transient=False)
 
     with pytest.raises(errors.WriteFailed):
         persistently(full, 10)

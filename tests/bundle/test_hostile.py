@@ -373,7 +373,7 @@ def test_links_inside_the_root_are_followed_and_walked_once(storage: LocalStorag
 def test_a_root_that_is_a_link_itself_is_one(storage: LocalStorage, tmp_path: Path) -> None:
     storage.create("etl/v1", b"x")
     (tmp_path / "link").symlink_to(tmp_path / "storage")
-    assert LocalStorage("file", str(tmp_path / "link")).read("etl/v1") == b"x"
+    assert LocalStorage(str(tmp_path / "link")).read("etl/v1") == b"x"
 
 
 @pytest.fixture

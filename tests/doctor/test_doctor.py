@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import errors
-from runner.backends.credential_sources import Found, Source
+from runner.backends.credential_sources import ChosenSource, Source
 from runner.doctor import examine
 from runner.doctor.checks import run_check
 from runner.doctor.storage_probe import Answer, check_clock, request_endpoint
@@ -334,7 +334,7 @@ def test_the_source_of_the_credentials_is_described_with_its_end(place: Place) -
     storage, environ = place.open(), place.environ | {"AWS_CREDENTIALS": "{}"}
     tried = ((Source("variables", "AWS_ACCESS_KEY_ID", "fast", "all"), "AWS_ACCESS_KEY_ID is not set"),)
     until = datetime.now(UTC) + timedelta(hours=1)
-    storage.credential_source = Found(USED, tried, lambda: until)
+    storage.credential_source = ChosenSource(USED, tried, lambda: until)
     message = (
         f"profile (~/.aws/credentials), until {until:%Y-%m-%d %H:%M:%S} UTC; variables: AWS_ACCESS_KEY_ID is not set"
     )

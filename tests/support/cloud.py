@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request, its body a form or JSON; header names in lower case."""
 
     method: str
@@ -39,11 +39,11 @@ class Asked:
 
 
 class Cloud:
-    """Answers by the given function: a status, and JSON or bytes. `asked` is the record."""
+    """Answers by the given function: a status, and JSON or bytes. `requests` is the record."""
 
-    def __init__(self, answer: Callable[[Asked], Answer], hosts: Sequence[str], folder: Path) -> None:
+    def __init__(self, answer: Callable[[Request], Answer], hosts: Sequence[str], folder: Path) -> None:
         self.answer, self.hosts, self.folder = answer, hosts, folder
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
         self.headers: dict[str, str] = {}  # of every answer
 
     def __enter__(self) -> Self:
@@ -73,10 +73,10 @@ class Cloud:
         return f"http://{HOST}:{self.port}"
 
     def ask(self, cloud: str, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
-        """Ask the SDK and runner in a process of that environment: what each was refused, or `asked` the storage."""
-        del self.asked[:]
+        """Let the SDK and runner read an object in a process of that environment: whether each `opened` the storage."""
+        del self.requests[:]
         measured = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-        script = Path(__file__).with_name("asking.py")
+        script = Path(__file__).with_name("try_credentials.py")
         done = subprocess.run(
             [sys.executable, script, cloud],
             env={"PATH": "/usr/bin:/bin"} | measured | self.environ | dict(environ),
@@ -86,12 +86,12 @@ class Cloud:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        said: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
-        return said
+        answers: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+        return answers
 
-    def of(self, who: str) -> Asked:
+    def of(self, who: str) -> Request:
         """The request of `sdk` or `runner` for its own object."""
-        return next(asked for asked in self.asked if asked.path.endswith(who))
+        return next(request for request in self.requests if request.path.endswith(who))
 
     def _serve(self, context: ssl.SSLContext | None) -> int:
         server = ThreadingHTTPServer((HOST, 0), type("Handler", (_Handler,), {"cloud": self}))
@@ -116,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         host = headers.get("host", "").partition(":")[0]
-        asked = Asked(self.command, host, target.path, _first(parse_qs(target.query)), headers, _form(body))
-        self.cloud.asked.append(asked)
-        status, answer = self.cloud.answer(asked)
+        request = Request(self.command, host, target.path, _first(parse_qs(target.query)), headers, _form(body))
+        self.cloud.requests.append(request)
+        status, answer = self.cloud.answer(request)
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         kind = "text/plain" if isinstance(answer, bytes) else "application/json"

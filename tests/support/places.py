@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,4 +117,20 @@ def azure_place(server: Server) -> Place:
         lambda key: container.download_blob(key).readall(),
         lambda key, data: container.upload_blob(key, data, overwrite=True),
         lambda: sorted(container.list_blob_names()),
+    )
+
+
+def memory_place() -> Place:
+    """A bucket in this process's memory, which must know the backend; see `support.memory.registered`."""
+    from support.memory.storage import BUCKETS
+
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    objects = BUCKETS.setdefault(name, {})
+    return Place(
+        "memory",
+        f"memory://{name}",
+        {},
+        lambda key: objects[key][0],
+        lambda key, data: objects.update({key: (data, time.time())}),
+        lambda: sorted(objects),
     )

@@ -49,8 +49,8 @@ class Fault:
     """What happens to requests of this method whose path has these words; `times` of them after the first `after`.
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
-    drop: the connection is reset, and nobody is asked · silent: no answer, ever ·
-    slow: the request is read at 2 MB/s · answer: `status` and `body`, and nobody is asked.
+    drop: the connection is reset, and the server is not reached · silent: no answer, ever ·
+    slow: the request is read at 2 MB/s · answer: `status` and `body`, and the server is not reached.
     """
 
     how: Literal["lose", "drop", "cut", "silent", "slow", "answer"]
@@ -164,9 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         with contextlib.closing(http.client.HTTPConnection(self.relay.upstream)) as connection:
-            kept = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            forwarded = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in (kept | {"Connection": "close"}).items():
+            for name, value in (forwarded | {"Connection": "close"}).items():
                 connection.putheader(name, value)
             connection.endheaders(body)
             answer = connection.getresponse()

@@ -35,39 +35,41 @@ class AwsConfig:
 
     @property
     def values(self) -> Section:
-        """Give what the profile says in both files."""
+        """What the profile has in both files."""
         return self.own | self.shared
 
     def setting(self, variable: str, name: str) -> str | None:
-        """Give a setting: the variable, else what the profile has by the name."""
+        """Return a setting: the variable, else what the profile has by the name."""
         return self.environ.get(variable) or self.values.get(name)
 
     def is_on(self, variable: str, name: str) -> bool:
-        """Whether a setting is true."""
+        """Return whether a setting is true."""
         return str(self.setting(variable, name) or "").lower() in _TRUE
 
     @property
     def region(self) -> str:
-        """Give the region; boto3 does not know ``AWS_REGION``, which Lambda, ECS and EKS set."""
+        """The region; boto3 does not know ``AWS_REGION``, which Lambda, ECS and EKS set."""
         return self.environ.get("AWS_REGION") or self.setting("AWS_DEFAULT_REGION", "region") or "us-east-1"
 
     @property
     def s3(self) -> Section:
-        """Give the profile's block ``s3 =``."""
+        """The profile's block ``s3 =``."""
         block = self.values.get("s3")
         return block if isinstance(block, dict) else {}
 
     def endpoint(self, service: str) -> str | None:
-        """Give the endpoint that is configured for a service, ``s3`` or ``sts``.
+        """Return the endpoint that is configured for a service, ``s3`` or ``sts``.
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
         """
         if self.is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"):
             return None
-        told = self.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or self.environ.get("AWS_ENDPOINT_URL")
+        endpoint = self.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or self.environ.get("AWS_ENDPOINT_URL")
         block = self.services.get(service)
         return (
-            told or (block.get("endpoint_url") if isinstance(block, dict) else None) or self.values.get("endpoint_url")
+            endpoint
+            or (block.get("endpoint_url") if isinstance(block, dict) else None)
+            or self.values.get("endpoint_url")
         )
 
 
@@ -129,7 +131,7 @@ def _nested(text: str) -> dict[str, str]:
 
 
 def _named(sections: dict[str, Section], word: str) -> dict[str, Section]:
-    """Give the sections such as ``[profile mine]``, by name."""
+    """Return the sections such as ``[profile mine]``, by name."""
     import shlex
 
     found = {}

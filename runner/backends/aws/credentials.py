@@ -1,4 +1,4 @@
-"""Which AWS credentials boto3 would use, found without it wherever that gives the same answer.
+"""The AWS credentials that boto3 would use, found without it wherever that gives the same answer.
 
 The order is that of ``create_credential_resolver`` in ``botocore/credentials.py``; a named secret comes before it all.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.aws.sources import (
     CONFIG,
@@ -26,94 +26,100 @@ from runner.backends.aws.sources import (
     WEB,
     WEB_PROFILE,
 )
-from runner.backends.credential_sources import Found, Source, format_tried
+from runner.backends.credential_sources import ChosenSource, Source, format_tried
 from runner.errors import CredentialsRefused, EnvironmentWrong
+from runner.schemes import S3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from obstore.store import S3Credential
+
     from runner.backends.aws.config import AwsConfig
     from runner.secrets.named import Credentials
 
-# Where boto3 says that it found something, in its own words.
+# By the method that boto3 says it found something with.
 _METHODS = {"assume-role-with-web-identity": WEB_PROFILE, "container-role": CONTAINER_OTHER, "iam-role": METADATA_1}
-# Hosts that may be asked without TLS. https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+# Hosts that boto3 asks without TLS. https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 _NEAR = ("http://169.254.170.2/", "http://169.254.170.23/", "http://[fd00:ec2::23]/", "http://localhost", "http://127.")
 _TOKENS = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What opens a bucket: the source, and what gives its keys; without that, obstore finds them by ``native``."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # every start pays for each method, and none is used
+class AwsAccess:
+    """What opens a bucket: ``provider`` gives the keys if there is one, else obstore finds them by ``config``."""
 
-    found: Found
-    provider: Callable[[], dict[str, Any]] | None = None
-    native: Mapping[str, str] = field(default_factory=dict, repr=False)
+    source: ChosenSource
+    provider: Callable[[], S3Credential] | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Keys:
-    keys: dict[str, str] = field(repr=False)
+    access_key_id: str
+    secret_access_key: str
+    token: str | None = None
     expires: datetime | None = None
 
-    def provide(self) -> dict[str, Any]:
-        return self.keys | {"expires_at": self.expires}
+    def provide(self) -> S3Credential:
+        keys: S3Credential = {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "expires_at": self.expires,
+        }
+        return {**keys, "token": self.token} if self.token else keys
 
     def expires_at(self) -> datetime | None:
         return self.expires
 
 
-@dataclass(frozen=True, slots=True)
-class _Native:
-    settings: dict[str, str] = field(repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _ByObstore:
+    """The settings by which obstore itself finds the keys."""
+
+    settings: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _AskBoto3:
-    """This is the source, or may be, and only boto3 knows how to use it; ``reason`` is what was seen so far."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _ByBoto3:
+    """This is the source, or may be, and only boto3 knows how to use it; ``reason`` is why, if it finds nothing."""
 
     reason: str = ""
 
 
-def choose(bucket: str, credentials: Credentials, config: AwsConfig) -> Chosen:
-    """Find the source that boto3 would use. Raises CredentialsRefused and EnvironmentWrong."""
+def find_aws(bucket: str, credentials: Credentials, config: AwsConfig) -> AwsAccess:
+    """Find the credentials that boto3 would use. Raises CredentialsRefused and EnvironmentWrong."""
     if secret := credentials.aws():
-        keys = _named(secret.get("ACCESS_KEY"), secret.get("SECRET_ACCESS_KEY"), secret.get("SESSION_TOKEN"))
-        return Chosen(Found(SECRET), _Keys(keys).provide)
-    unheard = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
-    tried = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unheard else "none named")]
-    for source, look in _LOOK:
-        answer = look(config)
-        if isinstance(answer, _Keys):
-            return Chosen(Found(source, tuple(tried), answer.expires_at), answer.provide)
-        if isinstance(answer, _Native):
-            return Chosen(Found(source, tuple(tried)), native=answer.settings)
-        if isinstance(answer, _AskBoto3):
-            if chosen := _asked(source, tried, config):
-                return chosen
-            answer = answer.reason or "boto3 finds none there"
-        tried.append((source, answer))
+        keys = _Keys(secret["ACCESS_KEY"], secret["SECRET_ACCESS_KEY"], secret.get("SESSION_TOKEN"))
+        return AwsAccess(ChosenSource(SECRET), keys.provide)
+    unnamed = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
+    tried = [(SECRET, "AWS_CREDENTIALS is set, and RUNNER_SECRETS does not name it" if unnamed else "none named")]
+    for source, look_up in _LOOKUPS:
+        found = look_up(config)
+        if isinstance(found, _Keys):
+            return AwsAccess(ChosenSource(source, tuple(tried), found.expires_at), found.provide)
+        if isinstance(found, _ByObstore):
+            return AwsAccess(ChosenSource(source, tuple(tried)), config=found.settings)
+        if isinstance(found, _ByBoto3):
+            if access := _find_by_boto3(source, tried, config):
+                return access
+            found = found.reason or "boto3 finds none there"
+        tried.append((source, found))
     message = f"no credentials for s3://{bucket}/ found: {format_tried(tuple(tried))}"
-    hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a secret AWS_CREDENTIALS in RUNNER_SECRETS."
-    raise CredentialsRefused(message, hint=hint)
+    raise CredentialsRefused(message, hint=S3.credentials_hint)
 
 
-def _asked(source: Source, tried: list[tuple[Source, str]], config: AwsConfig) -> Chosen | None:
+def _find_by_boto3(source: Source, tried: list[tuple[Source, str]], config: AwsConfig) -> AwsAccess | None:
     from runner.backends.aws.sdk import Boto3Provider
 
     try:
-        asked = Boto3Provider(config)
+        provider = Boto3Provider(config)
     except (CredentialsRefused, EnvironmentWrong) as error:
         message = f"{source.name}: {error.message}; before it, {format_tried(tuple(tried))}"
         raise type(error)(message, hint=error.hint) from error
-    if not asked.method:
+    if not provider.method:
         return None
-    return Chosen(Found(_METHODS.get(asked.method, source), tuple(tried), asked.expires_at), asked)
-
-
-def _named(key: str | None, secret: str | None, token: str | None) -> dict[str, str]:
-    keys = {"access_key_id": key, "secret_access_key": secret, "token": token}
-    return {name: value for name, value in keys.items() if value}
+    return AwsAccess(ChosenSource(_METHODS.get(provider.method, source), tuple(tried), provider.expires_at), provider)
 
 
 def _environment(config: AwsConfig) -> str | _Keys:
@@ -124,8 +130,7 @@ def _environment(config: AwsConfig) -> str | _Keys:
         message = "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"
         raise CredentialsRefused(message, hint="Set both, or neither.")
     token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN")
-    keys = _named(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token)
-    return _Keys(keys, _expiration(environ))
+    return _Keys(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token, _expiration(environ))
 
 
 def _expiration(environ: Mapping[str, str]) -> datetime | None:
@@ -143,17 +148,17 @@ def _expiration(environ: Mapping[str, str]) -> datetime | None:
     return until
 
 
-def _role(config: AwsConfig) -> str | _AskBoto3:
+def _role(config: AwsConfig) -> str | _ByBoto3:
     if "role_arn" in config.values and "web_identity_token_file" not in config.values:
         if "mfa_serial" in config.values:
             message = f"the profile {config.profile!r} wants an MFA code, and nobody is here to type it"
             hint = "Give the session's own keys: aws configure export-credentials --format env."
             raise CredentialsRefused(message, hint=hint)
-        return _AskBoto3()
+        return _ByBoto3()
     return f"the profile {config.profile!r} has no role_arn"
 
 
-def _web_identity(config: AwsConfig) -> str | _Native | _AskBoto3:
+def _web_identity(config: AwsConfig) -> str | _ByObstore | _ByBoto3:
     environ = config.environ
     token = environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", config.values.get("web_identity_token_file"))
     if not token:
@@ -163,25 +168,25 @@ def _web_identity(config: AwsConfig) -> str | _Native | _AskBoto3:
     role = environ.get("AWS_ROLE_ARN")
     # obstore asks STS by TLS alone
     if _misled(config) or not (role and environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and endpoint.startswith("https://")):
-        return _AskBoto3()
+        return _ByBoto3()
     if not _is_one_line(token):
-        return _AskBoto3()
+        return _ByBoto3()
     session = environ.get("AWS_ROLE_SESSION_NAME") or config.values.get("role_session_name")
     settings = {"web_identity_token_file": token, "role_arn": role, "aws_endpoint_url_sts": endpoint}
-    return _Native(settings | ({"role_session_name": session} if session else {}))
+    return _ByObstore(settings | ({"role_session_name": session} if session else {}))
 
 
-def _profile_has(*names: str) -> Callable[[AwsConfig], str | _AskBoto3]:
-    def look(config: AwsConfig) -> str | _AskBoto3:
+def _profile_has(*names: str) -> Callable[[AwsConfig], str | _ByBoto3]:
+    def look_up(config: AwsConfig) -> str | _ByBoto3:
         if any(name in config.values for name in names):
-            return _AskBoto3()
+            return _ByBoto3()
         return f"the profile {config.profile!r} has no {' or '.join(names)}"
 
-    return look
+    return look_up
 
 
 def _keys_of(part: str) -> Callable[[AwsConfig], str | _Keys]:
-    def look(config: AwsConfig) -> str | _Keys:
+    def look_up(config: AwsConfig) -> str | _Keys:
         values = getattr(config, part)
         if "aws_access_key_id" not in values:
             return f"no keys for the profile {config.profile!r}"
@@ -189,39 +194,39 @@ def _keys_of(part: str) -> Callable[[AwsConfig], str | _Keys]:
             message = f"the profile {config.profile!r} has no whole pair of aws_access_key_id and aws_secret_access_key"
             raise CredentialsRefused(message, hint="Give it both, or neither.")
         token = values.get("aws_security_token", values.get("aws_session_token"))
-        return _Keys(_named(values["aws_access_key_id"], values["aws_secret_access_key"], token))
+        return _Keys(values["aws_access_key_id"], values["aws_secret_access_key"], token)
 
-    return look
+    return look_up
 
 
-def _old_files(config: AwsConfig) -> str | _AskBoto3:
+def _old_files(config: AwsConfig) -> str | _ByBoto3:
     import os.path
 
     named = "AWS_CREDENTIAL_FILE" in config.environ or "BOTO_CONFIG" in config.environ
     if named or any(os.path.isfile(path) for path in ("/etc/boto.cfg", os.path.expanduser("~/.boto"))):  # noqa: PTH111, PTH113 - pathlib costs the start 5 ms
-        return _AskBoto3()
+        return _ByBoto3()
     return "there are none"
 
 
-def _container(config: AwsConfig) -> str | _Native | _AskBoto3:
+def _container(config: AwsConfig) -> str | _ByObstore | _ByBoto3:
     environ = config.environ
     relative, full = (environ.get(f"AWS_CONTAINER_CREDENTIALS_{kind}_URI") for kind in ("RELATIVE", "FULL"))
     if relative is None and full is None:
         return "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
     if _misled(config, "AWS_WEB_IDENTITY_TOKEN_FILE"):
-        return _AskBoto3()
+        return _ByBoto3()
     if relative is not None:
         if relative.startswith("/") and not any(name in environ for name in _TOKENS):
-            return _Native({"container_credentials_relative_uri": relative})
-        return _AskBoto3()
+            return _ByObstore({"container_credentials_relative_uri": relative})
+        return _ByBoto3()
     token = environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     if full and token and full.startswith(("https://", *_NEAR)) and _is_one_line(token):
         settings = {"container_credentials_full_uri": full, "container_authorization_token_file": token}
-        return _Native(settings)
-    return _AskBoto3()
+        return _ByObstore(settings)
+    return _ByBoto3()
 
 
-def _metadata(config: AwsConfig) -> str | _Native | _AskBoto3:
+def _metadata(config: AwsConfig) -> str | _ByObstore | _ByBoto3:
     from runner.backends.aws.instance_metadata import metadata_endpoint, token_answer
 
     if config.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
@@ -231,19 +236,19 @@ def _metadata(config: AwsConfig) -> str | _Native | _AskBoto3:
         return answer
     if answer == "200":
         is_native = not _misled(config, "AWS_WEB_IDENTITY_TOKEN_FILE")
-        return _Native({"metadata_endpoint": metadata_endpoint(config)}) if is_native else _AskBoto3()
+        return _ByObstore({"metadata_endpoint": metadata_endpoint(config)}) if is_native else _ByBoto3()
     from importlib.util import find_spec
 
-    return _AskBoto3(answer) if find_spec("botocore") else answer  # which asks version 1 as well
+    return _ByBoto3(answer) if find_spec("botocore") else answer  # which asks version 1 as well
 
 
 def _misled(config: AwsConfig, *more: str) -> bool:
-    """Whether obstore's own chain would take a variable for credentials that is none to boto3: an empty one, half."""
+    """Return whether obstore's own chain would take for credentials what is none to boto3: empty, or half a pair."""
     return any(name in config.environ for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", *more))
 
 
 def _is_one_line(path: str) -> bool:
-    """Whether a token's file can be read and sent as it stands; where not, boto3 is to say what it thinks of it."""
+    """Return whether a token's file can be read and sent as it stands; where not, boto3 says what is wrong with it."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - see `_old_files`
             return not set("\r\n") & set(file.read())
@@ -251,7 +256,7 @@ def _is_one_line(path: str) -> bool:
         return False
 
 
-_LOOK: tuple[tuple[Source, Callable[[AwsConfig], str | _Keys | _Native | _AskBoto3]], ...] = (
+_LOOKUPS: tuple[tuple[Source, Callable[[AwsConfig], str | _Keys | _ByObstore | _ByBoto3]], ...] = (
     (KEYS, _environment),
     (ROLE, _role),
     (WEB, _web_identity),

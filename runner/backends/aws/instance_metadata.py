@@ -1,4 +1,4 @@
-"""Whether EC2's instance metadata answers at all, asked once and briefly: obstore alone would wait for half a minute.
+"""A short request that shows whether EC2's instance metadata answers: obstore alone would wait for half a minute.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 """
@@ -19,15 +19,15 @@ _FAR = (
 
 
 def metadata_endpoint(config: AwsConfig) -> str:
-    """Give where it is, without a slash at the end."""
+    """Return the URL of the metadata service, without a slash at the end."""
     mode = config.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode") or ""
     usual = "http://[fd00:ec2::254]" if mode.lower() == "ipv6" else "http://169.254.169.254"
-    told = config.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
-    return (told or usual).rstrip("/")
+    endpoint = config.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
+    return (endpoint or usual).rstrip("/")
 
 
 def token_answer(config: AwsConfig) -> tuple[str, bool]:
-    """Ask for a token: the answer's status, or why there is none; and whether something was there to answer."""
+    """Request a token, and return the answer's status, or why there is none, and whether anything was reached."""
     import socket
     from urllib.parse import urlsplit
 

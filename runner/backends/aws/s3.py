@@ -1,4 +1,4 @@
-"""S3 and what speaks like it: from a bucket's name and credentials to a store."""
+"""S3 and what speaks its protocol: from a bucket's name and credentials to an opened storage."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.errors import EnvironmentWrong
+from runner.schemes import S3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # What obstore itself reads from the environment and runner has no opinion on; named here so that a mapping which is
 # not this process's environment works the same. https://developmentseed.org/obstore/latest/api/store/aws/
-_PASSED_ON = {
+_OBSTORE_SETTINGS = {
     "AWS_SERVER_SIDE_ENCRYPTION": "server_side_encryption",
     "AWS_SSE_KMS_KEY_ID": "sse_kms_key_id",
     "AWS_SSE_BUCKET_KEY_ENABLED": "sse_bucket_key_enabled",
@@ -42,13 +43,14 @@ def open_s3(
     from obstore.store import S3Store
 
     from runner.backends.aws.config import read_config
-    from runner.backends.aws.credentials import choose
+    from runner.backends.aws.credentials import find_aws
+    from runner.backends.aws.errors import refusal
     from runner.backends.object_store import ObjectStorage
 
     settings = read_config(environ)
-    chosen = choose(bucket, credentials, settings)
+    access = find_aws(bucket, credentials, settings)
     endpoint = settings.endpoint("s3")
-    passed_on = {name: environ[variable] for variable, name in _PASSED_ON.items() if variable in environ}
+    passed_on = {name: environ[variable] for variable, name in _OBSTORE_SETTINGS.items() if variable in environ}
     if "virtual_hosted_style_request" not in passed_on and settings.s3.get("addressing_style") == "virtual":
         passed_on["virtual_hosted_style_request"] = "true"
         scheme, separator, host = (endpoint or "").partition("://")
@@ -61,7 +63,7 @@ def open_s3(
         # is given: what must win is named here, and the keys come by a function
         config = {
             **passed_on,
-            **chosen.native,
+            **access.config,
             "region": region,
             "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
             "conditional_put": "etag",
@@ -71,21 +73,27 @@ def open_s3(
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=chosen.provider,  # type: ignore[arg-type]
+            credential_provider=access.provider,
         )
 
     def relocated(reason: str) -> str | None:
-        return _told_region(reason) or _asked_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
+        return _region_in(reason) or _look_up_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
 
-    storage = ObjectStorage(
-        "s3", bucket, connect, environ, patience=patience, place=settings.region, relocated=relocated
+    return ObjectStorage(
+        S3.scheme,
+        bucket,
+        connect,
+        refusal,
+        patience=patience,
+        credential_source=access.source,
+        certificates=environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"),
+        place=settings.region,
+        relocated=relocated,
     )
-    storage.credential_source = chosen.found
-    return storage
 
 
 def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str], settings: AwsConfig) -> str:
-    """Give AWS's own endpoint. https://docs.aws.amazon.com/general/latest/gr/s3.html."""
+    """Return AWS's own endpoint. https://docs.aws.amazon.com/general/latest/gr/s3.html."""
     dual = settings.is_on("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
     dual = dual or str(settings.s3.get("use_dualstack_endpoint", "")).lower() == "true"
     service = "s3-fips" if settings.is_on("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") else "s3"
@@ -95,14 +103,14 @@ def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str], settings: 
     return f"https://{bucket}.{domain}" if virtual else f"https://{domain}"
 
 
-def _told_region(reason: str) -> str | None:
-    """Find the region in an answer such as ``<Code>AuthorizationHeaderMalformed</Code>…<Region>eu-west-1</Region>``."""
+def _region_in(reason: str) -> str | None:
+    """Return the region in an answer like ``<Code>AuthorizationHeaderMalformed</Code>…<Region>eu-west-1</Region>``."""
     found = re.search(r"<Region>([a-z0-9-]+)</Region>", reason)
     return found[1] if found else None
 
 
-def _asked_region(bucket: str, endpoint: str | None, environ: Mapping[str, str], timeout: float) -> str | None:
-    """Ask S3, unsigned, where a bucket lies; the answer bears it in a header whatever its status is.
+def _look_up_region(bucket: str, endpoint: str | None, environ: Mapping[str, str], timeout: float) -> str | None:
+    """Return the region of a bucket, which S3 puts into a header of any answer, also to an unsigned request.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     """

@@ -1,8 +1,10 @@
-"""Azure Blob Storage: from a container's name and a connection string to a store."""
+"""Azure Blob Storage: from a container's name and credentials to an opened storage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from runner.schemes import AZURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,7 @@ def open_azure(
     from obstore.store import AzureStore
 
     from runner.backends.azure.credentials import find_azure
+    from runner.backends.azure.errors import refusal
     from runner.backends.object_store import ObjectStorage
 
     access = find_azure(credentials, environ)
@@ -36,9 +39,15 @@ def open_azure(
             config=config,  # type: ignore[arg-type]
             client_options=options,  # type: ignore[arg-type]
             retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=access.provider,  # type: ignore[arg-type]
+            credential_provider=access.provider,
         )
 
-    storage = ObjectStorage("azure", container, connect, environ, patience=patience)
-    storage.credential_source = access.found
-    return storage
+    return ObjectStorage(
+        AZURE.scheme,
+        container,
+        connect,
+        refusal,
+        patience=patience,
+        credential_source=access.source,
+        certificates=environ.get("SSL_CERT_FILE"),
+    )

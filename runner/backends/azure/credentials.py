@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.backends.azure.sources import TOKEN_SOURCES
 from runner.backends.azure.tokens import find_token
-from runner.backends.credential_sources import Found, Source, format_tried
+from runner.backends.credential_sources import EVERY_IMAGE, ChosenSource, Source, format_tried
 from runner.errors import CredentialsRefused, EnvironmentWrong
 from runner.secrets.parts import split_connection_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.backends.azure.sources import Token
+    from obstore.store import AzureCredential
+
     from runner.secrets.named import Credentials
 
-_EVERY = "every"
-SECRET = Source("named secret", "AZURE_STORAGE_CONNECTION_STRING or AZURE_CREDENTIALS", "fast", _EVERY)
-STRING = Source("connection string", "AZURE_STORAGE_CONNECTION_STRING", "fast", _EVERY)
-KEY = Source("account key", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY", "fast", _EVERY)
-SAS = Source("SAS", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_SAS_TOKEN", "fast", _EVERY)
+SECRET = Source("named secret", "AZURE_STORAGE_CONNECTION_STRING or AZURE_CREDENTIALS", "fast", EVERY_IMAGE)
+STRING = Source("connection string", "AZURE_STORAGE_CONNECTION_STRING", "fast", EVERY_IMAGE)
+KEY = Source("account key", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY", "fast", EVERY_IMAGE)
+SAS = Source("SAS", "AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_SAS_TOKEN", "fast", EVERY_IMAGE)
 SOURCES: tuple[Source, ...] = (SECRET, STRING, KEY, SAS, *TOKEN_SOURCES)
 HINT = (
     "Set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT beside what DefaultAzureCredential finds, "
@@ -43,55 +43,60 @@ _EMULATED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AzureAccess:
     """An account, its endpoint, and what signs: ``provider`` if there is one, else obstore by ``config``."""
 
     account: str
     endpoint: str
-    found: Found
-    config: Mapping[str, str] = field(default_factory=dict, repr=False)
-    provider: Callable[[], Mapping[str, Any]] | None = None
+    source: ChosenSource
+    config: Mapping[str, str] = field(default_factory=dict)
+    provider: Callable[[], AzureCredential] | None = None
 
 
-def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> Access:
+def find_azure(credentials: Credentials, environ: Mapping[str, str]) -> AzureAccess:
     """Find what opens the account. Raises CredentialsRefused, EnvironmentWrong and Unreachable."""
-    looked: list[tuple[Source, str]] = []
+    tried: list[tuple[Source, str]] = []
     if text := credentials.azure():
-        return _by_string(text, Found(SECRET))
-    looked.append((SECRET, "none is named in RUNNER_SECRETS"))
+        return _by_string(text, ChosenSource(SECRET))
+    tried.append((SECRET, "none is named in RUNNER_SECRETS"))
     if text := environ.get("AZURE_STORAGE_CONNECTION_STRING"):
-        return _by_string(text, Found(STRING, tuple(looked)))
-    looked.append((STRING, "AZURE_STORAGE_CONNECTION_STRING is not set"))
+        return _by_string(text, ChosenSource(STRING, tuple(tried)))
+    tried.append((STRING, "AZURE_STORAGE_CONNECTION_STRING is not set"))
     account, endpoint = _account(environ)
     if not account:
-        looked.append((KEY, "AZURE_STORAGE_ACCOUNT is not set"))
-        raise CredentialsRefused(f"no credentials for Azure found: {format_tried(tuple(looked))}", hint=HINT)
+        tried.append((KEY, "AZURE_STORAGE_ACCOUNT is not set"))
+        raise CredentialsRefused(f"no credentials for Azure found: {format_tried(tuple(tried))}", hint=HINT)
     if key := environ.get("AZURE_STORAGE_KEY"):
-        return _by_keys(account, endpoint, {"access_key": key}, Found(KEY, tuple(looked)))
-    looked.append((KEY, "AZURE_STORAGE_KEY is not set"))
+        return _by_key(account, endpoint, key, ChosenSource(KEY, tuple(tried)))
+    tried.append((KEY, "AZURE_STORAGE_KEY is not set"))
     if sas := environ.get("AZURE_STORAGE_SAS_TOKEN"):
-        return _by_keys(account, endpoint, {"sas_token": sas.lstrip("?")}, Found(SAS, tuple(looked)))
-    looked.append((SAS, "AZURE_STORAGE_SAS_TOKEN is not set"))
-    token: Token = find_token(environ, looked)
-    return Access(account, endpoint, token.found, token.config, token.provider)
+        return _by_sas(account, endpoint, sas.lstrip("?"), ChosenSource(SAS, tuple(tried)))
+    tried.append((SAS, "AZURE_STORAGE_SAS_TOKEN is not set"))
+    token = find_token(environ, tried)
+    return AzureAccess(account, endpoint, token.source, token.config, token.provider)
 
 
-def _by_string(text: str, found: Found) -> Access:
+def _by_string(text: str, source: ChosenSource) -> AzureAccess:
     parts = parse_connection_string(text)
-    names = {"account_key": "access_key", "sas_key": "sas_token"}  # by the parser's, the provider's
-    keys = {names[name]: value for name, value in parts.items() if name in names}
-    return _by_keys(parts["account_name"], parts["endpoint"], keys, found)
+    account, endpoint = parts["account_name"], parts["endpoint"]
+    if key := parts.get("account_key"):
+        return _by_key(account, endpoint, key, source)
+    return _by_sas(account, endpoint, parts["sas_key"], source)
 
 
-def _by_keys(account: str, endpoint: str, keys: Mapping[str, str], found: Found) -> Access:
-    until = _end_of(keys.get("sas_token", ""))
-    found = Found(found.source, found.tried, lambda: until)
-    return Access(account, endpoint, found, provider=lambda: {**keys, "expires_at": None})
+def _by_key(account: str, endpoint: str, key: str, source: ChosenSource) -> AzureAccess:
+    return AzureAccess(account, endpoint, source, provider=lambda: {"access_key": key, "expires_at": None})
 
 
-def _end_of(sas: str) -> datetime | None:
-    """Read when a SAS ends, in UTC; a date alone is midnight's.
+def _by_sas(account: str, endpoint: str, sas: str, source: ChosenSource) -> AzureAccess:
+    expiry = _sas_expiry(sas)
+    source = ChosenSource(source.source, source.tried, lambda: expiry)
+    return AzureAccess(account, endpoint, source, provider=lambda: {"sas_token": sas, "expires_at": None})
+
+
+def _sas_expiry(sas: str) -> datetime | None:
+    """Return when a SAS expires, in UTC; a date alone is midnight's.
 
     https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values
     """
@@ -105,21 +110,21 @@ def _end_of(sas: str) -> datetime | None:
 
 
 def _account(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Give the account's name, empty if nothing tells it, and its endpoint."""
+    """Return the account's name, empty if it is not set, and its endpoint."""
     account, endpoint = environ.get("AZURE_STORAGE_ACCOUNT", ""), environ.get("AZURE_STORAGE_SERVICE_ENDPOINT", "")
     if endpoint:
-        return account or _named_in(endpoint), endpoint.rstrip("/")
+        return account or _account_in(endpoint), endpoint.rstrip("/")
     host = environ.get("AZURE_AUTHORITY_HOST", "").rpartition("://")[2].strip("/ ")
     return account, f"https://{account}.blob.{_SUFFIXES.get(host, _PUBLIC)}"
 
 
-def _named_in(endpoint: str) -> str:
+def _account_in(endpoint: str) -> str:
     host, _, path = endpoint.partition("://")[2].partition("/")
     return path.strip("/") or host.partition(".")[0]
 
 
 def parse_connection_string(text: str) -> dict[str, str]:
-    """Turn a connection string into what obstore calls its parts. Raises EnvironmentWrong, which shows no value."""
+    """Return a connection string's parts by obstore's names. Raises EnvironmentWrong, which shows no value."""
     parts = split_connection_string(text)
     if parts.get("usedevelopmentstorage", "").lower() == "true":
         proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
@@ -127,7 +132,7 @@ def parse_connection_string(text: str) -> dict[str, str]:
     account, key, sas = parts.get("accountname"), parts.get("accountkey"), parts.get("sharedaccesssignature")
     endpoint = parts.get("blobendpoint")
     if not account and endpoint:  # a SAS string of the portal names the account in its endpoint alone
-        account = _named_in(endpoint)
+        account = _account_in(endpoint)
     if not account or not (key or sas):
         missing = "AccountName or BlobEndpoint" if not account else "AccountKey or SharedAccessSignature"
         message = f"the Azure connection string has no {missing}"

@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runner.backends.credential_sources import Found, Source
+from runner.backends.credential_sources import EVERY_IMAGE, Source
 from runner.errors import EnvironmentWrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EVERY, WITH_SDK = "every", "azure, all_extras"
-CLIENT_SECRET = Source("client secret", "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET", "fast", EVERY)
+    from obstore.store import AzureCredential
+
+    from runner.backends.credential_sources import ChosenSource
+
+WITH_SDK = "azure, all_extras"
+CLIENT_SECRET = Source("client secret", "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET", "fast", EVERY_IMAGE)
 ENVIRONMENT = Source(
     "certificate or password",
     "AZURE_CLIENT_ID with AZURE_TENANT_ID, AZURE_CLIENT_CERTIFICATE_PATH, or with AZURE_USERNAME, AZURE_PASSWORD",
     "SDK",
     WITH_SDK,
 )
-WORKLOAD = Source("workload identity", "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE", "fast", EVERY)
+WORKLOAD = Source(
+    "workload identity", "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE", "fast", EVERY_IMAGE
+)
 HOSTED = Source(
     "managed identity of a service", "IDENTITY_ENDPOINT or MSI_ENDPOINT: App Service, Arc, Azure ML", "SDK", WITH_SDK
 )
-MACHINE = Source("managed identity of the machine", "169.254.169.254; AZURE_CLIENT_ID chooses one", "fast", EVERY)
+MACHINE = Source("managed identity of the machine", "169.254.169.254; AZURE_CLIENT_ID chooses one", "fast", EVERY_IMAGE)
 TOOLS = Source("az CLI and other tools", "az login, azd auth login, Connect-AzAccount", "SDK", WITH_SDK)
 TOKEN_SOURCES: tuple[Source, ...] = (CLIENT_SECRET, ENVIRONMENT, WORKLOAD, HOSTED, MACHINE, TOOLS)
 AUTHORITY = "https://login.microsoftonline.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What signs, and where it comes from: ``provider`` if there is one, else obstore by ``config``."""
+@dataclass(frozen=True, slots=True, eq=False)
+class AzureToken:
+    """What gives the tokens: ``provider`` if there is one, else obstore by ``config``."""
 
-    found: Found
+    source: ChosenSource
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
-    provider: Callable[[], Mapping[str, Any]] | None = None
+    provider: Callable[[], AzureCredential] | None = None
 
 
 def authority(environ: Mapping[str, str]) -> str:
-    """Give the host that grants tokens. Raises EnvironmentWrong where it is none that azure-identity would ask."""
+    """Return the host that grants tokens. Raises EnvironmentWrong where it is none that azure-identity would ask."""
     text = environ.get("AZURE_AUTHORITY_HOST", AUTHORITY).rstrip(" /")
     if "://" in text and not text.startswith("https://"):
         raise EnvironmentWrong("AZURE_AUTHORITY_HOST is no https:// address", hint="Correct it, or unset it.")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.credential_sources import Found, Source, format_tried
+from runner.backends.credential_sources import ChosenSource, Source, format_tried
 from runner.errors import CredentialsRefused
+from runner.schemes import GCS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,13 +40,19 @@ GCLOUD = Source(
 METADATA = Source("metadata server", "metadata.google.internal, GCE_METADATA_HOST, GCE_METADATA_IP", "SDK", _WITH_SDK)
 SOURCES: tuple[Source, ...] = (EMULATOR, SECRET, FILE, GCLOUD, METADATA)
 SCOPES = ["https://www.googleapis.com/auth/devstorage.read_write"]
-HINT = "Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS."
-METADATA_PATIENCE = 4.0  # seconds in which the metadata server is looked for; the library's own may take 12
-Looked = list[tuple[Source, str]]
+METADATA_SECONDS = 4.0  # in which the metadata server is searched for; the library's own search may take 12
 
 
-def find_gcp(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> tuple[Any, Found]:
-    """Find the library's credentials. Raises CredentialsRefused, which tells what every source said.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GcpAccess:
+    """What opens a bucket: ``credentials`` are the library's own."""
+
+    source: ChosenSource
+    credentials: Any
+
+
+def find_gcp(bucket: str, credentials: Credentials, environ: Mapping[str, str]) -> GcpAccess:
+    """Find the credentials. Raises CredentialsRefused, which says why each source was passed over.
 
     The files are read by what the mapping names. What is beside them (the metadata server's address, the keys of an
     external account of AWS) is read by the library itself, from the process.
@@ -53,31 +61,33 @@ def find_gcp(bucket: str, credentials: Credentials, environ: Mapping[str, str]) 
     from google.auth.exceptions import GoogleAuthError
 
     if environ.get("STORAGE_EMULATOR_HOST"):
-        return AnonymousCredentials(), Found(EMULATOR)
-    looked: Looked = [(EMULATOR, "STORAGE_EMULATOR_HOST is not set")]
+        return GcpAccess(ChosenSource(EMULATOR), AnonymousCredentials())
+    tried = [(EMULATOR, "STORAGE_EMULATOR_HOST is not set")]
     quota = environ.get("GOOGLE_CLOUD_QUOTA_PROJECT")
     source = SECRET
     try:
         if secret := credentials.gcp():
             chosen = _of_secret(secret, quota)
         else:
-            looked.append((SECRET, "none is named in RUNNER_SECRETS"))
-            source, path = _file(environ, looked)
+            tried.append((SECRET, "none is named in RUNNER_SECRETS"))
+            source, path = _file(environ, tried)
             chosen = _of_file(path, quota) if path else _of_metadata(environ, quota)
     except (GoogleAuthError, ValueError, TypeError, AttributeError, KeyError, OSError) as error:
-        looked.append((source, _first_line(error)))
-        said = format_tried(tuple(looked))
+        tried.append((source, _describe(error)))
+        reasons = format_tried(tuple(tried))
         if source is METADATA:
-            raise CredentialsRefused(f"no credentials for gs://{bucket} found: {said}", hint=HINT) from error
-        message = f"the credentials for gs://{bucket} cannot be used: {said}"
-        remedy = "Use the service account's JSON key as Google gave it." if source is SECRET else HINT
+            raise CredentialsRefused(
+                f"no credentials for gs://{bucket} found: {reasons}", hint=GCS.credentials_hint
+            ) from error
+        message = f"the credentials for gs://{bucket} cannot be used: {reasons}"
+        remedy = "Use the service account's JSON key as Google gave it." if source is SECRET else GCS.credentials_hint
         raise CredentialsRefused(message, hint=remedy) from error
     chosen = with_scopes_if_required(chosen, SCOPES)
-    return chosen, Found(source, tuple(looked), lambda: _end_of(chosen))
+    return GcpAccess(ChosenSource(source, tuple(tried), lambda: _token_expiry(chosen)), chosen)
 
 
-def _file(environ: Mapping[str, str], looked: Looked) -> tuple[Source, Path | None]:
-    """Name the file to read, if there is one; a file that is named must be there, but for gcloud's own."""
+def _file(environ: Mapping[str, str], tried: list[tuple[Source, str]]) -> tuple[Source, Path | None]:
+    """Return the file to read, if there is one; a file that is named must be there, but for gcloud's own."""
     folder = environ.get("CLOUDSDK_CONFIG")
     try:
         known = Path(folder) if folder is not None else Path(environ.get("HOME") or Path.home(), ".config", "gcloud")
@@ -87,11 +97,11 @@ def _file(environ: Mapping[str, str], looked: Looked) -> tuple[Source, Path | No
     named = environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     if named and named != str(known):
         return FILE, Path(named)
-    said = "names gcloud's own" if named else "is not set"
-    looked.append((FILE, f"GOOGLE_APPLICATION_CREDENTIALS {said}"))
+    reason = "names gcloud's own" if named else "is not set"
+    tried.append((FILE, f"GOOGLE_APPLICATION_CREDENTIALS {reason}"))
     if known.is_file():
         return GCLOUD, known
-    looked.append((GCLOUD, f"there is no {known}"))
+    tried.append((GCLOUD, f"there is no {known}"))
     return METADATA, None
 
 
@@ -113,14 +123,14 @@ def _of_file(path: Path, quota: str | None) -> Any:
 
 
 def _of_metadata(environ: Mapping[str, str], quota: str | None) -> Any:
-    """Ask the library, which finds no file any more, whether this machine is Google's."""
+    """Return the credentials of this machine, if it is Google's; the library, which is called, finds no file here."""
     import logging
 
     import google.auth
     from google.auth import exceptions
     from google.auth.transport.requests import Request
 
-    until = time.monotonic() + METADATA_PATIENCE
+    until = time.monotonic() + METADATA_SECONDS
 
     class Quick(Request):
         def __call__(self, url: str, method: str = "GET", *args: Any, timeout: float = 3, **options: Any) -> Any:
@@ -132,7 +142,7 @@ def _of_metadata(environ: Mapping[str, str], quota: str | None) -> Any:
 
     library = logging.getLogger("google.auth")
     level = library.level
-    library.setLevel(logging.ERROR)  # it would warn of each attempt, and what it found is told here
+    library.setLevel(logging.ERROR)  # it would warn of each attempt, and what it found stands in the error
     try:
         chosen, _ = google.auth.default(request=Quick(), quota_project_id=quota)
     except exceptions.DefaultCredentialsError as error:
@@ -143,13 +153,14 @@ def _of_metadata(environ: Mapping[str, str], quota: str | None) -> Any:
     return chosen
 
 
-def _end_of(chosen: Any) -> datetime | None:
-    """Tell when the last token ends; the library has it in UTC, and without saying so."""
+def _token_expiry(chosen: Any) -> datetime | None:
+    """Return when the last token expires; the library has it in UTC, without a time zone."""
     expiry = getattr(chosen, "expiry", None)
     return expiry.replace(tzinfo=UTC) if isinstance(expiry, datetime) else None
 
 
-def _first_line(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
+    """Return the library's words in one line, with those of an error inside it."""
     inner = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Exception) else None
     text = str(error.args[0] if inner and error.args else error).partition("\n")[0][:300]
     # a value of a JSON file may stand in what a parser says of it

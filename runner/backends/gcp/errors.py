@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def grounds(answer: Any) -> str:
-    """Find what Google says: which account lacks which permission. An answer may be JSON, XML or text."""
+def reason(answer: Any) -> str:
+    """Return what Google says: which account lacks which permission. An answer may be JSON, XML or text."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
@@ -18,13 +18,9 @@ def grounds(answer: Any) -> str:
         return found[1] if found else str(answer.text)
 
 
-def below(error: BaseException) -> Iterator[BaseException]:
-    """Give what an exception was raised from, or holds, down to the system's own."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions that an exception was raised from, or holds, down to the system's own."""
     inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
     if inner is not None:
         yield inner
-        yield from below(inner)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:300]
+        yield from causes(inner)

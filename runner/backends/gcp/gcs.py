@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.backends.base import CHUNK, SHARE, Entry, Storage, Writer
-from runner.backends.errors import PASSING, default_error, make_error, seconds
-from runner.backends.gcp.errors import _first_line, below, grounds
+from runner.backends.base import CHUNK, REQUEST_SHARE, Entry, Storage, Writer
+from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error
+from runner.backends.gcp.errors import causes, reason
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -25,15 +25,26 @@ from runner.errors import (
     TooSlow,
     Unreachable,
 )
+from runner.schemes import GCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import TypedDict
 
+    from runner.backends.credential_sources import ChosenSource
     from runner.secrets.named import Credentials
 
+    class _Options(TypedDict):
+        """What each of the library's calls takes: seconds to connect and to read, and its retries, if it makes any."""
+
+        timeout: tuple[float, float]
+        retry: Any
+
+
 T = TypeVar("T")
-DEADLINE = 8.0  # seconds in which a retry may begin; the library's own is 120
-TIMEOUT = (3.0, 30.0)  # seconds to connect, and without a byte
+RETRY_SECONDS = 8.0  # in which a retry may begin; the library's own is 120
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 30.0  # without a byte
 
 
 def open_gcs(
@@ -52,25 +63,22 @@ def open_gcs(
         raise EnvironmentWrong(message, hint="Use org/runner:gcp or pip install 'flow-runner[gcp]'.") from error
     from runner.backends.gcp.credentials import find_gcp
 
-    options: dict[str, Any] = {}
+    options: dict[str, dict[str, str]] = {}
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
         options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
-    chosen, found = find_gcp(bucket, credentials, environ)
-    session = AuthorizedSession(
-        chosen, refresh_timeout=patience * SHARE if patience else DEADLINE
-    )  # else a token server that is down takes 120 s
+    access = find_gcp(bucket, credentials, environ)
+    refresh_seconds = patience * REQUEST_SHARE if patience else RETRY_SECONDS  # else a token server that is down: 120
+    session = AuthorizedSession(access.credentials, refresh_timeout=refresh_seconds)
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _in_blocks())
+        session.mount(scheme, _block_adapter())
     # only buckets belong to a project, and none is made here
     project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
-    client = storage.Client(project=project, credentials=chosen, _http=session, **options)
-    opened = GCSStorage(client.bucket(bucket), patience)
-    opened.credential_source = found
-    return opened
+    client = storage.Client(project=project, credentials=access.credentials, _http=session, **options)
+    return GCSStorage(client.bucket(bucket), patience=patience, credential_source=access.source)
 
 
-def _in_blocks() -> Any:
-    """Give what sends bodies block by block: as one, each would have to be sent within the time for a connection.
+def _block_adapter() -> Any:
+    """Return an adapter that sends bodies in blocks: a whole one would have to be sent within the connect timeout.
 
     https://docs.python.org/3/library/socket.html#socket.socket.sendall has the timeout for all of the data.
     """
@@ -88,9 +96,8 @@ def _in_blocks() -> Any:
 class GCSStorage(Storage):
     """See `Storage`; ``bucket`` is the library's own."""
 
-    def __init__(self, bucket: Any, patience: float | None = None) -> None:
-        """Take the library's bucket, and see `Storage`."""
-        super().__init__("gs", bucket.name, patience)
+    def __init__(self, bucket: Any, *, patience: float | None, credential_source: ChosenSource) -> None:
+        super().__init__(GCS.scheme, bucket.name, patience=patience, credential_source=credential_source)
         self._bucket = bucket
 
     @property
@@ -98,14 +105,15 @@ class GCSStorage(Storage):
         """See `Storage.endpoint`."""
         return str(self._bucket.client.api_endpoint).rstrip("/")
 
-    def _ask(self, what: str, key: str, call: Callable[[dict[str, Any]], T]) -> T:
-        """Make one call with our timeouts and retries, and turn what fails into our errors."""
+    def _request(self, what: str, key: str, call: Callable[[_Options], T]) -> T:
+        """Make one call with our timeouts and retries, and raise our errors for the library's."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
-        options: dict[str, Any] = {"timeout": TIMEOUT, "retry": DEFAULT_RETRY.with_timeout(DEADLINE)}
+        timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+        options: _Options = {"timeout": timeouts, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
         if self.patience is not None:
-            share = self.patience * SHARE
-            connect = min(TIMEOUT[0], share / 3)
+            share = self.patience * REQUEST_SHARE
+            connect = min(CONNECT_TIMEOUT_SECONDS, share / 3)
             options = {"timeout": (connect, share - connect), "retry": None}
         began = time.monotonic()
         try:
@@ -113,7 +121,7 @@ class GCSStorage(Storage):
         except RunnerError:
             raise
         except Exception as error:
-            raise self._told(what, key, error, time.monotonic() - began) from error
+            raise self._error(what, key, error, time.monotonic() - began) from error
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
         blob = self._bucket.blob(key)
@@ -121,7 +129,7 @@ class GCSStorage(Storage):
         while end is None or offset < end:
             last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
             try:
-                chunk = self._ask("read", key, self._range(blob, offset, last))
+                chunk = self._request("read", key, self._range(blob, offset, last))
             except (NotFound, AlreadyExists) as error:
                 if blob.generation is None:
                     raise
@@ -132,10 +140,10 @@ class GCSStorage(Storage):
             if len(chunk) < CHUNK:
                 return
 
-    def _range(self, blob: Any, first: int, last: int) -> Callable[[dict[str, Any]], bytes]:
+    def _range(self, blob: Any, first: int, last: int) -> Callable[[_Options], bytes]:
         from google.api_core.exceptions import RequestRangeNotSatisfiable
 
-        def read(options: dict[str, Any]) -> bytes:
+        def read(options: _Options) -> bytes:
             try:
                 # the first answer sets the blob's generation, and the next ranges are then asked of that one alone;
                 # raw: of an object that is stored compressed the ranges would not fit together
@@ -148,56 +156,56 @@ class GCSStorage(Storage):
 
     def _create(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
-        self._ask("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
+        self._request("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
 
     def _replace(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
-        self._ask("write", key, lambda options: blob.upload_from_string(data, **options))
+        self._request("write", key, lambda options: blob.upload_from_string(data, **options))
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
         blob = self._bucket.blob(key)
-        upload = self._ask("write", key, lambda options: blob.open("wb", chunk_size=CHUNK, **options))
+        upload = self._request("write", key, lambda options: blob.open("wb", chunk_size=CHUNK, **options))
         try:
-            yield Writer(lambda part: self._ask("write", key, lambda _options: upload.write(part)))
-            self._ask("write", key, lambda _options: upload.close())
+            yield Writer(lambda part: self._request("write", key, lambda _options: upload.write(part)))
+            self._request("write", key, lambda _options: upload.close())
         finally:
             # the garbage collector closes files, and to close this one is to finish the upload
             upload.close = lambda: None
 
     def _delete(self, key: str) -> None:
         try:
-            self._ask("delete", key, lambda options: self._bucket.blob(key).delete(**options))
+            self._request("delete", key, lambda options: self._bucket.blob(key).delete(**options))
         except BucketMissing:
             raise
         except NotFound:
             pass
 
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
-        found = self._ask("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
-        while blob := self._ask("list", prefix, lambda _options: next(found, None)):
+        found = self._request("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
+        while blob := self._request("list", prefix, lambda _options: next(found, None)):
             if not blob.name.endswith("/"):
                 yield _entry(blob)
 
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
-        def ask(options: dict[str, Any]) -> tuple[list[str], list[Entry]]:
+        def ask(options: _Options) -> tuple[list[str], list[Entry]]:
             found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
             entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]
             names = sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found.prefixes)
             return names, sorted(entries, key=lambda entry: entry.key)
 
-        return self._ask("list", prefix, ask)
+        return self._request("list", prefix, ask)
 
-    def _told(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
-        """Say what an exception of Google's libraries means for a person who wanted to read, write or list a key.
+    def _error(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
+        """Return the error that an exception of Google's libraries means.
 
-        ``waited`` is how long it took to come, in seconds.
+        ``what`` is ``read``, ``write``, ``list`` or ``delete``; ``waited`` is the seconds until the exception came.
         """
         import requests
         from google.auth.exceptions import GoogleAuthError, TransportError
 
-        def told(kind: type[RunnerError], detail: object = "") -> RunnerError:
-            return make_error(kind, self, what, key, detail)
+        def make(kind: type[RunnerError], detail: object = "", *, transient: bool | None = None) -> RunnerError:
+            return make_error(kind, self, what, key, detail, transient=transient)
 
         # a retry that gave up hides why, and so does a transport of google-auth's
         while isinstance(inner := getattr(error, "cause", None), Exception):
@@ -205,28 +213,26 @@ class GCSStorage(Storage):
         answer: Any = getattr(error, "response", None)
         status = getattr(answer, "status_code", None)
         if status == HTTPStatus.NOT_FOUND:
-            return told(BucketMissing if "bucket does not exist" in answer.text else NotFound)
+            return make(BucketMissing if "bucket does not exist" in answer.text else NotFound)
         if status == HTTPStatus.PRECONDITION_FAILED:
-            return told(AlreadyExists)
+            return make(AlreadyExists)
         if status == HTTPStatus.FORBIDDEN:
-            return told(Denied, grounds(answer))
+            return make(Denied, reason(answer))
         if status == HTTPStatus.UNAUTHORIZED:
-            return told(CredentialsRefused, _first_line(error))
-        chain = [error, *below(error)]
+            return make(CredentialsRefused, error)
+        chain = [error, *causes(error)]
         if any(isinstance(one, requests.exceptions.ReadTimeout | TimeoutError) for one in chain) and not any(
             isinstance(one, requests.exceptions.ConnectTimeout) for one in chain
         ):
-            return told(TooSlow, seconds(waited))
+            return make(TooSlow, format_seconds(waited))
         if isinstance(error, requests.exceptions.ConnectionError | TransportError | ConnectionError):
             broken = any(isinstance(one, ConnectionResetError | http.client.HTTPException) for one in chain)
-            refusal = told(default_error(what) if broken else Unreachable, _first_line(chain[-1]))
-            refusal.transient = not any(isinstance(one, ssl.SSLCertVerificationError) for one in chain)
-            return refusal
+            trusted = not any(isinstance(one, ssl.SSLCertVerificationError) for one in chain)
+            return make(default_error(what) if broken else Unreachable, chain[-1], transient=trusted)
         if isinstance(error, GoogleAuthError):
-            return told(CredentialsRefused, _first_line(error))
-        refusal = told(default_error(what), _first_line(error))
-        refusal.transient = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING
-        return refusal
+            return make(CredentialsRefused, error)
+        may_pass = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUSES
+        return make(default_error(what), error, transient=may_pass)
 
 
 def _entry(blob: Any) -> Entry:

@@ -1,20 +1,21 @@
-"""Whether a path of a folder's storage stays inside it, and who else may write there."""
+"""Paths of a folder's storage that must stay inside it, and a warning of others who may write there."""
 
 from __future__ import annotations
 
 import os
 import stat
-from functools import cache
 from pathlib import Path
 
 from runner.errors import Denied, NotFound
 
+_PROCESS_CHECKED_ROOTS: set[str] = set()  # each is warned of once
+
 
 def inside(root: str, path: Path) -> Path:
-    """Give the path, unless links lead it out of the root; links to places inside are followed.
+    """Return the path, unless links lead it out of the root; links to places inside are followed.
 
-    Who may exchange folders for links while they are used is not kept out: such a person has the folder's owner's
-    rights. Raises Denied.
+    Whoever may exchange folders for links meanwhile is not stopped: such a person has the rights of the folder's
+    owner. Raises Denied.
     """
     real, home = os.path.realpath(path), os.path.realpath(root)
     if real != home and not real.startswith(home.rstrip(os.sep) + os.sep):
@@ -26,22 +27,24 @@ def inside(root: str, path: Path) -> Path:
 
 
 def plain_file(path: Path) -> Path:
-    """Give the path, unless something lies there that is neither a file nor a folder: to open a pipe waits for ever.
+    """Return the path, unless something lies there that is neither a file nor a folder: to open a pipe waits for ever.
 
     Raises NotFound.
     """
     try:
         mode = path.stat().st_mode
     except OSError:
-        return path  # told by whoever opens it
+        return path  # whoever opens it gets the error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise NotFound(f"{path} is no plain file", hint="Remove it: nothing of runner's makes such things.")
     return path
 
 
-@cache
 def warn_of_writers(root: str) -> None:
-    """Say once that everybody on this machine may put something into the root, which a run would then trust."""
+    """Warn, once in this process, if everybody on this machine may put into the root what a run would then trust."""
+    if root in _PROCESS_CHECKED_ROOTS:
+        return
+    _PROCESS_CHECKED_ROOTS.add(root)
     try:
         mode = Path(root).stat().st_mode
     except OSError:

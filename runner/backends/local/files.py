@@ -11,24 +11,33 @@ from typing import TYPE_CHECKING
 from runner.backends.base import CHUNK, Entry, Storage, Writer
 from runner.backends.local.confinement import inside, plain_file, warn_of_writers
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
+from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-_TEMPORARY = ".tmp-"  # hidden, so that no listing shows it and no key can name it by accident
+    from runner.secrets.named import Credentials
+
+_TEMPORARY = ".tmp-"  # left out of listings, and unlike any key of runner's
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
-# What systems without nameless files answer, or such as don't show this process's own in /proc.
-_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
-_PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+# What systems without unnamed files answer, or such as don't show this process's own in /proc.
+_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
+_TRANSIENT = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+
+
+def open_local(
+    folder: str, _credentials: Credentials, _environ: Mapping[str, str], _patience: float | None = None
+) -> LocalStorage:
+    """Open a folder, which needs no credentials, and whose file system is waited for as long as it takes."""
+    return LocalStorage(folder)
 
 
 class LocalStorage(Storage):
-    """See `Storage`. The container is the folder's absolute path."""
+    """See `Storage`. The container is the folder's absolute path; a folder that everybody may write to is warned of."""
 
-    def __init__(self, scheme: str, container: str) -> None:
-        """See `Storage`; a folder that everybody may write to is told of."""
-        super().__init__(scheme, container)
-        warn_of_writers(container)
+    def __init__(self, folder: str) -> None:
+        super().__init__(LOCAL.scheme, folder)
+        warn_of_writers(folder)
 
     def url(self, key: str) -> str:
         """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""
@@ -38,7 +47,7 @@ class LocalStorage(Storage):
         return Path(self.container, key)
 
     def _inside(self, key: str) -> Path:
-        """Give a key's path to open, which links must not lead out of the root. Raises Denied."""
+        """Return a key's path to open, which links must not lead out of the root. Raises Denied."""
         return inside(self.container, self._path(key))
 
     def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
@@ -62,14 +71,14 @@ class LocalStorage(Storage):
                 return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
             return NotFound(f"there is no file {path}")
         if isinstance(error, PermissionError):
-            return Denied(f"not allowed to read {path}", hint=f"Give {_who()} the right to read it.")
-        return _passing(ReadFailed(f"reading {path} failed: {error.strerror}"), error)
+            return Denied(f"not allowed to read {path}", hint=f"Give {_user()} the right to read it.")
+        return ReadFailed(f"reading {path} failed: {error.strerror}", transient=_may_pass(error))
 
     def _create(self, key: str, data: bytes) -> None:
-        with self._telling(key):
+        with self._errors(key):
             target = self._inside(key)
             _make_folder(target)
-            if not _create_nameless(target, data):
+            if not _create_unnamed(target, data):
                 self._create_named(key, data)
 
     def _create_named(self, key: str, data: bytes) -> None:
@@ -92,16 +101,16 @@ class LocalStorage(Storage):
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
         def put(part: memoryview) -> None:
-            with self._telling(key):
+            with self._errors(key):
                 _write(file.fileno(), part)
 
         # what the block itself raises is none of ours: it passes, and only the temporary file goes
         with ExitStack() as stack:
-            with self._telling(key):
+            with self._errors(key):
                 temporary, target = stack.enter_context(self._temporary(key))
                 file = stack.enter_context(temporary.open("xb", buffering=0))
             yield Writer(put)
-            with self._telling(key):
+            with self._errors(key):
                 os.fsync(file.fileno())
                 file.close()
                 temporary.replace(target)
@@ -112,17 +121,18 @@ class LocalStorage(Storage):
         try:
             path.unlink()
         except PermissionError as error:
-            raise Denied(f"not allowed to delete {path}", hint=f"Give {_who()} the right to write there.") from error
+            raise Denied(f"not allowed to delete {path}", hint=f"Give {_user()} the right to write there.") from error
         except OSError as error:
             refusal = self._read_error(key, error)
             if isinstance(refusal, ReadFailed):
-                raise _passing(WriteFailed(f"deleting {path} failed: {error.strerror}"), error) from error
+                message = f"deleting {path} failed: {error.strerror}"
+                raise WriteFailed(message, transient=_may_pass(error)) from error
             if isinstance(refusal, BucketMissing):
                 raise refusal from error
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
-        """Give a temporary path beside the target, which is gone when the block ends."""
+        """Yield a temporary path beside the target, which is gone when the block ends, and the target."""
         target = self._inside(key)
         temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
         _make_folder(target)
@@ -133,8 +143,8 @@ class LocalStorage(Storage):
                 temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _telling(self, key: str) -> Iterator[None]:
-        """Turn what the system answers to a write into our errors."""
+    def _errors(self, key: str) -> Iterator[None]:
+        """Raise our errors for what the system answers to a write."""
         target = self._path(key)
         try:
             yield
@@ -142,10 +152,11 @@ class LocalStorage(Storage):
             raise AlreadyExists(f"{target} exists already", hint="Choose another key.") from error
         except PermissionError as error:
             message = f"not allowed to write {target}"
-            raise Denied(message, hint=f"Give {_who()} the right to write there.") from error
+            raise Denied(message, hint=f"Give {_user()} the right to write there.") from error
         except OSError as error:
             message = f"writing {target} failed: {error.strerror}"
-            raise _passing(WriteFailed(message, hint="Make room, or choose another folder."), error) from error
+            hint = "Make room, or choose another folder."
+            raise WriteFailed(message, hint=hint, transient=_may_pass(error)) from error
 
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
         folders, entries = self._list_folder(prefix)
@@ -175,7 +186,7 @@ class LocalStorage(Storage):
         return sorted(folders), sorted(entries, key=lambda entry: entry.key)
 
     def _belongs(self, item: os.DirEntry[str]) -> bool:
-        """Whether something in a folder is a file or folder of this storage: no pipe, and no link that leads out."""
+        """Return whether an entry is a file or folder of this storage: no pipe, and no link that leads out."""
         if not item.is_symlink():
             return item.is_file() or item.is_dir()
         try:
@@ -184,30 +195,26 @@ class LocalStorage(Storage):
             return False
         return True
 
-    def _sweep(self, prefix: str) -> int:
+    def _sweep(self, prefix: str) -> None:
         """See `Storage.sweep`."""
-        removed = 0
         for folder, _, names in os.walk(self._inside(prefix)):
             for name in names:
                 if name.startswith(_TEMPORARY):
                     with suppress(OSError):
                         Path(folder, name).unlink()
-                        removed += 1
-        return removed
 
 
-def _passing(refusal: RunnerError, error: OSError) -> RunnerError:
-    """Say whether a failure may pass: a file system over a network may come back, a disk that is full stays so."""
-    refusal.transient = error.errno in _PASSING
-    return refusal
+def _may_pass(error: OSError) -> bool:
+    """Return whether a failure may pass: a file system over a network may come back, a disk that is full stays so."""
+    return error.errno in _TRANSIENT
 
 
-def _who() -> str:
+def _user() -> str:
     return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "yourself"  # Windows has no numbers of users
 
 
 def _make_folder(target: Path) -> None:
-    """Make the folders above a file, durably."""
+    """Create the folders above a file, and sync them to disk."""
     made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -217,10 +224,10 @@ def _make_folder(target: Path) -> None:
         _sync(folder.parent)
 
 
-def _create_nameless(target: Path, data: bytes) -> bool:
+def _create_unnamed(target: Path, data: bytes) -> bool:
     """Create from a file that has no name before it is whole, so that a killed process leaves nothing behind.
 
-    Gives False where the system or the file system has no such files. https://man7.org/linux/man-pages/man2/open.2.html
+    Returns False where the system or the file system has no such files. https://man7.org/linux/man-pages/man2/open.2.html
     """
     if not hasattr(os, "O_TMPFILE"):
         return False
@@ -231,7 +238,7 @@ def _create_nameless(target: Path, data: bytes) -> bool:
             descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
             stack.callback(os.close, descriptor)
         except OSError as error:
-            if error.errno in _NO_NAMELESS | {errno.EACCES}:  # a folder may be written and not read
+            if error.errno in _NO_UNNAMED | {errno.EACCES}:  # a folder may be written and not read
                 return False
             raise
         _write(descriptor, data)
@@ -240,7 +247,7 @@ def _create_nameless(target: Path, data: bytes) -> bool:
             # without a folder's descriptor Python would link the link, not what it leads to
             os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=folder, follow_symlinks=True)
         except OSError as error:
-            if error.errno in _NO_NAMELESS:
+            if error.errno in _NO_UNNAMED:
                 return False
             raise
         with suppress(OSError):
@@ -267,7 +274,7 @@ def _write(descriptor: int, data: memoryview | bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make a folder's new entry durable; where a folder cannot be opened or synced (Windows), the system does it."""
+    """Sync a folder's new entry to disk; where a folder cannot be opened or synced (Windows), the system does it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -19,7 +19,7 @@ import pytest
 from runner import errors
 from runner.backends import open_storage
 from runner.backends.aws.config import read_config
-from runner.backends.aws.credentials import choose
+from runner.backends.aws.credentials import find_aws
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.aws_situations import SITUATIONS, Situation, laid_out
@@ -56,7 +56,7 @@ def ask(one: Situation, home: Path, places: Places, key: str) -> dict[str, Any]:
     """Ask boto3 and runner in a process of its own."""
     home.mkdir()
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), **laid_out(one, home, places.words)}
-    command = [sys.executable, str(HERE / "asking_aws.py"), key]
+    command = [sys.executable, str(HERE / "try_credentials.py"), key]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -68,11 +68,11 @@ def answers(places: Places, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """What boto3 and runner find in every situation."""
     folder = tmp_path_factory.mktemp("homes")
     with ThreadPoolExecutor(4) as pool:
-        asked = {
+        processes = {
             name: pool.submit(ask, one, folder / str(number), places, f"k{number}")
             for number, (name, one) in enumerate(SITUATIONS.items())
         }
-        found = {name: one.result() for name, one in asked.items()}
+        found = {name: one.result() for name, one in processes.items()}
     for number, name in enumerate(SITUATIONS):
         found[name]["runner"]["key"] = places.aws.signers.get(f"/bucket/k{number}")
     return found
@@ -91,7 +91,7 @@ def test_the_situations_are_many_and_of_every_kind() -> None:
     assert len(refused) > AT_LEAST / 4
 
 
-def test_a_refusal_says_what_every_source_said_and_no_value(answers: dict[str, dict[str, Any]]) -> None:
+def test_a_refusal_says_why_every_source_failed_and_no_value(answers: dict[str, dict[str, Any]]) -> None:
     text = answers["nothing, and metadata disabled"]["runner"]["text"]
     assert "AWS_ACCESS_KEY_ID is not set" in text
     assert "AWS_EC2_METADATA_DISABLED is true" in text
@@ -102,7 +102,7 @@ def opened(environ: Mapping[str, str]) -> Storage:
     return open_storage(parse_location("s3://bucket"), resolve([], environ), environ)
 
 
-def test_keys_that_expire_in_mid_run_are_asked_for_again(tmp_path: Path) -> None:
+def test_keys_that_expire_in_mid_run_are_fetched_again(tmp_path: Path) -> None:
     process = tmp_path / "gives.py"
     process.write_text(
         "import datetime as d, json, pathlib\n"
@@ -149,16 +149,18 @@ def test_a_time_of_expiry_is_understood_wherever_the_machine_stands(
         time.tzset()
 
 
-def test_keys_are_not_kept_longer_than_they_last(tmp_path: Path) -> None:
+def test_keys_are_not_used_longer_than_they_last(tmp_path: Path) -> None:
     """Keys of a minute are handed to obstore as such, not as keys of the five minutes after which boto3 is asked."""
     until = datetime.now(UTC) + timedelta(seconds=60)
     keys = {"AccessKeyId": "AKID", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": until.isoformat()}
     (tmp_path / "gives.json").write_text(json.dumps({"Version": 1} | keys))
     (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/gives.json\n")
     files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/none"}
-    chosen = choose("bucket", resolve([], files), read_config(files))
-    assert chosen.provider
-    assert chosen.provider()["expires_at"] <= until
+    access = find_aws("bucket", resolve([], files), read_config(files))
+    assert access.provider
+    expiry = access.provider()["expires_at"]
+    assert expiry
+    assert expiry <= until
 
 
 def test_a_role_that_wants_a_code_is_refused_and_nobody_is_asked_to_type_it(tmp_path: Path) -> None:
@@ -169,7 +171,7 @@ def test_a_role_that_wants_a_code_is_refused_and_nobody_is_asked_to_type_it(tmp_
         opened(files)
 
 
-def test_the_principal_and_the_permission_that_is_missing_are_told() -> None:
+def test_the_principal_and_the_permission_that_is_missing_are_reported() -> None:
     with S3AsAws() as s3:
         s3.can_read = False
         with pytest.raises(errors.Denied) as refusal:

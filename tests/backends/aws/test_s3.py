@@ -122,13 +122,13 @@ def test_each_right_that_is_missing_is_named(s3: S3AsAws) -> None:
         storage.list_folder()
 
 
-def test_a_wrong_clock_is_told(s3: S3AsAws) -> None:
+def test_a_wrong_clock_is_reported(s3: S3AsAws) -> None:
     s3.clock_skewed = True
     with pytest.raises(errors.CredentialsRefused, match=r"clock is 20 minutes behind.*Check the clock"):
         opened(s3.server.environ).read("etl/v1")
 
 
-def test_wrong_keys_are_told_and_never_shown(s3: S3AsAws) -> None:
+def test_wrong_keys_are_reported_and_never_shown(s3: S3AsAws) -> None:
     environ = s3.server.environ
     with pytest.raises(errors.CredentialsRefused, match="InvalidAccessKeyId"):
         opened(environ | {"AWS_ACCESS_KEY_ID": "AKIDOTHER"}).read("etl/v1")
@@ -139,7 +139,7 @@ def test_wrong_keys_are_told_and_never_shown(s3: S3AsAws) -> None:
     assert "open-sesame" not in str(refusal.value) + str(refusal.value.__cause__)
 
 
-def test_a_busy_server_is_asked_again(s3: S3AsAws) -> None:
+def test_a_busy_server_is_tried_again(s3: S3AsAws) -> None:
     s3.fail_next = [("GET", 503, 3), ("PUT", 503, 3)]
     storage = opened(s3.server.environ)
     assert storage.read("etl/v1") == b"bundle"
@@ -174,12 +174,12 @@ def test_a_session_token_of_the_environment_is_sent(s3: S3AsAws) -> None:
     assert s3.requests[0].headers["x-amz-security-token"] == "short-lived"
 
 
-def test_a_key_without_its_secret_is_told(s3: S3AsAws) -> None:
+def test_a_key_without_its_secret_is_reported(s3: S3AsAws) -> None:
     with pytest.raises(errors.CredentialsRefused, match="AWS_SECRET_ACCESS_KEY is not"):
         opened(without(s3, "AWS_SECRET_ACCESS_KEY"))
 
 
-def test_an_empty_key_is_told(s3: S3AsAws) -> None:
+def test_an_empty_key_is_reported(s3: S3AsAws) -> None:
     with pytest.raises(errors.CredentialsRefused, match="AWS_ACCESS_KEY_ID is set, and empty"):
         opened(s3.server.environ | {"AWS_ACCESS_KEY_ID": ""})
 
@@ -238,7 +238,7 @@ def test_where_nobody_has_a_home_there_is_no_shared_credentials_file(monkeypatch
 
 
 @pytest.mark.parametrize("door", [refused, blackhole])
-def test_no_credentials_at_all_are_told(s3: S3AsAws, door: Callable[[], AbstractContextManager[int]]) -> None:
+def test_no_credentials_at_all_are_reported(s3: S3AsAws, door: Callable[[], AbstractContextManager[int]]) -> None:
     def attempt(call: Callable[[Storage], object]) -> float:
         began = time.monotonic()
         with pytest.raises(errors.CredentialsRefused, match="no credentials for s3://bucket/ found") as refusal:
@@ -298,7 +298,7 @@ def test_encryption_settings_are_passed_on_with_every_write(s3: S3AsAws) -> None
     assert len(begun) == 1
 
 
-def test_a_setting_that_makes_no_sense_is_told(s3: S3AsAws) -> None:
+def test_a_setting_that_makes_no_sense_is_reported(s3: S3AsAws) -> None:
     with pytest.raises(errors.EnvironmentWrong, match="Invalid encryption type: rubbish"):
         opened(s3.server.environ | {"AWS_SERVER_SIDE_ENCRYPTION": "rubbish"})
 
@@ -321,7 +321,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tls: S3AsAws, first: s
     assert tls.requests == []
 
 
-def test_certificates_that_cannot_be_read_are_told(tls: S3AsAws, tmp_path: Path) -> None:
+def test_certificates_that_cannot_be_read_are_reported(tls: S3AsAws, tmp_path: Path) -> None:
     with pytest.raises(errors.EnvironmentWrong, match=r"no\.pem cannot be read"):
         opened(tls.server.environ | {"AWS_CA_BUNDLE": str(tmp_path / "no.pem")})
     (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
@@ -343,9 +343,11 @@ storage.create("new", b"1")
 
 
 def read_in_a_process(environ: Mapping[str, str]) -> str:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"} or name.startswith("COV")}
+    environment = {
+        name: value for name, value in os.environ.items() if name in {"PATH", "HOME"} or name.startswith("COV")
+    }
     done = subprocess.run(
-        [sys.executable, "-c", READ], env=kept | dict(environ), capture_output=True, text=True, check=False
+        [sys.executable, "-c", READ], env=environment | dict(environ), capture_output=True, text=True, check=False
     )
     return done.stdout + done.stderr
 
@@ -393,7 +395,7 @@ def test_a_proxy_that_is_down_makes_the_bucket_unreachable(s3: S3AsAws) -> None:
         assert "Unreachable" in read_in_a_process(s3.server.environ | {"HTTP_PROXY": f"http://127.0.0.1:{port}"})
 
 
-def test_who_may_not_delete_is_told_which_permission_is_missing(s3: S3AsAws) -> None:
+def test_who_may_not_delete_learns_which_permission_is_missing(s3: S3AsAws) -> None:
     s3.can_delete = False
     with pytest.raises(errors.Denied, match="not allowed to delete s3://bucket/etl/v1") as refusal:
         opened(s3.server.environ).delete("etl/v1")

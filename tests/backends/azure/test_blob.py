@@ -1,4 +1,4 @@
-"""Azure's connection strings and rights; what holds for every storage is in `test_contract.py`."""
+"""Azure's connection strings and rights; what holds for every storage is in `tests/backends/contract`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from runner.backends.azure.credentials import SOURCES, find_azure, parse_connect
 from runner.backends.base import CHUNK
 from runner.location import parse_location
 from runner.secrets.named import resolve
-from support.cloud import Asked, Cloud
+from support.cloud import Cloud, Request
 from support.places import azure_place
 from support.servers import HOST
 from support.wire import blackhole, refused
@@ -53,17 +53,17 @@ class Azure:
         self.lifetime = 3600
         self.given = 0
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
-        if ".blob." in asked.host:
+    def answer(self, request: Request) -> tuple[int, Any]:
+        if ".blob." in request.host:
             return self.blob
-        if asked.host.startswith("login."):
-            return self._entra(asked)
-        if asked.path == "/metadata/identity/oauth2/token":
-            if "metadata" not in asked.headers:
+        if request.host.startswith("login."):
+            return self._entra(request)
+        if request.path == "/metadata/identity/oauth2/token":
+            if "metadata" not in request.headers:
                 return 400, {"error": "invalid_request"}
-            return self.machine or self._token(f"machine:{asked.query.get('client_id')}:{asked.query['resource']}")
-        if asked.path == "/msi":
-            return self._token(f"service:{asked.query.get('client_id')}:{asked.headers['x-identity-header']}")
+            return self.machine or self._token(f"machine:{request.query.get('client_id')}:{request.query['resource']}")
+        if request.path == "/msi":
+            return self._token(f"service:{request.query.get('client_id')}:{request.headers['x-identity-header']}")
         return 404, b""
 
     def _token(self, identity: str) -> tuple[int, Any]:
@@ -72,25 +72,25 @@ class Azure:
         times = {"expires_in": self.lifetime, "expires_on": int(time.time()) + self.lifetime}
         return 200, {"access_token": token, "token_type": "Bearer", "resource": "https://storage.azure.com"} | times
 
-    def _entra(self, asked: Asked) -> tuple[int, Any]:
-        base = f"https://{asked.host}/{TENANT}"
-        if asked.path.endswith("/openid-configuration"):
+    def _entra(self, request: Request) -> tuple[int, Any]:
+        base = f"https://{request.host}/{TENANT}"
+        if request.path.endswith("/openid-configuration"):
             ends = {"token_endpoint": f"{base}/oauth2/v2.0/token", "authorization_endpoint": f"{base}/authorize"}
             return 200, ends | {"issuer": f"{base}/v2.0"}
-        if asked.path.endswith("/discovery/instance"):
+        if request.path.endswith("/discovery/instance"):
             return 200, {"tenant_discovery_endpoint": f"{base}/v2.0/.well-known/openid-configuration", "metadata": []}
-        form = asked.form
+        form = request.form
         proof = form.get("client_secret") or form.get("client_assertion", "")
         if proof == "wrong":
-            told = "AADSTS7000215: Invalid client secret provided. Trace ID: 1"
-            return 401, {"error": "invalid_client", "error_description": told}
+            text = "AADSTS7000215: Invalid client secret provided. Trace ID: 1"
+            return 401, {"error": "invalid_client", "error_description": text}
         if proof == "late":
-            told = "AADSTS700024: Client assertion is not within its valid time range. Current time: 2026-11-25"
-            return 401, {"error": "invalid_client", "error_description": told}
+            text = "AADSTS700024: Client assertion is not within its valid time range. Current time: 2026-11-25"
+            return 401, {"error": "invalid_client", "error_description": text}
         if proof.count(".") == 2:  # signed with a certificate
             part = proof.split(".")[1]
             proof = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["iss"]
-        return self._token(f"{asked.host}:{asked.path}:{form['client_id']}:{proof}:{form['scope'].split()[0]}")
+        return self._token(f"{request.host}:{request.path}:{form['client_id']}:{proof}:{form['scope'].split()[0]}")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def cloud(azure: Azure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
 def fresh(azure: Azure, cloud: Cloud) -> None:
     azure.__init__()  # type: ignore[misc]
     cloud.answer, cloud.headers = azure.answer, {}
-    del cloud.asked[:]
+    del cloud.requests[:]
 
 
 def here(cloud: Cloud) -> dict[str, str]:
@@ -141,8 +141,8 @@ def certificate(folder: Path) -> dict[str, str]:
 
 def command_line(folder: Path) -> dict[str, str]:
     """An `az` that is logged in."""
-    told = {"accessToken": "dG9vbDphejp4", "expires_on": 2_000_000_000, "expiresOn": "2033-05-18 00:00:00.000000"}
-    (folder / "az").write_text(f"#!/bin/sh\necho '{json.dumps(told)}'\n")
+    token = {"accessToken": "dG9vbDphejp4", "expires_on": 2_000_000_000, "expiresOn": "2033-05-18 00:00:00.000000"}
+    (folder / "az").write_text(f"#!/bin/sh\necho '{json.dumps(token)}'\n")
     (folder / "az").chmod(0o755)
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
@@ -152,7 +152,7 @@ def string(**parts: str) -> dict[str, str]:
 
 
 def at(host: str, scheme: str = "https://") -> dict[str, str]:
-    """A sovereign cloud; the referee must be told the account's address."""
+    """A sovereign cloud; the referee must be given the account's address."""
     return {"AZURE_AUTHORITY_HOST": f"{scheme}{host}", "REFEREES_URL": f"https://me.blob.{SUFFIXES[host]}"}
 
 
@@ -232,12 +232,12 @@ def only(name: str) -> dict[str, str]:
     return {"AZURE_TOKEN_CREDENTIALS": name}
 
 
-def signer(asked: Asked) -> tuple[str, str]:
+def signer(request: Request) -> tuple[str, str]:
     """The account, and who asks: a token's identity, a key's account, or the SAS."""
-    kind, _, rest = asked.headers.get("authorization", "").partition(" ")
+    kind, _, rest = request.headers.get("authorization", "").partition(" ")
     if kind == "Bearer":
-        return asked.host, base64.b64decode(rest).decode().rpartition(":")[0]
-    return asked.host, f"{kind} {rest.partition(':')[0]}{asked.query.get('sig', '')}"
+        return request.host, base64.b64decode(rest).decode().rpartition(":")[0]
+    return request.host, f"{kind} {rest.partition(':')[0]}{request.query.get('sig', '')}"
 
 
 def test_there_are_enough_situations_and_every_source_is_in_one() -> None:
@@ -250,23 +250,23 @@ def test_there_are_enough_situations_and_every_source_is_in_one() -> None:
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_runner_and_azures_own_sdk_find_the_same(cloud: Cloud, tmp_path: Path, name: str) -> None:
     environ, source = SITUATIONS[name]
-    said = cloud.ask("azure", ACCOUNT | {"HOME": str(tmp_path)} | environ(cloud, tmp_path))
-    expected = "asked" if source else "refused"
-    assert (said["sdk"]["said"], said["runner"]["said"]) == (expected, expected), said
+    answers = cloud.ask("azure", ACCOUNT | {"HOME": str(tmp_path)} | environ(cloud, tmp_path))
+    expected = "opened" if source else "refused"
+    assert (answers["sdk"]["outcome"], answers["runner"]["outcome"]) == (expected, expected), answers
     if source:
-        assert said["runner"]["source"] == source
+        assert answers["runner"]["source"] == source
         assert signer(cloud.of("runner")) == signer(cloud.of("sdk"))
     else:
-        assert not any(asked.path.endswith(("sdk", "runner")) for asked in cloud.asked)
-    assert "wrong" not in json.dumps(said["runner"])
+        assert not any(request.path.endswith(("sdk", "runner")) for request in cloud.requests)
+    assert "wrong" not in json.dumps(answers["runner"])
 
 
 @pytest.fixture
 def on_machine(cloud: Cloud, azure: Azure) -> dict[str, str]:
     """A machine with an identity, and a storage in the clear that looks at the tokens it is shown."""
 
-    def blob(asked: Asked) -> tuple[int, Any]:
-        return azure.blob if asked.path.startswith("/me/") else azure.answer(asked)
+    def blob(request: Request) -> tuple[int, Any]:
+        return azure.blob if request.path.startswith("/me/") else azure.answer(request)
 
     cloud.answer = blob
     return ACCOUNT | here(cloud) | {"AZURE_STORAGE_SERVICE_ENDPOINT": f"{cloud.url}/me"}
@@ -293,7 +293,7 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_a_run(
         assert storage.credential_source
         ends.append(storage.credential_source.expires_at())
         time.sleep(1.1)  # what is waited for is the time itself
-    tokens = {asked.headers["authorization"] for asked in cloud.asked if asked.path.endswith("runner")}
+    tokens = {request.headers["authorization"] for request in cloud.requests if request.path.endswith("runner")}
     assert len(tokens) == 3
     assert ends == sorted(set(ends))  # type: ignore[type-var]
     assert all(end and abs(end.timestamp() - time.time()) < 10 for end in ends)
@@ -306,15 +306,15 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_one_upload(
     storage = opened(on_machine)
     cloud.headers = {"ETag": "1"}
     serve = cloud.answer
-    cloud.answer = lambda asked: (201, b"") if asked.method == "PUT" else serve(asked)
+    cloud.answer = lambda request: (201, b"") if request.method == "PUT" else serve(request)
     with storage.writer("long") as writer:
         for _ in range(3):
             writer.write(bytes(CHUNK))
             writer.write(b"more")
             time.sleep(1.1)  # what is waited for is the time itself
-    sent = [asked for asked in cloud.asked if asked.method == "PUT"]
-    assert [asked.query["comp"] for asked in sent] == ["block"] * 4 + ["blocklist"]
-    assert len({asked.headers["authorization"] for asked in sent}) > 2
+    sent = [request for request in cloud.requests if request.method == "PUT"]
+    assert [request.query["comp"] for request in sent] == ["block"] * 4 + ["blocklist"]
+    assert len({request.headers["authorization"] for request in sent}) > 2
 
 
 def test_a_token_that_cannot_be_renewed_is_refused_and_says_why(azure: Azure, on_machine: dict[str, str]) -> None:
@@ -328,16 +328,16 @@ def test_a_token_that_cannot_be_renewed_is_refused_and_says_why(azure: Azure, on
         storage.read("a")
 
 
-def test_the_machines_busy_service_is_asked_again(azure: Azure, on_machine: dict[str, str], cloud: Cloud) -> None:
+def test_the_machines_busy_service_is_tried_again(azure: Azure, on_machine: dict[str, str], cloud: Cloud) -> None:
     busy = [(429, {"error": "busy"}), (500, b"")]
     serve = cloud.answer
-    cloud.answer = lambda asked: busy.pop() if busy and "metadata" in asked.path else serve(asked)
+    cloud.answer = lambda request: busy.pop() if busy and "metadata" in request.path else serve(request)
     with pytest.raises(errors.NotFound):
         opened(on_machine).read("a")
     assert azure.given == 1
 
 
-def test_a_machines_service_that_refuses_is_told(azure: Azure, on_machine: dict[str, str]) -> None:
+def test_a_machines_service_that_refuses_is_reported(azure: Azure, on_machine: dict[str, str]) -> None:
     azure.machine = (403, {"error": "forbidden", "error_description": "Not for this container"})
     with pytest.raises(errors.CredentialsRefused, match="identity service refused: 403: Not for this container"):
         opened(on_machine)
@@ -360,7 +360,7 @@ WALL = "This request is not authorized to perform this operation."
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "detail", "kind", "told"),
+    ("code", "message", "detail", "kind", "text"),
     [
         ("AuthenticationFailed", "Server failed", DATE, errors.CredentialsRefused, "date header too old.*clock"),
         ("AuthenticationFailed", "Server failed", FRAME, errors.CredentialsRefused, "time frame.*clock"),
@@ -375,12 +375,12 @@ WALL = "This request is not authorized to perform this operation."
         ("AuthorizationFailure", WALL, "", errors.Denied, "firewall"),
     ],
 )
-def test_what_the_storage_refuses_is_told_with_the_source(
-    azure: Azure, on_machine: dict[str, str], code: str, message: str, detail: str, kind: Any, told: str
+def test_what_the_storage_refuses_is_reported_with_the_source(
+    azure: Azure, on_machine: dict[str, str], code: str, message: str, detail: str, kind: Any, text: str
 ) -> None:  # fmt: skip
     more = detail and f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>"
     azure.blob = 403, f"<Error><Code>{code}</Code><Message>{message}\nId:1</Message>{more}</Error>".encode()
-    with pytest.raises(kind, match=told) as refusal:
+    with pytest.raises(kind, match=text) as refusal:
         opened(on_machine).read("a")
     assert type(refusal.value) is kind
     assert refusal.value.code == 77
@@ -388,14 +388,14 @@ def test_what_the_storage_refuses_is_told_with_the_source(
     assert "c2lnbmF0dXJl" not in str(refusal.value)
 
 
-def test_an_assertion_that_the_clock_made_invalid_is_told(cloud: Cloud, tmp_path: Path) -> None:
-    said = cloud.ask("azure", ACCOUNT | WHO | token_file(tmp_path, "late") | nowhere())
-    assert "AADSTS700024: Client assertion is not within its valid time range" in said["runner"]["text"]
-    assert "Check the clock of this machine" in said["runner"]["text"]
+def test_an_assertion_that_the_clock_made_invalid_is_reported(cloud: Cloud, tmp_path: Path) -> None:
+    answers = cloud.ask("azure", ACCOUNT | WHO | token_file(tmp_path, "late") | nowhere())
+    assert "AADSTS700024: Client assertion is not within its valid time range" in answers["runner"]["text"]
+    assert "Check the clock of this machine" in answers["runner"]["text"]
 
 
 @pytest.mark.parametrize(
-    ("environ", "kind", "told"),
+    ("environ", "kind", "text"),
     [
         ({}, errors.CredentialsRefused, "it needs azure-identity, which is not installed"),
         (
@@ -407,11 +407,11 @@ def test_an_assertion_that_the_clock_made_invalid_is_told(cloud: Cloud, tmp_path
     ],
 )
 def test_without_azure_identity_the_image_and_the_extra_are_named(
-    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], kind: type[errors.RunnerError], told: str
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], kind: type[errors.RunnerError], text: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     monkeypatch.delattr("azure.identity", raising=False)
-    with pytest.raises(kind, match=told) as refusal:
+    with pytest.raises(kind, match=text) as refusal:
         opened(ACCOUNT | nowhere() | environ)
     assert refusal.value.hint == "Use org/runner:azure or pip install 'flow-runner[azure]'."
 
@@ -426,8 +426,8 @@ def test_stray_variables_of_obstores_do_no_harm(cloud: Cloud, tmp_path: Path) ->
     stray = {"AZURE_STORAGE_TOKEN": "stray", "AZURE_STORAGE_CLIENT_ID": "stray", "AZURE_STORAGE_ACCOUNT_KEY": KEY}
     stray |= {"AZURE_USE_AZURE_CLI": "true", "AZURE_SKIP_SIGNATURE": "true", "AZURE_CREDENTIAL_TYPE": "azure_cli"}
     for environ in (SECRET, WHO | token_file(tmp_path), here(cloud)):
-        said = cloud.ask("azure", ACCOUNT | environ | stray)
-        assert said["runner"]["said"] == "asked", said
+        answers = cloud.ask("azure", ACCOUNT | environ | stray)
+        assert answers["runner"]["outcome"] == "opened", answers
         assert signer(cloud.of("runner")) == signer(cloud.of("sdk"))
 
 
@@ -467,4 +467,4 @@ def test_the_emulators_proxy_is_asked_where_it_is() -> None:
 def test_every_form_of_a_sas_end_is_a_time_in_utc(end: str) -> None:
     """https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values"""
     environ = {"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_SAS_TOKEN": f"sv=1&se={end}&sig=x"}
-    assert find_azure(resolve((), environ), environ).found.expires_at() == dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
+    assert find_azure(resolve((), environ), environ).source.expires_at() == dt.datetime(2026, 12, 31, tzinfo=dt.UTC)

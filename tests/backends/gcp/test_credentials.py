@@ -19,7 +19,7 @@ from runner.backends.base import CHUNK
 from runner.backends.gcp.credentials import SOURCES
 from runner.location import parse_location
 from runner.secrets.named import resolve
-from support.cloud import Asked, Cloud
+from support.cloud import Cloud, Request
 from support.servers import HOST
 from support.wire import blackhole, refused
 
@@ -46,22 +46,22 @@ class Google:
         self.lifetime = 3600
         self.given = 0
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
-        if asked.path.startswith(("/storage/", "/download/", "/upload/")):
+    def answer(self, request: Request) -> tuple[int, Any]:
+        if request.path.startswith(("/storage/", "/download/", "/upload/")):
             return self.storage
-        if asked.path.endswith(":generateAccessToken"):
-            bearer = identity(asked)
-            token = self._token(f"{asked.path} by {bearer}")[1]["access_token"]
+        if request.path.endswith(":generateAccessToken"):
+            bearer = identity(request)
+            token = self._token(f"{request.path} by {bearer}")[1]["access_token"]
             return 200, {"accessToken": token, "expireTime": "2033-05-18T00:00:00Z"}
-        if asked.host in HOSTS or asked.path == "/token":
-            return (400, self.refusal) if self.refusal else self._token(asked.host + _asker(asked.form))
-        if asked.host == PROJECTS:
+        if request.host in HOSTS or request.path == "/token":
+            return (400, self.refusal) if self.refusal else self._token(request.host + _asker(request.form))
+        if request.host == PROJECTS:
             return 200, {"projectId": "p"}
-        if asked.path.endswith("/token"):
-            return self._token(f"machine{asked.path}")
-        if "/service-accounts/" in asked.path:
+        if request.path.endswith("/token"):
+            return self._token(f"machine{request.path}")
+        if "/service-accounts/" in request.path:
             return 200, {"email": "machine@p", "scopes": ["a"], "aliases": ["default"]}
-        return (200, b"p") if asked.path == "/" or asked.path.endswith("/project-id") else (404, b"")
+        return (200, b"p") if request.path == "/" or request.path.endswith("/project-id") else (404, b"")
 
     def _token(self, asker: str) -> tuple[int, Any]:
         self.given += 1
@@ -82,8 +82,8 @@ def _asker(form: Mapping[str, str]) -> str:
     return f"pool {form.get('audience')} {signed[0] if signed else subject}"
 
 
-def identity(asked: Asked) -> str:
-    return base64.b64decode(asked.headers["authorization"].removeprefix("Bearer ")).decode().partition("#")[0]
+def identity(request: Request) -> str:
+    return base64.b64decode(request.headers["authorization"].removeprefix("Bearer ")).decode().partition("#")[0]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def cloud(google: Google, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def fresh(google: Google, cloud: Cloud) -> None:
     google.__init__()  # type: ignore[misc]
     cloud.headers = {"Metadata-Flavor": "Google"}
-    del cloud.asked[:]
+    del cloud.requests[:]
 
 
 @pytest.fixture(scope="module")
@@ -249,18 +249,18 @@ def test_runner_and_googles_own_library_find_the_same(
 ) -> None:
     environ, source = SITUATIONS[name]
     place = {"HOME": str(tmp_path), "API_ENDPOINT_OVERRIDE": cloud.url}
-    said = cloud.ask("gcs", place | nowhere() | environ(cloud, tmp_path, private_key))
-    expected = "asked" if source else "refused"
-    assert (said["sdk"]["said"], said["runner"]["said"]) == (expected, expected), said
+    answers = cloud.ask("gcs", place | nowhere() | environ(cloud, tmp_path, private_key))
+    expected = "opened" if source else "refused"
+    assert (answers["sdk"]["outcome"], answers["runner"]["outcome"]) == (expected, expected), answers
     if source:
-        assert said["runner"]["source"] == source
+        assert answers["runner"]["source"] == source
         assert identity(cloud.of("runner")) == identity(cloud.of("sdk"))
         quotas = [cloud.of(who).headers.get("x-goog-user-project") for who in ("sdk", "runner")]
         assert quotas[0] == quotas[1]
         assert bool(quotas[0]) == ("quota" in name)
     else:
-        assert not any(asked.path.endswith(("sdk", "runner")) for asked in cloud.asked)
-    assert "open-sesame" not in json.dumps(said["runner"])
+        assert not any(request.path.endswith(("sdk", "runner")) for request in cloud.requests)
+    assert "open-sesame" not in json.dumps(answers["runner"])
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_a_run(opens: Storage, 
         assert end
         assert abs(end.timestamp() - time.time()) < 10
         time.sleep(1.1)  # what is waited for is the time itself
-    assert len({asked.headers["authorization"] for asked in cloud.asked if asked.path.endswith("runner")}) > 1
+    assert len({request.headers["authorization"] for request in cloud.requests if request.path.endswith("runner")}) > 1
 
 
 def test_a_token_that_expires_is_renewed_in_the_middle_of_an_upload(
@@ -292,16 +292,16 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_an_upload(
 ) -> None:
     """https://cloud.google.com/storage/docs/performing-resumable-uploads"""
     google.lifetime = 1
-    told: dict[str, str] = {}
-    monkeypatch.setattr(cloud, "headers", told)
+    headers: dict[str, str] = {}
+    monkeypatch.setattr(cloud, "headers", headers)
 
-    def answer(asked: Asked) -> tuple[int, Any]:
-        part = re.fullmatch(r"bytes \d+-(\d+)/(\d+|\*)", asked.headers.get("content-range", ""))
-        told.clear()
+    def answer(request: Request) -> tuple[int, Any]:
+        part = re.fullmatch(r"bytes \d+-(\d+)/(\d+|\*)", request.headers.get("content-range", ""))
+        headers.clear()
         if part is None:
-            told["Location"] = f"{cloud.url}/upload/going-on"
-            return (200, b"") if asked.path.startswith("/upload/") else google.answer(asked)
-        told["Range"] = f"bytes=0-{part[1]}"
+            headers["Location"] = f"{cloud.url}/upload/going-on"
+            return (200, b"") if request.path.startswith("/upload/") else google.answer(request)
+        headers["Range"] = f"bytes=0-{part[1]}"
         digest = google_crc32c.value(bytes(int(part[1]) + 1)).to_bytes(4, "big")
         return (308, b"") if part[2] == "*" else (200, {"name": "large", "crc32c": base64.b64encode(digest).decode()})
 
@@ -311,17 +311,17 @@ def test_a_token_that_expires_is_renewed_in_the_middle_of_an_upload(
             writer.write(bytes(CHUNK))
             time.sleep(1.1)  # what is waited for is the time itself
         writer.write(b"\0")
-    sent = [asked.headers["authorization"] for asked in cloud.asked if "content-range" in asked.headers]
+    sent = [request.headers["authorization"] for request in cloud.requests if "content-range" in request.headers]
     assert len(sent) > 1
     assert len(set(sent)) == len(sent)
 
 
-def test_a_clock_that_is_wrong_is_told_as_such(opens: Storage, google: Google) -> None:
-    told = (
+def test_a_clock_that_is_wrong_is_reported_as_such(opens: Storage, google: Google) -> None:
+    text = (
         "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
         "Check your iat and exp values in the JWT claim."
     )
-    google.refusal = {"error": "invalid_grant", "error_description": told}
+    google.refusal = {"error": "invalid_grant", "error_description": text}
     with pytest.raises(errors.CredentialsRefused, match=r"reasonable timeframe.*used: credentials file") as refusal:
         opens.read("a")
     assert refusal.value.code == 77
@@ -329,10 +329,10 @@ def test_a_clock_that_is_wrong_is_told_as_such(opens: Storage, google: Google) -
 
 
 @pytest.mark.parametrize("form", ["JSON", "XML"])
-def test_who_lacks_which_permission_is_told(opens: Storage, google: Google, form: str) -> None:
-    told = "runner@p does not have storage.objects.get access to the Google Cloud Storage object."
-    error = {"error": {"code": 403, "message": told}}
-    google.storage = 403, error if form == "JSON" else f"<Error><Details>{told}</Details></Error>".encode()
+def test_who_lacks_which_permission_is_reported(opens: Storage, google: Google, form: str) -> None:
+    text = "runner@p does not have storage.objects.get access to the Google Cloud Storage object."
+    error = {"error": {"code": 403, "message": text}}
+    google.storage = 403, error if form == "JSON" else f"<Error><Details>{text}</Details></Error>".encode()
     with pytest.raises(errors.Denied, match=r"runner@p does not have storage\.objects\.get.*used: credent") as refusal:
         opens.read("a")
     assert refusal.value.code == 77
@@ -345,10 +345,10 @@ def test_where_there_is_no_metadata_server_the_end_is_clear_and_quick(cloud: Clo
     with door() as port:
         place = {"HOME": str(tmp_path), "GCE_METADATA_HOST": f"{HOST}:{port}", "GCE_METADATA_IP": f"{HOST}:{port}"}
         began = time.monotonic()
-        said = cloud.ask("runner-gcs", place)["runner"]
+        answers = cloud.ask("runner-gcs", place)["runner"]
     assert time.monotonic() - began < 10
-    assert said["said"] == "refused"
+    assert answers["outcome"] == "refused"
     assert (
         f"gcloud's credentials: there is no {well_known(tmp_path)}; metadata server: {HOST}:{port} is no"
-        in said["text"]
+        in answers["text"]
     )

@@ -1,4 +1,4 @@
-"""Google's credentials and emulator settings; what holds for every storage is in `test_contract.py`."""
+"""Google's credentials and emulator settings; what holds for every storage is in `tests/backends/contract`."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_without_credentials_the_error_says_what_to_set(googles: str, monkeypatc
     assert "GOOGLE_APPLICATION_CREDENTIALS" in refusal.value.hint
 
 
-def test_credentials_of_a_file_that_is_not_there_are_told(googles: str) -> None:
+def test_credentials_of_a_file_that_is_not_there_are_reported(googles: str) -> None:
     with pytest.raises(errors.CredentialsRefused, match=r"/nowhere/key\.json"):
         opened(googles, {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"})
 

@@ -206,7 +206,7 @@ def _folder() -> Path:
 
 def _standing(stored: dict[str, bytes]) -> None:
     """Tell how a run stands, and show it, with whatever lies there."""
-    storage, layout = LocalStorage("file", str(_folder())), RunLayout("f", "r")
+    storage, layout = LocalStorage(str(_folder())), RunLayout("f", "r")
     for key, data in stored.items():
         try:
             documents.decode(data, KINDS[key.rpartition("/")[2]])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.leaks.canaries import Planted, plant
 from harness.leaks.search import Search
+from runner.schemes import storage_words
 from support.flows import HERE, located
 from support.places import local_place, s3_place
 from support.starting import Ran, start
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 WAYS = ("aside", "raise", "raise from", "leave", "leave at once", "crash", "be killed")  # as the flow has them
 AT_ONCE = 3  # starts
-_SCHEMES = {"s3": "s3", "gcs": "gs", "azure": "azure"}
 _CLOSES_OVER = """
 from runner import Flow, task
 
@@ -167,7 +167,7 @@ def _refusals(harness: Harness, refusing: S3AsAws) -> list[Callable[[], object]]
     }
     tasks: list[Callable[[], object]] = []
     for what, given in wrong.items():
-        url = f"{_SCHEMES[given['RUNNER_STORAGE']]}://{given['RUNNER_LOCATION']}"
+        url = f"{storage_words()[given['RUNNER_STORAGE']]}://{given['RUNNER_LOCATION']}"
         starts: tuple[tuple[str, ...], ...] = ((), ("doctor",), ("ls", url))
         tasks += [
             partial(harness.start, f"{what} {' '.join(arguments[:1])}", given, *arguments) for arguments in starts

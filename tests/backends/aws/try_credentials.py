@@ -1,4 +1,4 @@
-"""Run by test_aws_credentials.py: asks boto3 for credentials, and runner for an object, as the environment has it."""
+"""Run by test_credentials.py: asks boto3 for credentials, and runner for an object, as the environment has it."""
 
 from __future__ import annotations
 

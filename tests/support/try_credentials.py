@@ -1,6 +1,6 @@
-"""Run by `cloud.Cloud.ask`: asks the cloud's own SDK and runner for one object each, as the environment has it.
+"""Run by `cloud.Cloud.ask`: lets the cloud's own SDK and runner read one object each, as the environment has it.
 
-With ``runner-`` before the cloud's name, runner alone is asked.
+With ``runner-`` before the cloud's name, runner alone is tried.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def runner(url: str) -> dict[str, str]:
             storage.read("runner")
         except errors.NotFound:
             return {
-                "said": "asked",
+                "outcome": "opened",
                 "source": storage.credential_source.source.name if storage.credential_source else "",
             }
     except errors.Unreachable as error:
-        return {"said": "unreachable", "text": str(error)}
+        return {"outcome": "unreachable", "text": str(error)}
     except (errors.CredentialsRefused, errors.EnvironmentWrong) as error:
-        return {"said": "refused", "text": str(error)}
+        return {"outcome": "refused", "text": str(error)}
     raise AssertionError("there is no such object")
 
 
@@ -52,11 +52,11 @@ def azure() -> dict[str, str]:
             client = BlobServiceClient(url, credential=DefaultAzureCredential(retry_total=0), retry_total=0)
         found = client.get_blob_client("b", "sdk").exists()
     except ServiceRequestError as error:
-        return {"said": "unreachable", "text": str(error)}
+        return {"outcome": "unreachable", "text": str(error)}
     except (AzureError, ValueError, OSError) as error:
-        return {"said": "refused", "text": str(error)}
+        return {"outcome": "refused", "text": str(error)}
     assert not found
-    return {"said": "asked"}
+    return {"outcome": "opened"}
 
 
 def gcs() -> dict[str, str]:
@@ -66,9 +66,9 @@ def gcs() -> dict[str, str]:
     try:
         found = storage.Client(project="none").bucket("b").blob("sdk").exists(retry=None, timeout=5)
     except (GoogleAuthError, ValueError, TypeError, AttributeError, OSError) as error:
-        return {"said": "refused", "text": repr(error)}
+        return {"outcome": "refused", "text": repr(error)}
     assert not found
-    return {"said": "asked"}
+    return {"outcome": "opened"}
 
 
 def main() -> None:
