@@ -1,0 +1,436 @@
+"""``No module named 'project'``: what travels with a flow, proven by running it where the project is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.authors import Author
+
+
+def test_a_module_beside_the_flow_travels_and_what_it_imports_too(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("import project_helper", "return project_helper.one()"),
+            "project_helper.py": "import project_deeper as d\ndef one():\n    return d.ONE\n",
+            "project_deeper.py": "ONE = 1\n",
+            "unrelated.py": "raise SystemError\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["project_deeper.py", "project_helper.py"]
+    assert author.answer(url) == 1
+
+
+def test_the_flows_own_file_travels_by_value_and_is_not_executed(author: Author) -> None:
+    marker = author.folder / "executed"
+    imports = f"open({str(marker)!r}, 'a').write('x')\nCONSTANT = 41\nclass Own:\n    value = CONSTANT\n"
+    author.write({"flow.py": author.flow(imports, "return Own.value + 1")})
+    url = author.publish()
+    assert marker.read_text() == "x"
+    assert author.sources(url) == []
+    assert author.answer(url) == 42
+    assert marker.read_text() == "x"
+
+
+def test_a_flow_in_a_module_that_is_imported_travels_by_value_too(author: Author) -> None:
+    flow = author.flow("from project_helper import one", "return one()")
+    author.write(
+        {
+            "etl_flow.py": flow + "\nprint('executed')\n",
+            "project_helper.py": "def one():\n    return 1\n",
+            "build.py": "import etl_flow\nprint(etl_flow.flow.storage.build())\n",
+        }
+    )
+    url = author.publish("build.py")
+    assert author.sources(url) == ["project_helper.py"]
+    assert author.answer(url) == 1
+
+
+CACHED = """
+import functools
+@functools.lru_cache
+def cached():
+    return 1
+class Own:
+    @functools.cache
+    def method(self):
+        return 1
+"""
+
+
+@pytest.mark.parametrize("arguments", [("flow.py",), ("-m", "runner", "build", "flow.py"), ("build.py",)])
+def test_what_can_only_be_looked_up_in_the_flows_own_file_is_refused(author: Author, arguments: list[str]) -> None:
+    author.write(
+        {
+            "flow.py": author.flow(CACHED, "return cached() + Own().method()"),
+            "build.py": "import flow\nflow.flow.storage.build()\n",
+        }
+    )
+    done = author.python(*arguments)
+    assert "Own.method, cached cannot travel" in done.stderr
+    assert "Put it into a module of its own" in done.stderr
+    assert not author.root.exists()
+
+
+def test_what_is_looked_up_in_the_flows_own_file_is_found_where_that_travels_too(author: Author) -> None:
+    author.write(
+        {
+            "etl_flow.py": author.flow(f"{CACHED}\nimport circular", "return cached() + circular.one()"),
+            "circular.py": "import etl_flow\ndef one():\n    return etl_flow.cached()\n",
+        }
+    )
+    url = author.publish("-m", "runner", "build", "etl_flow.py")
+    assert author.sources(url) == ["circular.py", "etl_flow.py"]
+    assert author.answer(url) == 2
+    assert author.python("etl_flow.py").returncode == 1  # there it is __main__, and that is another module there
+
+
+def test_packages_travel_with_their_data_files_and_relative_imports(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("from company.etl import rules", "return rules.read()"),
+            "company/__init__.py": "",
+            "company/top.csv": "not asked for, and yet a data file of company\n",
+            "company/etl/__init__.py": "from . import more\n",
+            "company/etl/more.py": "from .. import base\n",
+            "company/etl/rules.py": (
+                "from pathlib import Path\nfrom .more import base\n"
+                "def read():\n    return base.NAME + (Path(__file__).parent / 'data' / 'x.txt').read_text()\n"
+            ),
+            "company/etl/data/x.txt": "data",
+            "company/etl/data/deep/y.bin": b"\0\1",
+            "company/base.py": "NAME = 'base '\n",
+            "company/unused/__init__.py": "",
+            "company/unused/z.txt": "data of a package that is not reached",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == [
+        "company/__init__.py",
+        "company/base.py",
+        "company/etl/__init__.py",
+        "company/etl/data/deep/y.bin",
+        "company/etl/data/x.txt",
+        "company/etl/more.py",
+        "company/etl/rules.py",
+        "company/top.csv",
+    ]
+    assert author.answer(url) == "base data"
+
+
+def test_imports_inside_functions_travel_also_those_of_helpers(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("", "import late_one", "return late_one.two()"),
+            "late_one.py": "def two():\n    from late_two import TWO\n    return TWO\n",
+            "late_two.py": "TWO = 2\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["late_one.py", "late_two.py"]
+    assert author.answer(url) == 2
+
+
+def test_namespace_packages_travel(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("from spacious.inner.module import ONE", "return ONE"),
+            "spacious/inner/module.py": "ONE = 1\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["spacious/inner/module.py"]
+    assert author.answer(url) == 1
+
+
+def test_a_flow_inside_a_package_uses_its_relative_imports(author: Author) -> None:
+    flow = author.flow(
+        "from ..shared import ONE\nfrom . import beside", "from .late import TWO", "return ONE, TWO, beside.X"
+    )
+    author.write(
+        {
+            "pack/__init__.py": "",
+            "pack/shared.py": "ONE = 1\n",
+            "pack/flows/__init__.py": "",
+            "pack/flows/beside.py": "X = 'x'\n",
+            "pack/flows/late.py": "TWO = 2\n",
+            "pack/flows/etl.py": flow,
+        }
+    )
+    url = author.publish("-m", "pack.flows.etl")
+    assert author.sources(url) == [
+        "pack/__init__.py",
+        "pack/flows/__init__.py",
+        "pack/flows/beside.py",
+        "pack/flows/late.py",
+        "pack/shared.py",
+    ]
+    assert author.answer(url) == (1, 2, "x")
+
+
+def test_an_editable_install_counts_as_the_authors(author: Author) -> None:
+    """As pip leaves it: a ``.pth`` file and the project's metadata in site-packages."""
+    author.write({"flow.py": author.flow("import editable_project", "return editable_project.ONE")})
+    author.write({"editable_project/__init__.py": "ONE = 1\n"}, folder="checkout/src")
+    site = author.write(
+        {
+            "editable.pth": f"{author.folder / 'checkout' / 'src'}\n",
+            "editable_project-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: editable-project\nVersion: 1.0\n",
+            "editable_project-1.0.dist-info/top_level.txt": "editable_project\n",
+            "editable_project-1.0.dist-info/RECORD": "editable.pth,,\n",
+            "sitecustomize.py": "import site, os\nsite.addsitedir(os.path.dirname(__file__))\n",
+        },
+        folder="lib/site-packages",
+    )
+    url = author.publish(path=site)
+    assert author.sources(url) == ["editable_project/__init__.py"]
+    assert author.bundle(url).manifest["requires"] == []
+    assert author.answer(url) == 1
+
+
+def test_an_editable_install_by_an_import_hook_counts_as_the_authors(author: Author) -> None:
+    """As setuptools does it: a finder that knows the folders, and a path entry that is none."""
+    author.write({"flow.py": author.flow("import hooked.part", "return hooked.part.ONE")})
+    author.write({"part.py": "ONE = 1\n"}, folder="checkout/hooked")
+    site = author.write(
+        {
+            "sitecustomize.py": f"""
+import importlib.machinery, sys
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "hooked":
+            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [{str(author.folder / "checkout" / "hooked")!r}, "__editable__.hook"]
+            return spec
+sys.meta_path.append(Finder)
+"""
+        },
+        folder="lib/site-packages",
+    )
+    url = author.publish(path=site)
+    assert author.sources(url) == ["hooked/part.py"]
+    assert author.answer(url) == 1
+
+
+def test_installed_modules_stay_behind_and_are_listed_with_their_distribution(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow(
+                "import numpy as np\nimport helper_of_mine\nimport jsonschema",
+                "import yaml.nodes",
+                "from google.cloud import storage",
+                "return np.arange(3).sum().item()",
+            ),
+            "helper_of_mine.py": "import click.core\nimport json\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["helper_of_mine.py"]
+    requires = {need["module"]: need["distribution"] for need in author.bundle(url).manifest["requires"]}
+    assert requires == {
+        "click": "click",  # by a helper
+        "google.cloud.storage": "google-cloud-storage",  # inside a function, from a namespace package
+        "numpy": "numpy",  # by a task
+        "yaml": "PyYAML",
+    }  # and not jsonschema, which no task uses
+    assert author.answer(url) == 3
+
+
+def test_optional_imports_are_not_required(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("import optional_helper", "return optional_helper.NAMES"),
+            "optional_helper.py": """
+from __future__ import annotations
+import contextlib
+import typing
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import click
+    from optional_types import Kind
+else:
+    import optional_real
+if typing.TYPE_CHECKING:
+    import numpy
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+try:
+    import yaml
+except (ValueError, ModuleNotFoundError):
+    yaml = None
+with contextlib.suppress(ImportError):
+    import moto
+try:
+    import pytest
+except ValueError:
+    raise
+finally:
+    pass
+try:
+    import nowhere_at_all.part
+    from optional_found import FOUND
+except:
+    FOUND = None
+NAMES = (FOUND, optional_real.REAL)
+""",
+            "optional_found.py": "FOUND = 1\n",
+            "optional_real.py": "REAL = 2\n",
+            "optional_types.py": "class Kind: pass\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["optional_found.py", "optional_helper.py", "optional_real.py", "optional_types.py"]
+    assert [need["module"] for need in author.bundle(url).manifest["requires"]] == ["pytest"]
+    assert author.answer(url) == (None, 2)
+
+
+def test_a_module_whose_absence_a_task_handles_is_not_required(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow(
+                "",
+                "try:",
+                "    import numpy",
+                "except ImportError:",
+                "    numpy = None",
+                "import click",
+                "return [click.__name__ for _ in 'x']",
+            )
+        }
+    )
+    url = author.publish()
+    assert [need["module"] for need in author.bundle(url).manifest["requires"]] == ["click"]
+
+
+def test_a_helper_that_imports_the_flows_file_works_as_long_as_it_builds_only_as_main(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("CONSTANT = 5\nimport circular", "return circular.five()"),
+            "circular.py": "def five():\n    import flow\n    return flow.CONSTANT\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["circular.py", "flow.py"]
+    assert author.answer(url) == 5
+
+
+def test_a_flow_that_is_built_while_it_is_loaded_is_refused(author: Author) -> None:
+    flow = author.flow("CONSTANT = 5\nimport circular", "return circular.CONSTANT")
+    author.write(
+        {
+            "flow.py": flow.replace('if __name__ == "__main__":', "if True:"),
+            "circular.py": "def __getattr__(name):\n    import flow\n    return flow.CONSTANT\n"
+            "import sys\nif 'runner.runtime.run' in sys.modules:\n    import flow\n",
+        }
+    )
+    ran = author.run(author.publish())
+    assert ran.code != 0
+    assert "is built while a flow is being loaded" in ran.stdout
+    assert len(list(author.root.glob("etl/2*"))) == 1
+
+
+def test_travelling_modules_never_hide_installed_ones(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow("import click", "import click", "return click.__file__"),
+            "click.py": "X = 1\n",
+        }
+    )
+    url = author.publish()
+    assert author.sources(url) == ["click.py"]
+    assert "site-packages" in author.answer(url)
+
+
+def test_modules_of_the_working_directory_never_hide_travelling_ones(author: Author) -> None:
+    author.write({"flow.py": author.flow("import mine", "return mine.NAME"), "mine.py": "NAME = 'travelled'\n"})
+    author.write({"mine.py": "NAME = 'hidden'\n"}, folder="elsewhere")
+    url = author.publish()
+    assert author.sources(url) == ["mine.py"]
+    assert author.answer(url) == "travelled"
+
+
+def test_tasks_of_a_helper_are_the_helpers_own_and_share_its_state(author: Author) -> None:
+    """By value they could not travel at all here, and would each see a copy of what the module holds."""
+    author.write(
+        {
+            "flow.py": author.flow("import library\nfrom library import locked", "return library.COUNT").replace(
+                "    answer()\n", "    answer(upstream_tasks=[locked()])\n"
+            ),
+            "library.py": """
+import threading
+from runner import task
+LOCK, COUNT = threading.Lock(), 0
+@task(name="a lock")
+def locked():
+    global COUNT
+    with LOCK:
+        COUNT += 1
+""",
+        }
+    )
+    assert author.answer(author.publish()) == 1
+
+
+def test_an_unpacked_module_is_gone_when_the_run_is_over(author: Author) -> None:
+    author.write(
+        {"flow.py": author.flow("import kept", "return kept.__file__"), "kept.py": ""},
+    )
+    assert not Path(author.answer(author.publish())).exists()
+
+
+def test_include_and_exclude_mend_what_detection_cannot_see(author: Author) -> None:
+    author.write(
+        {
+            "flow.py": author.flow(
+                "import seen.part",
+                "import importlib",
+                "return importlib.import_module('dyna' + 'mic').ONE",
+                options="include=['dynamic.py', 'assets', '../outside/far.py'], exclude=['*.csv', 'assets/no/*']",
+            ),
+            "dynamic.py": "ONE = 1\n",
+            "seen/__init__.py": "",
+            "seen/part.py": "",
+            "seen/large.csv": "1,2",
+            "assets/a.txt": "a",
+            "assets/.hidden": "",
+            "assets/no/b.txt": "b",
+            "assets/__pycache__/c.pyc": "c",
+        }
+    )
+    author.write({"far.py": ""}, folder="outside")
+    url = author.publish()
+    assert author.sources(url) == ["assets/a.txt", "dynamic.py", "far.py", "seen/__init__.py", "seen/part.py"]
+    assert author.answer(url) == 1
+
+
+def test_what_a_flow_from_standard_input_imports_travels_too(author: Author) -> None:
+    author.write(
+        {
+            "flow.txt": author.flow("import helper", "import late\nreturn helper.one() + late.ONE".replace("\n", "; ")),
+            "helper.py": "def one():\n    return 1\n",
+            "late.py": "ONE = 1\n",
+        }
+    )
+    url = author.publish("-c", "import sys; exec(open('flow.txt').read())")
+    assert author.sources(url) == ["helper.py", "late.py"]
+    assert author.answer(url) == 2
+
+
+def test_a_file_inside_a_package_is_built_with_its_relative_imports(author: Author) -> None:
+    author.write(
+        {
+            "pkg/__init__.py": "",
+            "pkg/flow.py": author.flow("from .helper import one", "return one()"),
+            "pkg/helper.py": "def one():\n    return 1\n",
+        }
+    )
+    url = author.publish("-m", "runner", "build", "pkg/flow.py")
+    assert author.sources(url) == ["pkg/__init__.py", "pkg/helper.py"]
+    assert author.answer(url) == 1
