@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runner.errors import InternalError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,6 +52,7 @@ class PickleReport:
     """What was found in a pickle and in those inside it; ``unclear`` is what could not be read off."""
 
     globals: set[str] = field(default_factory=set)
+    names: set[tuple[str, str]] = field(default_factory=set)  # of those that are looked up: (module, name)
     code: list[Code] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # those that the globals are taken from
     nested: int = 0
@@ -73,10 +76,21 @@ def inspect_pickle(data: bytes, python: str) -> PickleReport:
     distinguished only where it is this one's. Names are listed in any case.
     """
     found = PickleReport()
-    found.broken = _Machine(found, _same_python(python), _Budget()).run(io.BytesIO(data))
+    found.broken = _Machine(found, same_python=_same_python(python), budget=_Budget()).run(io.BytesIO(data))
     if found.broken:
         found.unclear.add(f"it cannot be followed to its end, and what comes after is not told ({found.broken})")
     return found
+
+
+def names_in(data: bytes) -> set[tuple[str, str]]:
+    """Return what unpickling looks up, as ``(module, name)``, but for what pickles inside the pickle do.
+
+    Raises InternalError for a pickle that cannot be followed to its end.
+    """
+    found = PickleReport()
+    if broken := _Machine(found, same_python=False, budget=None).run(io.BytesIO(data)):
+        raise InternalError(f"the pickle of a flow cannot be followed: {broken}")
+    return found.names
 
 
 def format_report(found: PickleReport) -> list[str]:
@@ -114,9 +128,12 @@ class _Budget:
 
 
 class _Machine:
-    """Goes through one pickle; ``stack`` and ``memo`` are those of pickle's own machine, with symbols on them."""
+    """Goes through one pickle; ``stack`` and ``memo`` are those of pickle's own machine, with symbols on them.
 
-    def __init__(self, found: PickleReport, same_python: bool, budget: _Budget) -> None:  # noqa: FBT001
+    Without a budget it does not look for pickles inside the pickle.
+    """
+
+    def __init__(self, found: PickleReport, *, same_python: bool, budget: _Budget | None) -> None:
         self.found, self.same_python, self.budget = found, same_python, budget
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
@@ -126,12 +143,12 @@ class _Machine:
         """Follow the pickle to its end, and return what is broken, if something is."""
         try:
             for operation, argument in _operations(file):
-                if self.budget.depth:
+                if self.budget and self.budget.depth:
                     self.budget.steps -= 1
                     if self.budget.steps < 0:
                         return "it is too long to be followed inside another"
-                if handle := getattr(self, f"_on_{operation.name.lower()}", None):
-                    handle(argument)
+                if handle := _HANDLERS[operation.name]:
+                    handle(self, argument)
                 else:
                     self._move(operation, argument)
         except (ValueError, IndexError, KeyError, OverflowError) as error:
@@ -252,6 +269,7 @@ class _Machine:
 
             module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         self.found.globals.add(f"{module}.{name}")
+        self.found.names.add((module, name))
         self.found.modules.add(module)
         return _Symbol(f"{module}.{name}")
 
@@ -289,6 +307,8 @@ class _Machine:
 
     def _look_inside(self, value: str | bytes | bytearray) -> None:
         """Search a text of base64, or bytes, for pickles: at any place where one may begin."""
+        if self.budget is None:
+            return
         if isinstance(value, str):
             if not _IN_BASE64.fullmatch(value):
                 return
@@ -304,7 +324,7 @@ class _Machine:
             self.budget.depth += 1
             inner = PickleReport()
             file.seek(begin)
-            broken = _Machine(inner, self.same_python, self.budget).run(file)
+            broken = _Machine(inner, same_python=self.same_python, budget=self.budget).run(file)
             self.budget.depth -= 1
             if inner.globals or inner.code or (begins and not broken):
                 self.found.globals |= inner.globals
@@ -312,6 +332,9 @@ class _Machine:
                 self.found.code += inner.code
                 self.found.nested += 1 + inner.nested
                 self.found.unclear |= inner.unclear
+
+
+_HANDLERS = {each.name: vars(_Machine).get(f"_on_{each.name.lower()}") for each in pickletools.opcodes}
 
 
 def _operations(file: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:

@@ -109,6 +109,8 @@ def _home(task: Task) -> tuple[ModuleType, str] | None:
 
 def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
     """Pickle a flow, with the module that defines it by value. Raises FlowFailed, naming what cannot be pickled."""
+    from runner.serialization.inspection import names_in  # not where flows run
+
     _load_public_modules()
     buffer = BytesIO()
     recorder = _Recorder(buffer)
@@ -120,7 +122,7 @@ def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
             hint = "Make such things (connections, locks, open files) inside the task that needs them."
             raise FlowFailed(message, hint=hint) from error
     data = buffer.getvalue()
-    names = _names_in(data)
+    names = names_in(data)
     return Pickled(data, recorder.functions, names, recorder.modules | {module for module, _ in names})
 
 
@@ -227,25 +229,3 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:
     except Exception as error:
         message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error)}"
         raise TaskError(message) from error
-
-
-def _names_in(data: bytes) -> set[tuple[str, str]]:
-    """Return what unpickling would look up, as ``(module, name)``."""
-    import pickletools
-
-    found: set[tuple[str, str]] = set()
-    strings: list[str] = []  # the texts pushed so far; STACK_GLOBAL takes the last two, a call takes what stands near
-    memo: dict[int, str] = {}
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in {"SHORT_BINUNICODE", "BINUNICODE", "UNICODE", "BINUNICODE8"}:
-            strings.append(str(argument))
-        elif opcode.name == "MEMOIZE":
-            memo[len(memo)] = strings[-1] if strings else ""
-        elif opcode.name in {"BINGET", "LONG_BINGET"}:
-            strings.append(memo.get(argument or 0, ""))
-        elif opcode.name == "GLOBAL":
-            module, _, name = str(argument).partition(" ")
-            found.add((module, name))
-        elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
-            found.add((strings[-2], strings[-1]))
-    return {(module, name) for module, name in found if module}
