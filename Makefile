@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # what is tested: this folder, or a built wheel
 PROJECT ?= --editable .
-# which tests: make test T=tests/test_flow.py K=retry
+# which tests: make test T=tests/test_docs.py K=exit
 T ?=
 K ?=
 PYTEST := pytest $(if $(K),-k "$(K)")
@@ -24,7 +24,7 @@ help: ## this list
 demo: $(BIN)/runner ## publish an example flow to a folder, run it as a container would, show tasks and results
 	sh examples/demo.sh
 
-test: .cache/tests-installed ## all tests but those of the images, or some: make test T=tests/test_flow.py K=retry
+test: .cache/tests-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
 	$(PYTEST) $(or $(T),--ignore=tests/images)
 	@$(if $(T),,echo "The images were not tested: make test-images, or make test-all, does that.")
 
