@@ -1,17 +1,51 @@
-"""The channel between the flow's process and the supervisor, seen from the flow's side."""
+"""The channel between the flow's process and the supervisor: how messages are written and read, and the flow's side."""
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.runtime.messages import decode, encode
+from runner.model.verdict import Verdict
+from runner.runs.layout import Claim, RunPlace
 
 if TYPE_CHECKING:
     from runner.runtime.messages import Message, StopOrder
 
 _LONGEST_ORDER = 65536  # bytes: what a pipe holds
+_FIELDS = {
+    "run located": {"place", "flow", "bundle"},
+    "bundle verified": {"secrets", "request_digest"},
+    "modules unpacked": {"folder"},
+    "claim announced": {"claim"},
+    "claim withdrawn": set(),
+    "claim held": set(),
+    "flow began": {"flow"},
+    "end announced": {"token"},
+    "end saved aside": set(),
+    "attempt ended": {"verdict"},
+    "finished": {"verdict"},
+    "stop": {"verdict", "signal", "within"},
+}
+_PARTS = {"place": RunPlace, "claim": Claim, "verdict": Verdict}
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as a line of JSON."""
+    parts = {name: part._asdict() for name, part in message.items() if isinstance(part, RunPlace | Claim | Verdict)}
+    return json.dumps(message | parts, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+
+
+def decode(line: bytes) -> Message | None:
+    """Return the message of a line; None for half a line of a process that was killed, or what a flow wrote there."""
+    try:
+        message: Any = json.loads(line.decode(errors="surrogatepass"))
+        parts = {name: part(**message[name]) for name, part in _PARTS.items() if message.get(name) is not None}
+        is_known = message.keys() == {"kind", *_FIELDS[message["kind"]]}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return message | parts if is_known else None
 
 
 class Channel:

@@ -4,18 +4,16 @@ A process that dies must leave behind what its end needs, so everything is told 
 before it has said ``finished`` ended itself, or was killed. Whatever it said: the end that stands in the storage
 decides the exit code.
 
-Messages are dictionaries, since both processes start with this module, and a dataclass costs ten times as much.
+The types stand alone, as no process needs them to run: `channel` writes and reads messages, which are dictionaries.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
-
-from runner.model.verdict import Verdict
-from runner.runs.layout import Claim, RunPlace
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
+    from runner.model.verdict import Verdict
+    from runner.runs.layout import Claim, RunPlace
     from runner.schema.documents import BundleReference
 
 
@@ -123,35 +121,3 @@ Message: TypeAlias = (
     | Finished
     | StopOrder
 )
-_FIELDS = {
-    "run located": {"place", "flow", "bundle"},
-    "bundle verified": {"secrets", "request_digest"},
-    "modules unpacked": {"folder"},
-    "claim announced": {"claim"},
-    "claim withdrawn": set(),
-    "claim held": set(),
-    "flow began": {"flow"},
-    "end announced": {"token"},
-    "end saved aside": set(),
-    "attempt ended": {"verdict"},
-    "finished": {"verdict"},
-    "stop": {"verdict", "signal", "within"},
-}
-_PARTS = {"place": RunPlace, "claim": Claim, "verdict": Verdict}
-
-
-def encode(message: Message) -> bytes:
-    """Return a message as a line of JSON."""
-    parts = {name: part._asdict() for name, part in message.items() if isinstance(part, RunPlace | Claim | Verdict)}
-    return json.dumps(message | parts, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
-
-
-def decode(line: bytes) -> Message | None:
-    """Return the message of a line; None for half a line of a process that was killed, or what a flow wrote there."""
-    try:
-        message: Any = json.loads(line.decode(errors="surrogatepass"))
-        parts = {name: part(**message[name]) for name, part in _PARTS.items() if message.get(name) is not None}
-        is_known = message.keys() == {"kind", *_FIELDS[message["kind"]]}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    return message | parts if is_known else None

@@ -50,7 +50,7 @@ def _tell_refusal(tells: int, error: OSError) -> None:
     from runner.cgroup import process_limit_error
     from runner.errors import InternalError
     from runner.model.verdict import Verdict
-    from runner.runtime.messages import encode
+    from runner.runtime.channel import encode
 
     refused = process_limit_error(error)
     verdict = (

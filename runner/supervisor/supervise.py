@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 from runner import process
 from runner.errors import RunnerError
 from runner.process import STOP_SIGNALS
-from runner.runtime.channel import Channel
+from runner.runtime.channel import Channel, decode, encode
 from runner.runtime.entry import ChildSpec, run_child
-from runner.runtime.messages import decode, encode
 from runner.secrets.named import resolve
 from runner.settings import Settings, with_files_read
 from runner.supervisor import reaper

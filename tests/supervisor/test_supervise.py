@@ -16,7 +16,7 @@ from runner.model.verdict import Verdict
 from runner.runs import claims, ends
 from runner.runs.layout import Claim, RunLayout, RunPlace
 from runner.runs.store import RunStore
-from runner.runtime import messages
+from runner.runtime import channel, messages
 from runner.settings import Settings
 from runner.supervisor import supervise
 from runner.supervisor.backlog import LogBuffer
@@ -89,7 +89,7 @@ def test_what_is_told_is_read_as_it_was_written() -> None:
         {"kind": "stop", "verdict": SUCCESS, "signal": 15, "within": 8.0},
     ]
     for message in told:
-        assert messages.decode(messages.encode(message)) == message
+        assert channel.decode(channel.encode(message)) == message
 
 
 def test_every_kind_of_message_can_be_read() -> None:
@@ -97,7 +97,7 @@ def test_every_kind_of_message_can_be_read() -> None:
     for kind in messages.Message.__args__:
         [name] = re.findall(r"Literal\['(.*)'\]", kind.__annotations__["kind"].__forward_arg__.replace('"', "'"))
         fields[name] = kind.__annotations__.keys() - {"kind"}
-    assert fields == messages._FIELDS
+    assert fields == channel._FIELDS
 
 
 def test_what_the_flow_writes_into_the_pipe_is_no_message(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_the_flow_writes_into_the_pipe_is_no_message(tmp_path: Path) -> Non
     ]
     noise = [b"[1]\n", b"noise\xff\n", b'{"kind": "nothing"}\n', b'{"kind": []}\n', b'{"kind": "finished"}\n']
     noise += [b'{"kind": "finished", "verdict": 1}\n', b"[" * 100_000 + b"\n", b'{"kind": "finished", "verd']
-    file.write_bytes(messages.encode(told[0]) + b"".join(noise[:-1]) + messages.encode(told[1]) + noise[-1])
+    file.write_bytes(channel.encode(told[0]) + b"".join(noise[:-1]) + channel.encode(told[1]) + noise[-1])
     supervisor = supervise.Supervisor({}, io.StringIO())
     supervisor._read_messages(os.open(file, os.O_RDONLY))
     assert vars(supervisor.report) == vars(reported(place=PLACE, bundle=BUNDLE))
