@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_slow(item: pytest.Function) -> bool:
     callspec = getattr(item, "callspec", None)
-    elsewhere = callspec is not None and callspec.params.get("backend", "local") != "local"
+    elsewhere = callspec is not None and callspec.params.get("backend", "local") not in {"local", "memory"}
     origins = (getattr(value, "__module__", None) for value in vars(item.module).values() if callable(value))
     return (
         elsewhere
