@@ -40,12 +40,18 @@ _HOMES = {
     "secret": "runner.secrets.named",
     "task": "runner.model.task",
     "unmapped": "runner.model.task",
-    # not for authors: what the pickles of flows name
+    # not for authors to import: what the pickles of flows and results may name
+    "Destination": "runner.publishing.publish",
     "FlowGraph": "runner.model.flow",
     "ForeignCall": "runner.serialization.foreign",
     "ForeignFailed": "runner.serialization.foreign",
+    "Interrupted": "runner.engine.interrupt",
     "Node": "runner.model.task",
     "Prefect1Run": "runner.serialization.foreign",
+    "Published": "runner.publishing.publish",
+    "Report": "runner.engine.report",
+    "TaskCancelled": "runner.engine.interrupt",
+    "TaskTimeout": "runner.engine.interrupt",
 }
 
 

@@ -20,7 +20,9 @@ _HOMES = {
     "GCS": "runner.authoring.storages",
     "Azure": "runner.authoring.storages",
     "Docker": "runner.authoring.docker",
-    # no longer what an author needs, and what older pickles and programs name
+    # not for authors to import: what pickles, older ones too, and older programs name
+    "BucketDeclaration": "runner.authoring.storages",
+    "StorageDeclaration": "runner.authoring.storages",
     "Location": "runner.location",
     "declare": "runner.authoring.storages",
     "open_storage": "runner.backends",

@@ -53,7 +53,7 @@ class Docker(StorageDeclaration):
     Paths on this machine are relative to the file that defines the flow, as with ``include``.
     """
 
-    __module__ = "runner.storage"  # see Local
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     def __init__(  # noqa: PLR0913 - one for each part of an image
         self,

@@ -83,7 +83,7 @@ def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
-    report = Engine(flow, flow.with_defaults(parameters), open_executor(settings.executor), keep=True).run()
+    report = Engine(flow, flow.with_defaults(parameters), open_executor(settings.executor), keep_values=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report

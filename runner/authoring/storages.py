@@ -34,6 +34,8 @@ class StorageDeclaration(ABC):
         add_default_labels: whether the storage's own label is among them.
     """
 
+    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+
     def __init__(
         self,
         *,
@@ -185,7 +187,7 @@ class Local(StorageDeclaration):
     ``directory`` is the storage's root; by default ``~/.runner/flows``.
     """
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     def __init__(
         self,
@@ -221,7 +223,7 @@ class Local(StorageDeclaration):
 class S3(BucketDeclaration):
     """A bucket of Amazon S3, or of anything that speaks its protocol (``AWS_ENDPOINT_URL``)."""
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     backend = schemes.S3
 
@@ -229,7 +231,7 @@ class S3(BucketDeclaration):
 class GCS(BucketDeclaration):
     """A bucket of Google Cloud Storage."""
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     backend = schemes.GCS
 
@@ -241,7 +243,7 @@ class Azure(BucketDeclaration):
     from the secret or variable ``AZURE_STORAGE_CONNECTION_STRING``.
     """
 
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+    __module__ = "runner.storage"  # see StorageDeclaration
 
     backend = schemes.AZURE
 

@@ -12,60 +12,72 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, cast
 
-from runner.bundle import member_names
+from runner.bundle.member_names import FLOW, MANIFEST, SIGNATURE, invalid_name
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.schema.documents import Manifest, ManifestFacts, MemberRecord
     from runner.signing.keys import PrivateKey
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-FLOW, SOURCES = member_names.FLOW, member_names.SOURCES
-SIGNATURE = "signature.json"
-_MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can tell
+FORMAT: Final = 1
+_MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can count
 _LONGEST_MANIFEST = 8 * 1024 * 1024  # bytes; one of 50,000 tasks
 _MOST_PARTS = 400_000  # values in it: what a few bytes of JSON become in memory is many times as large
 _ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
-_VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can tell
+_VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can hold
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: what its manifest says, and its members' bytes by name, the signature's among them."""
+    """A bundle whose bytes are verified: its manifest, and its members' bytes by name, the signature's among them.
 
-    manifest: dict[str, Any]
+    That the manifest has all that a run needs is for `runner.bundle.manifest.check_complete` to find out.
+    """
+
+    manifest: Manifest
     members: dict[str, memoryview]
 
     @property
     def signature(self) -> bytes | None:
-        """The signature's document, if there is one; whose it is, and whether it is true, `signing.check` finds out."""
+        """The signature's document, if any; `signatures.check` finds out whose it is and whether it is true."""
         found = self.members.get(SIGNATURE)
         return None if found is None else bytes(found)
 
 
-def write_bundle(facts: dict[str, Any], members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
-    """Give a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
+@dataclass(frozen=True)
+class ForeignObject:
+    """An object that runner did not write, perhaps a pickle of a flow: nothing of it is verified."""
+
+    data: bytes
+
+
+def write_bundle(facts: ManifestFacts, members: dict[str, bytes], key: PrivateKey | None = None) -> bytes:
+    """Return a bundle's bytes: the facts, completed by format and digests, as its manifest, then the members in order.
 
     With a key the manifest's signature follows them. Raises FlowFailed for more than a bundle holds.
     """
     if len(members) >= _MOST_MEMBERS or sum(map(len, members.values())) >= _LARGEST:
         message = f"{len(members)} files are more than the {_MOST_MEMBERS} of a bundle, or they are larger than 4 GB"
         raise FlowFailed(message, hint="Leave some out with exclude=[…], or pack them into one file.")
-    if fault := member_names.invalid_name(members):
+    if fault := invalid_name(members):
         message = f"a file's name cannot travel: {fault}"
         raise FlowFailed(message, hint="Rename it, or leave it out with exclude=[…].")
-    digests = [{"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()]
-    manifest = _json({"format": FORMAT, **facts, "members": digests})
+    digests: list[MemberRecord] = [
+        {"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()
+    ]
+    manifest = encode_manifest({"format": FORMAT, **facts, "members": digests})
     if len(manifest) > _LONGEST_MANIFEST or _parts_in(manifest) > _MOST_PARTS:
         message = f"the flow's manifest has {len(manifest):,} bytes, and at most {_LONGEST_MANIFEST:,} can be read"
         raise FlowFailed(message, hint="Map a task over a list instead of calling it in a loop.")
     signed = {SIGNATURE: _signed(manifest, key)} if key else {}
-    return b"".join(_framed({MANIFEST: manifest, **members, **signed}))
+    return b"".join(zip_pieces({MANIFEST: manifest, **members, **signed}))
 
 
 def _signed(manifest: bytes, key: PrivateKey) -> bytes:
@@ -104,7 +116,7 @@ def read_bundle(data: bytes) -> Bundle:
     if signature := _signature(view[start:]):
         members[SIGNATURE] = signature
     position = 0
-    for piece in _framed(members):
+    for piece in zip_pieces(members):
         if view[position : position + len(piece)] != piece:
             raise _corrupt(f"it differs at byte {position} or soon after from what runner writes")
         position += len(piece)
@@ -114,7 +126,7 @@ def read_bundle(data: bytes) -> Bundle:
 
 
 def _first_member(view: memoryview) -> memoryview:
-    """Give the manifest's bytes: the first member, its size told by the header before it."""
+    """Return the manifest's bytes: the first member, its size told by the header before it."""
     start = _LOCAL.size + len(MANIFEST)
     if len(view) < start or bytes(view[_LOCAL.size : start]) != MANIFEST.encode():
         raise _corrupt(
@@ -124,13 +136,13 @@ def _first_member(view: memoryview) -> memoryview:
     if header[7] > _LONGEST_MANIFEST:
         raise _corrupt("its manifest is larger than any that runner writes")
     manifest = view[start : start + header[7]]
-    if zlib.crc32(manifest) != header[6]:  # told now, so that a damaged format number does not pass for a newer one
+    if zlib.crc32(manifest) != header[6]:  # checked now, so that a damaged format number does not pass for a newer one
         raise _corrupt("its manifest is damaged")
     return manifest
 
 
 def _signature(rest: memoryview) -> memoryview | None:
-    """Give the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
+    """Return the signature's bytes, if what follows the other members begins with one. Raises BundleCorrupt."""
     start = _LOCAL.size + len(SIGNATURE)
     if bytes(rest[_LOCAL.size : start]) != SIGNATURE.encode() or bytes(rest[:4]) != b"PK\3\4":
         return None
@@ -144,7 +156,7 @@ def _signature(rest: memoryview) -> memoryview | None:
     return found
 
 
-def _manifest(data: bytes) -> dict[str, Any]:
+def _manifest(data: bytes) -> Manifest:
     if _parts_in(data) > _MOST_PARTS:
         raise _corrupt("its manifest has more parts than any that runner writes")
     try:
@@ -159,10 +171,10 @@ def _manifest(data: bytes) -> dict[str, Any]:
     if type(version) is not int or version != FORMAT:
         message = f"the bundle has format {version!r:.40}, and this runner reads format {FORMAT}"
         raise Incompatible(message, hint="Use a newer image, or build the flow with this version of runner.")
-    return dict(manifest)
+    return cast("Manifest", dict(manifest))
 
 
-def _check_members(members: list[dict[str, Any]]) -> None:
+def _check_members(members: list[MemberRecord]) -> None:
     """Refuse what cannot be a list of members. Raises BundleCorrupt, and KeyError and TypeError for other things."""
     listed = [member["name"] for member in members]
     sound = all(
@@ -174,16 +186,16 @@ def _check_members(members: list[dict[str, Any]]) -> None:
     )
     if not sound or FLOW not in listed or len(listed) > _MOST_MEMBERS:
         raise _corrupt("its manifest is not as runner writes it")
-    if fault := member_names.invalid_name(listed):
+    if fault := invalid_name(listed):
         raise _corrupt(f"the name of a member is not safe: {fault}")
 
 
 def _parts_in(manifest: bytes) -> int:
-    """Give at least how many values JSON has, without reading it."""
+    """Return at least how many values JSON has, without reading it."""
     return sum(map(manifest.count, (b",", b"[", b"{")))
 
 
-def _is_canonical(manifest: dict[str, Any], data: bytes) -> bool:
+def _is_canonical(manifest: object, data: bytes) -> bool:
     """Whether these are the bytes that the writer would write; in pieces, to stop at the first that differs."""
     position = 0
     for text in _ENCODER.iterencode(manifest):
@@ -194,9 +206,9 @@ def _is_canonical(manifest: dict[str, Any], data: bytes) -> bool:
     return position == len(data)
 
 
-def _framed(members: dict[str, Any]) -> list[bytes]:
-    """Give the zip's pieces in order: for each member header and bytes, then the directory and its end."""
-    pieces: list[bytes] = []
+def zip_pieces(members: Mapping[str, bytes | memoryview]) -> list[bytes | memoryview]:
+    """Return the zip's pieces in order: for each member header and bytes, then the directory and its end."""
+    pieces: list[bytes | memoryview] = []
     directory: list[bytes] = []
     offset = 0
     for name, data in members.items():
@@ -226,7 +238,8 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _json(manifest: dict[str, Any]) -> bytes:
+def encode_manifest(manifest: Mapping[str, object]) -> bytes:
+    """Return a manifest's bytes, as runner writes them."""
     return "".join(_ENCODER.iterencode(manifest)).encode()
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
-    """Give key and bytes of the object of that key or, if there is none, of the newest version of the flow there.
+    """Return key and bytes of the object of that key or, if there is none, of the newest version of the flow there.
 
     Raises NotFound when there is neither, and what the storage raises.
     """
@@ -33,7 +33,7 @@ def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
 
 
 def newest_version(storage: Storage, folder: str) -> str | None:
-    """Give the key of a flow's newest bundle: the greatest name with a time directly in its folder.
+    """Return the key of a flow's newest bundle: the greatest name with a time directly in its folder.
 
     Names that runner gives to nothing, as anybody may put them into a bucket, are passed over.
     """

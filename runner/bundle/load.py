@@ -1,4 +1,4 @@
-"""Fetched bytes → proven → a live flow. Every check that can be made without unpickling is made before it."""
+"""From fetched bytes to a live flow. Every check that can be made without unpickling is made before it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner import images, logs
-from runner.bundle import archive, manifest, trust
+from runner.bundle import manifest, trust
+from runner.bundle.archive import ForeignObject, is_bundle, read_bundle
+from runner.bundle.member_names import FLOW, SOURCES
 from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
 from runner.model import parameters
 from runner.model.flow import FlowGraph
@@ -30,41 +32,46 @@ class Loaded:
     parameters: dict[str, Any]
 
 
-def verify(data: bytes) -> Bundle | None:
-    """Prove that what was fetched is a whole bundle; None for an object that runner did not write.
+def verify(data: bytes) -> Bundle | ForeignObject:
+    """Verify that what was fetched is a whole bundle, unless it is an object that runner did not write.
 
     Raises BundleCorrupt, and Incompatible for a bundle of a newer format.
     """
-    if not archive.is_bundle(data):
-        return None
-    opened = archive.read_bundle(data)
+    if not is_bundle(data):
+        return ForeignObject(data)
+    opened = read_bundle(data)
     manifest.check_complete(opened.manifest)
     return opened
 
 
 def load(
-    data: bytes,
-    opened: Bundle | None,
+    opened: Bundle | ForeignObject,
     scheme: str,
     settings: Settings,
-    tell: Callable[[str], None],
+    on_unpacked: Callable[[str], None],
     key: str | None = None,
 ) -> Loaded:
-    """Make the flow of what was fetched and verified.
+    """Load the flow of what `verify` returned.
 
-    ``tell`` is told the temporary folder with the author's modules, which the caller removes; ``key`` is that of
-    the object; without it a location must name slug and version, where keys are trusted. Raises BundleCorrupt,
-    Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of these are ruled out.
+    Args:
+        opened: the bundle, or the object that runner did not write.
+        scheme: that of the location, for advice which image to use.
+        settings: whom to trust, the parameters, and the folder for temporary files.
+        on_unpacked: called with the temporary folder that holds the author's modules; the caller removes it.
+        key: that of the object; without it a location must name slug and version, where keys are trusted.
+
+    Raises BundleCorrupt, Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of
+    these are ruled out.
     """
     trust.check_trust(opened, key, settings)
-    if opened is None:
-        return _load_foreign(data, scheme, settings)
+    if isinstance(opened, ForeignObject):
+        return _load_foreign(opened.data, scheme, settings)
     facts = opened.manifest
     manifest.check_fit(facts, images.image_for(scheme, settings.image))
     parameters.check_parameters(facts["parameters"], settings.parameters or {})
     with loading():
-        _unpack(opened, settings.temporary, tell)
-        flow = _runnable(_unpickled(opened.members[archive.FLOW]))
+        _unpack(opened, settings.temporary, on_unpacked)
+        flow = _runnable(_unpickled(opened.members[FLOW]))
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
 
@@ -85,7 +92,7 @@ def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
 
 
 def _unpickled(data: bytes | memoryview) -> object:
-    """Unpickle, which runs the author's code: also a module of theirs that leaves while it is imported is told."""
+    """Unpickle, which runs the author's code; a module of theirs that calls ``sys.exit`` is a corrupt bundle."""
     from runner.serialization import pickling
 
     try:
@@ -107,9 +114,9 @@ def _runnable(obj: object) -> FlowGraph:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _unpack(opened: Bundle, inside: str, tell: Callable[[str], None]) -> None:
-    """Lay the author's modules out in a private folder, last on the path so that they never hide an installed one."""
-    sources = {name: data for name, data in opened.members.items() if name.startswith(archive.SOURCES)}
+def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> None:
+    """Unpack the author's modules into a private folder, last on the path so that they never hide an installed one."""
+    sources = {name: data for name, data in opened.members.items() if name.startswith(SOURCES)}
     if not sources:
         return
     from pathlib import Path
@@ -118,9 +125,9 @@ def _unpack(opened: Bundle, inside: str, tell: Callable[[str], None]) -> None:
 
     try:
         folder = module_folder.make_folder(inside)
-        tell(folder)
+        on_unpacked(folder)
         for name, data in sources.items():
-            path = Path(folder, name.removeprefix(archive.SOURCES))
+            path = Path(folder, name.removeprefix(SOURCES))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     except OSError as error:

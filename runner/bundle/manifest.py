@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.errors import BundleCorrupt, Incompatible, UsageError
 from runner.images import own_image
@@ -16,29 +16,34 @@ from runner.schema.validation import first_violation
 from runner.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from runner.model.flow import FlowGraph
+    from runner.schema.documents import FlowReference, Manifest, ManifestFacts, Requirement
 
 
 def facts_of(
     flow: FlowGraph,
     version: str,
-    requires: Sequence[Mapping[str, str]],
+    requires: Sequence[Requirement],
     *,
     key: str | None,
     labels: Iterable[str],
     image: str | None,
     secrets: Iterable[str],
-) -> dict[str, Any]:
-    """Give a bundle's manifest, all but its format and members; an own key of its storage is told, as it is signed too.
+) -> ManifestFacts:
+    """Return a bundle's manifest, all but its format and members.
 
-    ``requires`` are ``{"module", "distribution", "version"}`` of what unpickling and running the flow imports.
+    ``requires`` is what unpickling and running the flow imports, ``key`` the own key that its storage declares, if any:
+    it is in the manifest so that it is signed too.
     """
     import cloudpickle
 
+    reference: FlowReference = {"name": flow.name, "version": version}
+    if key:
+        reference["key"] = key
     return {
-        "flow": {"name": flow.name, "version": version} | ({"key": key} if key else {}),
+        "flow": reference,
         "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
         "cloudpickle": cloudpickle.__version__,
         "runner": __version__,
@@ -59,7 +64,7 @@ def facts_of(
     }
 
 
-def check_complete(manifest: Mapping[str, Any]) -> None:
+def check_complete(manifest: Manifest) -> None:
     """Refuse a bundle whose manifest, though undamaged, says less than a run needs. Raises BundleCorrupt."""
     fault = first_violation(manifest, "manifest")
     if not fault:
@@ -72,7 +77,7 @@ def check_complete(manifest: Mapping[str, Any]) -> None:
         raise BundleCorrupt(message, hint="Build the flow again.")
 
 
-def check_fit(manifest: Mapping[str, Any], image: str) -> None:
+def check_fit(manifest: Manifest, image: str) -> None:
     """Refuse a bundle that this image cannot run. Raises Incompatible, which names the image or the lines that can.
 
     ``image`` is this image's own name or, outside one, that of the image made for the storage; see `image_for`.

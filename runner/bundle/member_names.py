@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MANIFEST = "manifest.json"
 FLOW = "flow.pkl"
-SOURCES = "src/"
+SOURCES = "src/"  # what the names of the author's modules and data files begin with
+SIGNATURE = "signature.json"
 _LONGEST_PART, _LONGEST = 255, 1024  # bytes of UTF-8 of a file's name on Linux, and of a whole name
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in "0123456789¹²³")}
@@ -16,7 +18,7 @@ _FORBIDDEN = frozenset('\\:*?"<>|')
 
 
 def invalid_name(names: Iterable[object]) -> str:
-    """Say what is wrong with the first of a bundle's names that is not safe; empty if all are.
+    """Return what is wrong with the first of a bundle's names that is not safe; empty if all are.
 
     Two that differ only in case, or in how Unicode writes one character, are one file on some systems, and one that is
     also another's folder is none.

@@ -1,4 +1,4 @@
-"""Private folders for the modules that a bundle brings, and the end of those that a killed process left.
+"""Private folders for the modules that a bundle brings, and the removal of those that a killed process left.
 
 A folder is locked as long as a process that uses it lives, on whatever container: locks are the kernel's, of the
 folder itself, and go with the last process that holds them. https://man7.org/linux/man-pages/man2/flock.2.html
@@ -14,18 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 
 _PREFIX = "runner-modules-"
-_held: list[int] = []  # open, and so locked, until the process ends
+_PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, and so locked, until it ends
 
 
 def make_folder(inside: str) -> str:
-    """Make a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
+    """Create a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
     try:
         made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=inside))
     except OSError:
         made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     descriptor = os.open(made, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    _held.append(descriptor)
+    _PROCESS_LOCKS.append(descriptor)
     folder = made.with_name(made.name.removeprefix("."))
     made.rename(folder)  # it has its name only now that it is locked
     return str(folder)

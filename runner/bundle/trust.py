@@ -1,59 +1,57 @@
-"""Whether what was fetched may run here: who signed it, whether it is what its place says, and how old it may be."""
+"""Whether what was fetched may run here: who signed it, whether it is what its key says, and how old it may be."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from runner.bundle.archive import Bundle
 from runner.errors import Untrusted
 from runner.naming import VERSION, slugify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.bundle.archive import Bundle
+    from runner.bundle.archive import ForeignObject
+    from runner.schema.documents import FlowReference
     from runner.settings import Settings
 
 
-def check_trust(opened: Bundle | None, key: str | None, settings: Settings) -> None:
+def check_trust(opened: Bundle | ForeignObject, key: str | None, settings: Settings) -> None:
     """Refuse what must not run here; nothing of it was unpickled, unpacked or believed before.
 
-    ``opened`` is None for an object that runner did not write, and ``key`` that of the object which was fetched, if
-    that is known. With ``RUNNER_TRUSTED_KEYS`` the manifest must be signed by one of them and the object lie where the
-    manifest says. Raises Untrusted.
+    ``key`` is that of the object which was fetched, if that is known. With ``RUNNER_TRUSTED_KEYS`` the manifest must be
+    signed by one of them and the object lie where the manifest says. Raises Untrusted.
     """
     if settings.trusted_keys:
         _check_signed(opened, key, settings)
-    version = opened.manifest["flow"]["version"] if opened else ""
+    version = opened.manifest["flow"]["version"] if isinstance(opened, Bundle) else ""
     if settings.min_version and version < settings.min_version:
         message = f"the bundle's version {version} is older than RUNNER_MIN_VERSION, {settings.min_version}"
         raise Untrusted(message, hint="Build the flow again, or lower RUNNER_MIN_VERSION.")
 
 
-def _check_signed(opened: Bundle | None, key: str | None, settings: Settings) -> None:
-    from runner.bundle import archive
+def _check_signed(opened: Bundle | ForeignObject, key: str | None, settings: Settings) -> None:
+    from runner.bundle.member_names import MANIFEST
     from runner.signing import signatures
 
     named = settings.location.key if settings.location else ""
     if key is None:  # then nobody knows whether it is the object that is named, or one below
         key, named = named, ""
-    if opened is None:
+    if not isinstance(opened, Bundle):
         message = f"{key} is no bundle but a plain pickle, which nobody can have signed"
         raise Untrusted(
             message, hint="Build the flow with runner and RUNNER_SIGNING_KEY, or unset RUNNER_TRUSTED_KEYS."
         )
-    manifest = bytes(opened.members[archive.MANIFEST])
+    manifest = bytes(opened.members[MANIFEST])
     signatures.check(settings.trusted_keys, signatures.BUNDLE, manifest, opened.signature, "the bundle")
-    check_place(opened.manifest, key, named)
+    check_place(opened.manifest["flow"], key, named)
 
 
-def check_place(manifest: Mapping[str, Any], key: str, named: str) -> None:
+def check_place(flow: FlowReference, key: str, named: str) -> None:
     """Refuse a bundle under another flow's or version's name: its signature is true, and its place a lie.
 
     It must lie at ``…/<slug>/<version>``, or be ``named`` in full. Then its folder may be any, but a name that is a
     version must be its own; and a name that a flow could have must be its flow's, or the key that it was built for:
     where a flow is named, whoever writes to the bucket could put an object of that name. Raises Untrusted.
     """
-    flow = manifest["flow"]
     slug, version, own = slugify(flow["name"]), flow["version"], flow.get("key", "")
     folder, _, name = f"/{key}".rpartition("/")
     if name == version and (folder.endswith(f"/{slug}") or key == named):

@@ -33,7 +33,7 @@ def check(location: str | None, *, as_json: bool) -> None:
     folders: list[str] = []
     try:
         with stdout_to_stderr(wanted=as_json):
-            flow = load(data, verify(data), target.scheme, replace(read, location=target), folders.append, key).flow
+            flow = load(verify(data), target.scheme, replace(read, location=target), folders.append, key).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

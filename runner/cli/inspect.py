@@ -11,6 +11,7 @@ import click
 
 from runner.bundle import archive
 from runner.bundle.fetch import fetch
+from runner.bundle.member_names import FLOW
 from runner.cli.format import as_json_option, plain, printable
 from runner.cli.locations import open_location, parse_location_argument
 from runner.errors import BundleCorrupt
@@ -74,7 +75,7 @@ def _read_bundle(data: bytes) -> _Contents:
     written_by = opened.manifest.get("python")
     python = str(written_by.get("version")) if isinstance(written_by, dict) else ""
     facts = {"manifest": opened.manifest, "signed_by": signed_by}
-    return _Contents(facts, bytes(opened.members[archive.FLOW]), python)
+    return _Contents(facts, bytes(opened.members[FLOW]), python)
 
 
 def _read_plain_pickle(data: bytes) -> _Contents:

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import click
 
@@ -23,6 +23,7 @@ from runner.signing import keys, signatures
 if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.bundle.archive import Bundle
+    from runner.schema.documents import FlowReference, ManifestFacts
     from runner.signing.keys import PublicKey
 
 
@@ -31,7 +32,7 @@ class SignedBundleDocument(TypedDict):
 
     location: str
     sha256: str
-    flow: dict[str, Any]
+    flow: FlowReference
     signed_by: str
     copy_of: NotRequired[str]  # the URL of the bundle that was signed
 
@@ -79,7 +80,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     key, data = fetch(storage, target.key)
     opened = load.verify(data)
     trust.check_trust(opened, key, trusting)
-    assert opened is not None  # noqa: S101 - with trusted keys anything else was refused
+    assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
     click.echo(json.dumps(document) if as_json else text)
@@ -107,7 +108,7 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
         raise Untrusted(message, hint="Look at it again: runner inspect.")
     opened = load.verify(data)
-    if opened is None:
+    if not isinstance(opened, archive.Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
     new_key, signed = _signed_copy(opened, key, private)
@@ -120,14 +121,15 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:
     """Return the key and the bytes of a new version with the same members, signed; its key is always a version's."""
     version = naming.new_version()
-    manifest = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
-    manifest["flow"] = {"name": manifest["flow"]["name"], "version": version}
-    slug = naming.slugify(manifest["flow"]["name"])
+    flow = opened.manifest["flow"]["name"]
+    kept = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
+    facts = cast("ManifestFacts", kept | {"flow": {"name": flow, "version": version}})
+    slug = naming.slugify(flow)
     home = key.rpartition("/")[0]
     folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
     check_key(new_key := f"{folder}/{version}")
     names = [member["name"] for member in opened.manifest["members"]]
-    return new_key, archive.write_bundle(manifest, {name: bytes(opened.members[name]) for name in names}, private)
+    return new_key, archive.write_bundle(facts, {name: bytes(opened.members[name]) for name in names}, private)
 
 
 def _describe(storage: Storage, key: str, data: bytes, opened: Bundle) -> SignedBundleDocument:

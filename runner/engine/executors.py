@@ -16,7 +16,7 @@ MOST_THREADS = 32  # as many as Python's own pools start at the most; tasks most
 
 
 class Executor(Protocol):
-    """Runs jobs; a job never raises, and says whether it is still wanted where it ran."""
+    """Runs jobs; a job never raises, and returns whether the thread that it ran in still counts as a slot."""
 
     slots: int  # how many jobs the engine may have running at once
 
@@ -24,17 +24,19 @@ class Executor(Protocol):
         """Run a job; at most `slots` are submitted before the first has ended, or was abandoned."""
 
     def close(self) -> None:
-        """Let go of what is idle; nothing that runs is waited for."""
+        """End the threads that are idle; nothing that runs is waited for."""
 
 
 class Threads:
     """Daemon threads, so that native code which never returns cannot hold the process.
 
     A job that was abandoned keeps its thread, and another thread takes its slot.
+
+    Args:
+        number: how many threads; by default the CPUs that this process may use and 4 more, at most 32.
     """
 
     def __init__(self, number: int | None = None) -> None:
-        """Take the number of threads; by default the CPUs that this process may use and 4 more, at most 32."""
         self.slots = number or min(MOST_THREADS, _cpus() + 4)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)  # threads that wait for a job, or will at once, less the jobs for them
@@ -72,7 +74,7 @@ class Sequential:
 
 
 def open_executor(spec: str) -> Executor:
-    """Turn ``threads``, ``threads:8`` or ``sequential``, as settings checked it, into an executor."""
+    """Return the executor of ``threads``, ``threads:8`` or ``sequential``, as settings checked it."""
     kind, _, number = spec.partition(":")
     return Sequential() if kind == "sequential" else Threads(int(number) if number else None)
 

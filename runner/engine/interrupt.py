@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 class Interrupted(BaseException):
     """Ends a task from outside; no `Exception`, so that ``except Exception`` in the task does not swallow it."""
 
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
 
 class TaskTimeout(Interrupted):
     """Ends a task that took too long."""
 
+    __module__ = "runner"  # see Interrupted
+
 
 class TaskCancelled(Interrupted):
     """Ends a task because the run is to stop."""
+
+    __module__ = "runner"  # see Interrupted
 
 
 class time_limit:  # noqa: N801 - reads as what it does in a with statement
@@ -32,7 +38,6 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
     """
 
     def __init__(self, seconds: float | None) -> None:
-        """Take the seconds."""
         self._seconds = seconds
         self._lock = threading.Lock()
         self._over = False
@@ -70,12 +75,12 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
         if self._timer is not None:
             self._timer.cancel()
         if self._fired:
-            self._catch_up(self._fired)
+            self._absorb(self._fired)
 
-    def _catch_up(self, kind: type[Interrupted]) -> None:
-        """Let what was set, and may not have been raised yet, be raised here.
+    def _absorb(self, kind: type[Interrupted]) -> None:
+        """Absorb an asynchronous exception that was set but perhaps not yet raised.
 
-        To take it back would leave the interpreter's flag for it up for good: that slows all threads down, and makes
+        To clear it would leave the interpreter's flag for it up for good: that slows all threads down, and makes
         Python 3.11 spin in place under a debugger or coverage.
         """
         assert self._thread is not None  # noqa: S101 - the block was entered
@@ -88,7 +93,7 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
 
 
 def _raise_in(thread: int, kind: type[Interrupted]) -> None:
-    """See https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc."""
+    """Set an asynchronous exception: https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
@@ -114,7 +119,7 @@ def awaited(
     """Run a coroutine to its end; after ``limit`` seconds it is cancelled, after ``stuck`` interrupted like any code.
 
     An interruption may hit asyncio itself, between two steps of the coroutine, which asyncio does not survive.
-    ``watch`` is given what cancels it from outside.
+    ``watch`` is called with what cancels it from outside.
     """
     import asyncio
 

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 class Report:
     """How a flow went.
 
-    ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are as `Unit.record` has them, in the order in
-    which they were written down. ``error`` is the own exception of the first of them that failed, and ``values`` are
-    those of the tasks by slug, where both were to be kept.
+    ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are in the order in which they were written down.
+    ``error`` is the own exception of the first of them that failed; ``values`` are those of the tasks by slug, if they
+    were to be kept.
     """
+
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
     state: str
     tasks: list[TaskRecord]
@@ -24,7 +26,7 @@ class Report:
     values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def result(self, slug: str) -> Any:
-        """Give a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
+        """Return a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
         return self.values[slug]
 
     @property

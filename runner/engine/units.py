@@ -18,35 +18,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An argument that is there already: it is handed on as it is, whatever it holds."""
+    """An argument that is there already: it is passed on as it is, whatever it holds."""
 
-    handed: Any
+    input_value: Any
 
 
 class Unit:
-    """One call of a task's function, tries included."""
+    """One call of a task's function, tries included.
+
+    Its arguments are as they were written down, with a `Unit` or `Value` for an element of a mapped one.
+    """
 
     def __init__(
         self, group: Group, index: int | None, args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}
     ) -> None:
-        """Take the arguments as they were written down, with a `Unit` or `Value` for an element of a mapped one."""
         self.group, self.index, self.args, self.kwargs = group, index, args, kwargs
         self.sources: list[Unit | Group] = []  # what it waits for
         self.followers: list[Callable[[], None]] = []  # what waits for it
         self.done = False
         self.state: TaskState = "cancelled"  # until it is done, as it is if the run ends before
-        self.broken = False  # it failed, or was skipped because something before it failed
+        self.failed_upstream = False  # it failed, or was skipped because something before it failed
         self.uses = 0  # units that may still want its value alone, besides those that want all of the group's
         self.value: Any = None
         self.error: BaseException | None = None
-        self.told: TaskErrorRecord | None = None
+        self.error_record: TaskErrorRecord | None = None
         self.result: ResultRecord | None = None
         self.tries = 0
-        self.returned = 0  # the last try whose function came back
-        self.abandoned = 0  # the last try that was given up on while it still ran
+        self.last_finished_try = 0  # whose function came back
+        self.last_abandoned_try = 0  # that was not waited for any more while it still ran
         self.limit: Any = None  # what interrupts the try that runs
         self.is_reused = False  # its result is an earlier attempt's
-        self.was_passed = False  # it was left out: what comes after it was kept, and it itself never is
+        self.skipped_as_unneeded = False  # all consumers have stored results, and this task stores none
         self.started: float | None = None
         self.ended: float | None = None
 
@@ -72,12 +74,12 @@ class Unit:
         return bool(self.uses or self.group.uses)
 
     @property
-    def handed(self) -> Any:
+    def input_value(self) -> Any:
         """What tasks after it are given: its value, or the exception that ended it."""
         return self.value if self.state == "succeeded" else self.error
 
     def release(self) -> None:
-        """One unit less wants its value."""
+        """Note that one unit less wants its value."""
         self.uses -= 1
         self.drop_unwanted()
 
@@ -87,7 +89,7 @@ class Unit:
             self.value = self.error = None
 
     def record(self) -> TaskRecord:
-        """Describe it as an outcome's ``tasks`` has it."""
+        """Return it as an outcome's ``tasks`` has it."""
         node = self.group.node
         return {
             "task": node.slug,
@@ -98,16 +100,15 @@ class Unit:
             "tries": self.tries,
             "started": _iso(self.started),
             "ended": _iso(self.ended),
-            "error": self.told,
+            "error": self.error_record,
             "result": self.result,
         }
 
 
 class Group:
-    """All units of one node."""
+    """All units of one node; ``order`` is the node's place in the flow."""
 
     def __init__(self, node: Node, order: int) -> None:
-        """Take the node and its place in the flow."""
         self.node, self.order = node, order
         self.units: list[Unit] = []
         self.when_expanded: list[Callable[[], None]] = []  # what waits until it is known how many units there are
@@ -119,8 +120,8 @@ class Group:
         self.open = 0  # units that are not done
         self.done = False
         self.state = "waiting"
-        self.broken = False
-        self.handed: Any = None
+        self.failed_upstream = False
+        self.input_value: Any = None  # what tasks after it are given, if they want all of it
 
     @property
     def unmappable(self) -> bool:
@@ -133,26 +134,27 @@ class Group:
         return self.units
 
     @property
-    def was_passed(self) -> bool:
-        """Whether any of its units was left out."""
-        return any(unit.was_passed for unit in self.units)
+    def skipped_as_unneeded(self) -> bool:
+        """Whether any of its units was skipped so."""
+        return any(unit.skipped_as_unneeded for unit in self.units)
 
     def finish(self) -> None:
         """Sum its units up, now that all are done."""
         states = {unit.state for unit in self.units}
         self.done = True
         self.state = next((state for state in ("failed", "skipped") if state in states), "succeeded")
-        self.broken = any(unit.broken for unit in self.units)
+        self.failed_upstream = any(unit.failed_upstream for unit in self.units)
         if self.uses:
-            self.handed = [unit.handed for unit in self.elements] if self.elements else self.units[0].handed
+            values = [unit.input_value for unit in self.elements or self.units]
+            self.input_value = values if self.elements else values[0]
         for source in self.wants:
             source.release()
 
     def release(self) -> None:
-        """One group less wants its values."""
+        """Note that one group less wants its values."""
         self.uses -= 1
         if not self.uses:
-            self.handed = None
+            self.input_value = None
             for unit in self.units:
                 unit.drop_unwanted()
 
@@ -160,20 +162,20 @@ class Group:
 class Graph:
     """A flow's groups and the values of its parameters."""
 
-    def __init__(self, flow: FlowGraph, parameters: Mapping[str, Any], *, keep: bool) -> None:
-        """Make a group of every node; ``keep`` all values, or let each go when nothing can want it any more."""
+    def __init__(self, flow: FlowGraph, parameters: Mapping[str, Any], *, keep_values: bool) -> None:
+        """Make a group of every node; keep all values, or let each go when nothing can want it any more."""
         self.parameters = parameters
         self.groups: dict[Node, Group] = {}
         for order, node in enumerate(flow.nodes):
             group = self.groups[node] = Group(node, order)
             group.wants = [self.groups[source] for source in node.inputs]
-            group.uses = int(keep)
+            group.uses = int(keep_values)
             for source in group.wants:
                 source.uses += 1
             group.depth = 1 + max((self.groups[source].depth for source in node.upstream), default=0)
 
     def after_failures(self) -> set[Node]:
-        """Give the nodes that run also where something before them failed, and all after them."""
+        """Return the nodes that run also where something before them failed, and all after them."""
         found: set[Node] = set()
         for node in self.groups:  # what is waited for comes first
             if node.task.trigger != "all_successful" or found & set(node.upstream):
@@ -181,26 +183,26 @@ class Graph:
         return found
 
     def consumers(self, node: Node) -> list[Node]:
-        """Give the nodes that wait for one."""
+        """Return the nodes that wait for one."""
         return [other for other in self.groups if node in other.upstream]
 
     def maps_each(self, consumer: Node, node: Node) -> bool:
-        """Whether each element of a mapped node is given one of another's, and none is given all of them."""
+        """Return whether each element of a mapped node is given one of another's, and none is given all of them."""
         parts = [value for value in _values(consumer) if value is not node]
         return node in _values(consumer) and node not in consumer.after and node not in set(references(parts))
 
     def sources_of_map(self, group: Group) -> list[Group]:
-        """Give the groups that must be expanded, or done if they are not mapped, before it can be expanded."""
+        """Return the groups that must be expanded, or done if they are not mapped, before it can be expanded."""
         return [self.groups[value] for value in _values(group.node) if isinstance(value, Node)]
 
     def whole(self, group: Group) -> Unit:
-        """Give the one unit of a node that is not mapped, or is mapped over nothing."""
+        """Return the one unit of a node that is not mapped, or is mapped over nothing."""
         unit = Unit(group, None, group.node.args, group.node.kwargs)
         unit.sources = [self.groups[source] for source in group.node.upstream]
         return unit
 
     def elements(self, group: Group) -> list[Unit]:
-        """Give a mapped node's units. Raises TaskError when it cannot be mapped."""
+        """Return a mapped node's units. Raises TaskError when it cannot be mapped."""
         node = group.node
         columns = [self._column(value) for value in node.args]
         named = {name: self._column(value) for name, value in node.kwargs.items()}
@@ -220,7 +222,7 @@ class Graph:
         return units
 
     def _column(self, value: Any) -> Any:
-        """Give a list with the elements of a mapped argument, or what stands for an unmapped one."""
+        """Return a list with the elements of a mapped argument, or what stands for an unmapped one."""
         if isinstance(value, unmapped):
             return _part(value.value)
         part: Callable[[Any], Any] = _part
@@ -228,7 +230,7 @@ class Graph:
             group = self.groups[value]
             if group.elements is not None:
                 return group.elements
-            value, part = group.handed, Value
+            value, part = group.input_value, Value
         elif isinstance(value, Parameter):
             value, part = self.parameters[value.name], Value
         if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
@@ -261,13 +263,13 @@ class Graph:
             source.release()
 
     def arguments(self, unit: Unit) -> tuple[list[Any], dict[str, Any]]:
-        """Give what the function is called with, now that everything before it is done."""
+        """Return what the function is called with, now that everything before it is done."""
 
         def given(part: Node | Parameter) -> Any:
-            return self.parameters[part.name] if isinstance(part, Parameter) else self.groups[part].handed
+            return self.parameters[part.name] if isinstance(part, Parameter) else self.groups[part].input_value
 
         def value(part: Any) -> Any:
-            return part.handed if isinstance(part, Unit | Value) else filled(part, given)
+            return part.input_value if isinstance(part, Unit | Value) else filled(part, given)
 
         return [value(part) for part in unit.args], {name: value(part) for name, part in unit.kwargs.items()}
 
@@ -277,7 +279,7 @@ def _values(node: Node) -> list[Any]:
 
 
 def _part(value: Any) -> Any:
-    """Give an argument that was written down, or, so that it is looked through once only, the value that it is."""
+    """Return an argument as written down or, if it refers to no task, as a `Value`, which is not searched again."""
     return value if next(references(value), None) is not None else Value(value)
 
 

@@ -11,25 +11,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.model.flow import FlowGraph
+    from runner.schema.documents import ParameterRecord
 
 
-def parameters_of(flow: FlowGraph) -> list[dict[str, Any]]:
-    """List ``{"name", "required", "default"}``; a default that JSON cannot hold is told as ``default_repr``."""
-    listed = []
+def parameters_of(flow: FlowGraph) -> list[ParameterRecord]:
+    """Return the parameters as a manifest lists them; a default that JSON cannot hold is there as ``default_repr``."""
+    listed: list[ParameterRecord] = []
     for parameter in flow.parameters:
-        entry: dict[str, Any] = {"name": parameter.name, "required": parameter.required}
+        entry: ParameterRecord = {"name": parameter.name, "required": parameter.required}
         if not parameter.required:
             try:
                 plain = json.loads(json.dumps(parameter.default, allow_nan=False)) == parameter.default
             except (TypeError, ValueError):
                 plain = False
-            entry |= {"default": parameter.default} if plain else {"default_repr": repr(parameter.default)}
+            if plain:
+                entry["default"] = parameter.default
+            else:
+                entry["default_repr"] = repr(parameter.default)
         listed.append(entry)
     return listed
 
 
-def check_parameters(declared: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:
-    """Refuse parameters that are unknown, or too few. Raises EnvironmentWrong, which tells of all of them at once."""
+def check_parameters(declared: Sequence[ParameterRecord], given: Mapping[str, Any]) -> None:
+    """Refuse parameters that are unknown, or too few. Raises EnvironmentWrong, which names all of them at once."""
     names = [parameter["name"] for parameter in declared]
     unknown = [name for name in given if name not in names]
     missing = [parameter["name"] for parameter in declared if parameter["required"] and parameter["name"] not in given]

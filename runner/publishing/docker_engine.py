@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from runner.schema.documents import Manifest
+
 _TAIL = 20  # lines of a build step's output that are shown when it fails
 
 
@@ -119,7 +121,7 @@ def build_image(engine: Any, **options: Any) -> str:
     return image
 
 
-def check_image(engine: Any, image: str, manifest: Mapping[str, Any]) -> None:
+def check_image(engine: Any, image: str, manifest: Manifest) -> None:
     """Load the flow in its image, without a network. Raises the error that a run would end with."""
     from docker.errors import DockerException
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
 from runner.bundle import archive, manifest
 from runner.bundle.fetch import newest_version
+from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.environ import process_environ
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.location import check_key, parse_location
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from runner.bundle.archive import Bundle
     from runner.model.flow import FlowGraph
     from runner.publishing.capture import Captured
+    from runner.schema.documents import Manifest, Requirement
     from runner.signing.keys import KeySource
 
 log = logging.getLogger("runner.publish")
@@ -45,6 +47,8 @@ class Destination:
     by name that open the storage from here alone, ``private_texts`` what the bundle must not hold.
     """
 
+    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
     url: str
     key: str | None = None
     secrets: tuple[str, ...] = ()
@@ -58,8 +62,10 @@ class Destination:
 class Published:
     """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
 
+    __module__ = "runner"  # see Destination
+
     url: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     files: dict[str, int]
 
 
@@ -106,7 +112,7 @@ def publish(
         secrets=destination.secrets,
     )
     files = {name: path.read_bytes() for name, path in captured.files.items()}
-    members = {archive.FLOW: pickled.data, **{archive.SOURCES + name: data for name, data in files.items()}}
+    members = {FLOW: pickled.data, **{SOURCES + name: data for name, data in files.items()}}
     data = archive.write_bundle(facts, members, key_of_signer)
     written = archive.read_bundle(data)
     if not allow_secrets:
@@ -171,19 +177,19 @@ def _refuse_secrets(
     """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
 
     def locate(place: str, holds: Callable[[bytes], bool]) -> str:
-        if place in {archive.FLOW, archive.MANIFEST}:
-            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == archive.FLOW else "the manifest")
-        return f"the file {place.removeprefix(archive.SOURCES)}"
+        if place in {FLOW, MANIFEST}:
+            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == FLOW else "the manifest")
+        return f"the file {place.removeprefix(SOURCES)}"
 
     scanner.refuse_secrets({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
 
 
-def _installed(modules: Iterable[str]) -> list[dict[str, str]]:
-    """Give ``{"module", "distribution", "version"}`` of the packages that some installed distribution brought."""
+def _installed(modules: Iterable[str]) -> list[Requirement]:
+    """Return which of the modules some installed distribution brought, one entry for each package."""
     from importlib import metadata
 
     owners = metadata.packages_distributions()
-    found = []
+    found: list[Requirement] = []
     for part in sorted({part for module in modules if (part := capture.installed_part(module))}):
         top = part.split(".")[0]
         if top in owners and top not in _BROUGHT:

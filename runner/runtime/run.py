@@ -34,6 +34,7 @@ from runner.signing.run_signatures import run_signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runner.bundle.archive import ForeignObject
     from runner.bundle.load import Loaded
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
@@ -105,9 +106,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
     die_with(channel.reaper, signal.SIGKILL)
-    loaded = (
-        opened if isinstance(opened, RunnerError) else _or_error(lambda: _load(data, opened, settings, channel, key))
-    )
+    loaded = opened if isinstance(opened, RunnerError) else _or_error(lambda: _load(opened, settings, channel, key))
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
@@ -139,7 +138,7 @@ def _request(
     run_id: str,
     bundle: BundleReference,
     settings: Settings,
-    opened: Bundle | RunnerError | None,
+    opened: Bundle | ForeignObject | RunnerError,
     reuse: Reuse | None,
 ) -> RunRequest:
     """Return what this start asks for; an object that runner did not write says nothing of labels and image."""
@@ -155,7 +154,7 @@ def _request(
     )
 
 
-def _secrets_of(opened: Bundle | RunnerError | None) -> list[str]:
+def _secrets_of(opened: Bundle | ForeignObject | RunnerError) -> list[str]:
     return opened.manifest["secrets"] if isinstance(opened, Bundle) else []
 
 
@@ -177,13 +176,13 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     return claim
 
 
-def _load(data: bytes, opened: Bundle | None, settings: Settings, channel: Channel, key: str) -> Loaded:
+def _load(opened: Bundle | ForeignObject, settings: Settings, channel: Channel, key: str) -> Loaded:
     assert settings.location is not None  # noqa: S101 - as in _run
 
-    def tell(folder: str) -> None:
+    def announce(folder: str) -> None:
         channel.send({"kind": "modules unpacked", "folder": folder})
 
-    return load(data, opened, settings.location.scheme, settings, tell, key)
+    return load(opened, settings.location.scheme, settings, announce, key)
 
 
 def _reusable(
@@ -232,7 +231,7 @@ def _execute(
 
     results = Results(store, claim.attempt)
     executor = open_executor(settings.executor)
-    engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, kept=reusable)
+    engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, cache=reusable)
     facts = RunFacts(loaded.flow.name, bundle)
     finalizer = Finalizer(store, claim, facts, channel, settings.temporary)
     threading.Thread(target=finalizer.watch_orders, args=(engine,), name="orders", daemon=True).start()

@@ -150,3 +150,74 @@ class EndDocument(TypedDict):
     tasks: list[TaskRecord]
     death: NotRequired[DeathRecord]
     signature: NotRequired[SignatureRecord]
+
+
+class FlowReference(TypedDict):
+    """Which flow a bundle holds; ``key`` is the own key below the root that its author chose, if any."""
+
+    name: str
+    version: str
+    key: NotRequired[str]
+
+
+class PythonReference(TypedDict):
+    """Which Python built a bundle: ``X.Y.Z``, and ``sys.implementation.name``."""
+
+    version: str
+    implementation: str
+
+
+class Requirement(TypedDict):
+    """A module that loading or running a flow imports, and the distribution that brought it where it was built."""
+
+    module: str
+    distribution: str
+    version: str
+
+
+class ParameterRecord(TypedDict):
+    """A parameter of a flow; a default that JSON cannot hold is ``default_repr``."""
+
+    name: str
+    required: bool
+    default: NotRequired[Any]
+    default_repr: NotRequired[str]
+
+
+class TaskUse(TypedDict):
+    """One use of a task in a flow: its slug, and the slugs of those that it waits for."""
+
+    task: str
+    name: str
+    mapped: bool
+    upstream: list[str]
+
+
+class MemberRecord(TypedDict):
+    """A member of a bundle: its path, size and digest."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class ManifestFacts(TypedDict):
+    """All of a manifest that is known of a flow before its bundle is written."""
+
+    flow: FlowReference
+    python: PythonReference
+    cloudpickle: str
+    runner: str
+    requires: list[Requirement]
+    parameters: list[ParameterRecord]
+    tasks: list[TaskUse]
+    labels: list[str]
+    image: str | None
+    secrets: list[str]
+
+
+class Manifest(ManifestFacts):
+    """``manifest.json``: what a bundle says about itself."""
+
+    format: Literal[1]
+    members: list[MemberRecord]

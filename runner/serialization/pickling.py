@@ -134,17 +134,23 @@ _MOVED = {
     "runner.docker_image": "runner.storage",
     "runner.flow": "runner",
     "runner.foreign": "runner",
-    "runner.interrupt": "runner.engine.interrupt",
+    "runner.interrupt": "runner",
     "runner.publish": "runner",
-    "runner.report": "runner.engine.report",
+    "runner.report": "runner",
     "runner.storage.azure": "runner.storage",
+    "runner.storage.declared": "runner.storage",
     "runner.storage.gcs": "runner.storage",
     "runner.storage.local": "runner.storage",
     "runner.storage.s3": "runner.storage",
     "runner.task": "runner",
     "runner.trace": "runner.errors",
 }
-_RENAMED = {"_Called": "ForeignCall", "_Prefect1": "Prefect1Run"}
+_RENAMED = {
+    "Declared": "StorageDeclaration",
+    "DeclaredBucket": "BucketDeclaration",
+    "_Called": "ForeignCall",
+    "_Prefect1": "Prefect1Run",
+}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -30,7 +30,7 @@ def test_the_pickle_is_exchanged_in_place(target: Target) -> None:
     as it is one over the manifest. The manifest's digest gives it away."""
     read = archive.read_bundle(sound())
     members = {name: bytes(data) for name, data in read.members.items()} | {"flow.pkl": target.canary.pickled}
-    target.put(b"".join(archive._framed(members)))
+    target.put(b"".join(archive.zip_pieces(members)))
     target.refuses(65, "flow.pkl is not what the manifest says")
 
 
@@ -39,14 +39,14 @@ def test_the_manifest_is_mended_as_well(target: Target) -> None:
     read = archive.read_bundle(sound())
     forged = archive.read_bundle(target.bundle(None))
     members = {name: bytes(data) for name, data in forged.members.items()}
-    target.put(b"".join(archive._framed(members | {"signature.json": read.signature or b""})))
+    target.put(b"".join(archive.zip_pieces(members | {"signature.json": read.signature or b""})))
     target.refuses(79, "signature", "not that of the key")
 
 
 def test_a_second_pickle_hides_behind_the_first(target: Target) -> None:
     """Zip readers take the last of two members of one name, runner's digests were those of the first."""
     read = archive.read_bundle(sound())
-    pieces = archive._framed({**{name: bytes(data) for name, data in read.members.items()}})
+    pieces = archive.zip_pieces({**{name: bytes(data) for name, data in read.members.items()}})
     file = BytesIO(b"".join(pieces))
     with zipfile.ZipFile(file, "a") as opened, pytest.warns(UserWarning, match="Duplicate name"):
         opened.writestr("flow.pkl", target.canary.pickled)
@@ -79,7 +79,7 @@ def test_a_signed_member_is_taken_out(target: Target) -> None:
     data = archive.write_bundle(facts, {"flow.pkl": target.canary.pickled, "src/guard.py": b""}, AUTHOR)
     members = {name: bytes(part) for name, part in archive.read_bundle(data).members.items()}
     members.pop("src/guard.py")
-    target.put(b"".join(archive._framed(members)))
+    target.put(b"".join(archive.zip_pieces(members)))
     target.refuses(65)
 
 
@@ -88,7 +88,7 @@ def test_a_member_is_added_that_no_manifest_lists(target: Target) -> None:
     members = {name: bytes(part) for name, part in archive.read_bundle(sound()).members.items()}
     signature = members.pop("signature.json")
     added = members | {"src/sitecustomize.py": target.canary.source, "signature.json": signature}
-    target.put(b"".join(archive._framed(added)))
+    target.put(b"".join(archive.zip_pieces(added)))
     target.refuses(65)
 
 
@@ -99,7 +99,7 @@ def test_the_manifest_has_a_key_twice(target: Target) -> None:
     doubled = text.replace(b'{\n "format": 1,', b'{\n "format": 1,\n "flow": {\n  "name": "harmless"\n },', 1)
     signed = signatures.sign(AUTHOR, signatures.BUNDLE, doubled)
     members = {name: bytes(part) for name, part in read.members.items()} | {"manifest.json": doubled}
-    target.put(b"".join(archive._framed(members | {"signature.json": signed})))
+    target.put(b"".join(archive.zip_pieces(members | {"signature.json": signed})))
     target.refuses(65, "not as runner writes it")
 
 
@@ -107,8 +107,8 @@ def test_a_size_is_claimed_that_nobody_has(target: Target) -> None:
     """A member of 10 GB in a file of 2 kB is to make the container run out of memory before it has said no."""
     text = json.loads(bytes(archive.read_bundle(target.bundle()).members["manifest.json"]))
     text["members"][0]["size"] = 10 * 2**30
-    manifest = archive._json(text)
-    data = bytearray(b"".join(archive._framed({"manifest.json": manifest, "flow.pkl": target.canary.pickled})))
+    manifest = archive.encode_manifest(text)
+    data = bytearray(b"".join(archive.zip_pieces({"manifest.json": manifest, "flow.pkl": target.canary.pickled})))
     place = data.index(b"PK\3\4", 4)
     data[place + 18 : place + 26] = struct.pack("<2L", 2**32 - 1, 2**32 - 1)
     target.put(bytes(data))
@@ -117,7 +117,7 @@ def test_a_size_is_claimed_that_nobody_has(target: Target) -> None:
 
 def test_it_says_that_it_is_of_a_newer_format(target: Target) -> None:
     """What the next version will check is not known to this one, so it must not guess."""
-    manifest = archive._json({"format": 2, **facts_of(), "members": []})
-    target.put(b"".join(archive._framed({"manifest.json": manifest, "flow.pkl": target.canary.pickled})))
+    manifest = archive.encode_manifest({"format": 2, **facts_of(), "members": []})
+    target.put(b"".join(archive.zip_pieces({"manifest.json": manifest, "flow.pkl": target.canary.pickled})))
     target.refuses(76, "format 2")
     assert target.place.read(KEY)

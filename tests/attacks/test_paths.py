@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.bundle import archive
+from runner.signing import signatures
 from support.canary import AUTHOR, NEWER, SLUG, Canary, Target, facts_of
 from support.starting import start
 
@@ -20,11 +22,10 @@ ROOT = Path(__file__).parents[2]
 def named(target: Target, *names: str) -> bytes:
     """A bundle, signed by a careless author, whose own writer would not have written these names."""
     members = {"flow.pkl": target.canary.pickled, **dict.fromkeys(names, target.canary.source)}
-    digests = [{"name": n, "size": len(d), "sha256": archive._digest(d)} for n, d in members.items()]
-    manifest = archive._json({"format": 1, **facts_of(), "members": digests})
-    return b"".join(
-        archive._framed({"manifest.json": manifest, **members, "signature.json": archive._signed(manifest, AUTHOR)})
-    )
+    digests = [{"name": n, "size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for n, d in members.items()]
+    manifest = archive.encode_manifest({"format": 1, **facts_of(), "members": digests})
+    signature = signatures.sign(AUTHOR, signatures.BUNDLE, manifest)
+    return b"".join(archive.zip_pieces({"manifest.json": manifest, **members, "signature.json": signature}))
 
 
 def test_a_member_climbs_out_of_the_folder(target: Target, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_somebody_else_signs_and_names_the_authors_key(target: Target) -> None:
     """Her signature says that it is the author's."""
     members = members_of(target.bundle(MALLORY))
     document = json.loads(members["signature.json"]) | {"key": AUTHOR.public.id}
-    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
+    target.put(b"".join(archive.zip_pieces(members | {"signature.json": json.dumps(document, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 
@@ -38,7 +38,7 @@ def test_a_signature_of_another_bundle_is_put_on_hers(target: Target) -> None:
     """She takes the author's signature from a bundle in the same bucket."""
     stolen = members_of(target.bundle())["signature.json"]
     hers = members_of(target.bundle(None, labels=["hers"]))
-    target.put(b"".join(archive._framed(hers | {"signature.json": stolen})))
+    target.put(b"".join(archive.zip_pieces(hers | {"signature.json": stolen})))
     target.refuses(79, "not that of the key")
 
 
@@ -47,7 +47,7 @@ def test_a_signature_for_another_purpose_is_put_on_hers(target: Target) -> None:
     hers = members_of(target.bundle(None))
     for purpose in ("result", "end", "bundle", ""):
         signed = signatures.sign(AUTHOR, purpose, hers["manifest.json"])
-        target.put(b"".join(archive._framed(hers | {"signature.json": signed})))
+        target.put(b"".join(archive.zip_pieces(hers | {"signature.json": signed})))
         assert target.check().code == 79
         assert not target.canary.executed
 
@@ -57,7 +57,7 @@ def test_the_weakest_algorithm_is_asked_for(target: Target) -> None:
     members = members_of(target.bundle())
     for changed in ({"algorithm": "none", "signature": ""}, {"algorithm": "hmac", "key": ""}):
         document = json.loads(members["signature.json"]) | changed
-        target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
+        target.put(b"".join(archive.zip_pieces(members | {"signature.json": json.dumps(document, indent=1).encode()})))
         target.refuses(65, "its signature cannot be read")
 
 
@@ -69,7 +69,7 @@ def test_a_signature_is_bent_into_another_that_also_holds(target: Target) -> Non
     order = 2**252 + 27742317777372353535851937790883648493
     bent = signed[:32] + (int.from_bytes(signed[32:], "little") + order).to_bytes(32, "little")
     document["signature"] = base64.b64encode(bent).decode()
-    target.put(b"".join(archive._framed(members | {"signature.json": json.dumps(document, indent=1).encode()})))
+    target.put(b"".join(archive.zip_pieces(members | {"signature.json": json.dumps(document, indent=1).encode()})))
     target.refuses(79, "not that of the key")
 
 

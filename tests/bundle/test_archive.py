@@ -15,7 +15,7 @@ import pytest
 from runner.bundle import archive
 from runner.errors import BundleCorrupt, Incompatible
 
-FACTS: dict[str, Any] = {"flow": {"name": "täglich"}}
+FACTS: Any = {"flow": {"name": "täglich"}}
 MEMBERS = {"flow.pkl": b"pickled", "src/täglich/daten.txt": b"", "src/mod.py": b"VALUE = 1\n" * 1000}
 
 
@@ -56,7 +56,7 @@ def test_any_part_of_it_is_corrupt(cut: int) -> None:
 
 def raw(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
     """A well-framed zip with any manifest."""
-    return b"".join(archive._framed({"manifest.json": manifest, **(members or {})}))
+    return b"".join(archive.zip_pieces({"manifest.json": manifest, **(members or {})}))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_manifest_that_cannot_be_read_is_corrupt(manifest: bytes) -> None:
 
 
 def canonical(members: list[dict[str, Any]], **more: Any) -> bytes:
-    return archive._json({"format": 1, "members": members, **more})
+    return archive.encode_manifest({"format": 1, "members": members, **more})
 
 
 def described(name: str, data: bytes) -> dict[str, Any]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS, MEGABYTES = 1.0, 64
-FACTS: dict[str, Any] = {
+FACTS: Any = {
     "flow": {"name": "f", "version": "2026-11-22t12-10-24-845190-00-00"},
     "python": {"version": "3.11.0", "implementation": "cpython"},
     "requires": [],
@@ -49,7 +49,7 @@ def described(name: object, data: bytes = b"", **changed: Any) -> dict[str, Any]
 
 
 def framed(manifest: bytes, members: dict[str, bytes] | None = None) -> bytes:
-    return b"".join(archive._framed({"manifest.json": manifest, **(members or {})}))
+    return b"".join(archive.zip_pieces({"manifest.json": manifest, **(members or {})}))
 
 
 def manifest(members: list[dict[str, Any]], **more: Any) -> bytes:
@@ -157,7 +157,7 @@ def measured(data: bytes, folder: Path) -> tuple[int, float, float]:
     """Verify in a process of its own; give its exit code, seconds of work, and megabytes beyond those of the data."""
     script = """
 import re, sys, time
-from runner.bundle import load
+from runner.bundle import archive, load
 from runner.serialization import foreign
 from runner.signing import signatures
 from runner.errors import RunnerError
@@ -166,7 +166,7 @@ def peak():  # kilobytes; getrusage also counts what the parent had before exec
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before, began, code = peak(), time.process_time(), 0
 try:
-    if load.verify(data) is None:
+    if not isinstance(load.verify(data), archive.Bundle):
         foreign.open_pickle(data)
 except RunnerError as error:
     code = error.code

@@ -39,7 +39,7 @@ def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
 
     monkeypatch.setattr(tempfile, "mkdtemp", no_room)
     with pytest.raises(EnvironmentWrong, match="--tmpfs /tmp"):
-        load.load(modular, load.verify(modular), "file", Settings(), lambda _folder: None)
+        load.load(load.verify(modular), "file", Settings(), lambda _folder: None)
 
 
 def test_a_flows_modules_never_hide_installed_ones(
@@ -48,7 +48,7 @@ def test_a_flows_modules_never_hide_installed_ones(
     """They come last on the path, and the folder is told to whoever removes it before anything lies in it."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     told: list[str] = []
-    load.load(modular, load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), told.append)
+    load.load(load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), told.append)
     assert sys.path[-1] == told[0]
     assert told[0].startswith(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shipped"]:
@@ -81,7 +81,7 @@ def test_a_default_that_json_cannot_hold_is_told_as_python_writes_it() -> None:
 
 
 def test_a_module_whose_search_fails_is_missing() -> None:
-    facts = {
+    facts: Any = {
         "python": {"version": sys.version.split()[0], "implementation": sys.implementation.name},
         "requires": [{"module": ".relative", "distribution": "d", "version": "1"}],
         "image": None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, build_flow
-from runner.bundle import archive, trust
+from runner.bundle import archive, member_names, trust
 from runner.bundle.load import load
 from runner.errors import BundleCorrupt, EnvironmentWrong, Untrusted, UsageError
 from runner.settings import Settings
@@ -25,8 +25,10 @@ from support.starting import start
 if TYPE_CHECKING:
     from pathlib import Path
 
-OWN = {"name": "Täglich", "version": VERSION, "key": "releases/v1"}
-PLAIN = {"name": "Täglich", "version": VERSION}
+    from runner.schema.documents import FlowReference
+
+OWN: FlowReference = {"name": "Täglich", "version": VERSION, "key": "releases/v1"}
+PLAIN: FlowReference = {"name": "Täglich", "version": VERSION}
 
 
 def nothing() -> None:
@@ -59,9 +61,9 @@ def target(here: Place, tmp_path: Path) -> Target:
     ],
 )
 def test_a_bundle_runs_where_it_says_it_lies_or_where_it_is_named_in_full(
-    flow: dict[str, str], key: str, named: str
+    flow: FlowReference, key: str, named: str
 ) -> None:
-    trust.check_place({"flow": flow}, key, named)
+    trust.check_place(flow, key, named)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +83,9 @@ def test_a_bundle_runs_where_it_says_it_lies_or_where_it_is_named_in_full(
         (PLAIN, "", ""),
     ],
 )
-def test_a_bundle_cannot_pass_as_another_flow_or_version(flow: dict[str, str], key: str, named: str) -> None:
+def test_a_bundle_cannot_pass_as_another_flow_or_version(flow: FlowReference, key: str, named: str) -> None:
     with pytest.raises(Untrusted, match="belongs at …/taglich/"):
-        trust.check_place({"flow": flow}, key, named)
+        trust.check_place(flow, key, named)
 
 
 def test_the_canary_sings_where_its_author_is_trusted(target: Target) -> None:
@@ -140,7 +142,7 @@ def test_a_loader_that_is_told_no_key_takes_what_is_named_in_full_alone(target: 
     for location, refusal in [(f"s3://b/{key}", refusal) for key, refusal in places]:
         settings = Settings.from_environ({"RUNNER_LOCATION": location} | target.trusting)
         with pytest.raises(refusal):  # the canary is no flow
-            load(data, opened, "s3", settings, lambda _folder: None)
+            load(opened, "s3", settings, lambda _folder: None)
 
 
 # What is written
@@ -155,7 +157,7 @@ def key_file(tmp_path: Path) -> Path:
 
 def signer(data: bytes) -> str:
     read = archive.read_bundle(data)
-    manifest = bytes(read.members[archive.MANIFEST])
+    manifest = bytes(read.members[member_names.MANIFEST])
     return signatures.check([AUTHOR.public], signatures.BUNDLE, manifest, read.signature, "it").id
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.authoring.storages import StorageDeclaration
+    from runner.schema.documents import Manifest
     from support.places import Place
     from support.servers import Server
 
@@ -51,7 +52,7 @@ def local(tmp_path: Path, **options: Any) -> Local:
     return Local(tmp_path / "root", **options)
 
 
-def manifest_of(place: Place, key: str) -> dict[str, Any]:
+def manifest_of(place: Place, key: str) -> Manifest:
     return read_bundle(place.read(key)).manifest
 
 

@@ -17,6 +17,7 @@ KINDS: dict[str, Any] = {
     "beat": documents.Heartbeat,
     "end": documents.EndDocument,
     "outcome": documents.EndDocument,
+    "manifest": documents.Manifest,
 }
 NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
@@ -37,7 +38,7 @@ def shape_of_type(kind: Any) -> Any:
         return merged([shape_of_type(part) for part in parts])
     if origin is Literal:
         return {NAMES[type(part)] for part in parts}
-    return {NAMES[kind]}
+    return {"anything"} if kind is Any else {NAMES[kind]}
 
 
 def unwrapped(hint: Any) -> Any:
@@ -55,7 +56,7 @@ def shape_of_schema(schema: dict[str, Any]) -> Any:
         return [shape_of_schema(schema["items"])]
     if "const" in schema or "enum" in schema:
         return {NAMES[type(value)] for value in schema.get("enum", [schema.get("const")])}
-    kinds = schema["type"]
+    kinds = schema.get("type", "anything")
     return {kinds} if isinstance(kinds, str) else set(kinds)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from runner.bundle import archive
+from runner.bundle.member_names import FLOW
 from runner.signing import keys
 from support.flows import located
 from support.starting import Ran, start
@@ -53,7 +54,7 @@ class Opened:
         return os.open, (self.path, os.O_CREAT | os.O_WRONLY)
 
 
-def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> dict[str, Any]:
+def facts_of(flow: str = SLUG, version: str = VERSION, **changed: Any) -> Any:
     """Return the manifest of a flow that fits this Python and needs nothing."""
     minor = ".".join(platform.python_version_tuple()[:2])
     manifest: dict[str, Any] = {
@@ -81,7 +82,7 @@ class Target:
     def bundle(
         self, key: PrivateKey | None = AUTHOR, flow: str = SLUG, version: str = VERSION, **changed: Any
     ) -> bytes:
-        members = {archive.FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
+        members = {FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
         return archive.write_bundle(facts_of(flow, version, **changed), members, key)
 
     def put(self, data: bytes, key: str = KEY) -> None:

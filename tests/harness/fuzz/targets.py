@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 VERSION = "2026-11-22t12-10-24-845190-00-00"
 KEY = keys.read_private("q" * 42 + "Y=")
 AT = "2026-11-22T12:10:24.845190+00:00"
-FACTS: dict[str, Any] = {
+FACTS: Any = {
     "flow": {"name": "täglich", "version": VERSION, "key": "v1"},
     "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
     "cloudpickle": "3.1.2",
@@ -158,11 +158,11 @@ def signed_manifest(draw: st.DrawFn) -> bytes:
     sound = json.loads(bytes(archive.read_bundle(SOUND[0]).members["manifest.json"]))
     told = draw(altered(sound))
     try:
-        text = archive._json(told)
+        text = archive.encode_manifest(told)
     except ValueError:
         text = json.dumps(told).encode()
     signature = {"signature.json": signatures.sign(KEY, signatures.BUNDLE, text)} if draw(st.booleans()) else {}
-    return b"".join(archive._framed({"manifest.json": text, **MEMBERS, **signature}))
+    return b"".join(archive.zip_pieces({"manifest.json": text, **MEMBERS, **signature}))
 
 
 def _read_bundle(data: bytes) -> None:
@@ -178,7 +178,7 @@ TRUSTING = Settings.from_environ(
 def _verify(data: bytes) -> None:
     """Make every check that is made before unpickling."""
     opened = load.verify(data)
-    assert opened is not None
+    assert isinstance(opened, archive.Bundle)
     for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
         trust.check_trust(opened, f"taglich/{VERSION}", settings)
     manifest.check_fit(opened.manifest, "org/runner:slim")
