@@ -19,17 +19,21 @@ _TASK: ContextVar[str | None] = ContextVar("task", default=None)
 
 
 def logger(name: str = "flow") -> logging.Logger:
-    """Return a logger of the standard library, whose lines carry their run and task and no secret.
+    """Return a logger for a flow's own lines: with the run and the task in each, and no secret in any.
+
+    Lines that are logged by ``logging`` go the same way.
 
     Args:
-        name: the part after ``runner.``; by default ``flow``, for a flow's own lines.
+        name: what follows ``runner.`` in the logger's name.
 
     Returns:
-        The logger ``runner.NAME``.
+        The logger, of the standard library's kind.
 
     Example:
-        >>> import runner
-        >>> runner.logger().info("read %d rows", 3)
+        >>> from runner import logger
+        >>> logger().name
+        'runner.flow'
+        >>> logger().info("%d rows", 3)
     """
     return logging.getLogger(f"runner.{name}")
 

@@ -24,7 +24,7 @@ class Backend:
         title: what messages call it.
         opener: the function that opens a container, of ``(container, credentials, environ, patience)``; it returns a
             `runner.backends.base.Storage` and is used by `runner.backends.open_storage`.
-        declaration: the class by which an author declares it, a `runner.authoring.storages.StorageDeclaration`.
+        declaration: the class by which an author declares it, a `runner.authoring.declaration.StorageDeclaration`.
         image: the tag of runner's image that has everything it needs.
         label: what agents must have to run a flow that is published there.
         secrets: the names of the secrets that open it, the first that is named is used, with the keys that the JSON

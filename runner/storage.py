@@ -21,8 +21,8 @@ _HOMES = {
     "Azure": "runner.authoring.storages",
     "Docker": "runner.authoring.docker",
     # not for authors to import: what pickles, older ones too, and older programs name
-    "BucketDeclaration": "runner.authoring.storages",
-    "StorageDeclaration": "runner.authoring.storages",
+    "BucketDeclaration": "runner.authoring.declaration",
+    "StorageDeclaration": "runner.authoring.declaration",
     "Location": "runner.location",
     "declare": "runner.authoring.storages",
     "open_storage": "runner.backends",

@@ -10,7 +10,7 @@ from runner.serialization.foreign import as_flow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.authoring.storages import StorageDeclaration
+    from runner.authoring.declaration import StorageDeclaration
     from runner.signing.keys import KeySource
 
 
@@ -24,9 +24,35 @@ def build_flow(
     sign_with: KeySource | None = None,
     allow_secrets: bool = False,
 ) -> str:
-    """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, and give the bundle's URL.
+    """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, such as a Prefect flow.
 
-    Raises UsageError for something that cannot be run, and what `publish` raises.
+    A flow that is made of a function has one task, and the function's arguments as parameters.
+
+    Args:
+        obj: what is published.
+        name: the flow's name; by default that of the object. A `Flow` has its own.
+        storage: where it is published; by default where the `Flow` says, or else ``Local()``.
+        include: files and folders that import statements do not show, relative to the file that defines the object.
+        exclude: patterns of files that stay behind: ``*.parquet``.
+        sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if there
+            is one.
+        allow_secrets: whether a bundle that holds a secret is published all the same.
+
+    Returns:
+        The bundle's URL.
+
+    Raises:
+        UsageError: when the object cannot be run, or is a `Flow` of another name.
+        RunnerError: what ``storage.build()`` raises: the flow cannot travel, the storage refuses it.
+
+    Example:
+        >>> from runner import build_flow
+        >>> from runner.storage import Local
+        >>> def nightly(day="2026-01-01"):
+        ...     return f"done for {day}"
+        >>> url = build_flow(nightly, storage=Local("flows"))
+        >>> url.startswith("file:///"), "/flows/nightly/" in url
+        (True, True)
     """
     flow = Flow.of(as_flow(obj, name))
     if storage is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from runner.authoring.storages import StorageDeclaration
+from runner.authoring.declaration import StorageDeclaration
 from runner.errors import RunnerError, UsageError
 from runner.images import REPOSITORY
 from runner.publishing.capture import folder_of
@@ -35,7 +35,8 @@ _IN_IMAGE = re.compile(r'/[^$"\\\n]*')  # an absolute path without what a Docker
 class Docker(StorageDeclaration):
     """An image that holds the flow; built on an engine, and pushed if a registry is named.
 
-    It has no home for results: ``RUNNER_RESULTS`` names one when the image is run.
+    It has no home for results: ``RUNNER_RESULTS`` names one when the image is run. Paths on this machine are relative
+    to the file that defines the flow, as with ``include``.
 
     Args:
         registry_url: the registry, and perhaps a folder of it, to push to: ``registry.example.com/team``.
@@ -49,8 +50,19 @@ class Docker(StorageDeclaration):
         build_args: what ``ARG`` gets, in the Dockerfile and for ``pip install``. They stay in the image's history, so
             one with a password is refused.
         path: the folder of the image in which the flow lies.
+        secrets: names of the secrets that the flow needs at run time.
+        labels: words that an agent must have to run the flow.
+        add_default_labels: changes nothing: an image has no default labels, as whoever can pull it can run it.
 
-    Paths on this machine are relative to the file that defines the flow, as with ``include``.
+    Raises:
+        UsageError: when an argument makes no image: two bases, a path that is not absolute, a variable without a plain
+            name, a password among the build arguments, one text where a list is needed.
+
+    Example:
+        >>> from runner.storage import Docker
+        >>> image = Docker("registry.example.com/team", python_dependencies=["pandas>=2,<3"], files={"x.csv": "/data"})
+        >>> image.url, image.labels
+        ('file:///opt/flows', ())
     """
 
     __module__ = "runner.storage"  # see StorageDeclaration
@@ -72,28 +84,12 @@ class Docker(StorageDeclaration):
         labels: Sequence[str] = (),
         add_default_labels: bool = True,
     ) -> None:
-        """See the class. Raises UsageError for what makes no image."""
         super().__init__(key=None, secrets=secrets, labels=labels, add_default_labels=add_default_labels)
-        if base_image and dockerfile:
-            message = "base_image and dockerfile are both given, and each says what the image is based on"
-            raise UsageError(message, hint="Give one; a Dockerfile names its base in FROM.")
-        if isinstance(python_dependencies, str):
-            message = "python_dependencies take a list of requirements, not one text"
-            raise UsageError(message, hint='Write python_dependencies=["pandas>=2"].')
-        for target in (path, *(files or {}).values()):
-            if not _IN_IMAGE.fullmatch(target):
-                message = (
-                    f"{target!r} is no absolute path in an image, or has a character that a Dockerfile would change"
-                )
-                raise UsageError(message, hint="Give one like /opt/flows.")
-        for name, value in {**(env_vars or {}), **(build_args or {})}.items():
-            if not _VARIABLE.fullmatch(name) or not isinstance(value, str) or "\n" in value:
-                message = f"the variable {name!r} needs a plain name, and a text of one line"
-                raise UsageError(message, hint="What has more lines can go into a file, and its path into NAME_FILE.")
-        for name, value in (build_args or {}).items():
-            if re.search(r"://[^/]*@", value):
-                message = f"the build argument {name} has a password in it, which would stay in the image's history"
-                raise UsageError(message, hint="Give it as a build secret: docs/images.md has the lines.")
+        _check_base(base_image, dockerfile)
+        _check_dependencies(python_dependencies)
+        _check_paths([path, *(files or {}).values()])
+        _check_variables({**(env_vars or {}), **(build_args or {})})
+        _check_build_args(build_args or {})
         self.registry_url = registry_url and registry_url.partition("://")[2 if "://" in registry_url else 0].strip("/")
         self.image_name = image_name
         self.image_tag = image_tag
@@ -125,10 +121,26 @@ class Docker(StorageDeclaration):
     ) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
-        The URL that is given is the image's name, with the digest if it was pushed. Nothing gets the name before the
-        flow could be loaded. Raises UsageError for a file or name that cannot be used, Unreachable without an engine,
-        NotFound when the base image is missing, FlowFailed when a build step fails, WriteFailed and CredentialsRefused
-        when the push does, and what loading the flow and `runner.publishing.publish.publish` raise.
+        Nothing gets the image's name before the flow could be loaded.
+
+        Args:
+            include: as in `StorageDeclaration.build`.
+            exclude: as in `StorageDeclaration.build`.
+            sign_with: as in `StorageDeclaration.build`.
+            allow_secrets: as in `StorageDeclaration.build`, also for ``env_vars`` and ``build_args``.
+
+        Returns:
+            As `StorageDeclaration.publish`; the URL is the image's name, with the digest if it was pushed.
+
+        Raises:
+            UsageError: when a file or a name cannot be used.
+            EnvironmentWrong: when the Docker SDK for Python is not installed.
+            Unreachable: when no engine answers.
+            NotFound: when the base image is missing.
+            FlowFailed: when a build step fails, or a secret would stay in the image.
+            WriteFailed: when the push fails.
+            CredentialsRefused: when the registry refuses the push.
+            RunnerError: what loading the flow, and `StorageDeclaration.build`, raise.
         """
         from runner.authoring.storages import Local
         from runner.publishing.publish import publish
@@ -138,9 +150,13 @@ class Docker(StorageDeclaration):
         files = [self._here(file) for file in self.files]
         with open_engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
             baked = Local(folder, secrets=self.secrets)
-            options: dict[str, Any] = {"sign_with": sign_with, "allow_secrets": allow_secrets}
             published = publish(
-                self.flow, baked.bound_to(self.flow).destination(), include=include, exclude=exclude, **options
+                self.flow,
+                baked.bound_to(self.flow).destination(),
+                include=include,
+                exclude=exclude,
+                sign_with=sign_with,
+                allow_secrets=allow_secrets,
             )
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
@@ -166,14 +182,14 @@ class Docker(StorageDeclaration):
         from runner.environ import process_environ
         from runner.secrets import scanner
 
-        said = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
-        said |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
+        texts = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
+        texts |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
         scanner.refuse_secrets(
-            said, scanner.collect_secrets(self.secrets, process_environ()), lambda place, _holds: place
+            texts, scanner.collect_secrets(self.secrets, process_environ()), lambda place, _holds: place
         )
 
     def _here(self, file: str) -> Path:
-        """Find a file of this machine. Raises UsageError."""
+        """Return the path of a file of this machine. Raises UsageError."""
         path = folder_of(sys.modules.get(self.flow.module)) / Path(file).expanduser()
         if not path.exists():
             message = f"there is no file {path}"
@@ -208,6 +224,39 @@ class Docker(StorageDeclaration):
         lines.append("CMD []")  # of the base; with any argument the flow is not what runs
         lines += [f"USER {user}"] if user else []
         return "\n".join(lines).encode() + b"\n"
+
+
+def _check_base(base_image: str | None, dockerfile: str | None) -> None:
+    if base_image and dockerfile:
+        message = "base_image and dockerfile are both given, and each says what the image is based on"
+        raise UsageError(message, hint="Give one; a Dockerfile names its base in FROM.")
+
+
+def _check_dependencies(requirements: Sequence[str]) -> None:
+    if isinstance(requirements, str):
+        message = "python_dependencies take a list of requirements, not one text"
+        raise UsageError(message, hint='Write python_dependencies=["pandas>=2"].')
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    for path in paths:
+        if not _IN_IMAGE.fullmatch(path):
+            message = f"{path!r} is no absolute path in an image, or has a character that a Dockerfile would change"
+            raise UsageError(message, hint="Give one like /opt/flows.")
+
+
+def _check_variables(variables: Mapping[str, object]) -> None:
+    for name, value in variables.items():
+        if not _VARIABLE.fullmatch(name) or not isinstance(value, str) or "\n" in value:
+            message = f"the variable {name!r} needs a plain name, and a text of one line"
+            raise UsageError(message, hint="What has more lines can go into a file, and its path into NAME_FILE.")
+
+
+def _check_build_args(build_args: Mapping[str, str]) -> None:
+    for name, value in build_args.items():
+        if re.search(r"://[^/]*@", value):
+            message = f"the build argument {name} has a password in it, which would stay in the image's history"
+            raise UsageError(message, hint="Give it as a build secret: docs/images.md has the lines.")
 
 
 def _quoted(value: str) -> str:

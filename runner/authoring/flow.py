@@ -11,7 +11,7 @@ from runner.model.flow import FlowGraph
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.authoring.storages import StorageDeclaration
+    from runner.authoring.declaration import StorageDeclaration
     from runner.engine.report import Report
     from runner.environments import LocalEnvironment
 
@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 class Flow(FlowGraph):
     """A graph of tasks under a name, with the place where it is published.
 
+    In the block after ``with Flow(…) as flow:`` calling a task adds it to the flow.
+
     Args:
         name: what people call it; its slug is the folder's name in the storage.
-        storage: where it is published and where its results go; by default `Local`.
+        storage: where it is published and where its results go; by default ``Local()``.
         environment: the image and labels that launchers use.
+
+    Raises:
+        UsageError: when the name has no letter and no digit.
+
+    Example:
+        >>> from runner import Flow, Parameter, task
+        >>> @task
+        ... def double(number):
+        ...     return 2 * number
+        >>> with Flow("doubling") as flow:
+        ...     result = double(Parameter("number", default=1))
+        >>> flow.run(number=21).result("double")
+        42
     """
 
     __module__ = "runner"  # see FlowGraph
@@ -43,7 +58,14 @@ class Flow(FlowGraph):
 
     @classmethod
     def of(cls, graph: FlowGraph) -> Flow:
-        """Return the flow that a graph is or, with the default storage, can be published as."""
+        """Make a flow of a graph, such as what a bundle holds.
+
+        Args:
+            graph: the graph.
+
+        Returns:
+            The graph itself, if it is a flow, or one with its tasks and the default storage.
+        """
         if isinstance(graph, Flow):
             return graph
         flow = cls(graph.name)
@@ -67,8 +89,29 @@ class Flow(FlowGraph):
     def run(self, **parameters: Any) -> Report:
         """Run the flow in this process, with the engine that the container uses, and keep the results in memory.
 
-        ``RUNNER_EXECUTOR`` holds here too. Raises EnvironmentWrong for unknown or missing parameters, and FlowFailed
-        (its cause is the task's own exception, its ``report`` tells of all tasks) when a task failed.
+        ``RUNNER_EXECUTOR`` holds here too.
+
+        Args:
+            **parameters: values of the flow's parameters; those that have defaults may be left out.
+
+        Returns:
+            A report: ``result("slug")`` is a task's value, ``tasks`` lists what became of each, and ``state`` is
+            ``succeeded``.
+
+        Raises:
+            EnvironmentWrong: when parameters are unknown or missing, or a variable of runner's is wrong.
+            FlowFailed: when a task failed; its cause is the task's own exception.
+
+        Example:
+            >>> from runner import Flow, task
+            >>> @task
+            ... def greet():
+            ...     return "hello"
+            >>> with Flow("greeting") as flow:
+            ...     greeting = greet()
+            >>> report = flow.run()
+            >>> report.state, report.result("greet")
+            ('succeeded', 'hello')
         """
         return run_here(self, parameters)
 

@@ -22,6 +22,9 @@ class FlowGraph:
     Args:
         name: what people call it; its slug is the folder's name in the storage.
         environment: the image and labels that launchers use; the manifest has them, the pickle does not.
+
+    Raises:
+        UsageError: when the name has no letter and no digit.
     """
 
     __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
@@ -38,7 +41,17 @@ class FlowGraph:
         self._used: dict[str, int] = {}
 
     def add(self, node: Node) -> Node:
-        """Add a use of a task; what it refers to must belong to this flow. Raises UsageError."""
+        """Add a use of a task; calling the task in the flow's block does so.
+
+        Args:
+            node: the use; what it refers to must belong to this flow.
+
+        Returns:
+            It, with a slug of its own.
+
+        Raises:
+            UsageError: when it depends on a task of another flow.
+        """
         for part in {*references((node.args, node.kwargs)), *node.after}:
             if isinstance(part, Parameter):
                 self.add_parameter(part)
@@ -57,7 +70,14 @@ class FlowGraph:
         return node
 
     def add_parameter(self, parameter: Parameter) -> None:
-        """Add a parameter, unless it is here already. Raises UsageError when another one has its name."""
+        """Add a parameter, unless it is here already.
+
+        Args:
+            parameter: the parameter.
+
+        Raises:
+            UsageError: when another one has its name.
+        """
         for mine in self.parameters:
             if mine is parameter:
                 return
@@ -67,18 +87,25 @@ class FlowGraph:
         self.parameters.append(parameter)
 
     def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a value for every parameter."""
+        """Complete parameters by their defaults.
+
+        Args:
+            given: values by name.
+
+        Returns:
+            A value for every parameter of the flow.
+        """
         return {parameter.name: given.get(parameter.name, parameter.default) for parameter in self.parameters}
 
     def __enter__(self) -> Self:
-        """Begin to write the flow down."""
+        """Let calls of tasks add to this flow."""
         self._token = open_graph.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it."""
+        """Let calls of tasks call their functions again, or add to the flow around this one."""
         open_graph.reset(self._token)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload
 
 from runner.errors import UsageError
@@ -30,11 +31,29 @@ open_graph: ContextVar[Graph | None] = ContextVar("graph", default=None)  # whos
 class Task:
     """A function and how to run it; made by `task`.
 
-    Called inside ``with Flow(…)`` it becomes a `Node` of that flow; anywhere else it is the plain function, so that a
-    task can be tested like one.
+    Called inside ``with Flow(…)`` it becomes part of that flow; anywhere else it is the plain function, so that a task
+    can be tested like one.
+
+    Args:
+        function: what is called; coroutine functions are awaited.
+        name: by default the function's.
+        retries: how often it is tried again after a failure.
+        retry_delay: seconds before each retry, or a ``timedelta``.
+        timeout: seconds for each try, or a ``timedelta``; by default there is no limit.
+        checkpoint: whether its result is stored.
+        trigger: when it runs; see `task`.
+
+    Raises:
+        UsageError: when the function cannot be called, or one of the rules is none.
+
+    Example:
+        >>> from runner import Task
+        >>> double = Task(lambda number: 2 * number, name="double", retries=3)
+        >>> double, double(21)
+        (<Task double>, 42)
     """
 
-    __module__ = "runner"  # see FlowGraph
+    __module__ = "runner"  # see runner.model.flow.FlowGraph
 
     def __init__(
         self,
@@ -47,7 +66,6 @@ class Task:
         checkpoint: bool = True,
         trigger: Trigger = "all_successful",
     ) -> None:
-        """See `task`."""
         if not callable(function):
             message = f"a task is made of something that can be called, not of {function!r}"
             raise UsageError(message)
@@ -82,9 +100,19 @@ class Task:
         return seconds
 
     def __call__(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Any:
-        """Use the task in the flow that is being written; without one, call the function."""
-        from runner.model.task import open_graph
+        """Use the task in the flow that is being written; without one, call the function.
 
+        Args:
+            *args: values, parameters, and what calling other tasks returned, also inside lists and dicts.
+            upstream_tasks: what calling tasks returned that this one waits for, besides its arguments.
+            **kwargs: as ``args``.
+
+        Returns:
+            In a flow, what stands for the result in calls of other tasks; without one, what the function returns.
+
+        Raises:
+            UsageError: when the function would refuse such a call.
+        """
         flow = open_graph.get()
         if flow is None:
             return self.function(*args, **kwargs)
@@ -97,7 +125,7 @@ class Task:
 
         try:
             called = signature(self.function)
-        except (TypeError, ValueError):  # a builtin that does not tell
+        except (TypeError, ValueError):  # a builtin without a signature
             return
         try:
             called.bind(*args, **kwargs)
@@ -106,12 +134,29 @@ class Task:
             raise UsageError(message) from None
 
     def map(self, *args: Any, upstream_tasks: Sequence[Node] = (), **kwargs: Any) -> Node:
-        """Use the task once for each element of its arguments, all of one length; `unmapped` ones go to every element.
+        """Use the task once for each element of its arguments.
 
-        Raises UsageError outside ``with Flow(…)``, and when there is nothing to map over.
+        Args:
+            *args: lists, or tasks and parameters whose values will be lists, all of one length; `unmapped` ones go to
+                every element as they are.
+            upstream_tasks: what calling tasks returned that this one waits for, besides its arguments.
+            **kwargs: as ``args``.
+
+        Returns:
+            What stands for the list of results in calls of other tasks.
+
+        Raises:
+            UsageError: outside ``with Flow(…)``, when there is nothing to map over, and when the function would refuse
+                such a call.
+
+        Example:
+            >>> from runner import Flow, task, unmapped
+            >>> add = task(lambda left, right: left + right, name="add")
+            >>> with Flow("adding") as flow:
+            ...     sums = add.map([1, 2, 3], unmapped(10))
+            >>> flow.run().result("add")
+            [11, 12, 13]
         """
-        from runner.model.task import open_graph
-
         flow = open_graph.get()
         if flow is None:
             message = f"task {self.name!r} is mapped outside a flow"
@@ -155,38 +200,85 @@ def task(
 ) -> Callable[[Callable[..., Any]], Task]: ...
 
 
-def task(function: Callable[..., Any] | None = None, /, **rules: Any) -> Task | Callable[[Callable[..., Any]], Task]:
-    """Make a task of a function; coroutine functions are awaited.
+def task(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: float | timedelta = 0,
+    timeout: float | timedelta | None = None,
+    checkpoint: bool = True,
+    trigger: Trigger = "all_successful",
+) -> Task | Callable[[Callable[..., Any]], Task]:
+    """Make a task of a function; a decorator, with or without rules in parentheses.
 
     Args:
-        function: the function, when the decorator stands without parentheses.
-        rules: ``name`` (default: the function's) · ``retries`` after a failure, ``retry_delay`` seconds apart ·
-            ``timeout`` seconds for each try · ``checkpoint=False`` keeps no result · ``trigger``: ``all_successful``
-            (default), ``all_finished`` (a clean-up), ``any_failed`` (an alert). Where a task runs although something
-            before it did not succeed, that argument is the exception that ended it.
+        function: the function, when the decorator stands without parentheses; coroutine functions are awaited.
+        name: by default the function's.
+        retries: how often it is tried again after a failure.
+        retry_delay: seconds before each retry, or a ``timedelta``.
+        timeout: seconds for each try, or a ``timedelta``; by default there is no limit.
+        checkpoint: whether its result is stored.
+        trigger: when it runs: ``all_successful``, ``all_finished`` (a clean-up) or ``any_failed`` (an alert). Where it
+            runs although something before it did not succeed, that argument is the exception that ended it.
+
+    Returns:
+        The task or, without a function, what makes one of a function.
+
+    Raises:
+        UsageError: when the function cannot be called, or one of the rules is none.
+
+    Example:
+        >>> from runner import task
+        >>> @task(retries=3, retry_delay=10, timeout=600)
+        ... def fetch(day):
+        ...     return f"rows of {day}"
+        >>> fetch("2026-01-01")
+        'rows of 2026-01-01'
     """
-    if function is not None:
-        return Task(function, **rules)
-    return lambda function: Task(function, **rules)
+    make = partial(
+        Task,
+        name=name,
+        retries=retries,
+        retry_delay=retry_delay,
+        timeout=timeout,
+        checkpoint=checkpoint,
+        trigger=trigger,
+    )
+    return make if function is None else make(function)
 
 
-task.__module__ = "runner"  # see FlowGraph
+task.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class unmapped:  # noqa: N801 - reads as a word in a call, as it does elsewhere
-    """Marks an argument of `Task.map` that goes to every element as it is."""
+    """Marks an argument of `Task.map` that goes to every element as it is.
 
-    __module__ = "runner"  # see FlowGraph
+    Args:
+        value: the argument.
+
+    Example:
+        >>> from runner import Flow, task, unmapped
+        >>> with Flow("squares") as flow:
+        ...     squares = task(pow, name="power").map([1, 2, 3], unmapped(2))
+        >>> flow.run().result("power")
+        [1, 4, 9]
+    """
+
+    __module__ = "runner"  # see runner.model.flow.FlowGraph
 
     def __init__(self, value: Any) -> None:
-        """Take the argument."""
         self.value = value
 
 
 class Node:
-    """One use of a task in a flow, standing for the result it will have."""
+    """One use of a task in a flow, standing for the result it will have; made by calling the task.
 
-    __module__ = "runner"  # see FlowGraph
+    What its arguments hold of other nodes, and ``upstream_tasks``, are the edges of the graph.
+    """
+
+    __module__ = "runner"  # see runner.model.flow.FlowGraph
 
     def __init__(
         self,
@@ -197,12 +289,11 @@ class Node:
         *,
         mapped: bool,
     ) -> None:
-        """Take the task and its arguments; what they hold of other nodes are the edges."""
         self.task = task
         self.args = tuple(args)
         self.kwargs = dict(kwargs)
         self.mapped = mapped
-        self.slug = ""  # given by the flow, which knows the other names
+        self.slug = ""  # set by the flow, which knows the other names
         self.after = (upstream_tasks,) if isinstance(upstream_tasks, Node) else tuple(upstream_tasks)
         if not all(isinstance(node, Node) for node in self.after):
             message = f"upstream_tasks of {task.name!r} takes what calling tasks in the flow gave"
@@ -237,15 +328,28 @@ class Node:
 class Parameter:
     """A value that a run is given; without a default it is required.
 
-    Made inside ``with Flow(…)``, or handed to a task there, it belongs to that flow.
+    Made inside ``with Flow(…)``, or given to a task there, it belongs to that flow.
+
+    Args:
+        name: the name by which a run is given the value.
+        default: the value of a run that is given none; ``...`` means that there is no default.
+        required: whether a run must be given the value; by default when there is no default.
+
+    Raises:
+        UsageError: when it has a default and is required, or the flow has another parameter of this name.
+
+    Example:
+        >>> from runner import Flow, Parameter, task
+        >>> greet = task("hello {}".format, name="greet")
+        >>> with Flow("greeting") as flow:
+        ...     greeting = greet(Parameter("name", default="you"))
+        >>> flow.run().result("greet"), flow.run(name="all").result("greet")
+        ('hello you', 'hello all')
     """
 
-    __module__ = "runner"  # see FlowGraph
+    __module__ = "runner"  # see runner.model.flow.FlowGraph
 
     def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:
-        """Take the name by which a run gives the value. A default of ``...`` means none."""
-        from runner.model.task import open_graph
-
         self.required = default is ... if required is None else required
         if self.required and default is not ...:
             message = f"parameter {name!r} has a default and is required"
@@ -261,7 +365,7 @@ class Parameter:
 
 
 def references(value: Any) -> Iterator[Node | Parameter]:
-    """Give every node and parameter in an argument, also inside lists, tuples, sets, dicts and `unmapped`."""
+    """Yield every node and parameter in an argument, also inside lists, tuples, sets, dicts and `unmapped`."""
     if isinstance(value, Node | Parameter):
         yield value
     elif isinstance(value, unmapped):
@@ -275,7 +379,7 @@ def references(value: Any) -> Iterator[Node | Parameter]:
 
 
 def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:
-    """Give an argument with every node and parameter in it replaced; one that holds none is passed on as it is."""
+    """Return an argument with every node and parameter in it replaced; one that holds none is passed on as it is."""
     if isinstance(value, Node | Parameter):
         return given(value)
     if isinstance(value, unmapped):
@@ -289,5 +393,5 @@ def filled(value: Any, given: Callable[[Node | Parameter], Any]) -> Any:
 
 
 def _lasting(value: Any) -> Any:
-    """Read an iterator, which could be gone through by one run only."""
+    """Return an iterator as a list, since only one run could go through it."""
     return list(value) if hasattr(value, "__next__") else value

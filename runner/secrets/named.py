@@ -104,23 +104,26 @@ def find_secret(name: str, environ: Mapping[str, str]) -> Any:
 
 
 def secret(name: str) -> Any:
-    """Return the value of one of a flow's secrets, and mask it in all that this process logs and stores.
+    """Return the value of a secret, and mask it in all that is logged from now on.
 
-    It is looked for in the file ``/run/secrets/NAME``, the file that the variable ``NAME_FILE`` names, and the
-    variable ``NAME``, in this order.
+    It is read from the file ``/run/secrets/NAME``, the file that the variable ``NAME_FILE`` names, or the variable
+    ``NAME``, whichever is there first.
 
     Args:
-        name: the secret's name, as in ``RUNNER_SECRETS``.
+        name: the secret's name.
 
     Returns:
-        What a JSON object or array holds; else the text as it stands, less one trailing newline.
+        A JSON object or array parsed, anything else as the text that it is, less one trailing newline.
 
     Raises:
-        EnvironmentWrong: the secret is in none of these, or its file cannot be read.
+        EnvironmentWrong: when it is in none of these, or its file cannot be read.
 
     Example:
-        >>> import runner
-        >>> password = runner.secret("DB_PASSWORD")  # doctest: +SKIP
+        >>> import os
+        >>> from runner import secret
+        >>> os.environ["DATABASE"] = '{"host": "db.example.com", "password": "made-up"}'  # set by who starts the flow
+        >>> secret("DATABASE")["host"]
+        'db.example.com'
     """
     from runner.environ import process_environ
 

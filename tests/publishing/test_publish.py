@@ -27,7 +27,7 @@ from support.starting import start
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.authoring.storages import StorageDeclaration
+    from runner.authoring.declaration import StorageDeclaration
     from runner.schema.documents import Manifest
     from support.places import Place
     from support.servers import Server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.authoring.storages import BucketDeclaration
+from runner.authoring.declaration import BucketDeclaration
 from support.memory import MEMORY
 
 
