@@ -15,6 +15,7 @@ import click
 import pytest
 
 from runner import cli, errors
+from runner.runtime import channel
 from runner.settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,11 @@ def test_the_table_of_layers_is_the_contract_that_import_linter_holds() -> None:
     [contract] = [one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
     layers = [[name.strip().removeprefix("runner.") for name in layer.split("|")] for layer in contract["layers"]]
     assert [re.findall(r"`(\w+)`", names) for names, _ in table("layers", ARCHITECTURE)] == layers
+
+
+def test_the_table_of_messages_has_every_kind() -> None:
+    listed = re.findall(r"`([a-z ]+)`", " ".join(row[0] for row in table("messages", ARCHITECTURE)))
+    assert sorted(listed) == sorted(channel._FIELDS)
 
 
 def process_wide_state(path: Path) -> set[str]:
