@@ -46,6 +46,9 @@ class Location:
         return Location(LOCAL.scheme, str(root), folder.relative_to(root).as_posix())
 
 
+Location.__module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+
+
 def parse_location(text: str, storage: str = "") -> Location:
     """Parse ``bucket/key`` or a path with the storage's word beside it, or a whole URL.
 
@@ -76,6 +79,9 @@ def parse_location(text: str, storage: str = "") -> Location:
         message = f"{text!r} names no bucket or container"
         raise ValueError(message)
     return Location(scheme, container, key)
+
+
+parse_location.__module__ = "runner.storage"  # see Location
 
 
 def _parse_path(text: str, *, is_url: bool) -> Location:

@@ -39,3 +39,6 @@ def open_storage(
         location.container, credentials, environ, patience
     )
     return storage
+
+
+open_storage.__module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_loading = False
+_PROCESS_LOADING = False  # whether a `loading` block runs
 
 
 def is_loading() -> bool:
-    """Whether a flow is being loaded in this process, when its author's ``build()`` must not publish it again."""
-    return _loading
+    """Return whether a flow is being loaded in this process: its author's ``build()`` must not publish it again."""
+    return _PROCESS_LOADING
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """Make `is_loading` true for the block."""
-    global _loading  # noqa: PLW0603 - a fact about the process, which the author's code cannot hand along
-    before, _loading = _loading, True
+    global _PROCESS_LOADING  # noqa: PLW0603 - a fact about the process, which the author's code cannot pass along
+    before, _PROCESS_LOADING = _PROCESS_LOADING, True
     try:
         yield
     finally:
-        _loading = before
+        _PROCESS_LOADING = before

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import FlowFailed, UsageError
-from runner.publishing.import_statements import _imports
+from runner.publishing.import_statements import imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ class Captured:
     imports: set[str] = field(default_factory=set)
 
     def has(self, module: str) -> bool:
-        """Whether a module can be imported from the files."""
+        """Return whether a module can be imported from the files."""
         path = module.replace(".", "/")
         return f"{path}.py" in self.files or f"{path}/__init__.py" in self.files
 
@@ -64,7 +64,7 @@ def capture(
     itself = {"__main__", module.__name__ if module else ""}
     names = [name for name in sorted(reached) if name not in itself]
     if module is not None and file:
-        names += [name for name, _ in _imports(Path(file), module.__package__ or "")]
+        names += [name for name, _ in imports_of(Path(file), module.__package__ or "")]
     # the file itself is not executed in the container, so what it alone imports need not be there
     _follow([(name, True) for name in names], found)
     for name in include:
@@ -85,7 +85,7 @@ def capture(
 
 
 def installed_part(name: str) -> str | None:
-    """Name the installed package, below namespace packages, that a module belongs to.
+    """Return the installed package, below namespace packages, that a module belongs to.
 
     None for the author's own modules, for those in the interpreter itself, and for what is no module at all.
     """
@@ -113,7 +113,7 @@ def _follow(imports: list[tuple[str, bool]], found: Captured) -> None:
                 _take(module, spec, found)
                 if spec.origin and spec.has_location:
                     package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
-                    waiting.extend(_imports(Path(spec.origin), package))
+                    waiting.extend(imports_of(Path(spec.origin), package))
                 continue
             if not forgiven:
                 found.imports.add(name)
@@ -138,26 +138,26 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def defining_module(name: str) -> ModuleType | None:
-    """Give the module that defines a flow, if it is the author's: it will travel by value."""
+    """Return the module that defines a flow, if it is the author's: it will travel by value."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     return module if name == "__main__" or (spec is not None and _is_authors(spec)) else None
 
 
 def folder_of(module: ModuleType | None) -> Path:
-    """Give the folder to which an author's paths are relative: that of the flow's file; a notebook has none."""
+    """Return the folder to which an author's paths are relative: that of the flow's file; a notebook has none."""
     file = getattr(module, "__file__", None)
     return Path(file).absolute().parent if file else Path.cwd()
 
 
 def _is_authors(spec: ModuleSpec) -> bool:
-    """Whether a module is the author's: its files lie in no folder of installed packages, nor in Python's own."""
+    """Return whether a module is the author's: its files lie neither among installed packages nor in Python's own."""
     places = [spec.origin] if spec.origin and spec.has_location else _folders(spec)
     return bool(places) and all(map(_authors_path, places))
 
 
 def _folders(spec: ModuleSpec) -> list[str]:
-    """Give a package's folders; editable installs also list what stands for a hook, and is no folder."""
+    """Return a package's folders; editable installs also list what stands for a hook, and is no folder."""
     return [place for place in spec.submodule_search_locations or () if Path(place).is_dir()]
 
 
@@ -182,7 +182,7 @@ def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
 
 
 def _data_files(folder: Path) -> Iterator[Path]:
-    """Give a package's data files: all but Python's, in its folder and in folders below that are no packages."""
+    """Yield a package's data files: all but Python's, in its folder and in folders below that are no packages."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _NEVER:
             continue

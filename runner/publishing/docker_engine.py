@@ -37,7 +37,7 @@ _TAIL = 20  # lines of a build step's output that are shown when it fails
 
 @contextmanager
 def open_engine() -> Iterator[Any]:
-    """Give a client of the engine that DOCKER_HOST names, or the usual one. Raises EnvironmentWrong and Unreachable."""
+    """Yield a client of the engine in DOCKER_HOST, or of the usual one. Raises EnvironmentWrong and Unreachable."""
     try:
         import docker
     except ImportError as error:
@@ -66,7 +66,7 @@ def open_engine() -> Iterator[Any]:
 
 @contextmanager
 def build_context(dockerfile: bytes, contents: Mapping[str, Path]) -> Iterator[Any]:
-    """Give a build's context, an open tar: the Dockerfile, and what in the image everybody may read."""
+    """Yield a build's context, an open tar: the Dockerfile, and what in the image everybody may read."""
 
     def readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.mode |= 0o555 if member.isdir() or member.mode & 0o100 else 0o444
@@ -84,7 +84,7 @@ def build_context(dockerfile: bytes, contents: Mapping[str, Path]) -> Iterator[A
 
 
 def user_of(engine: Any, base: str) -> str:
-    """Give the user of the base image, which may be the empty text for root. Raises NotFound."""
+    """Return the user of the base image, which may be the empty text for root. Raises NotFound."""
     from docker.errors import APIError, DockerException
 
     try:
@@ -99,22 +99,22 @@ def user_of(engine: Any, base: str) -> str:
 
 
 def build_image(engine: Any, **options: Any) -> str:
-    """Build an image, telling its steps on standard error, and give its id. Raises FlowFailed."""
+    """Build an image, printing its steps on standard error, and return its id. Raises FlowFailed."""
     from docker.errors import DockerException
 
     output: list[str] = []
     image = ""
     try:
-        for told in engine.api.build(rm=True, forcerm=True, decode=True, **options):
-            if "error" in told:
+        for line in engine.api.build(rm=True, forcerm=True, decode=True, **options):
+            if "error" in line:
                 lines = "".join(output).splitlines()[-_TAIL:]
-                message = f"the image cannot be built: {told['error']}"
+                message = f"the image cannot be built: {line['error']}"
                 raise FlowFailed(message, hint="\n".join(["The last that was printed:", *lines]))
-            text = told.get("stream", "")
+            text = line.get("stream", "")
             output.append(text)
             if text.startswith("Step "):
                 print(text.rstrip(), file=sys.stderr)  # noqa: T201 - a build may take minutes
-            image = told.get("aux", {}).get("ID", image)
+            image = line.get("aux", {}).get("ID", image)
     except DockerException as error:
         message = f"the image cannot be built: {getattr(error, 'explanation', None) or error}"
         raise FlowFailed(message, hint="Correct the flow's Docker storage.") from error
@@ -126,23 +126,25 @@ def check_image(engine: Any, image: str, manifest: Manifest) -> None:
     from docker.errors import DockerException
 
     given = {parameter["name"]: None for parameter in manifest["parameters"]}  # only their names matter for loading
-    said, code = b"", None
+    printed, code = b"", None
     try:
         environ = {"RUNNER_PARAMETERS": json.dumps(given)}
         container = engine.containers.create(image, ["check", "--json"], network_mode="none", environment=environ)
         try:
             container.start()
             code = container.wait()["StatusCode"]
-            said = container.logs(stdout=True, stderr=False)
+            printed = container.logs(stdout=True, stderr=False)
         finally:
             container.remove(force=True)
     except DockerException as error:
-        said = str(error).encode()
+        printed = str(error).encode()
     try:
-        answer = json.loads(said)
+        answer = json.loads(printed)
         message, loaded = f"the flow cannot be loaded in its image: {answer.get('message')}", answer.get("flow")
     except (ValueError, AttributeError):
-        message = f"the image does not run its flow: {said.decode(errors='replace').strip() or f'it ended with {code}'}"
+        message = (
+            f"the image does not run its flow: {printed.decode(errors='replace').strip() or f'it ended with {code}'}"
+        )
         raise FlowFailed(message, hint="Base it on one of runner's images, whose entrypoint it needs.") from None
     if code or loaded != manifest["flow"]["name"]:
         kind = from_code(code or 0) or FlowFailed
@@ -153,15 +155,15 @@ def check_image(engine: Any, image: str, manifest: Manifest) -> None:
 
 
 def push_image(engine: Any, name: str, tag: str) -> str:
-    """Push the image and give its digest. Raises CredentialsRefused and WriteFailed."""
+    """Push the image and return its digest. Raises CredentialsRefused and WriteFailed."""
     from docker.errors import DockerException
     from requests import RequestException
 
     digest = refusal = ""
     try:
-        for told in engine.api.push(name, tag, stream=True, decode=True):
-            digest = told.get("aux", {}).get("Digest", digest)
-            refusal = told.get("error", refusal)
+        for line in engine.api.push(name, tag, stream=True, decode=True):
+            digest = line.get("aux", {}).get("Digest", digest)
+            refusal = line.get("error", refusal)
     except (DockerException, RequestException) as error:
         refusal = str(error)
     if digest and not refusal:

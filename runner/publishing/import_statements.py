@@ -18,7 +18,7 @@ _FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
 def imported_in(functions: Iterable[FunctionType]) -> set[str]:
-    """Name the modules that functions import when called, but for those whose absence they handle.
+    """Return the modules that functions import when called, but for those whose absence they handle.
 
     ``from a import b`` gives ``a`` and ``a.b``, which may be no module.
     """
@@ -44,7 +44,7 @@ def _imported_by(code: CodeType) -> Iterator[str]:
 
 
 def _guarded(path: Path) -> set[str]:
-    """Name the modules whose absence a file handles: imported in a try that catches ImportError, and nowhere else."""
+    """Return the modules whose absence a file handles: imported in a try that catches ImportError, and nowhere else."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -54,8 +54,8 @@ def _guarded(path: Path) -> set[str]:
     return {name.split(".")[0] for name in handled} - {name.split(".")[0] for name in needed}
 
 
-def _imports(path: Path, package: str) -> list[tuple[str, bool]]:
-    """List what a file imports, anywhere in it, with whether the file can do without."""
+def imports_of(path: Path, package: str) -> list[tuple[str, bool]]:
+    """Return what a file imports, anywhere in it, with whether the file can do without. Raises FlowFailed."""
     if path.suffix != ".py":
         return []
     try:
@@ -84,7 +84,7 @@ def _import_statements(tree: ast.AST, package: str, *, forgiven: bool = False) -
 
 
 def _optional(tree: ast.AST) -> list[ast.stmt]:
-    """Give the part of a statement whose imports may fail, or are never made."""
+    """Return the part of a statement whose imports may fail, or are never made."""
     optional = (
         (isinstance(tree, ast.If) and _names([tree.test]) == {"TYPE_CHECKING"})
         or (isinstance(tree, ast.Try) and any(_forgives(handler.type) for handler in tree.handlers))
@@ -106,5 +106,5 @@ def _suppresses(context: ast.expr) -> bool:
 
 
 def _names(expressions: Iterable[ast.expr]) -> set[str]:
-    """Give the last part of each name: ``suppress`` for ``contextlib.suppress``."""
+    """Return the last part of each name: ``suppress`` for ``contextlib.suppress``."""
     return {getattr(each, "attr", getattr(each, "id", "")) for each in expressions}

@@ -1,4 +1,4 @@
-"""Author → storage: flow → capture → payload → bundle → storage, one call a stage."""
+"""From an author's flow to a bundle in a storage, one call a stage."""
 
 from __future__ import annotations
 
@@ -127,12 +127,12 @@ def publish(
     if key_of_signer:
         print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
     for name, content in files.items():
-        print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is told
+        print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is listed
     return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
 
 
 def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
-    """Give the root's key and the opened storage; what the author handed over in person counts as a secret."""
+    """Return the root's key and the opened storage; what the author gave to its declaration counts as a secret."""
     environ = settings.environ
     location = parse_location(destination.url).as_root()
     extra = destination.handed_over
@@ -147,7 +147,7 @@ def _refuse_another(storage: Storage, folder: str, name: str) -> None:
     try:
         newest = newest_version(storage, folder)
     except BucketMissing:
-        return  # a folder is made when something is put there, and a bucket's absence told then
+        return  # a folder is made when something is put there, and a bucket's absence found then
     if newest is None:
         return
     try:

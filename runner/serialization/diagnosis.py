@@ -18,7 +18,7 @@ _WIDEST = 100  # parts looked at in each step
 
 
 def blame(value: Any, path: str, error: BaseException, pickle: Callable[[Any], object], depth: int = 0) -> str:
-    """Find the innermost part that cannot be pickled and say where it is: ``result['db'].lock: cannot pickle …``."""
+    """Return where the innermost part that cannot be pickled is, and why: ``result['db'].lock: cannot pickle …``."""
     if depth < _DEEPEST:
         for step, part in _parts(value):
             try:
@@ -55,9 +55,9 @@ def _contents(cell: CellType) -> list[Any]:
 
 
 def locate(flow: FlowGraph, functions: list[FunctionType], holds: Callable[[bytes], bool]) -> str:
-    """Say where in a flow, or in the functions that travel in it by value, something sits; empty if that is not found.
+    """Return where in a flow, or in the functions that travel in it by value, something sits; empty if it is not found.
 
-    ``holds`` is asked of the pickle of one part after the other.
+    ``holds`` is called with the pickle of one part after the other.
     """
     for label, part in _named_parts(flow, functions):
         if not isinstance(part, FunctionType | ModuleType | type):

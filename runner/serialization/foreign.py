@@ -19,7 +19,7 @@ _MOST_PARTS = 1000  # values in an envelope, which has five: a few bytes of JSON
 
 
 class ForeignFailed(Exception):
-    """A flow of another system said that it failed."""
+    """A flow of another system ended in a state that says failed."""
 
     __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
@@ -41,7 +41,7 @@ def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
         raise UsageError(message.replace("  ", " "), hint="Give a Flow, a function, or an object with a run method.")
     name = name or getattr(obj, "name", None) or getattr(obj, "__name__", None) or type(obj).__name__
     flow = FlowGraph(str(name))
-    if _is_prefect_1(obj):  # which does not tell what module defines it: it is the one that calls us
+    if _is_prefect_1(obj):  # which does not know what module defines it: it is the one that calls us
         return _filled(flow, Prefect1Run(obj), [(p.name, p.required, p.default) for p in obj.parameters()])
     flow.module = getattr(obj, "__module__", None) or type(obj).__module__
     function = obj if callable(obj) else obj.run
@@ -49,7 +49,7 @@ def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
 
 
 def open_pickle(data: bytes) -> tuple[bytes, dict[str, str]]:
-    """Give the pickle, and what its envelope says of versions, of an object that runner did not write.
+    """Return the pickle, and what its envelope says of versions, of an object that runner did not write.
 
     Known are a raw pickle (what Prefect 0.x stored) and the JSON envelope of Prefect 1.4:
     ``{"flow": <base64>, "versions": {"cloudpickle", "prefect", "python"}}``. Raises BundleCorrupt for anything else.
@@ -82,10 +82,10 @@ def _filled(flow: FlowGraph, function: Callable[..., Any], parameters: list[tupl
 
 
 def _parameters(function: Callable[..., Any]) -> list[tuple[str, bool, Any]]:
-    """List a callable's parameters as (name, required, default)."""
+    """Return a callable's parameters as (name, required, default)."""
     try:
         signature = inspect.signature(function)
-    except (ValueError, TypeError):  # a builtin that does not tell
+    except (ValueError, TypeError):  # a builtin without a signature
         return []
     listed = []
     for parameter in signature.parameters.values():
@@ -102,7 +102,7 @@ def _parameters(function: Callable[..., Any]) -> list[tuple[str, bool, Any]]:
 
 
 class ForeignCall:
-    """Calls a function, and takes it at its word when what it gives is a state that says failed."""
+    """Calls a function, and fails when what it returns is a state that says failed."""
 
     __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
@@ -111,13 +111,12 @@ class ForeignCall:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     def __call__(self, **parameters: Any) -> Any:
-        """Return what the function gives. Raises ForeignFailed."""
-        given = self.function(**parameters)
-        return _true_outcome(given)
+        """Return what the function returns. Raises ForeignFailed."""
+        return _value_of_success(self.function(**parameters))
 
 
 class Prefect1Run:
-    """Runs a flow of Prefect 1 without its server, and gives its tasks' results by slug."""
+    """Runs a flow of Prefect 1 without its server, and returns its tasks' results by slug."""
 
     __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
@@ -127,17 +126,17 @@ class Prefect1Run:
     def __call__(self, **parameters: Any) -> dict[str, Any]:
         """Return the tasks' results by slug. Raises ForeignFailed."""
         # a schedule would make it wait for its next date, and again after every run
-        state = _true_outcome(self.flow.run(parameters=parameters, run_on_schedule=False))
+        state = _value_of_success(self.flow.run(parameters=parameters, run_on_schedule=False))
         return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}
 
 
 def _is_prefect_1(obj: object) -> bool:
-    """Whether this is a flow of Prefect 1: not callable, with ``parameters()`` and the slugs of its tasks."""
+    """Return whether this is a flow of Prefect 1: not callable, with ``parameters()`` and the slugs of its tasks."""
     return not callable(obj) and all(hasattr(obj, name) for name in ("run", "parameters", "slugs", "sorted_tasks"))
 
 
-def _true_outcome(state: Any) -> Any:
-    """Raise ForeignFailed when a state, as Prefect's flows give it, is not a success."""
+def _value_of_success(state: Any) -> Any:
+    """Return what a function returned. Raises ForeignFailed when it is one of Prefect's states, and no success."""
     is_state = all(callable(getattr(type(state), name, None)) for name in ("is_failed", "is_successful")) or all(
         callable(getattr(type(state), name, None)) for name in ("is_failed", "is_completed")
     )
@@ -151,7 +150,7 @@ def _true_outcome(state: Any) -> Any:
 
 
 def quiet_prefect() -> None:
-    """Take away the handler that Prefect 1 put on standard output, so that each of its lines appears once, as ours."""
+    """Remove the handler that Prefect 1 put on standard output, so that each of its lines appears once, as ours."""
     if "prefect" in sys.modules:
         import logging
 

@@ -1,4 +1,4 @@
-"""What a pickle would import and what its code would use, told without unpickling it: an aid for a review.
+"""What a pickle would import and what its code would use, found without unpickling it: an aid for a review.
 
 The pickle's machine is gone through with symbols in the place of objects: nothing is imported, called or loaded, and no
 code object is made. Code travels in cloudpickle's pickles as a call of ``CodeType`` with instructions, names and
@@ -47,7 +47,7 @@ class Code:
 
 @dataclass
 class PickleReport:
-    """All that is told of a pickle and of those inside it; ``unclear`` is what could not be read off."""
+    """What was found in a pickle and in those inside it; ``unclear`` is what could not be read off."""
 
     globals: set[str] = field(default_factory=set)
     code: list[Code] = field(default_factory=list)
@@ -57,7 +57,7 @@ class PickleReport:
     unclear: set[str] = field(default_factory=set)
 
     def document(self) -> dict[str, Any]:
-        """Give it as JSON has it."""
+        """Return the report as JSON has it."""
         return {
             "globals": sorted(self.globals),
             "code": [vars(each) for each in self.code],
@@ -67,10 +67,10 @@ class PickleReport:
 
 
 def inspect_pickle(data: bytes, python: str) -> PickleReport:
-    """Go through a pickle and those inside it; of one that is broken what comes before is told, as it would be run.
+    """Inspect a pickle and those inside it; of one that is broken what comes before the break, as it would be run.
 
     ``python`` is the version that wrote it: each minor version has instructions of its own, so imports and globals are
-    told apart only where it is this one's. Names are told in any case.
+    distinguished only where it is this one's. Names are listed in any case.
     """
     found = PickleReport()
     found.broken = _Machine(found, _same_python(python), _Budget()).run(io.BytesIO(data))
@@ -80,7 +80,7 @@ def inspect_pickle(data: bytes, python: str) -> PickleReport:
 
 
 def format_report(found: PickleReport) -> list[str]:
-    """Tell all of it in lines for a person, what it is worth first."""
+    """Return the report in lines for a person, with what it is worth first."""
     lines = ["What follows is an aid for a review and no boundary: code can make names while it runs.", ""]
     lines += ["unpickling takes:", *(f"  {name}" for name in sorted(found.globals))]
     if found.nested:
@@ -95,7 +95,7 @@ def format_report(found: PickleReport) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Symbol:
-    """What stands for an object: the dotted name under which it is had, if that is known."""
+    """What stands for an object: the dotted name under which it is found, if that is known."""
 
     path: str = ""
 
@@ -123,7 +123,7 @@ class _Machine:
         self.protocol = 0
 
     def run(self, file: io.BytesIO) -> str:
-        """Go on to the end, and say what is broken, if something is."""
+        """Follow the pickle to its end, and return what is broken, if something is."""
         try:
             for operation, argument in _operations(file):
                 if self.budget.depth:
@@ -153,7 +153,7 @@ class _Machine:
             self.stack.append(left if taken or argument is None else argument)
 
     def _marked(self) -> list[Any]:
-        """Take all down to the last mark, and the mark."""
+        """Pop all down to the last mark, and the mark."""
         place = len(self.stack) - 1
         while self.stack[place] is not _MARK:
             place -= 1
@@ -256,7 +256,7 @@ class _Machine:
         return _Symbol(f"{module}.{name}")
 
     def _call(self, function: Any, given: Any) -> _Symbol:
-        """Note what a call tells of, and give what stands for its result."""
+        """Note what a call imports or makes, and return what stands for its result."""
         path = function.path if isinstance(function, _Symbol) else ""
         called = path.rpartition(".")[2]
         first, second = (*(given if isinstance(given, tuple) else ()), None, None)[:2]
@@ -275,8 +275,8 @@ class _Machine:
 
     def _code(self, given: Any) -> None:
         """Read a code object off its arguments, which Python 3.10 has in the same order, but for the qualified name."""
-        is_told = isinstance(given, tuple) and len(given) > _NAME and isinstance(given[_NAMES], tuple)
-        if not is_told or not all(isinstance(part, str) for part in (*given[_NAMES], given[_FILE], given[_NAME])):
+        is_known = isinstance(given, tuple) and len(given) > _NAME and isinstance(given[_NAMES], tuple)
+        if not is_known or not all(isinstance(part, str) for part in (*given[_NAMES], given[_FILE], given[_NAME])):
             self.found.unclear.add("a code object whose parts are made while it is unpickled")
             return
         instructions, constants, names, file, name = (
@@ -288,7 +288,7 @@ class _Machine:
         self.found.code.append(Code(name, file, line, imports, loaded, list(names), _texts(constants)))
 
     def _look_inside(self, value: str | bytes | bytearray) -> None:
-        """Look for a pickle in a text of base64, or in bytes: at any place where one may begin."""
+        """Search a text of base64, or bytes, for pickles: at any place where one may begin."""
         if isinstance(value, str):
             if not _IN_BASE64.fullmatch(value):
                 return
@@ -315,7 +315,7 @@ class _Machine:
 
 
 def _operations(file: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
-    """Give instructions and their arguments to the end. Raises ValueError.
+    """Yield instructions and their arguments to the end. Raises ValueError.
 
     As `pickletools.genops`, which takes for broken what pickle reads: names and texts that are not ASCII.
     """
@@ -344,7 +344,7 @@ def _same_python(version: str) -> bool:
 
 
 def _used(instructions: bytes, names: tuple[str, ...]) -> dict[str, list[str]]:
-    """Give the names that each kind of instruction uses, by this Python's own table of them.
+    """Return the names that each kind of instruction uses, by this Python's own table of them.
 
     https://docs.python.org/3/library/dis.html#python-bytecode-instructions
     """
@@ -361,7 +361,7 @@ def _used(instructions: bytes, names: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _texts(constants: Any) -> list[str]:
-    """Give the texts among a code object's constants, also those in tuples; each tuple is looked at once."""
+    """Return the texts among a code object's constants, also those in tuples; each tuple is looked at once."""
     found: dict[str, None] = {}
     seen: set[int] = set()
     left = [constants]

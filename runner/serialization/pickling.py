@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PROTOCOL = 5
-_PUBLIC = {"runner", "runner.environments", "runner.errors", "runner.storage"}  # modules that authors import
+# The modules that authors import: what pickles name of runner's own lies in these, as docs/formats.md says.
+_PUBLIC = ("runner", "runner.environments", "runner.errors", "runner.storage")
+
+
+def _load_public_modules() -> None:
+    """Import the modules that pickles may name: cloudpickle takes a class by value whose module is not loaded."""
+    for name in _PUBLIC:
+        import_module(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +64,14 @@ class _Recorder(cloudpickle.Pickler):
         reduced = super().reducer_override(obj)
         if isinstance(obj, FunctionType) and reduced is not NotImplemented:
             self.functions.append(obj)
-            _forget_modules_of_ours(reduced)
+            _leave_out_own_modules(reduced)
         elif isinstance(obj, ModuleType):
             self.modules.add(obj.__name__)
         return reduced
 
 
 class _Nowhere:
-    """A file that keeps nothing: only whether something can be pickled is asked."""
+    """A file that keeps nothing: only whether something can be pickled matters."""
 
     def write(self, data: Any) -> int:
         return len(data)
@@ -76,7 +83,7 @@ def _blame(value: Any, path: str, error: BaseException) -> str:
     return blame(value, path, error, lambda part: _Recorder(_Nowhere()).dump(part))  # type: ignore[arg-type]
 
 
-def _forget_modules_of_ours(reduced: tuple[Any, ...]) -> None:
+def _leave_out_own_modules(reduced: tuple[Any, ...]) -> None:
     """Leave out modules of runner's that cloudpickle notes since their name is an attribute that the function uses."""
     state = reduced[2][1]
     noted = state["_cloudpickle_submodules"]
@@ -91,7 +98,7 @@ def _with_file_name(code: CodeType, make: Callable[..., CodeType], arguments: tu
 
 
 def _home(task: Task) -> tuple[ModuleType, str] | None:
-    """Give the module and the name by which a task can be had where the flow runs, unless it travels by value."""
+    """Return the module and the name by which a task is found where the flow runs, unless it travels by value."""
     name = getattr(task.function, "__name__", "")
     module = sys.modules.get(getattr(task.function, "__module__", None) or "")
     if module is None or vars(module).get(name) is not task:
@@ -102,7 +109,8 @@ def _home(task: Task) -> tuple[ModuleType, str] | None:
 
 def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
     """Pickle a flow, with the module that defines it by value. Raises FlowFailed, naming what cannot be pickled."""
-    buffer = io.BytesIO()
+    _load_public_modules()
+    buffer = BytesIO()
     recorder = _Recorder(buffer)
     with _travels(by_value):
         try:
@@ -211,6 +219,7 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:
 
     Raises TaskError, naming the task's value and what in it cannot be pickled; what the file raises comes through.
     """
+    _load_public_modules()
     try:
         cloudpickle.Pickler(file, protocol=PROTOCOL).dump(value)
     except RunnerError:
@@ -221,7 +230,7 @@ def dump_result(value: Any, file: BinaryIO, name: str) -> None:
 
 
 def _names_in(data: bytes) -> set[tuple[str, str]]:
-    """Give what unpickling would look up, as ``(module, name)``."""
+    """Return what unpickling would look up, as ``(module, name)``."""
     import pickletools
 
     found: set[tuple[str, str]] = set()
