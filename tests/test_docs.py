@@ -1,8 +1,13 @@
-"""What the README says of variables, exit codes and commands is what the code does."""
+"""What the README and the pages of docs say is what the code does."""
 
 from __future__ import annotations
 
+import ast
+import json
 import re
+import subprocess
+import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -10,10 +15,13 @@ import click
 import pytest
 
 from runner import cli, errors
+from runner.runtime import channel
 from runner.settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+MODULES = sorted((ROOT / "runner").rglob("*.py"))
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
 
 
 def table(name: str, text: str = README) -> list[list[str]]:
@@ -59,6 +67,67 @@ def test_every_command_is_in_the_readme_has_help_and_takes_json(command: str) ->
     parameters = cli.cli.commands[command].params
     assert any("--json" in parameter.opts for parameter in parameters if isinstance(parameter, click.Option))
     assert cli.cli.commands[command].help
+
+
+def test_the_table_of_layers_is_the_contract_that_import_linter_holds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [contract] = [one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
+    layers = [[name.strip().removeprefix("runner.") for name in layer.split("|")] for layer in contract["layers"]]
+    assert [re.findall(r"`(\w+)`", names) for names, _ in table("layers", ARCHITECTURE)] == layers
+
+
+def test_the_table_of_messages_has_every_kind() -> None:
+    listed = re.findall(r"`([a-z ]+)`", " ".join(row[0] for row in table("messages", ARCHITECTURE)))
+    assert sorted(listed) == sorted(channel._FIELDS)
+
+
+def process_wide_state(path: Path) -> set[str]:
+    """The names in a module that are bound again, grow, or lock, as long as the process lives."""
+    tree = ast.parse(path.read_text("utf-8"))
+    found = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+            made = ast.unparse(node.value)
+            if name.startswith("_PROCESS_") or made in {"[]", "{}", "set()"} or made.startswith(MUTABLE):
+                found.add(name)
+    caches = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return found | {node.name for node in caches if any("cache" in ast.unparse(one) for one in node.decorator_list)}
+
+
+MUTABLE = ("ContextVar(", "threading.", "deque(", "defaultdict(", "WeakKeyDictionary(", "WeakValueDictionary(")
+
+
+def test_the_table_of_process_wide_state_has_all_of_it() -> None:
+    modules = {path: ".".join(path.relative_to(ROOT / "runner").with_suffix("").parts) for path in MODULES}
+    found = {f"{module}.{name}" for path, module in modules.items() for name in process_wide_state(path)}
+    assert {row[0].strip("`") for row in table("state", ARCHITECTURE)} == found
+
+
+BEFORE_THE_FORK = """
+import json, os, sys
+before = set(sys.modules)
+
+def fork():
+    print(json.dumps(sorted(set(sys.modules) - before)))
+    sys.stdout.flush()
+    os._exit(0)
+
+os.fork = fork
+sys.argv = ["runner"]
+from runner.__main__ import main
+main()
+"""
+
+
+def test_before_the_fork_nothing_is_imported_but_what_is_listed() -> None:
+    environ = {"PATH": "/usr/bin:/bin", "RUNNER_LOCATION": "s3://bucket/flow"}
+    done = subprocess.run([sys.executable, "-c", BEFORE_THE_FORK], env=environ, capture_output=True, check=True)
+    found = [name for name in json.loads(done.stdout) if name.split(".")[0] not in sys.stdlib_module_names]
+    packages = {name.rpartition(".")[0] for name in found}
+    listed = ARCHITECTURE.partition("<!-- before the fork:")[2].partition("<!-- end -->")[0]
+    names = {f"runner.{name}" for name in re.findall(r"`([\w.]+)`", listed)}
+    assert set(found) - packages == names - packages
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda path: path.name)

@@ -142,17 +142,15 @@ class Docker(StorageDeclaration):
             CredentialsRefused: when the registry refuses the push.
             RunnerError: what loading the flow, and `StorageDeclaration.build`, raise.
         """
-        from runner.authoring.storages import Local
         from runner.publishing.publish import publish
 
         if not allow_secrets:
             self._refuse_secrets()
         files = [self._here(file) for file in self.files]
         with open_engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
-            baked = Local(folder, secrets=self.secrets)
             published = publish(
                 self.flow,
-                baked.bound_to(self.flow).destination(),
+                replace(self.destination(), url=Path(folder).as_uri()),
                 include=include,
                 exclude=exclude,
                 sign_with=sign_with,

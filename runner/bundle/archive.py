@@ -11,8 +11,7 @@ import hashlib
 import json
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from runner.bundle.member_names import FLOW, MANIFEST, SIGNATURE, invalid_name
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
@@ -34,8 +33,7 @@ _END = struct.Struct("<4s4H2LH")
 _VERSION, _UTF8, _STORED, _MIDNIGHT, _JAN_1_1980 = 20, 0x0800, 0, 0, 0x21  # the earliest time that a zip can hold
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A bundle whose bytes are verified: its manifest, and its members' bytes by name, the signature's among them.
 
     That the manifest has all that a run needs is for `runner.bundle.manifest.check_complete` to find out.
@@ -51,8 +49,7 @@ class Bundle:
         return None if found is None else bytes(found)
 
 
-@dataclass(frozen=True)
-class ForeignObject:
+class ForeignObject(NamedTuple):
     """An object that runner did not write, perhaps a pickle of a flow: nothing of it is verified."""
 
     data: bytes

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner import images, logs
 from runner.bundle import manifest, trust
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 log = logs.logger("load")
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A flow that can run, and a value for each of its parameters."""
 
     flow: FlowGraph

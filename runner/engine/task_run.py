@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner import logs
 from runner.engine.interrupt import TaskCancelled, TaskTimeout, Waiting, awaited, time_limit
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 STUCK_AFTER_SECONDS = 5.0  # after its time limit, in which interrupted code must come back, else it counts as stuck
 
 
-@dataclass(frozen=True, slots=True)
-class Reused:
+class Reused(NamedTuple):
     """An earlier attempt's result was taken instead of calling the function."""
 
     unit: Unit
@@ -37,8 +35,7 @@ class Reused:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """The function returned a value, which tasks after it may be given while it is still being stored."""
 
     unit: Unit
@@ -46,8 +43,7 @@ class Returned:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """The result of a value that was returned is stored, if it is to be; the slot is free."""
 
     unit: Unit
@@ -55,8 +51,7 @@ class Stored:
     result: ResultRecord | None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The function raised, or its value cannot be stored; the slot is free."""
 
     unit: Unit
@@ -65,16 +60,14 @@ class Failed:
     may_retry: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(NamedTuple):
     """The function was interrupted because the run is to stop; the slot is free."""
 
     unit: Unit
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(NamedTuple):
     """The run cannot go on: storage failed, or runner did."""
 
     error: BaseException

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,13 @@ if TYPE_CHECKING:
     from runner.schema.documents import ResultRecord, TaskErrorRecord, TaskRecord, TaskState
 
 
-@dataclass(frozen=True, slots=True)
 class Value:
     """An argument that is there already: it is passed on as it is, whatever it holds."""
 
-    input_value: Any
+    __slots__ = ("input_value",)
+
+    def __init__(self, input_value: Any) -> None:
+        self.input_value = input_value
 
 
 class Unit:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pickle
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import cloudpickle
 
@@ -31,8 +30,7 @@ def _load_public_modules() -> None:
         import_module(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Pickled:
+class Pickled(NamedTuple):
     """A pickled flow, the functions that travel in it by value, and what unpickling it imports.
 
     ``names`` are those that it looks up, as ``(module, name)``; ``modules`` also has those that it takes as a whole.

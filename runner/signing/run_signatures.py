@@ -8,8 +8,7 @@ one of those keys signed them: for this run, this task, and what this run was as
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import Untrusted
 
@@ -22,8 +21,7 @@ DOCUMENT, RESULT = "run document", "task result"  # what a signature is for
 SUFFIX = ".sig"  # of the object beside a result that holds its signature
 
 
-@dataclass(frozen=True)
-class RunSigner:
+class RunSigner(NamedTuple):
     """Signs and checks what belongs to one run.
 
     Args:

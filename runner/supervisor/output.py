@@ -11,7 +11,6 @@ import os
 import select
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.naming import now
@@ -27,14 +26,12 @@ _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
 
 
-@dataclass
 class _Stream:
     """One of the two streams: where it goes, its name, and what of it is not passed on or not a whole line yet."""
 
-    target: int | None
-    name: str
-    redactor: Redactor = field(default_factory=Redactor)
-    line: bytearray = field(default_factory=bytearray)
+    def __init__(self, target: int | None, name: str) -> None:
+        self.target, self.name = target, name
+        self.redactor, self.line = Redactor(), bytearray()
 
 
 class OutputReader(threading.Thread):

@@ -14,8 +14,8 @@ from runner.runs.store import RunStore
 from runner.supervisor import supervise
 from support.flows import located, outcome_of, publish
 from support.places import Place, local_place
+from support.process_runs import begin, concluded, end_of, trouble, wait_for
 from support.restored_logging import restored_logging
-from support.runs import begin, concluded, end_of, trouble, wait_for
 from support.servers.s3_as_aws import Lost, S3AsAws
 from support.starting import start
 

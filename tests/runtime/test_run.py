@@ -19,7 +19,7 @@ from runner.runs.layout import RunLayout
 from support import schemas
 from support.flows import located, outcome_of, publish
 from support.places import Place, local_place
-from support.runs import begin, end_of, trouble
+from support.process_runs import begin, end_of, trouble
 from support.servers.s3_as_aws import S3AsAws
 from support.starting import Ran, start
 
