@@ -6,10 +6,12 @@ import inspect
 import io
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
 import textwrap
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +25,6 @@ from runner.serialization.pickling import dump_flow, dump_result, load_flow, loa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import ModuleType
 
 LAZY: Any = runner  # names that are not for authors
@@ -116,6 +117,16 @@ def test_a_public_name_is_where_it_says_it_is(module: str, name: str) -> None:
     assert getattr(import_module(found.__module__), found.__qualname__) is found
     assert pickle.loads(pickle.dumps(found)) is found
     assert modules_of_ours(dumped(found)) == {found.__module__}
+
+
+def test_the_page_on_formats_lists_them() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+    listed, module = set(), ""
+    for row in page.partition("<!-- pickles:")[2].partition("<!-- end -->")[0].splitlines()[3:]:
+        head, names = row.split("|")[1:3]
+        module = head.strip(" `") or module
+        listed |= {(module, name) for name in re.findall(r"`(\w+)`", names)}
+    assert listed == {(module, name) for module, name in NAMES if module != "runner.errors"}
 
 
 def test_a_flow_that_uses_everything_names_public_modules_alone(module: ModuleType) -> None:
@@ -241,7 +252,7 @@ def test_every_module_of_0_1_0_that_has_moved_is_tested() -> None:
 
 @pytest.mark.parametrize("name", sorted({*runner.__all__} - {"__version__"}))
 def test_a_name_that_is_pinned_is_still_explained(name: str) -> None:
-    """``help()``, ``inspect.signature`` and the source of functions and methods; see decisions/0006 for classes."""
+    """``help()``, ``inspect.signature`` and the source of functions and methods; see decisions/0007 for classes."""
     found: Any = getattr(runner, name)
     assert inspect.getdoc(found)
     assert name in pydoc.render_doc(found)
