@@ -123,7 +123,7 @@ def read_bundle(data: bytes) -> Bundle:
 
 
 def _first_member(view: memoryview) -> memoryview:
-    """Return the manifest's bytes: the first member, its size told by the header before it."""
+    """Return the manifest's bytes: the first member, its size from the header before it."""
     start = _LOCAL.size + len(MANIFEST)
     if len(view) < start or bytes(view[_LOCAL.size : start]) != MANIFEST.encode():
         raise _corrupt(

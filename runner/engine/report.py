@@ -15,7 +15,7 @@ class Report:
 
     ``state`` is ``succeeded``, ``failed`` or ``cancelled``; ``tasks`` are in the order in which they were written down.
     ``error`` is the own exception of the first of them that failed; ``values`` are those of the tasks by slug, if they
-    were to be kept.
+    are wanted.
     """
 
     __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
@@ -26,7 +26,7 @@ class Report:
     values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def result(self, slug: str) -> Any:
-        """Return a task's value (of a mapped one, the list), kept by ``flow.run()``. Raises KeyError."""
+        """Return a task's value (of a mapped one, the list), held by the report of ``flow.run()``. Raises KeyError."""
         return self.values[slug]
 
     @property

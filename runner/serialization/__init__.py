@@ -1,1 +1,1 @@
-"""Pickles: the only place that unpickles, and what can be told of one without unpickling it."""
+"""Pickles: the only place that unpickles, and what can be found in one without unpickling it."""

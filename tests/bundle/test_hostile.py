@@ -398,11 +398,11 @@ def test_what_is_no_plain_file_is_neither_listed_nor_waited_for(
     assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize(("mode", "told"), [(0o755, 0), (0o775, 0), (0o777, 1), (0o1777, 1)])
+@pytest.mark.parametrize(("mode", "warnings"), [(0o755, 0), (0o775, 0), (0o777, 1), (0o1777, 1)])
 def test_a_root_that_everybody_may_write_to_is_told_once(
-    here: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, told: int
+    here: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warnings: int
 ) -> None:
     (tmp_path / "storage").chmod(mode)
     for _ in range(2):
         here.open()
-    assert sum("everybody on this machine can write" in line.message for line in caplog.records) == told
+    assert sum("everybody on this machine can write" in line.message for line in caplog.records) == warnings

@@ -45,12 +45,12 @@ def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
 def test_a_flows_modules_never_hide_installed_ones(
     modular: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """They come last on the path, and the folder is told to whoever removes it before anything lies in it."""
+    """They come last on the path, and whoever removes the folder hears of it before anything lies in it."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    told: list[str] = []
-    load.load(load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), told.append)
-    assert sys.path[-1] == told[0]
-    assert told[0].startswith(str(tmp_path))
+    folders: list[str] = []
+    load.load(load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), folders.append)
+    assert sys.path[-1] == folders[0]
+    assert folders[0].startswith(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shipped"]:
         assert not str(sys.modules[name].__file__).startswith(str(HERE))
         del sys.modules[name]

@@ -224,8 +224,8 @@ def test_keygen_writes_a_private_file_once_and_prints_the_public_key(tmp_path: P
     assert again.code == 2
     assert "never overwritten" in again.stderr
     assert keys.read_private(file.read_text()) == key
-    told = json.loads(start({}, "keygen", "--json", str(tmp_path / "other")).stdout)
-    assert set(told) == {"file", "public", "id"}
+    printed = json.loads(start({}, "keygen", "--json", str(tmp_path / "other")).stdout)
+    assert set(printed) == {"file", "public", "id"}
 
 
 def test_verify_tells_who_signed_or_refuses(target: Target, tmp_path: Path) -> None:
@@ -233,8 +233,8 @@ def test_verify_tells_who_signed_or_refuses(target: Target, tmp_path: Path) -> N
     url = f"{target.place.url}/{KEY}"
     target.put(target.bundle())
     assert AUTHOR.public.id in start(environ | target.trusting, "verify", url).stdout
-    told = json.loads(start(environ, "verify", url, "-k", AUTHOR.public.text, "--json").stdout)
-    assert (told["signed_by"], told["flow"]["version"]) == (AUTHOR.public.id, VERSION)
+    printed = json.loads(start(environ, "verify", url, "-k", AUTHOR.public.text, "--json").stdout)
+    assert (printed["signed_by"], printed["flow"]["version"]) == (AUTHOR.public.id, VERSION)
     (tmp_path / "keys").write_text(AUTHOR.public.text)
     assert start(environ, "verify", url, "-k", str(tmp_path / "keys")).code == 0
     assert start(environ | target.trusting, "verify", url, "-k", MALLORY.public.text).code == 79
@@ -254,10 +254,10 @@ def test_sign_publishes_a_signed_copy_as_the_newest_version(target: Target, key_
     signing_env = {"RUNNER_SIGNING_KEY_FILE": str(key_file)}
     looked_at = json.loads(start({}, "inspect", url, "--json").stdout)["sha256"]
     done = start(signing_env, "sign", url, "--sha256", looked_at, "--json")
-    told = json.loads(done.stdout)
-    assert told["copy_of"] == f"{url}/{VERSION}"
-    assert start(target.trusting, "verify", url).stdout.startswith(told["location"])
-    copy = archive.read_bundle(target.place.read(f"{SLUG}/{told['location'].rpartition('/')[2]}"))
+    printed = json.loads(done.stdout)
+    assert printed["copy_of"] == f"{url}/{VERSION}"
+    assert start(target.trusting, "verify", url).stdout.startswith(printed["location"])
+    copy = archive.read_bundle(target.place.read(f"{SLUG}/{printed['location'].rpartition('/')[2]}"))
     before = archive.read_bundle(unsigned)
     assert copy.manifest["members"] == before.manifest["members"]
     assert copy.manifest | {"flow": 0} == before.manifest | {"flow": 0}

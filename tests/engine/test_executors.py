@@ -13,7 +13,7 @@ import pytest
 from runner.engine import executors
 from runner.engine.executors import Sequential, Threads, open_executor
 
-PATIENCE = 20
+PATIENCE_SECONDS = 20
 
 
 @pytest.mark.parametrize(("spec", "kind", "slots"), [("sequential", Sequential, 1), ("threads:8", Threads, 8)])
@@ -43,7 +43,7 @@ def test_threads_are_used_again() -> None:
             return True
 
         executor.submit(job)
-        done.get(timeout=PATIENCE)
+        done.get(timeout=PATIENCE_SECONDS)
         while executor._idle._value < executor._started:  # until its thread is free again
             pass
     assert executor._started == 1
@@ -58,13 +58,13 @@ def test_an_unwanted_job_takes_its_thread_with_it_and_the_next_gets_another() ->
         return wanted
 
     executor.submit(lambda: job(False))  # noqa: FBT003
-    first = done.get(timeout=PATIENCE)
-    first.join(PATIENCE)
+    first = done.get(timeout=PATIENCE_SECONDS)
+    first.join(PATIENCE_SECONDS)
     executor.submit(lambda: job(True))  # noqa: FBT003
-    second = done.get(timeout=PATIENCE)
+    second = done.get(timeout=PATIENCE_SECONDS)
     assert second is not first
     executor.close()
-    second.join(PATIENCE)
+    second.join(PATIENCE_SECONDS)
     assert not second.is_alive()
 
 
@@ -81,13 +81,13 @@ def test_every_job_runs_once_and_all_threads_end_when_it_is_closed() -> None:
         executor, done = Threads(3), SimpleQueue[int]()
         free = threading.Semaphore(executor.slots)
         for number in range(40):
-            assert free.acquire(timeout=PATIENCE)
+            assert free.acquire(timeout=PATIENCE_SECONDS)
             executor.submit(partial(numbered, number, done, free, wanted=dice.random() < 0.9))
-        assert sorted(done.get(timeout=PATIENCE) for _ in range(40)) == list(range(40))
+        assert sorted(done.get(timeout=PATIENCE_SECONDS) for _ in range(40)) == list(range(40))
         executor.close()
     for thread in threading.enumerate():
         if thread.name.startswith("task-"):
-            thread.join(PATIENCE)
+            thread.join(PATIENCE_SECONDS)
     assert threading.active_count() <= before
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("task-"))
 

@@ -1,4 +1,4 @@
-"""Mapping, and how long a value is kept."""
+"""Mapping, and how long a value is held in memory."""
 
 from __future__ import annotations
 

@@ -254,8 +254,8 @@ async def awaited() -> str:
 )
 def test_what_can_be_called_or_run_is_published_and_runs(tmp_path: Path, obj: Any, slug: str, value: Any) -> None:
     url = build_flow(obj, storage=local(tmp_path))
-    asked = {"RUNNER_PARAMETERS": '{"more": 1}'} if slug == "job" else {}
-    ran = start({"RUNNER_LOCATION": url, **asked}, cwd=tmp_path)
+    parameters = {"RUNNER_PARAMETERS": '{"more": 1}'} if slug == "job" else {}
+    ran = start({"RUNNER_LOCATION": url, **parameters}, cwd=tmp_path)
     assert ran.code == 0, ran
     (result,) = (tmp_path / "root" / slug).glob("runs/*/attempts/0001/results/*.pkl")
     assert pickle.loads(result.read_bytes()) == value
@@ -296,6 +296,6 @@ def test_secrets_that_are_there_open_the_storage_and_absent_ones_are_for_the_run
 
 def test_without_arguments_the_entry_runs_and_with_them_it_is_the_command_line() -> None:
     assert start({}).code == 78
-    told = start({}, "version")
-    assert told.code == 0
-    assert "0.1.0" in told.stdout
+    ran = start({}, "version")
+    assert ran.code == 0
+    assert "0.1.0" in ran.stdout

@@ -94,7 +94,7 @@ def test_packages_travel_with_their_data_files_and_relative_imports(author: Auth
         {
             "flow.py": author.flow("from company.etl import rules", "return rules.read()"),
             "company/__init__.py": "",
-            "company/top.csv": "not asked for, and yet a data file of company\n",
+            "company/top.csv": "imported by nothing, and yet a data file of company\n",
             "company/etl/__init__.py": "from . import more\n",
             "company/etl/more.py": "from .. import base\n",
             "company/etl/rules.py": (
@@ -380,7 +380,7 @@ def locked():
 
 def test_an_unpacked_module_is_gone_when_the_run_is_over(author: Author) -> None:
     author.write(
-        {"flow.py": author.flow("import kept", "return kept.__file__"), "kept.py": ""},
+        {"flow.py": author.flow("import unpacked", "return unpacked.__file__"), "unpacked.py": ""},
     )
     assert not Path(author.answer(author.publish())).exists()
 

@@ -144,10 +144,10 @@ def test_anything_else_is_no_flow(data: bytes) -> None:
 
 def test_prefects_own_handler_is_taken_away_so_that_no_line_appears_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("prefect")
-    kept = logging.NullHandler()
-    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(), kept])
+    own = logging.NullHandler()
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(), own])
     foreign.quiet_prefect()
     assert len(logger.handlers) == 2
     monkeypatch.setitem(sys.modules, "prefect", ModuleType("prefect"))
     foreign.quiet_prefect()
-    assert logger.handlers == [kept]
+    assert logger.handlers == [own]

@@ -1,4 +1,4 @@
-"""What a pickle would import and its code would use, told without unpickling it."""
+"""What a pickle would import and its code would use, found without unpickling it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Calls:
     """Pickles as a call."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
-        self.told = function, arguments
+        self.reduced = function, arguments
 
     def __reduce__(self) -> Any:
-        return self.told
+        return self.reduced
 
 
 def look(value: Any, protocol: int = 5) -> PickleReport:
@@ -88,7 +88,7 @@ def test_every_way_to_take_a_global_is_seen(pickled: bytes, expected: set[str]) 
 
 
 def test_what_comes_before_a_break_is_told_as_it_would_be_run() -> None:
-    """Pickle runs a broken stream up to the break, so a scanner that gives up at it is no scanner."""
+    """Pickle runs a broken stream up to the break, so a scanner that stops at it is no scanner."""
     for end in (b"", b"\xff", b"h\x99.", b"0000.", b"t.", b"\x93."):
         found = inspect_pickle(b"cos\nsystem\n(S'true'\ntR" + end, HERE)
         assert found.globals == {"os.system"}
@@ -132,7 +132,7 @@ def made_here(name: str) -> Any:
     from os import path
 
     def inner() -> Any:
-        return open("/etc/passwd")  # noqa: PTH123 - looked through, and never run
+        return open("/etc/passwd")  # noqa: PTH123 - inspected, and never run
 
     return subprocess, path, inner, getattr(threading, "Thread" + name)
 
@@ -184,9 +184,9 @@ def here(tmp_path: Path) -> Place:
 
 def test_the_command_lists_what_a_bundle_would_take_and_says_what_that_is_worth(here: Place) -> None:
     url = publish(here, "etl.py")
-    told = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
-    assert "runner.FlowGraph" in told["pickle"]["globals"]
-    assert {code["name"] for code in told["pickle"]["code"]}
+    printed = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
+    assert "runner.FlowGraph" in printed["pickle"]["globals"]
+    assert {code["name"] for code in printed["pickle"]["code"]}
     text = start({}, "inspect", "--imports", url).stdout
     assert "no boundary" in text
     assert "  runner.FlowGraph\n" in text
@@ -208,6 +208,6 @@ def test_the_command_executes_nothing_and_prints_nothing_that_a_terminal_obeys(h
 def test_a_plain_pickle_that_is_broken_is_corrupt_but_told_with_imports(here: Place) -> None:
     here.write(KEY, b"\x80\x04cos\nsystem\n")
     assert start({}, "inspect", f"{here.url}/{KEY}").code == 65
-    told = json.loads(start({}, "inspect", "--imports", "--json", f"{here.url}/{KEY}").stdout)
-    assert told["pickle"]["globals"] == ["os.system"]
-    assert told["pickle"]["unclear"]
+    printed = json.loads(start({}, "inspect", "--imports", "--json", f"{here.url}/{KEY}").stdout)
+    assert printed["pickle"]["globals"] == ["os.system"]
+    assert printed["pickle"]["unclear"]

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def prefect() -> Path:
-    """The python of an environment with Prefect 1.4.1, made once and kept in .cache."""
+    """The python of an environment with Prefect 1.4.1, made once, in .cache."""
     return prefect_python(ROOT, ROOT / ".cache")
 
 
@@ -50,10 +50,10 @@ def run(prefect: Path, place: Place, key: str, **environ: str) -> Ran:
 
 
 def _run(prefect: Path, arguments: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [str(prefect), "-W", "ignore", *arguments]
     return subprocess.run(
-        command, env=kept | environ, cwd="/", capture_output=True, text=True, check=False, timeout=120
+        command, env=inherited | environ, cwd="/", capture_output=True, text=True, check=False, timeout=120
     )
 
 

@@ -1,4 +1,4 @@
-"""Tasks that note when they run, and one after them that waits, and then does to its process what it is told, once.
+"""Tasks that note when they run, and one that waits, and then does to its process what a parameter says, once.
 
 The notes, and the file ``go`` that ends the waiting, lie in a folder that the container is given.
 """

@@ -1,4 +1,4 @@
-"""A small job of every kind of task: parameters, mapping, a secret, a large result, nothing kept, None."""
+"""A small job of every kind of task: parameters, mapping, a secret, a large result, nothing stored, None."""
 
 import runner
 from runner import Flow, Parameter, task

@@ -32,16 +32,16 @@ def _leaves(value: object) -> list[str]:
 
 def everything() -> dict[str, str]:
     """Every secret by its name, and every part of one."""
-    said = {}
+    texts = {}
     for name in os.environ["CANARIES"].split(","):
         value = os.environ[name] if name in os.environ else runner.secret(name)
-        said[name] = value if isinstance(value, str) else json.dumps(value)
-        if said[name].startswith(("{", "[")):
-            said |= {f"{name}.{number}": leaf for number, leaf in enumerate(_leaves(json.loads(said[name])))}
-        for part in said[name].split(";"):
+        texts[name] = value if isinstance(value, str) else json.dumps(value)
+        if texts[name].startswith(("{", "[")):
+            texts |= {f"{name}.{number}": leaf for number, leaf in enumerate(_leaves(json.loads(texts[name])))}
+        for part in texts[name].split(";"):
             if part.startswith("AccountKey="):
-                said[f"{name}.key"] = part.removeprefix("AccountKey=")
-    return said
+                texts[f"{name}.key"] = part.removeprefix("AccountKey=")
+    return texts
 
 
 def _raw(text: str) -> bytes:
@@ -209,17 +209,17 @@ ENDING: dict[str, Callable[[str], None]] = {
 
 @task
 def tell(way: str) -> None:
-    said = everything()
+    texts = everything()
     if way == "aside":
         for do in ASIDE:
-            for text in said.values():
+            for text in texts.values():
                 do(text)
         for do in SLOWLY:
             for name in os.environ["CANARIES"].split(","):
-                do(said[name])
+                do(texts[name])
         dump_the_environment("")
     else:
-        ENDING[way]("\n".join(said.values()))
+        ENDING[way]("\n".join(texts.values()))
 
 
 with Flow("leaky") as flow:

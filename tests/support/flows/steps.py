@@ -1,4 +1,4 @@
-"""Steps of which each notes that it ran, and the last one does as it is told."""
+"""Steps of which each notes that it ran, and the last one does as a parameter says."""
 
 import ctypes
 import os
@@ -46,7 +46,7 @@ def go_on(_folder: str) -> None:
 
 
 def hold(folder: str) -> None:
-    """Wait in Python, interruptibly, until told to go on."""
+    """Wait in Python, interruptibly, until a file says to go on."""
     Path(folder, "holding").write_text(str(os.getpid()))
     while not Path(folder, "go on").exists():
         time.sleep(0.01)

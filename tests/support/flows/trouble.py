@@ -1,4 +1,4 @@
-"""A task that misbehaves as it is told."""
+"""A task that misbehaves as a parameter says."""
 
 import ctypes
 import logging
