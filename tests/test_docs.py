@@ -34,8 +34,8 @@ def table(name: str, text: str = README) -> list[list[str]]:
 @pytest.mark.parametrize(("cloud", "module"), [("aws", "sources"), ("gcp", "credentials"), ("azure", "credentials")])
 def test_the_tables_of_sources_are_those_of_the_code(cloud: str, module: str) -> None:
     sources = import_module(f"runner.backends.{cloud}.{module}").SOURCES
-    told = table(cloud, (ROOT / "docs/credentials.md").read_text("utf-8"))
-    assert told == [[source.name, source.reads, source.way, source.images] for source in sources]
+    reported = table(cloud, (ROOT / "docs/credentials.md").read_text("utf-8"))
+    assert reported == [[source.name, source.reads, source.way, source.images] for source in sources]
 
 
 def classes(kind: type[errors.RunnerError]) -> list[type[errors.RunnerError]]:

@@ -17,11 +17,11 @@ def test_every_distribution_is_listed_once_and_the_same_packages_give_the_same_b
         for _ in range(2)
     )
     assert first == second
-    told = json.loads(first)
-    assert told["metadata"]["component"]["version"] == "slim-py3.11"
-    names = [each["name"] for each in told["components"] if each["type"] == "library"]
+    reported = json.loads(first)
+    assert reported["metadata"]["component"]["version"] == "slim-py3.11"
+    names = [each["name"] for each in reported["components"] if each["type"] == "library"]
     assert len(names) == len(set(names))
     assert len(names) >= len({found.metadata["Name"] for found in distributions()}) - 1
-    click = next(each for each in told["components"] if each["name"] == "click")
+    click = next(each for each in reported["components"] if each["name"] == "click")
     assert click["purl"] == f"pkg:pypi/click@{version('click')}"
     assert click["licenses"]

@@ -68,13 +68,13 @@ def test_a_plain_pickle_runs(unsigned: Etl, data: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", RAW)
 def test_a_plain_pickle_is_inspected(unsigned: Etl, data: Path, name: str) -> None:
-    told = unsigned.json("inspect", str(data / "raw" / name), "--imports")
-    assert told["manifest"] is None
+    reported = unsigned.json("inspect", str(data / "raw" / name), "--imports")
+    assert reported["manifest"] is None
     flow = {"runner.flow.Flow", "runner.task.Node", "runner.task.Parameter", "runner.task.Task"}
-    assert flow & {*told["pickle"]["globals"]} == (set() if name == "function" else flow)
-    functions = {code["name"] for code in told["pickle"]["code"]}
+    assert flow & {*reported["pickle"]["globals"]} == (set() if name == "function" else flow)
+    functions = {code["name"] for code in reported["pickle"]["code"]}
     assert functions == {"by-name": set(), "function": {"function"}}.get(name, {"double", "total"})
-    assert told["versions"].get("python") == ("3.11.7" if name == "envelope" else None)
+    assert reported["versions"].get("python") == ("3.11.7" if name == "envelope" else None)
 
 
 @pytest.fixture
@@ -155,5 +155,5 @@ def test_results_with_objects_of_runners_are_shown(unsigned: Etl) -> None:
         assert unsigned.call("result", made, name).code == 0, name
     ended = str(unsigned.home.parent / "endings" / "runs" / "made")
     assert unsigned.call("result", ended, "given").stdout == "TimeoutError('took longer than 0.1 s')\n"
-    told = "the result of task unpicklable cannot be pickled: result: lock: cannot pickle '_thread.lock' object"
-    assert unsigned.call("result", ended, "given-2").stdout == f'TaskError("{told}")\n'
+    reported = "the result of task unpicklable cannot be pickled: result: lock: cannot pickle '_thread.lock' object"
+    assert unsigned.call("result", ended, "given-2").stdout == f'TaskError("{reported}")\n'

@@ -134,8 +134,8 @@ def test_a_run_that_did_not_end_is_gone_on_with(etl: Etl, run_id: str) -> None:
     assert ran.code == 0, ran
     assert "7 results of earlier attempts are there and need not be made again" in ran.stdout
     assert etl.ran == ["clean-up", "gate", "sum-up"]
-    told = etl.json("show", etl.run_folder(run_id))
-    assert (told["state"], told["attempt"]) == ("succeeded", 2)
+    reported = etl.json("show", etl.run_folder(run_id))
+    assert (reported["state"], reported["attempt"]) == ("succeeded", 2)
     tasks = etl.tasks(run_id)
     assert {name for name, task in tasks.items() if task["result"] and "/0001/" in task["result"]["key"]} == KEPT
     assert etl.value(run_id, "extract") == ROWS  # by whom it was made then
@@ -163,14 +163,14 @@ def test_a_run_is_retried_from_a_task_on(etl: Etl, run_id: str) -> None:
     fails = run_id == "failed"
     assert ran.code == (1 if fails else 0), ran
     assert etl.ran == ["alert", "clean-up", "gate", "stock", "sum-up"][0 if fails else 1 :]
-    told = json.loads(ran.stdout)
-    assert told["run_id"] not in {*FINISHED, *STOPPED}
-    assert etl.value(told["run_id"], "extract") == ROWS
-    assert etl.value(told["run_id"], "stock") == 30
+    reported = json.loads(ran.stdout)
+    assert reported["run_id"] not in {*FINISHED, *STOPPED}
+    assert etl.value(reported["run_id"], "extract") == ROWS
+    assert etl.value(reported["run_id"], "stock") == 30
     if fails:
-        assert etl.value(told["run_id"], "alert") == VALUES["failed"]["alert"]
+        assert etl.value(reported["run_id"], "alert") == VALUES["failed"]["alert"]
     else:
-        assert etl.value(told["run_id"], "sum-up") == SUM
+        assert etl.value(reported["run_id"], "sum-up") == SUM
 
 
 def test_a_failed_run_is_retried(etl: Etl) -> None:
@@ -211,12 +211,12 @@ def test_a_run_is_shown(etl: Etl, run_id: str) -> None:
 
 
 def test_a_run_that_was_cut_off_is_shown(etl: Etl) -> None:
-    told = etl.json("show", etl.run_folder("cut-off"))
-    assert told["state"] == "lost"
-    assert (told["claim"]["host"], told["claim"]["beat"], told["claim"]["attempt"]) == ("worker", 0.3, 1)
+    reported = etl.json("show", etl.run_folder("cut-off"))
+    assert reported["state"] == "lost"
+    assert (reported["claim"]["host"], reported["claim"]["beat"], reported["claim"]["attempt"]) == ("worker", 0.3, 1)
     ran = etl.call("show", etl.run_folder("cut-off"))
     assert "state    lost (no beat for " in ran.stdout
-    assert f"attempt  1, since {told['claim']['started']} on worker" in ran.stdout
+    assert f"attempt  1, since {reported['claim']['started']} on worker" in ran.stdout
 
 
 def test_flows_versions_and_runs_are_listed(etl: Etl) -> None:
@@ -225,10 +225,10 @@ def test_flows_versions_and_runs_are_listed(etl: Etl) -> None:
     assert flows["etl"] == {"flow": "etl", "versions": 1, "newest": version.name}
     others = {"attributes", "endings", "like-prefect", "nightly", "values"}
     assert flows.keys() - {"etl"} == (set() if etl.trust else others)
-    told = etl.json("ls", str(etl.home))
-    assert told["versions"] == [{"location": version.as_uri(), "size": version.stat().st_size}]
+    reported = etl.json("ls", str(etl.home))
+    assert reported["versions"] == [{"location": version.as_uri(), "size": version.stat().st_size}]
     states = {"cancelled": "cancelled", "cut-off": "lost", "failed": "failed", "succeeded": "succeeded"}
-    assert {run["run"]: run["state"] for run in told["runs"]} == states
+    assert {run["run"]: run["state"] for run in reported["runs"]} == states
 
 
 @pytest.mark.parametrize("run_id", ["succeeded", "failed", "cut-off", "cancelled"])
@@ -272,10 +272,10 @@ def test_a_result_that_was_changed_is_refused(etl: Etl) -> None:
 
 def test_a_bundle_is_inspected(etl: Etl) -> None:
     (version,) = [path for path in etl.home.iterdir() if path.is_file()]
-    told = etl.json("inspect", str(etl.home), "--imports")
-    assert told["location"] == version.as_uri()
-    assert told["sha256"] == hashlib.sha256(version.read_bytes()).hexdigest()
-    manifest = told["manifest"]
+    reported = etl.json("inspect", str(etl.home), "--imports")
+    assert reported["location"] == version.as_uri()
+    assert reported["sha256"] == hashlib.sha256(version.read_bytes()).hexdigest()
+    manifest = reported["manifest"]
     assert manifest["runner"] == "0.1.0"
     assert manifest["flow"] == {"name": "etl", "version": version.name}
     assert [parameter["name"] for parameter in manifest["parameters"]] == ["count", "currency", "broken"]
@@ -284,7 +284,7 @@ def test_a_bundle_is_inspected(etl: Etl) -> None:
     assert waits_for["clean-up"] == ["sum-up"]
     members = [member["name"] for member in manifest["members"]]
     assert members == ["flow.pkl", "src/shop/__init__.py", "src/shop/rates.json", "src/shop/rates.py"]
-    assert told["signed_by"] == (key_id(etl) if etl.trust else None)
+    assert reported["signed_by"] == (key_id(etl) if etl.trust else None)
     # a pickle of then names the modules of then, and that is what a review has to see
     assert {
         "runner.flow.Flow",
@@ -292,9 +292,9 @@ def test_a_bundle_is_inspected(etl: Etl) -> None:
         "runner.task.Node",
         "runner.task.Parameter",
         "runner.task.unmapped",
-    } < {*told["pickle"]["globals"]}
-    assert "shop.rates.rate" in told["pickle"]["globals"]
-    (total,) = [code for code in told["pickle"]["code"] if code["name"] == "total"]
+    } < {*reported["pickle"]["globals"]}
+    assert "shop.rates.rate" in reported["pickle"]["globals"]
+    (total,) = [code for code in reported["pickle"]["code"] if code["name"] == "total"]
     assert total["file"] == "/tmp/x/project/etl.py"
     if FITS:  # each version of Python has instructions of its own
         assert {"flow", "Flow", "isinstance"} < {*total["globals"]}
@@ -320,9 +320,9 @@ def another_key(folder: Path) -> str:
 
 
 def test_a_signature_is_verified(signed: Etl, tmp_path: Path) -> None:
-    told = signed.json("verify", str(signed.home))
-    assert told["signed_by"] == key_id(signed)
-    assert told["flow"]["name"] == "etl"
+    reported = signed.json("verify", str(signed.home))
+    assert reported["signed_by"] == key_id(signed)
+    assert reported["flow"]["name"] == "etl"
     other = start({}, "verify", str(signed.home), "-k", another_key(tmp_path))
     assert other.code == 79, other
     assert f"is signed with the key {key_id(signed)}, which is not trusted here" in other.stderr

@@ -58,9 +58,9 @@ def run_flow_that_imports(module: str, image: str, folder: Place, tmp_path: Path
     mounts = [f"--volume={tmp_path}/uses.py:/code/uses.py:ro", f"--volume={folder.url.removeprefix('file://')}:/flows"]
     built = run_image(image, "build", "/code/uses.py", "--storage=/flows", "--json", options=mounts)
     assert built.code == 0, built
-    told = json.loads(built.stdout)
-    assert module in [need["module"] for need in told["manifest"]["requires"]]
-    environ = {"RUNNER_STORAGE": "local", "RUNNER_LOCATION": told["location"].removeprefix("file://")}
+    reported = json.loads(built.stdout)
+    assert module in [need["module"] for need in reported["manifest"]["requires"]]
+    environ = {"RUNNER_STORAGE": "local", "RUNNER_LOCATION": reported["location"].removeprefix("file://")}
     done = run_image(image, environ=environ, options=mounts)
     assert done.code == 0, done
 

@@ -237,8 +237,8 @@ def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_makes_no_image_is_told(declared: dict[str, Any], kind: type[errors.RunnerError], told: str) -> None:
-    with pytest.raises(kind, match=told):
+def test_what_makes_no_image_is_told(declared: dict[str, Any], kind: type[errors.RunnerError], reported: str) -> None:
+    with pytest.raises(kind, match=reported):
         bake(**declared)
 
 

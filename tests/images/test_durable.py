@@ -124,7 +124,7 @@ def container(slim: str, place: Place, tmp_path: Path) -> Iterator[Container]:
         made.remove()
 
 
-def durable_tasks(end: dict[str, Any]) -> set[str]:
+def stored_tasks(end: dict[str, Any]) -> set[str]:
     names = ((task["task"], task["index"]) for task in end["tasks"] if task["result"])
     return {task if index is None else f"{task}[{index}]" for task, index in names}
 
@@ -139,7 +139,7 @@ def test_docker_stop_cancels_the_flow_and_the_next_start_goes_on(container: Cont
     assert "SIGTERM" in done.error["message"]
     end = container.end(1)
     assert (end["state"], end["exit_code"]) == ("cancelled", 143)
-    assert durable_tasks(end) == {"first", "square[0]", "square[1]", "square[2]"}
+    assert stored_tasks(end) == {"first", "square[0]", "square[1]", "square[2]"}
     assert not container.has("outcome.json")
     container.goes_on(2)
 
@@ -187,11 +187,11 @@ def test_a_flow_killed_for_memory_says_so_with_the_limit_and_goes_on_with_more(c
     name = container.begin("eat", "--memory=192m", "--memory-swap=192m", go=True)
     done = container.ended(name)
     assert done.code == 137, done
-    told = done.error["message"]
-    assert "the kernel killed it for memory: the limit is 192 MiB (/sys/fs/cgroup/" in told
-    assert "give it more (docker run --memory" in told
+    reported = done.error["message"]
+    assert "the kernel killed it for memory: the limit is 192 MiB (/sys/fs/cgroup/" in reported
+    assert "give it more (docker run --memory" in reported
     end = container.end(1)
-    assert (end["state"], end["exit_code"], end["error"]["message"]) == ("crashed", 137, told)
+    assert (end["state"], end["exit_code"], end["error"]["message"]) == ("crashed", 137, reported)
     assert not container.has("outcome.json")
     container.goes_on(2)
 

@@ -107,11 +107,11 @@ def test_commands_of_runner_and_programs_can_be_given(image: str, folder: Place)
 def test_labels_and_version_tell_the_same(image: str) -> None:
     [facts] = json.loads(docker("image", "inspect", image).stdout)
     labels = facts["Config"]["Labels"]
-    told = json.loads(run_image(image, "version", "--json").stdout)
-    assert told["runner"] == version("flow-runner")
-    assert told["python"].startswith(f"{labels['runner.python']}.")
-    assert told["image"] == labels["runner.image"] == image
-    assert told["revision"] == labels["org.opencontainers.image.revision"] == "0123abc"
+    reported = json.loads(run_image(image, "version", "--json").stdout)
+    assert reported["runner"] == version("flow-runner")
+    assert reported["python"].startswith(f"{labels['runner.python']}.")
+    assert reported["image"] == labels["runner.image"] == image
+    assert reported["revision"] == labels["org.opencontainers.image.revision"] == "0123abc"
     assert labels["org.opencontainers.image.version"] == "9.9.9"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
@@ -219,12 +219,12 @@ def test_doctor_says_what_a_container_lacks_that_can_write_nowhere(image: str, f
 
 
 def test_a_bill_of_materials_lists_what_is_in_it(image: str) -> None:
-    told = json.loads(shell(image, "cat /opt/runner/sbom.json"))
-    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.6")
-    component = told["metadata"]["component"]
+    reported = json.loads(shell(image, "cat /opt/runner/sbom.json"))
+    assert (reported["bomFormat"], reported["specVersion"]) == ("CycloneDX", "1.6")
+    component = reported["metadata"]["component"]
     assert f"{component['name']}:{component['version']}".rpartition(":")[2] == image.rpartition(":")[2]
-    listed = {each["name"]: each["version"] for each in told["components"] if each["type"] == "library"}
+    listed = {each["name"]: each["version"] for each in reported["components"] if each["type"] == "library"}
     installed = json.loads(shell(image, "python -m pip list --format=json"))
     assert listed == {re.sub(r"[-_.]+", "-", each["name"]).lower(): each["version"] for each in installed}
     assert {"flow-runner", "obstore", "cryptography"} <= set(listed)
-    assert len({each["bom-ref"] for each in told["components"]}) == len(told["components"])
+    assert len({each["bom-ref"] for each in reported["components"]}) == len(reported["components"])

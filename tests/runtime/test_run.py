@@ -79,8 +79,8 @@ def test_a_second_start_of_a_finished_run_repeats_its_outcome(place: Place) -> N
     before = place.keys()
     again, failed_again = start(ok), start(failing)
     assert (again.code, failed_again.code) == (0, 1)
-    told = start({name: text for name, text in ok.items() if name != "RUNNER_PARAMETERS"}, "run", "--json")
-    assert json.loads(told.stdout) == outcome_of(place, "r", "trouble")
+    reported = start({name: text for name, text in ok.items() if name != "RUNNER_PARAMETERS"}, "run", "--json")
+    assert json.loads(reported.stdout) == outcome_of(place, "r", "trouble")
     assert "nothing is run again" in again.lines[-1]["message"]
     assert "failed" in failed_again.error["message"]
     assert place.keys() == before

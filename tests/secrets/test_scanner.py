@@ -242,5 +242,5 @@ def test_a_variable_of_an_image_is_looked_at_before_it_is_built(monkeypatch: pyt
 
 def test_what_was_handed_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
-    handed = Azure("c", connection_string="AccountName=a;AccountKey=c2hvcnQ=").private_texts()
-    assert scanner.find_secrets(b"x c2hvcnQ= y", [scanner.handed_over_secret(handed)])
+    handed_over = Azure("c", connection_string="AccountName=a;AccountKey=c2hvcnQ=").private_texts()
+    assert scanner.find_secrets(b"x c2hvcnQ= y", [scanner.handed_over_secret(handed_over)])

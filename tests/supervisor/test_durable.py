@@ -446,7 +446,9 @@ def test_a_live_run_is_followed_from_elsewhere(place: Place, notes: Path) -> Non
     with holding(place, notes, RUNNER_HEARTBEAT="1") as process:
         url = f"{place.url}/steps/runs/r"
         follower = begin_looking(place, "logs", "-f", url)
-        shown = wait_for(lambda: "running" in (told := start(place.environ, "show", url).stdout) and told, process)
+        shown = wait_for(
+            lambda: "running" in (reported := start(place.environ, "show", url).stdout) and reported, process
+        )
         assert "beat" in shown
         assert "running (beat" in start(place.environ, "ls", f"{place.url}/steps").stdout
         go_on(notes)
@@ -472,11 +474,11 @@ def test_a_run_without_a_sign_of_life_is_said_to_be_stalled_and_then_lost(here: 
     with holding(here, notes, RUNNER_HEARTBEAT="1") as process:
         process.kill()
     url = f"{here.url}/steps/runs/r"
-    told = [start({}, "show", url).stdout]
-    while "lost" not in told[-1]:
-        told.append(start({}, "show", url).stdout)
-    assert any("stalled (no beat for" in each for each in told)
-    assert "lost (no beat for" in told[-1]
+    reported = [start({}, "show", url).stdout]
+    while "lost" not in reported[-1]:
+        reported.append(start({}, "show", url).stdout)
+    assert any("stalled (no beat for" in each for each in reported)
+    assert "lost (no beat for" in reported[-1]
     assert json.loads(start({}, "show", url, "--json").stdout)["state"] == "lost"
     followed = start({}, "logs", "-f", url)
     assert "lost (no beat" in followed.stderr

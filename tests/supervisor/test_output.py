@@ -47,8 +47,8 @@ def test_bytes_are_passed_on_as_they_are_and_kept_as_lines(tmp_path: Path) -> No
     assert passed_on(pieces, tmp_path / "out", buffer) == b"".join(pieces)
     kept = lines(buffer)
     assert kept[2] == json.loads(logged)
-    told = [line.get("message") for line in kept]
-    assert told == ["one", "two", "m", '{"level": "INFO"}', "[1]", "\\xff\0", "the end"]
+    reported = [line.get("message") for line in kept]
+    assert reported == ["one", "two", "m", '{"level": "INFO"}', "[1]", "\\xff\0", "the end"]
     assert {line.get("stream") for line in kept} == {"stdout", None}
 
 
@@ -138,8 +138,8 @@ def test_what_cannot_be_shipped_is_counted_and_told(monkeypatch: pytest.MonkeyPa
     while buffer.take():
         pass
     buffer.add(b'"six"')
-    told, six = (buffer.take() + buffer.take()).splitlines()
-    assert json.loads(told)["message"].startswith("3 lines are missing here")
+    reported, six = (buffer.take() + buffer.take()).splitlines()
+    assert json.loads(reported)["message"].startswith("3 lines are missing here")
     assert six == b'"six"'
 
 

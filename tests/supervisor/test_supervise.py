@@ -73,7 +73,7 @@ def test_an_attempt_that_failed_before_the_flow_is_refused_and_later_crashed(
 
 
 def test_what_is_told_is_read_as_it_was_written() -> None:
-    told: list[messages.Message] = [
+    sent: list[messages.Message] = [
         {"kind": "run located", "place": PLACE, "flow": None, "bundle": BUNDLE},
         {"kind": "bundle verified", "secrets": ["A"], "request_digest": None},
         {"kind": "modules unpacked", "folder": "/tmp/x \udce9"},
@@ -88,7 +88,7 @@ def test_what_is_told_is_read_as_it_was_written() -> None:
         {"kind": "finished", "verdict": SUCCESS},
         {"kind": "stop", "verdict": SUCCESS, "signal": 15, "within": 8.0},
     ]
-    for message in told:
+    for message in sent:
         assert channel.decode(channel.encode(message)) == message
 
 
@@ -102,13 +102,13 @@ def test_every_kind_of_message_can_be_read() -> None:
 
 def test_what_the_flow_writes_into_the_pipe_is_no_message(tmp_path: Path) -> None:
     file = tmp_path / "messages"
-    told: list[messages.Message] = [
+    sent: list[messages.Message] = [
         {"kind": "run located", "place": PLACE, "flow": None, "bundle": BUNDLE},
         {"kind": "claim withdrawn"},
     ]
     noise = [b"[1]\n", b"noise\xff\n", b'{"kind": "nothing"}\n', b'{"kind": []}\n', b'{"kind": "finished"}\n']
     noise += [b'{"kind": "finished", "verdict": 1}\n', b"[" * 100_000 + b"\n", b'{"kind": "finished", "verd']
-    file.write_bytes(channel.encode(told[0]) + b"".join(noise[:-1]) + channel.encode(told[1]) + noise[-1])
+    file.write_bytes(channel.encode(sent[0]) + b"".join(noise[:-1]) + channel.encode(sent[1]) + noise[-1])
     supervisor = supervise.Supervisor({}, io.StringIO())
     supervisor._read_messages(os.open(file, os.O_RDONLY))
     assert vars(supervisor.report) == vars(reported(place=PLACE, bundle=BUNDLE))

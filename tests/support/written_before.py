@@ -88,10 +88,10 @@ class Etl:
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Give the tasks of a run that is over, or of its last attempt, as ``show`` has them."""
-        told = self.json("show", self.run_folder(run_id))
+        reported = self.json("show", self.run_folder(run_id))
         return {
             task["task"] if task["index"] is None else f"{task['task']}[{task['index']}]": task
-            for task in told["tasks"]
+            for task in reported["tasks"]
         }
 
     def value(self, run_id: str, task: str) -> Any:

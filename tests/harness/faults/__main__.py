@@ -51,11 +51,11 @@ def main() -> int:
         for what, workers, cases, enough in _phases(options, backends, report):
             began = time.monotonic()
             number = 0
-            for told in run_cases(started, workers, cases, enough):
+            for reported in run_cases(started, workers, cases, enough):
                 number += 1
-                report.add(told)
-                if told.violations:
-                    _keep(told, options.evidence)
+                report.add(reported)
+                if reported.violations:
+                    _keep(reported, options.evidence)
             print(f"{what}: {number} runs in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(report.markdown())
     if options.out:
@@ -98,12 +98,12 @@ def _named(name: str, backends: tuple[str, ...]) -> Case:
     return make[kind](int(seed), index, backends)
 
 
-def _keep(told: Told, folder: Path) -> None:
+def _keep(reported: Told, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{told.case.replace('/', '-')}.txt"
-    file.write_text("\n".join([told.case, *told.violations, told.details]) + "\n")
+    file = folder / f"{reported.case.replace('/', '-')}.txt"
+    file.write_text("\n".join([reported.case, *reported.violations, reported.details]) + "\n")
     print(
-        f"violation in {told.case} on {told.backend}: {told.violations[0][:300]} (see {file})",
+        f"violation in {reported.case} on {reported.backend}: {reported.violations[0][:300]} (see {file})",
         file=sys.stderr,
         flush=True,
     )

@@ -26,7 +26,7 @@ KEPT: list[Label] = [
     ("large", None),
     ("finish", None),
 ]
-CONCLUDING = {"succeeded", "failed", "timed_out"}
+TERMINAL_STATES = {"succeeded", "failed", "timed_out"}
 TRAILER = 44
 _ATTEMPT = re.compile(r"attempts/(\d{4})/(.+)")
 
@@ -114,7 +114,7 @@ def _attempts(run: Run, keys: list[str], outcome: bytes) -> list[str]:
             found.append(f"attempt {number} has {sorted(names & {'claim.json', 'end.json'})} alone, of {sorted(names)}")
         if "end.json" in names:
             data = read(f"{run.prefix}attempts/{number:04d}/end.json")
-            if json.loads(data)["state"] in CONCLUDING:
+            if json.loads(data)["state"] in TERMINAL_STATES:
                 concluding.append((number, data))
     if [number for number, _ in concluding] != [max(held, default=0)]:
         found.append(f"the ends that conclude are those of {[number for number, _ in concluding]}, of {sorted(held)}")

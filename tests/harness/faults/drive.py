@@ -40,7 +40,7 @@ class Told:
 
 def finish(
     run: Run,
-    told: Told,
+    reported: Told,
     undisturbed: Mapping[check.Label, str],
     disturb: Callable[[Start], object],
     allowed: Callable[[Start, int], bool],
@@ -60,27 +60,29 @@ def finish(
         try:
             code = start.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            told.violations.append(f"start {start.number} took longer than {PATIENCE:g} s")
+            reported.violations.append(f"start {start.number} took longer than {PATIENCE:g} s")
             break
         with start.turn:  # the one that killed it may not have noted that yet
             if run.proxy:
                 run.proxy.hooks = []
-        told.codes.append(code)
+        reported.codes.append(code)
         run.tell(f"start {start.number}: exit code {code}")
         if left := processes.survivors(start.mark, GONE_IN):
-            told.violations.append(f"of start {start.number}, which ended with {code}, there still live {left}")
+            reported.violations.append(f"of start {start.number}, which ended with {code}, there still live {left}")
             processes.end_all(start.mark)
         if code == 0:
             own = sum(key.endswith("/claim.json") for key in run.listed()) > claims
-            told.violations += check.violations(run, code, undisturbed, "nothing" if own and not start.hurt else "last")
+            reported.violations += check.violations(
+                run, code, undisturbed, "nothing" if own and not start.hurt else "last"
+            )
             break
         if not allowed(start, code):
-            told.violations.append(f"start {start.number} ended with {code}")
+            reported.violations.append(f"start {start.number} ended with {code}")
     else:
-        told.violations.append(f"the run is not over after {MOST_STARTS} starts")
-    told.starts, told.seconds = len(run.starts), time.monotonic() - began
-    if told.violations:
-        told.details = evidence(run)
+        reported.violations.append(f"the run is not over after {MOST_STARTS} starts")
+    reported.starts, reported.seconds = len(run.starts), time.monotonic() - began
+    if reported.violations:
+        reported.details = evidence(run)
 
 
 def evidence(run: Run) -> str:

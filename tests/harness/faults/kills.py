@@ -99,8 +99,8 @@ def _case(name: str, backend: str, kills: tuple[Kill, ...], pace: float) -> Kill
 
 
 def _run(case: KillCase, worker: Worker) -> Told:
-    told = Told(case.name, case.backend, kills=Counter())
-    assert told.kills is not None
+    reported = Told(case.name, case.backend, kills=Counter())
+    assert reported.kills is not None
     parameters = {"seed": case.seed, "pace": case.pace, "size": case.size}
     blows: list[Blow] = []
     with worker.new_run(case.backend, case.name, parameters) as run:
@@ -118,14 +118,14 @@ def _run(case: KillCase, worker: Worker) -> Told:
                 return code == -9
             return code in {137, *TROUBLE}
 
-        finish(run, told, worker.undisturbed(case.seed, case.size), disturb, allowed)
+        finish(run, reported, worker.undisturbed(case.seed, case.size), disturb, allowed)
         for blow in blows:
-            told.kills[blow.kill.at, blow.kill.target, blow.outcome] += 1
+            reported.kills[blow.kill.at, blow.kill.target, blow.outcome] += 1
         for kill in case.kills[len(blows) :]:
-            told.kills[kill.at, kill.target, MISSED] += 1
-        if not told.violations:
+            reported.kills[kill.at, kill.target, MISSED] += 1
+        if not reported.violations:
             run.clear()
-    return told
+    return reported
 
 
 class Blow:

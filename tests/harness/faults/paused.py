@@ -37,27 +37,27 @@ class PausedCase:
     def run(self, worker: Worker) -> Told:
         """Run, once more where something else wakes what was stopped, as a machine does that was suspended."""
         for attempt in range(ATTEMPTS):
-            told = Told(self.name, self.backend)
+            reported = Told(self.name, self.backend)
             parameters = {"seed": 1, "pace": 4.0, "size": 2_000_000}
             with worker.new_run(self.backend, f"{self.name}/{attempt}", parameters) as run:
-                whole = self._pause(run, told, worker)
-                told.starts = len(run.starts)
-                if told.violations:
-                    told.details = evidence(run)
+                whole = self._pause(run, reported, worker)
+                reported.starts = len(run.starts)
+                if reported.violations:
+                    reported.details = evidence(run)
                 else:
                     run.clear()
             if whole:
-                return told
-        told.violations.append(f"in {ATTEMPTS} attempts it could not be kept stopped")
-        return told
+                return reported
+        reported.violations.append(f"in {ATTEMPTS} attempts it could not be kept stopped")
+        return reported
 
-    def _pause(self, run: Run, told: Told, worker: Worker) -> bool:
+    def _pause(self, run: Run, reported: Told, worker: Worker) -> bool:
         """Do it; False if it did not stay stopped."""
         first = run.begin()
         reached = of_call(run, first, self.call)
         while not reached():
             if first.process.poll() is not None:
-                told.violations.append(f"the first start ended with {first.process.returncode} before {self.call}")
+                reported.violations.append(f"the first start ended with {first.process.returncode} before {self.call}")
                 return True
             time.sleep(0.001)
         time.sleep(self.seconds)
@@ -66,34 +66,34 @@ class PausedCase:
         family = processes.family(first.process.pid)
         if len(stopped) < len(PARTS) or len(family) < len(PARTS):
             return False
-        code = _take_over(run, told)
+        code = _take_over(run, reported)
         if any(processes.state(pid) != "T" for pid in family.values()):
             return False
         if code != 0:
-            told.violations.append(f"the start that took over ended with {code}")
+            reported.violations.append(f"the start that took over ended with {code}")
         else:
-            self._wake(run, first, family, told)
-            told.violations += check.violations(run, 0, worker.undisturbed(1, 2_000_000), "anything")
+            self._wake(run, first, family, reported)
+            reported.violations += check.violations(run, 0, worker.undisturbed(1, 2_000_000), "anything")
         return True
 
-    def _wake(self, run: Run, first: Start, family: dict[str, int], told: Told) -> None:
+    def _wake(self, run: Run, first: Start, family: dict[str, int], reported: Told) -> None:
         before = {key: run.ground.place.read(key) for key in run.listed()}
         for part in self.order:
             processes.send_to(family[part], signal.SIGCONT)
         try:
-            told.codes.append(first.process.wait(WAKES_IN))
+            reported.codes.append(first.process.wait(WAKES_IN))
         except subprocess.TimeoutExpired:
-            told.violations.append(f"the start that woke still runs after {WAKES_IN:g} s")
+            reported.violations.append(f"the start that woke still runs after {WAKES_IN:g} s")
             return
-        if told.codes[-1] != HELD:
-            told.violations.append(f"the start that woke ended with {told.codes[-1]}")
+        if reported.codes[-1] != HELD:
+            reported.violations.append(f"the start that woke ended with {reported.codes[-1]}")
         if left := processes.survivors(first.mark, GONE_IN):
-            told.violations.append(f"of the start that woke there still live {left}")
+            reported.violations.append(f"of the start that woke there still live {left}")
             processes.end_all(first.mark)
-        told.violations += _changed(run, before)
+        reported.violations += _changed(run, before)
 
 
-def _take_over(run: Run, told: Told) -> int | None:
+def _take_over(run: Run, reported: Told) -> int | None:
     """Start again until somebody is not held off: a heartbeat may have been under way when all was stopped."""
     there = check.durable(run)
     code = HELD
@@ -104,7 +104,7 @@ def _take_over(run: Run, told: Told) -> int | None:
             code = second.process.wait(60)
         except subprocess.TimeoutExpired:
             return None
-        told.codes.append(code)
+        reported.codes.append(code)
     return code
 
 

@@ -31,17 +31,17 @@ class Report:
     codes: Counter[tuple[str, int]] = field(default_factory=Counter)  # kind of case, exit code
     broken: list[Told] = field(default_factory=list)
 
-    def add(self, told: Told) -> None:
-        kind = told.case.partition("/")[0]
-        self.cases["kills" if kind in {"named", "random"} else kind, told.backend] += 1
-        self.starts += told.starts
-        self.codes.update((kind, code) for code in told.codes)
-        for (stage, target, became), number in (told.kills or {}).items():
-            self.kills[told.backend, stage, target, became] += number
-        for name, number in (told.faults or {}).items():
-            self.faults[told.backend, name] += number
-        if told.violations:
-            self.broken.append(told)
+    def add(self, reported: Told) -> None:
+        kind = reported.case.partition("/")[0]
+        self.cases["kills" if kind in {"named", "random"} else kind, reported.backend] += 1
+        self.starts += reported.starts
+        self.codes.update((kind, code) for code in reported.codes)
+        for (stage, target, became), number in (reported.kills or {}).items():
+            self.kills[reported.backend, stage, target, became] += number
+        for name, number in (reported.faults or {}).items():
+            self.faults[reported.backend, name] += number
+        if reported.violations:
+            self.broken.append(reported)
 
     def struck(self, **of: str) -> int:
         """Count the kills that hit, of a backend, stage or target."""
@@ -132,8 +132,8 @@ class Report:
 
     def _violations(self) -> Iterable[str]:
         yield f"In {self.starts:,} starts there were **{len(self.broken)}** runs with a violation."
-        for told in self.broken:
-            yield f"- `{told.case}` on {told.backend}: {'; '.join(told.violations)[:600]}"
+        for reported in self.broken:
+            yield f"- `{reported.case}` on {reported.backend}: {'; '.join(reported.violations)[:600]}"
 
 
 def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

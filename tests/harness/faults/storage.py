@@ -35,7 +35,7 @@ class FaultCase:
 
     def run(self, worker: Worker) -> Told:
         """Run, break the storage, and start again until it is over."""
-        told = Told(self.name, self.backend, faults=Counter())
+        reported = Told(self.name, self.backend, faults=Counter())
         parameters = {"seed": 1, "pace": 1.0, "size": 2_000_000}
         with worker.new_run(self.backend, self.name, parameters, beat=1.0) as run:
             assert run.proxy is not None
@@ -46,12 +46,14 @@ class FaultCase:
                 proxy.fault, proxy.refuses = weather.fault, weather.refuses
 
             try:
-                finish(run, told, worker.undisturbed(1, 2_000_000), disturb, lambda _, code: code in {HELD, *TROUBLE})
+                finish(
+                    run, reported, worker.undisturbed(1, 2_000_000), disturb, lambda _, code: code in {HELD, *TROUBLE}
+                )
             finally:
-                told.faults = proxy.counted
-            if not told.violations:
+                reported.faults = proxy.counted
+            if not reported.violations:
                 run.clear()
-        return told
+        return reported
 
 
 def fault_case(seed: int, index: int, clouds: tuple[str, ...] = CLOUDS) -> FaultCase:

@@ -39,9 +39,11 @@ def servers(moto: Server, azurite: Server, gcs_emulator: Server) -> dict[str, Se
 def done(servers: dict[str, Server], cases: list[Case], workers: int = WORKERS) -> Report:
     """Run cases, all of which must keep every promise."""
     report = Report()
-    for told in run_cases(servers, workers, iter(cases)):
-        assert not told.violations, f"{told.case} on {told.backend}: {told.violations}\n{told.details}"
-        report.add(told)
+    for reported in run_cases(servers, workers, iter(cases)):
+        assert not reported.violations, (
+            f"{reported.case} on {reported.backend}: {reported.violations}\n{reported.details}"
+        )
+        report.add(reported)
     return report
 
 
@@ -106,13 +108,19 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda run: (run / "attempts/0001/results/large.pkl").write_bytes(b"\x80\x05N."),
         "is not what the outcome says",
     ),
-    "the outcome is another": (lambda run: _rewrite(run / "outcome.json", lambda told: told.pop("host")), "not a copy"),
+    "the outcome is another": (
+        lambda run: _rewrite(run / "outcome.json", lambda end: end.pop("host")),
+        "not a copy",
+    ),
     "there is none": (lambda run: (run / "outcome.json").unlink(), "not one outcome"),
-    "it failed": (lambda run: _rewrite(run / "outcome.json", lambda told: told.update(exit_code=1)), "the outcome is"),
+    "it failed": (
+        lambda run: _rewrite(run / "outcome.json", lambda end: end.update(exit_code=1)),
+        "the outcome is",
+    ),
     "an end is gone": (lambda run: (run / "attempts/0001/end.json").unlink(), "claim.json'] alone"),
     "an attempt is missing": (lambda run: (run / "attempts/0001").rename(run / "attempts/0002"), "gaps"),
     "a result is not listed": (
-        lambda run: _rewrite(run / "outcome.json", lambda told: told["tasks"][0].update(result=None)),
+        lambda run: _rewrite(run / "outcome.json", lambda reported: reported["tasks"][0].update(result=None)),
         "has no result of",
     ),
     "something is left": (lambda run: (run / "attempts/0001/.tmp-1").touch(), "left behind"),

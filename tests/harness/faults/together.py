@@ -32,7 +32,7 @@ class TogetherCase:
     after_a_kill: bool
 
     def run(self, worker: Worker) -> Told:
-        told = Told(self.name, self.backend)
+        reported = Told(self.name, self.backend)
         parameters = {"seed": 1, "pace": 3.0, "size": 2_000_000}
         began = time.monotonic()
         with worker.new_run(self.backend, self.name, parameters, BEAT) as run:
@@ -43,29 +43,29 @@ class TogetherCase:
             run.durable = {start.number: there for start in begun}
             for start in begun:
                 try:
-                    told.codes.append(start.process.wait(PATIENCE))
+                    reported.codes.append(start.process.wait(PATIENCE))
                 except subprocess.TimeoutExpired:
-                    told.violations.append(f"start {start.number} took longer than {PATIENCE:g} s")
-            told.starts, told.seconds = STARTS, time.monotonic() - began
+                    reported.violations.append(f"start {start.number} took longer than {PATIENCE:g} s")
+            reported.starts, reported.seconds = STARTS, time.monotonic() - began
             calls = [call for call in run.calls() if call[0] in run.durable and call[1] != "loading"]
             ran, called = {number for number, *_ in calls}, Counter((name, index) for _, name, index in calls)
             # what the first had sent when it was killed may have arrived a little later
             earlier = check.durable(run, "0001") if self.after_a_kill else set()
             whole = {*check.KEPT, ("glue", None)}
             if len(ran) != 1 or set(called.values()) != {1} or set(called) | earlier != whole:
-                told.violations.append(f"not one of them ran what was left of the flow, once, but {ran}: {called}")
-            if told.codes.count(0) < 1 or set(told.codes) - {0, HELD}:
-                told.violations.append(f"the starts ended with {told.codes}")
+                reported.violations.append(f"not one of them ran what was left of the flow, once, but {ran}: {called}")
+            if reported.codes.count(0) < 1 or set(reported.codes) - {0, HELD}:
+                reported.violations.append(f"the starts ended with {reported.codes}")
             for start in begun:
                 if left := processes.survivors(start.mark, GONE_IN):
-                    told.violations.append(f"of start {start.number} there still live {left}")
+                    reported.violations.append(f"of start {start.number} there still live {left}")
                     processes.end_all(start.mark)
-            told.violations += check.violations(run, 0, worker.undisturbed(1, 2_000_000), "nothing")
-            if told.violations:
-                told.details = evidence(run)
+            reported.violations += check.violations(run, 0, worker.undisturbed(1, 2_000_000), "nothing")
+            if reported.violations:
+                reported.details = evidence(run)
             else:
                 run.clear()
-        return told
+        return reported
 
 
 def _kill_one(run: Run) -> None:

@@ -56,8 +56,8 @@ def main() -> int:
         came, undeclared = fuzz(target, share, int(time.time()))
         total += came.total()
         failed += len(undeclared)
-        told = ", ".join(f"{kind} {count:,}" for kind, count in came.most_common())
-        print(f"{name:14} {came.total():9,} {came.total() / share:7,.0f}  {told}", flush=True)
+        reported = ", ".join(f"{kind} {count:,}" for kind, count in came.most_common())
+        print(f"{name:14} {came.total():9,} {came.total() / share:7,.0f}  {reported}", flush=True)
         print("".join(undeclared), end="", flush=True)
     print(f"{total:,} inputs in {time.monotonic() - began:,.0f} s, {failed} undeclared errors")
     return 1 if failed else 0

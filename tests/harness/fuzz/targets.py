@@ -156,11 +156,11 @@ def altered(draw: st.DrawFn, sound: dict[str, Any]) -> dict[str, Any]:
 def signed_manifest(draw: st.DrawFn) -> bytes:
     """A bundle whose frame and signature are sound, and whose manifest says anything."""
     sound = json.loads(bytes(archive.read_bundle(SOUND[0]).members["manifest.json"]))
-    told = draw(altered(sound))
+    reported = draw(altered(sound))
     try:
-        text = archive.encode_manifest(told)
+        text = archive.encode_manifest(reported)
     except ValueError:
-        text = json.dumps(told).encode()
+        text = json.dumps(reported).encode()
     signature = {"signature.json": signatures.sign(KEY, signatures.BUNDLE, text)} if draw(st.booleans()) else {}
     return b"".join(archive.zip_pieces({"manifest.json": text, **MEMBERS, **signature}))
 
@@ -231,7 +231,7 @@ def _standing(stored: dict[str, bytes]) -> None:
 
 def _documents(kind: dict[str, Any]) -> st.SearchStrategy[bytes]:
     sound = documents.encode(kind)
-    return altered(kind).map(lambda told: json.dumps(told).encode()) | changed([sound])
+    return altered(kind).map(lambda reported: json.dumps(reported).encode()) | changed([sound])
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def _be_killed(text: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-ENDING: dict[str, Callable[[str], None]] = {
+WAYS_TO_END: dict[str, Callable[[str], None]] = {
     "raise": _raise,
     "raise from": _raise_from,
     "leave": _leave,
@@ -219,7 +219,7 @@ def tell(way: str) -> None:
                 do(texts[name])
         dump_the_environment("")
     else:
-        ENDING[way]("\n".join(texts.values()))
+        WAYS_TO_END[way]("\n".join(texts.values()))
 
 
 with Flow("leaky") as flow:
