@@ -28,7 +28,7 @@ test: .cache/tests-installed ## all tests but those of the images, or some: make
 	$(PYTEST) $(or $(T),--ignore=tests/images)
 	@$(if $(T),,echo "The images were not tested: make test-images, or make test-all, does that.")
 
-test-fast: .cache/python-installed ## the tests that start no server and no run of its own, in less than a minute
+test-fast: .cache/python-installed ## the tests that start no server and no run of their own, in about a minute
 	$(PYTEST) --fast $(T)
 
 test-images: .cache/tests-installed .cache/engine-installed ## the tests of the images; needs a Docker engine with buildx
@@ -134,4 +134,6 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 	touch $@
 
 clean: ## remove all that was installed and made here
-	rm -rf $(VENV) .cache tests/node_modules demo dist .coverage*
+	rm -rf $(VENV) .cache tests/node_modules demo dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	  .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

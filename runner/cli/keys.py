@@ -48,6 +48,7 @@ def keygen(file: Path, *, as_json: bool) -> None:
     """
     key = keys.new_key()
     try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         message = f"{file} cannot be made: {error.strerror}"

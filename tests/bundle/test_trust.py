@@ -224,7 +224,8 @@ def test_keygen_writes_a_private_file_once_and_prints_the_public_key(tmp_path: P
     assert again.code == 2
     assert "never overwritten" in again.stderr
     assert keys.read_private(file.read_text()) == key
-    printed = json.loads(start({}, "keygen", "--json", str(tmp_path / "other")).stdout)
+    printed = json.loads(start({}, "keygen", "--json", str(tmp_path / "new folder" / "other")).stdout)
+    assert (tmp_path / "new folder").stat().st_mode & 0o777 == 0o700
     assert set(printed) == {"file", "public", "id"}
 
 

@@ -217,7 +217,7 @@ def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "kind", "told"),
+    ("declared", "kind", "reported"),
     [
         ({"base_image": "127.0.0.1:1/no-such:base"}, errors.NotFound, "no base image 127.0.0.1:1/no-such:base"),
         ({"python_dependencies": ["/no/such.whl"]}, errors.FlowFailed, r"(?s)cannot be built.*/no/such\.whl"),
