@@ -46,7 +46,7 @@ class Location:
         return Location(LOCAL.scheme, str(root), folder.relative_to(root).as_posix())
 
 
-Location.__module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+Location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
 
 
 def parse_location(text: str, storage: str = "") -> Location:
@@ -81,7 +81,7 @@ def parse_location(text: str, storage: str = "") -> Location:
     return Location(scheme, container, key)
 
 
-parse_location.__module__ = "runner.storage"  # see Location
+parse_location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
 
 
 def _parse_path(text: str, *, is_url: bool) -> Location:

@@ -38,7 +38,7 @@ def logger(name: str = "flow") -> logging.Logger:
     return logging.getLogger(f"runner.{name}")
 
 
-logger.__module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+logger.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class Stream(Protocol):

@@ -60,4 +60,4 @@ def build_flow(
     return flow.storage.build(include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets)
 
 
-build_flow.__module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+build_flow.__module__ = "runner"  # see runner.model.flow.FlowGraph

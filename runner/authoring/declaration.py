@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from runner.signing.keys import KeySource
 
 
+def let_pickles_name(kind: type) -> None:
+    """Let pickles find a class in `runner.storage`; see `runner.model.flow.FlowGraph`.
+
+    Python itself forgets the number of the class's line then, but not that of an abstract class.
+    """
+    kind.__module__ = "runner.storage"
+    if "__firstlineno__" in vars(kind):
+        delattr(kind, "__firstlineno__")
+
+
 class StorageDeclaration(ABC):
     """A storage as an author declares it: plain data, nothing is opened before `build`.
 
@@ -30,8 +40,6 @@ class StorageDeclaration(ABC):
     Raises:
         UsageError: when ``secrets`` or ``labels`` is one text instead of a list of names.
     """
-
-    __module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
 
     def __init__(
         self,
@@ -220,6 +228,9 @@ class StorageDeclaration(ABC):
         return {**self.__dict__, "_flow": None, "_before": None}
 
 
+let_pickles_name(StorageDeclaration)
+
+
 class BucketDeclaration(StorageDeclaration):
     """A bucket, or container, of a cloud.
 
@@ -231,8 +242,6 @@ class BucketDeclaration(StorageDeclaration):
         labels: as in `StorageDeclaration`.
         add_default_labels: as in `StorageDeclaration`.
     """
-
-    __module__ = "runner.storage"  # see StorageDeclaration
 
     backend: ClassVar[Backend]
 
@@ -271,3 +280,6 @@ class BucketDeclaration(StorageDeclaration):
     def default_labels(self) -> tuple[str, ...]:
         """See `StorageDeclaration.default_labels`."""
         return (self.backend.label,)
+
+
+let_pickles_name(BucketDeclaration)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from runner.authoring.declaration import StorageDeclaration
+from runner.authoring.declaration import StorageDeclaration, let_pickles_name
 from runner.errors import RunnerError, UsageError
 from runner.images import REPOSITORY
 from runner.publishing.capture import folder_of
@@ -64,8 +64,6 @@ class Docker(StorageDeclaration):
         >>> image.url, image.labels
         ('file:///opt/flows', ())
     """
-
-    __module__ = "runner.storage"  # see StorageDeclaration
 
     def __init__(  # noqa: PLR0913 - one for each part of an image
         self,
@@ -222,6 +220,9 @@ class Docker(StorageDeclaration):
         lines.append("CMD []")  # of the base; with any argument the flow is not what runs
         lines += [f"USER {user}"] if user else []
         return "\n".join(lines).encode() + b"\n"
+
+
+let_pickles_name(Docker)
 
 
 def _check_base(base_image: str | None, dockerfile: str | None) -> None:

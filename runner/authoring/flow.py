@@ -40,8 +40,6 @@ class Flow(FlowGraph):
         42
     """
 
-    __module__ = "runner"  # see FlowGraph
-
     def __init__(
         self,
         name: str,
@@ -114,6 +112,9 @@ class Flow(FlowGraph):
             ('succeeded', 'hello')
         """
         return run_here(self, parameters)
+
+
+Flow.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:

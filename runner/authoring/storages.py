@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner import schemes
-from runner.authoring.declaration import BucketDeclaration, StorageDeclaration
+from runner.authoring.declaration import BucketDeclaration, StorageDeclaration, let_pickles_name
 from runner.location import parse_location
 from runner.secrets.parts import connection_keys
 
@@ -40,8 +40,6 @@ class Local(StorageDeclaration):
         >>> Local("/mnt/flows", labels=["gpu"], add_default_labels=False).url
         'file:///mnt/flows'
     """
-
-    __module__ = "runner.storage"  # see StorageDeclaration
 
     def __init__(
         self,
@@ -80,6 +78,9 @@ class Local(StorageDeclaration):
         return (socket.gethostname(),)
 
 
+let_pickles_name(Local)
+
+
 class S3(BucketDeclaration):
     """A bucket of Amazon S3, or of anything that speaks its protocol (``AWS_ENDPOINT_URL``).
 
@@ -103,9 +104,10 @@ class S3(BucketDeclaration):
         ('s3://my-flows/team', ('s3-flow-storage',))
     """
 
-    __module__ = "runner.storage"  # see StorageDeclaration
-
     backend = schemes.S3
+
+
+let_pickles_name(S3)
 
 
 class GCS(BucketDeclaration):
@@ -130,9 +132,10 @@ class GCS(BucketDeclaration):
         'gs://my-flows'
     """
 
-    __module__ = "runner.storage"  # see StorageDeclaration
-
     backend = schemes.GCS
+
+
+let_pickles_name(GCS)
 
 
 class Azure(BucketDeclaration):
@@ -158,8 +161,6 @@ class Azure(BucketDeclaration):
         >>> Azure("my-flows", secrets=["AZURE_STORAGE_CONNECTION_STRING"]).url
         'azure://my-flows'
     """
-
-    __module__ = "runner.storage"  # see StorageDeclaration
 
     backend = schemes.AZURE
 
@@ -198,6 +199,9 @@ class Azure(BucketDeclaration):
         return {**super().__getstate__(), "connection_string": None}
 
 
+let_pickles_name(Azure)
+
+
 def declare(url: str) -> StorageDeclaration:
     """Return what an author would have written for a root's URL or path. Raises ValueError."""
     location = parse_location(url)
@@ -207,4 +211,4 @@ def declare(url: str) -> StorageDeclaration:
     return declaration.at(location)
 
 
-declare.__module__ = "runner.storage"  # see StorageDeclaration
+declare.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph

@@ -41,4 +41,4 @@ def open_storage(
     return storage
 
 
-open_storage.__module__ = "runner.storage"  # pickles name it so, wherever it is defined: docs/formats.md
+open_storage.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 class Interrupted(BaseException):
     """Ends a task from outside; no `Exception`, so that ``except Exception`` in the task does not swallow it."""
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+Interrupted.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class TaskTimeout(Interrupted):
     """Ends a task that took too long."""
 
-    __module__ = "runner"  # see Interrupted
+
+TaskTimeout.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class TaskCancelled(Interrupted):
     """Ends a task because the run is to stop."""
 
-    __module__ = "runner"  # see Interrupted
+
+TaskCancelled.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class time_limit:  # noqa: N801 - reads as what it does in a with statement

@@ -18,8 +18,6 @@ class Report:
     are wanted.
     """
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
-
     state: str
     tasks: list[TaskRecord]
     error: BaseException | None = None
@@ -33,6 +31,9 @@ class Report:
     def failed(self) -> list[TaskRecord]:
         """The tasks that failed."""
         return [task for task in self.tasks if task["state"] == "failed"]
+
+
+Report.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def failure(report: Report) -> str:

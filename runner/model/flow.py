@@ -27,8 +27,6 @@ class FlowGraph:
         UsageError: when the name has no letter and no digit.
     """
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
-
     def __init__(self, name: str, environment: LocalEnvironment | None = None) -> None:
         self.name = name
         self.environment = environment
@@ -116,6 +114,11 @@ class FlowGraph:
     def __repr__(self) -> str:
         """Show the name."""
         return f"<{type(self).__name__} {self.name}>"
+
+
+# Pickles name it so, wherever it is defined: docs/formats.md. In the class's body this line would leave behind the line
+# number of the class, by which inspect shows another file's: https://github.com/python/cpython/pull/123613
+FlowGraph.__module__ = "runner"
 
 
 def _caller() -> str:

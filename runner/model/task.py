@@ -53,8 +53,6 @@ class Task:
         (<Task double>, 42)
     """
 
-    __module__ = "runner"  # see runner.model.flow.FlowGraph
-
     def __init__(
         self,
         function: Callable[..., Any],
@@ -174,6 +172,9 @@ class Task:
         return f"<Task {self.name}>"
 
 
+Task.__module__ = "runner"  # see runner.model.flow.FlowGraph
+
+
 @overload
 def task(
     function: Callable[..., Any],
@@ -266,10 +267,11 @@ class unmapped:  # noqa: N801 - reads as a word in a call, as it does elsewhere
         [1, 4, 9]
     """
 
-    __module__ = "runner"  # see runner.model.flow.FlowGraph
-
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+unmapped.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 class Node:
@@ -277,8 +279,6 @@ class Node:
 
     What its arguments hold of other nodes, and ``upstream_tasks``, are the edges of the graph.
     """
-
-    __module__ = "runner"  # see runner.model.flow.FlowGraph
 
     def __init__(
         self,
@@ -347,8 +347,6 @@ class Parameter:
         ('hello you', 'hello all')
     """
 
-    __module__ = "runner"  # see runner.model.flow.FlowGraph
-
     def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:
         self.required = default is ... if required is None else required
         if self.required and default is not ...:
@@ -362,6 +360,9 @@ class Parameter:
     def __repr__(self) -> str:
         """Show the name."""
         return f"<Parameter {self.name}>"
+
+
+Node.__module__ = Parameter.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def references(value: Any) -> Iterator[Node | Parameter]:

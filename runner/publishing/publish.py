@@ -47,8 +47,6 @@ class Destination:
     by name that open the storage from here alone, ``private_texts`` what the bundle must not hold.
     """
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
-
     url: str
     key: str | None = None
     secrets: tuple[str, ...] = ()
@@ -58,15 +56,19 @@ class Destination:
     private_texts: AbstractSet[str] = frozenset()
 
 
+Destination.__module__ = "runner"  # see runner.model.flow.FlowGraph
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where a bundle lies, its manifest, and the files that travel in it with their sizes in bytes."""
 
-    __module__ = "runner"  # see Destination
-
     url: str
     manifest: Manifest
     files: dict[str, int]
+
+
+Published.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def publish(

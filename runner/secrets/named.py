@@ -131,7 +131,7 @@ def secret(name: str) -> Any:
     return known[name] if name in known else find_secret(name, process_environ())
 
 
-secret.__module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+secret.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def _warn(name: str) -> None:

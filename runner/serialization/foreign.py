@@ -21,7 +21,8 @@ _MOST_PARTS = 1000  # values in an envelope, which has five: a few bytes of JSON
 class ForeignFailed(Exception):
     """A flow of another system ended in a state that says failed."""
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
+
+ForeignFailed.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
@@ -104,8 +105,6 @@ def _parameters(function: Callable[..., Any]) -> list[tuple[str, bool, Any]]:
 class ForeignCall:
     """Calls a function, and fails when what it returns is a state that says failed."""
 
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
-
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
@@ -115,10 +114,11 @@ class ForeignCall:
         return _value_of_success(self.function(**parameters))
 
 
+ForeignCall.__module__ = "runner"  # see runner.model.flow.FlowGraph
+
+
 class Prefect1Run:
     """Runs a flow of Prefect 1 without its server, and returns its tasks' results by slug."""
-
-    __module__ = "runner"  # pickles name it so, wherever it is defined: docs/formats.md
 
     def __init__(self, flow: Any) -> None:
         self.flow = flow
@@ -128,6 +128,9 @@ class Prefect1Run:
         # a schedule would make it wait for its next date, and again after every run
         state = _value_of_success(self.flow.run(parameters=parameters, run_on_schedule=False))
         return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}
+
+
+Prefect1Run.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def _is_prefect_1(obj: object) -> bool:
