@@ -5,6 +5,7 @@ Each is imported when first used, so that the container's entry stays light.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from runner.version import __version__
@@ -54,11 +55,15 @@ _HOMES = {
     "TaskTimeout": "runner.engine.interrupt",
 }
 
+if not TYPE_CHECKING:  # a type checker would take any name for one of the module's
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        message = f"module 'runner' has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            message = f"module 'runner' has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=sys.modules["runner"])
+        from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_HOMES[name]), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

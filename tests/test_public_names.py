@@ -9,8 +9,11 @@ import inspect
 import logging
 import os
 import re
+import subprocess
+import sys
 import textwrap
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +23,8 @@ from runner import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
 
 
@@ -123,6 +126,32 @@ def test_what_it_raises_is_listed(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_public_name_has_an_example(name: str) -> None:
     assert ">>> " in sections(PUBLIC[name]).get("Example", "")
+
+
+@pytest.mark.parametrize("module", ["runner", "runner.storage"])
+def test_names_that_are_imported_when_first_used_are_listed_before(module: str) -> None:
+    """By ``dir()``, and so by completion, ``help()`` and Sphinx; https://github.com/globus/globus-sdk-python/pull/603."""
+    script = f"import {module} as it; print({{*it.__all__}} <= {{*dir(it)}}, *sorted({{*it.__all__}} & {{*vars(it)}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", *(["__version__"] if module == "runner" else [])]
+
+
+def test_a_type_checker_refuses_a_name_that_is_not_there(tmp_path: Path) -> None:
+    """Where it sees ``__getattr__`` it takes any name; https://github.com/pytest-dev/pytest/issues/11325."""
+    (tmp_path / "etl.py").write_text(
+        "from runner import Flow, Flwo\nfrom runner.storage import S3, S4, Location, declare\n"
+    )
+    mypy = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--ignore-missing-imports", "etl.py"]
+    where = {**os.environ, "MYPYPATH": str(ROOT)}
+    done = subprocess.run(mypy, cwd=tmp_path, env=where, capture_output=True, text=True, check=False)
+    refused = re.findall(r'^etl.py:\d: error: Module "([\w.]+)" has no attribute "(\w+)"', done.stdout, re.MULTILINE)
+    assert refused == [("runner", "Flwo"), ("runner.storage", "S4")]
+
+
+def test_no_module_of_runners_hides_a_public_name() -> None:
+    """Importing a submodule sets it on its package; https://github.com/scientific-python/lazy-loader/pull/171."""
+    modules = {path.stem for path in (ROOT / "runner").iterdir()}
+    assert modules.isdisjoint({*runner.__all__, *vars(runner)["_HOMES"]})
 
 
 @pytest.fixture
