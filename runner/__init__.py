@@ -55,6 +55,31 @@ _HOMES = {
     "TaskTimeout": "runner.engine.interrupt",
 }
 
+
+# Modules that 0.1.0 had, and where what was in them is now: pickles name them, which anybody may read with pickle.load.
+_MOVED = {
+    "runner.credentials": "runner",
+    "runner.docker_image": "runner.storage",
+    "runner.flow": "runner",
+    "runner.foreign": "runner",
+    "runner.interrupt": "runner",
+    "runner.publish": "runner",
+    "runner.report": "runner",
+    "runner.storage.azure": "runner.storage",
+    "runner.storage.declared": "runner.storage",
+    "runner.storage.gcs": "runner.storage",
+    "runner.storage.local": "runner.storage",
+    "runner.storage.s3": "runner.storage",
+    "runner.task": "runner",
+    "runner.trace": "runner.errors",
+}
+_RENAMED = {
+    "Declared": "StorageDeclaration",
+    "DeclaredBucket": "BucketDeclaration",
+    "_Called": "ForeignCall",
+    "_Prefect1": "Prefect1Run",
+}
+
 if not TYPE_CHECKING:  # a type checker would take any name for one of the module's
 
     def __getattr__(name: str) -> object:
@@ -67,3 +92,26 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the modul
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
+
+
+def _stand_in(moved: str) -> None:
+    """Put a module in a moved one's place. Importing that as a submodule would hide the function `task` behind it.
+
+    Whoever goes through all modules and asks what is in them (`inspect` does) is told: nothing.
+    """
+
+    def look_up(name: str) -> object:
+        if name.startswith("__"):
+            message = f"module {moved!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module
+
+        return getattr(import_module(_MOVED[moved]), _RENAMED.get(name, name))
+
+    module = type(sys)(moved)
+    vars(module)["__getattr__"] = look_up
+    sys.modules[moved] = module
+
+
+for _moved in _MOVED:
+    _stand_in(_moved)

@@ -136,37 +136,10 @@ def _travels(module: ModuleType | None) -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
-# Where what pickles of version 0.1.0 name is now; docs/formats.md says what newer ones name.
-_MOVED = {
-    "runner.credentials": "runner",
-    "runner.docker_image": "runner.storage",
-    "runner.flow": "runner",
-    "runner.foreign": "runner",
-    "runner.interrupt": "runner",
-    "runner.publish": "runner",
-    "runner.report": "runner",
-    "runner.storage.azure": "runner.storage",
-    "runner.storage.declared": "runner.storage",
-    "runner.storage.gcs": "runner.storage",
-    "runner.storage.local": "runner.storage",
-    "runner.storage.s3": "runner.storage",
-    "runner.task": "runner",
-    "runner.trace": "runner.errors",
-}
-_RENAMED = {
-    "Declared": "StorageDeclaration",
-    "DeclaredBucket": "BucketDeclaration",
-    "_Called": "ForeignCall",
-    "_Prefect1": "Prefect1Run",
-}
-
-
 class _Unpickler(pickle.Unpickler):
-    """Finds also what an older version of runner had elsewhere."""
+    """Does without the modules of runner's that an older version noted; `runner` has what they held."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in _MOVED:
-            module, name = _MOVED[module], _RENAMED.get(name, name)
         found = super().find_class(module, name)
         return _subimport if found is cloudpickle.subimport else found
 
