@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
-    from collections.abc import Callable
-    from types import CoroutineType, TracebackType
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
 
 
 class Interrupted(BaseException):
@@ -117,7 +117,7 @@ class Waiting:
 
 
 def awaited(
-    coroutine: CoroutineType[Any, Any, Any], limit: float | None, stuck: float | None, watch: Callable[[Waiting], None]
+    coroutine: Coroutine[Any, Any, Any], limit: float | None, stuck: float | None, watch: Callable[[Waiting], None]
 ) -> Any:
     """Run a coroutine to its end; after ``limit`` seconds it is cancelled, after ``stuck`` interrupted like any code.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Coroutine
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner import logs
@@ -151,7 +151,7 @@ class TaskRunner:
             self._begin(unit, limit)
             with limit:
                 value = task.function(*args, **kwargs)
-            if not isinstance(value, CoroutineType):
+            if not isinstance(value, Coroutine):  # compiled ones are of types of their own
                 return value
             stuck = task.timeout and task.timeout + STUCK_AFTER_SECONDS / 2
             return awaited(value, task.timeout, stuck, partial(self._begin, unit))

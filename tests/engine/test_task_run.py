@@ -221,6 +221,35 @@ def test_coroutine_functions_and_plain_ones_that_give_a_coroutine_are_awaited(ex
     assert report.result("waits-2") == [2, 3]
 
 
+def test_a_coroutine_of_a_compiled_function_is_awaited(executor: Executor) -> None:
+    """Those of Cython have a type of their own: https://github.com/cython/cython/issues/2273."""
+
+    class Compiled:
+        def __init__(self, value: int) -> None:
+            self.left = [value]
+
+        def __await__(self) -> Compiled:
+            return self
+
+        __iter__ = __await__
+
+        def __next__(self) -> None:
+            self.send(None)
+
+        def send(self, _value: None) -> None:
+            raise StopIteration(self.left.pop())
+
+        def throw(self, error: BaseException) -> None:
+            raise error
+
+        def close(self) -> None:
+            self.left.clear()
+
+    with Flow("f") as flow:
+        task(Compiled, name="later")(4)
+    assert run(flow, executor).result("later") == 4
+
+
 def test_tasks_after_it_run_while_a_result_is_still_being_stored() -> None:
     followed = threading.Event()
 
