@@ -111,8 +111,9 @@ import json, os, sys
 before = set(sys.modules)
 
 def fork():
+    new = set(sys.modules) - before
     # what stands in for a module of 0.1.0 was not imported
-    print(json.dumps(sorted(name for name in set(sys.modules) - before if getattr(sys.modules[name], "__spec__", None))))
+    print(json.dumps(sorted(name for name in new if getattr(sys.modules[name], "__spec__", None))))
     sys.stdout.flush()
     os._exit(0)
 
