@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from runner.errors import UsageError
+from runner.schema.validation import is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +53,9 @@ class StorageDeclaration(ABC):
         if isinstance(secrets, str) or isinstance(labels, str):
             message = "secrets and labels take a list of names, not one text"
             raise UsageError(message, hint='Write secrets=["NAME"].')
+        if wrong := [name for name in secrets if not is_secret_name(name)]:
+            message = f"{', '.join(map(repr, wrong))} cannot be the name of a secret"
+            raise UsageError(message, hint="Use letters, digits, '_', '-' and '.', as for a file or a variable.")
         self.key = key
         self.secrets = tuple(secrets)
         self.own_labels = tuple(labels)

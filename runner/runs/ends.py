@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.backends.retry import persistently
-from runner.errors import AlreadyExists, RunHeld
+from runner.errors import AlreadyExists, RunHeld, WriteFailed
 from runner.runs.documents import FORMAT
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ def end_document(
     verdict: Verdict,
     tasks: Iterable[TaskRecord] = (),
     signer: RunSigner | None = None,
+    secret: bytes = b"",
 ) -> EndDocument:
-    """Return the document that `commit_end` stores, signed if there is a key for it."""
+    """Return the document that `commit_end` stores, signed if there is a key for it.
+
+    With a ``secret`` its token proves to whoever has it that these are the bytes that were written: see `is_own`.
+    """
     end: EndDocument = {
         "format": FORMAT,
-        "token": naming.new_token(),
+        "token": "",
         "run_id": run_id,
         "attempt": claim.attempt,
         "started": claim.started,
@@ -62,6 +67,7 @@ def end_document(
     }
     if verdict.death is not None:
         end["death"] = verdict.death
+    end["token"] = _own_token(end, secret) if secret else naming.new_token()
     if signer and (signature := signer.sign(end)):
         end["signature"] = signature  # type: ignore[typeddict-item]
     return end
@@ -84,13 +90,13 @@ def commit_end(store: RunStore, end: EndDocument, *, patience: float = 0.0) -> N
 
 
 def finish_dead_attempt(
-    store: RunStore, claim: Claim, facts: RunFacts, verdict: Verdict, token: str | None = None
+    store: RunStore, claim: Claim, facts: RunFacts, verdict: Verdict, secret: bytes
 ) -> EndDocument | None:
     """End an attempt whose process is gone, and return the end that stands: this one, or what it committed itself.
 
-    ``token`` is that of the end which it was about to commit. None if the attempt was never its own: it was announced,
-    and the process died, or failed, before it was made.
-    Raises RunHeld when another attempt declared it lost, and Untrusted.
+    What it committed is known by the ``secret`` that it was given. None if the attempt was never its own: it was
+    announced, and the process died, or failed, before it was made.
+    Raises RunHeld when another attempt declared it lost, and WriteFailed when somebody else wrote its end.
     """
     held = store.read_claim(claim.attempt)
     if held is None or held["token"] != claim.token:
@@ -100,17 +106,37 @@ def finish_dead_attempt(
         from runner.runs.stored_results import describe_results
 
         tasks = describe_results(store)
-    end = end_document(store.run_id, claim, facts, verdict, tasks, store.signer)
+    end = end_document(store.run_id, claim, facts, verdict, tasks, store.signer, secret)
     try:
         commit_end(store, end)
     except AlreadyExists:
         stands = store.read_end(claim.attempt)
-        if stands and stands["token"] != token:
-            store.check_end(stands, store.layout.end(claim.attempt))
-        if stands and stands["state"] in TERMINAL_STATES:
+        if stands is None or not is_own(stands, secret):
+            message = f"{store.storage.url(store.layout.end(claim.attempt))} is not what this start wrote"
+            raise WriteFailed(message, hint="Look who wrote it, and take another run id.") from None
+        if stands["state"] in TERMINAL_STATES:
             store.create_outcome(stands)
         return stands
     return end
+
+
+def is_own(end: EndDocument, secret: bytes) -> bool:
+    """Return whether an end is, value for value, what a process with this secret wrote.
+
+    Everybody who may read the bucket knows the token of an end; nobody else can make one that fits other values.
+    """
+    import hmac
+
+    return hmac.compare_digest(end["token"], _own_token(end, secret))
+
+
+def _own_token(end: EndDocument, secret: bytes) -> str:
+    import hashlib
+    import hmac
+
+    parts = {name: part for name, part in end.items() if name not in {"token", "signature"}}
+    text = json.dumps(parts, sort_keys=True).encode()
+    return hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]
 
 
 def lost_end(store: RunStore, attempt: int) -> EndDocument | None:

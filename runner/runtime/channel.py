@@ -22,7 +22,6 @@ _FIELDS = {
     "claim withdrawn": set(),
     "claim held": set(),
     "flow began": {"flow"},
-    "end announced": {"token"},
     "end saved aside": set(),
     "attempt ended": {"verdict"},
     "finished": {"verdict"},
@@ -55,10 +54,11 @@ class Channel:
         messages: the descriptor of the pipe for what is told.
         orders: that of the pipe for what is ordered.
         reaper: the id of the process to die with.
+        secret: bytes that only this process and the supervisor know, by which that knows an end of this one.
     """
 
-    def __init__(self, messages: int, orders: int, reaper: int) -> None:
-        self.reaper = reaper
+    def __init__(self, messages: int, orders: int, reaper: int, secret: bytes) -> None:
+        self.reaper, self.secret = reaper, secret
         self.has_begun = False  # whether it was told that the flow's first line is near
         self._messages, self._orders = messages, orders
         # which pipe it is: a flow may close what it did not open, or have another file of that number

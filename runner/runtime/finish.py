@@ -75,8 +75,15 @@ class Finalizer:
 
     def _commit(self, report: Report) -> Verdict:
         verdict = self._verdict_on(report)
-        end = end_document(self._store.run_id, self._claim, self._facts, verdict, report.tasks, self._store.signer)
-        self._channel.send({"kind": "end announced", "token": end["token"]})
+        end = end_document(
+            self._store.run_id,
+            self._claim,
+            self._facts,
+            verdict,
+            report.tasks,
+            self._store.signer,
+            self._channel.secret,
+        )
         try:
             commit_end(self._store, end, patience=PATIENCE_SECONDS)
         except RunHeld:

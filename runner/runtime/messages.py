@@ -67,13 +67,6 @@ class FlowBegan(TypedDict):
     flow: str
 
 
-class EndAnnounced(TypedDict):
-    """The token of the end that is about to be stored."""
-
-    kind: Literal["end announced"]
-    token: str
-
-
 class EndSavedAside(TypedDict):
     """The end could not be stored, and was saved elsewhere."""
 
@@ -115,7 +108,6 @@ Message: TypeAlias = (
     | ClaimWithdrawn
     | ClaimHeld
     | FlowBegan
-    | EndAnnounced
     | EndSavedAside
     | AttemptEnded
     | Finished

@@ -17,6 +17,7 @@ from runner.backends import open_storage
 from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.load import load, verify
+from runner.bundle.trust import check_trust
 from runner.errors import CredentialsRefused, EnvironmentWrong, InternalError, RunnerError, WriteFailed
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
@@ -97,7 +98,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
-    opened = _or_error(lambda: verify(data))
+    opened = _or_error(lambda: _verify(data, key, settings))
     request = _request(run_id, bundle, settings, opened, reuse)
     signer = run_signer(settings.signing_key, settings.trusted_keys, request)
     store = RunStore(store.storage, store.layout, signer)
@@ -124,6 +125,13 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
 def _bundle_key(key: str, begun: RunRequest | None) -> str:
     """Return the key of the bundle that a run was begun with, which lies beside it, or the one that is asked for."""
     return f"{key}/{begun['bundle']['url'].rpartition('/')[2]}" if begun else key
+
+
+def _verify(data: bytes, key: str, settings: Settings) -> Bundle | ForeignObject:
+    """Verify a bundle, and that it may run here, before anything of its manifest is acted on."""
+    opened = verify(data)
+    check_trust(opened, key, settings)
+    return opened
 
 
 def _check_heartbeat(settings: Settings, store: RunStore) -> None:

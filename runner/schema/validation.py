@@ -5,6 +5,7 @@ Only what a reader relies on is asked for; ``docs/schemas/`` has all of it.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 2**63
 _ABSENT = object()
+_MOST_SECRETS = 1000
+_SECRET_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}")
 
 
 def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str:
@@ -81,6 +84,16 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
 
+def is_secret_name(value: object) -> bool:
+    """Return whether a value can be the name of a secret: also that of a file, in the folder of mounted secrets."""
+    return isinstance(value, str) and bool(_SECRET_NAME.fullmatch(value))
+
+
+def _secret_names(value: Any) -> bool:
+    """Return whether this is a list of secrets' names."""
+    return isinstance(value, list) and len(value) <= _MOST_SECRETS and all(map(is_secret_name, value))
+
+
 def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -127,6 +140,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "parameters": [{"name": _text, "required": _truth}],
         "labels": _texts,
         "image": _or_none(_text),
+        "secrets": _secret_names,
     },
     "run": {
         "token": _text,

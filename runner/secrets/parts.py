@@ -37,15 +37,24 @@ def register_secret(text: str, value: object) -> bool:
     ``value`` is what `parse_secret` made of the text.
     """
     whole = (text,) if value is not text else ()
+    parts = secret_parts(value)
+    texts = [*whole, *parts]
+    mask(*(each for each in texts if len(each) >= SHORTEST), lines=secret_lines(value))
+    return any(0 < len(each) < SHORTEST for each in parts)
+
+
+def secret_parts(value: object) -> list[str]:
+    """Return the texts that are as secret as a value: its leaves, and the keys and signatures in them."""
     leaves = [str(leaf) for leaf in secret_leaves(value)]
     keys = [key for leaf in leaves for key in (*connection_keys(leaf), *_signatures_in(leaf), *_random_parts(leaf))]
-    texts = [*whole, *leaves, *keys]
+    return [*leaves, *keys]
+
+
+def secret_lines(value: object) -> list[str]:
+    """Return the lines of a value that has several, but for short ones and the headers of a PEM."""
+    leaves = (str(leaf) for leaf in secret_leaves(value))
     lines = (line.strip() for leaf in leaves if "\n" in leaf for line in leaf.splitlines())
-    mask(
-        *(each for each in texts if len(each) >= SHORTEST),
-        lines=(line for line in lines if len(line) >= SHORTEST and not _HEADER.fullmatch(line)),
-    )
-    return any(0 < len(each) < SHORTEST for each in (*leaves, *keys))
+    return [line for line in lines if len(line) >= SHORTEST and not _HEADER.fullmatch(line)]
 
 
 def register_ambient_secrets(environ: Mapping[str, str]) -> None:

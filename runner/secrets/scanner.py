@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.errors import EnvironmentWrong, FlowFailed
+from runner.schemes import backends
 from runner.secrets.encodings import SHORTEST, encodings_of, to_bytes
 from runner.secrets.named import find_secret
-from runner.secrets.parts import connection_keys, parse_secret, secret_leaves
+from runner.secrets.parts import parse_secret, secret_lines, secret_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 log = logging.getLogger("runner.leaks")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|CONNECTION_?STRING", re.IGNORECASE)
@@ -56,18 +57,23 @@ def collect_secrets(names: Iterable[str], environ: Mapping[str, str]) -> list[Se
             value = find_secret(name, environ)
         except EnvironmentWrong:
             continue  # where the flow is built it need not be
-        secret = _secret(f"the secret {name}", value)
+        secret = _secret(f"the secret {name}", _texts_of(value))
         if secret.encodings:
             found.append(secret)
         elif value:
             log.warning(
                 "the secret %s is shorter than %d characters, and is neither looked for nor hidden", name, SHORTEST
             )
-    for name, value in sorted(environ.items()):
-        if name not in named and _SECRET_NAME.search(name) and not _HARMLESS_NAME.fullmatch(name):
-            secret = _secret(f"the variable {name}", parse_secret(value))
-            found += [secret] if secret.encodings else []
-    return found
+    private = {name for backend in backends() for name in (*backend.secrets, *backend.private_variables)}
+    for name, text in sorted(environ.items()):
+        if name in named:
+            continue
+        if name in private:  # the clouds' own are as good as named
+            found.append(_secret(f"the variable {name}", _texts_of(parse_secret(text))))
+        elif _SECRET_NAME.search(name) and not _HARMLESS_NAME.fullmatch(name):
+            texts = (each for each in _texts_of(parse_secret(text)) if not _is_harmless(each))
+            found.append(_secret(f"the variable {name}", texts))
+    return [secret for secret in found if secret.encodings]
 
 
 def handed_over_secret(texts: Iterable[str]) -> Secret:
@@ -102,20 +108,19 @@ def refuse_secrets(
         raise FlowFailed(message, hint=hint)
 
 
-def _secret(name: str, value: object) -> Secret:
-    return Secret(name, frozenset(to_bytes(form) for text in _texts_of(value) for form in encodings_of(text)))
+def _texts_of(value: object) -> list[str]:
+    """Return the texts to look for, which are those that are masked in what a run writes."""
+    return [*secret_parts(value), *secret_lines(value)]
 
 
-def _texts_of(value: object) -> Iterator[str]:
-    """Yield the texts that are as secret as the value: JSON's leaves, keys of a connection string, lines of a PEM."""
-    for leaf in secret_leaves(value):
-        if isinstance(leaf, str) and not _is_harmless(leaf):
-            text = leaf.strip()
-            texts = [text, *connection_keys(text), *(line.strip() for line in text.splitlines()[1:-1])]
-            known = _AZURITE_KEY.decode()
-            yield from (each for each in dict.fromkeys(texts) if len(each) >= SHORTEST and not each.startswith(known))
+def _secret(name: str, texts: Iterable[str]) -> Secret:
+    """Return the secret of texts that are long enough, but for the key of Azurite, which is everybody's."""
+    known = _AZURITE_KEY.decode()
+    stripped = (text.strip() for text in texts)
+    private = {text for text in stripped if len(text) >= SHORTEST and not text.startswith(known)}
+    return Secret(name, frozenset(to_bytes(form) for text in private for form in encodings_of(text)))
 
 
 def _is_harmless(text: str) -> bool:
-    """Return whether a value is a word that says yes or no, a number, or the path of something on this machine."""
+    """Return whether the value of a variable that nobody named is a word for yes or no, a number, or a path."""
     return text.lower() in {"disabled", "required", "optional"} or text.isdecimal() or text.startswith(("/", "~/"))

@@ -25,12 +25,11 @@ class ChildReport:
         self.request_digest: str | None = None
         self.claim: Claim | None = None
         self.attempt: int | None = None
-        self.end_token: str | None = None
         self.has_begun = False
         self.is_end_saved = False
         self.verdict: Verdict | None = None
 
-    def take(self, message: Message) -> None:  # noqa: C901 - a flat list, one case a message
+    def take(self, message: Message) -> None:
         """Note a message."""
         match message["kind"]:
             case "run located":
@@ -45,8 +44,6 @@ class ChildReport:
                 self.claim = self.attempt = None
             case "flow began":
                 self.flow, self.has_begun = message["flow"], True
-            case "end announced":
-                self.end_token = message["token"]
             case "end saved aside":
                 self.is_end_saved = True
             case "attempt ended":

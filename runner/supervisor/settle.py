@@ -34,6 +34,7 @@ class Settlement:
         log_to: the stream to log to.
         report: what the flow's process has told.
         buffer: the lines of its log.
+        secret: bytes that only that process and this one know, by which its end is known.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Settlement:
         log_to: TextIO,
         report: ChildReport,
         buffer: LogBuffer,
+        secret: bytes,
     ) -> None:
         self._settings, self._environ, self._log_to = settings, environ, log_to
-        self._report, self._buffer = report, buffer
+        self._report, self._buffer, self._secret = report, buffer, secret
 
     def open_log(self) -> Logger:
         """Return the logger of the supervisor's own lines."""
@@ -121,7 +123,7 @@ class Settlement:
         from runner.runs.ends import finish_dead_attempt
 
         store = self._open_store()
-        stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._report.end_token)
+        stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._secret)
         if stands is None or stands["error"] == verdict.error_record:
             return verdict
         error = stands["error"]

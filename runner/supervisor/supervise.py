@@ -84,6 +84,7 @@ class Supervisor:
             self.settings = Settings.from_environ(environ, needs_location=False)
         self.report = ChildReport()
         self.buffer = LogBuffer()
+        self.secret = os.urandom(32)  # by which an end of the flow's process is known from any other
         self.heartbeat: Heartbeat | None = None
         self.shipper: LogShipper | None = None
         self.stop_signal: int | None = None  # that asked to stop
@@ -141,7 +142,7 @@ class Supervisor:
                 spec = ChildSpec(
                     self.environ, self.log_to, (writes_out, writes_err), self.trace, self.stop_signals, reuse
                 )
-                run_child(spec, Channel(tells, hears, os.getppid()))
+                run_child(spec, Channel(tells, hears, os.getppid(), self.secret))
 
             reaper.reap_descendants(supervisor, flow, tells, (*ours, *flows))
         process.adopt_orphans()
@@ -268,7 +269,7 @@ class Supervisor:
     def _settlement(self) -> Settlement:
         from runner.supervisor.settle import Settlement
 
-        return Settlement(self.settings, self.environ, self.log_to, self.report, self.buffer)
+        return Settlement(self.settings, self.environ, self.log_to, self.report, self.buffer, self.secret)
 
     def _settle(self, exit_status: ExitStatus, kills: int | None) -> int:
         """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""

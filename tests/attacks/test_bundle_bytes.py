@@ -6,7 +6,7 @@ import json
 import struct
 import zipfile
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from runner.signing import signatures
 from support.canary import AUTHOR, KEY, MALLORY, facts_of
 
 if TYPE_CHECKING:
+    from runner.signing.keys import PrivateKey
     from support.canary import Target
 
 HARMLESS = b"\x80\x04N."
@@ -113,6 +114,23 @@ def test_a_size_is_claimed_that_nobody_has(target: Target) -> None:
     data[place + 18 : place + 26] = struct.pack("<2L", 2**32 - 1, 2**32 - 1)
     target.put(bytes(data))
     target.refuses(65)
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [["/etc/shadow"], ["../../proc/kmsg"], ["."], [".."], ["a/b"], [""], ["x" * 129], ["A"] * 1001, 5, [["x"]], None],
+    ids=lambda value: str(value)[:20],
+)
+@pytest.mark.parametrize("key", [AUTHOR, None], ids=["signed", "unsigned"])
+def test_secrets_are_named_that_are_files_of_the_machine(
+    target: Target, secrets: object, key: PrivateKey | None
+) -> None:
+    """What a manifest names as secrets is looked for in files, so that the supervisor can mask it."""
+    facts: Any = {**facts_of(), "secrets": secrets}
+    if secrets is None:
+        del facts["secrets"]
+    target.put(archive.write_bundle(facts, {"flow.pkl": target.canary.pickled}, key))
+    target.refuses(65, "secrets")
 
 
 def test_it_says_that_it_is_of_a_newer_format(target: Target) -> None:

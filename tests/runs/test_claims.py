@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import naming
-from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld
+from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, RunHeld, WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs import claims, documents, ends, results
 from runner.runs.ends import Concluded, RunFacts
@@ -27,11 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.schema.documents import BundleReference, EndDocument, RunRequest, State
+    from runner.schema.documents import BundleReference, EndDocument, RunRequest, State, TaskRecord
 
 LAYOUT = RunLayout("etl", "r")
 BUNDLE: BundleReference = {"url": "file:///etl/v", "sha256": "0" * 64}
 FACTS = RunFacts("etl", BUNDLE)
+SECRET = b"known to two processes"
+TASK: TaskRecord = {
+    "task": "clean",
+    "name": "clean",
+    "index": None,
+    "mapped": False,
+    "state": "succeeded",
+    "tries": 1,
+    "started": None,
+    "ended": None,
+    "error": None,
+    "result": None,
+}
 CODES: dict[State, int] = {
     "succeeded": 0,
     "failed": 1,
@@ -75,13 +88,13 @@ def verdict(state: State) -> Verdict:
 
 
 def commit(store: RunStore, held: Claim, state: State) -> EndDocument:
-    end = ends.end_document("r", held, FACTS, verdict(state))
+    end = ends.end_document("r", held, FACTS, verdict(state), secret=SECRET)
     ends.commit_end(store, end)
     return end
 
 
 def settle(store: RunStore, held: Claim, state: State) -> EndDocument | None:
-    return ends.finish_dead_attempt(store, held, FACTS, verdict(state))
+    return ends.finish_dead_attempt(store, held, FACTS, verdict(state), SECRET)
 
 
 @contextmanager
@@ -271,9 +284,30 @@ def test_an_attempt_is_settled_from_outside_only_if_it_was_its_own(store: RunSto
 def test_the_end_that_an_attempt_committed_itself_stands(store: RunStore, here: Place, state: State) -> None:
     mine = claimed(store)
     document = commit(store, mine, state)
-    assert ends.finish_dead_attempt(store, mine, FACTS, Verdict("crashed", 139, "crashed", "X")) == document
+    assert ends.finish_dead_attempt(store, mine, FACTS, Verdict("crashed", 139, "crashed", "X"), SECRET) == document
     keys = here.keys()
     assert (LAYOUT.outcome in keys) == (state == "succeeded")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"state": "succeeded", "exit_code": 0, "error": None},
+        {"tasks": []},
+        {"exit_code": 1},
+        {"token": "0" * 32},
+    ],
+)
+def test_an_end_that_somebody_changed_is_not_believed(store: RunStore, here: Place, forged: dict[str, Any]) -> None:
+    """It has the token of the attempt's own end, which everybody can read, and it has its place."""
+    mine = claimed(store)
+    written = commit(store, mine, "crashed")
+    if forged == {"tasks": []}:
+        written = ends.end_document("r", mine, FACTS, verdict("crashed"), [TASK], secret=SECRET)
+    here.write(LAYOUT.end(1), documents.encode({**written, **forged}))
+    with pytest.raises(WriteFailed, match="not what this start wrote"):
+        settle(store, mine, "crashed")
+    assert LAYOUT.outcome not in here.keys()  # noqa: SIM118 - a place is no dictionary
 
 
 def test_a_document_of_another_version_is_told_by_its_url(here: Place) -> None:

@@ -174,6 +174,33 @@ def test_named_secrets_are_looked_for_whatever_they_are_called(
         build_flow(closed_over(VALUE), name="f", storage=storage)
 
 
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("/wJalrXUtnFEMI/K7MDENG", "/wJalrXUtnFEMI/K7MDENG"),
+        ("~/wJalrXUtnFEMI", "~/wJalrXUtnFEMI"),
+        ("12345678901", "12345678901"),
+        ('{"pin": 12345678901}', "12345678901"),
+        ("disabled", "disabled"),
+    ],
+)
+def test_a_named_secret_is_looked_for_whatever_it_looks_like(
+    here: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, text: str, part: str
+) -> None:
+    monkeypatch.setenv("WAREHOUSE", text)
+    storage = Local(here.url.removeprefix("file://"), secrets=["WAREHOUSE"])
+    with pytest.raises(FlowFailed, match="the secret WAREHOUSE, in the closure variable value"):
+        build_flow(closed_over(f"x{part}x"), name="f", storage=storage)
+    assert "shorter" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET"])
+@pytest.mark.parametrize("text", ["/wJalrXUtnFEMI/K7MDENG", "12345678901"])
+def test_a_clouds_own_secret_is_looked_for_whatever_it_looks_like(name: str, text: str) -> None:
+    found = scanner.collect_secrets((), {name: text})
+    assert scanner.find_secrets(f"x{text}x".encode(), found) == [f"the value of the variable {name}"]
+
+
 def test_a_short_secret_is_warned_of_by_name_and_not_looked_for(
     here: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

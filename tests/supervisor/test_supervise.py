@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import BundleReference
 
 BUNDLE: BundleReference = {"url": "x", "sha256": "0" * 64}
+SECRET = b"known to two processes"
 PLACE = RunPlace("file", "/x", "etl", "r")
 SUCCESS = Verdict("succeeded", 0, "run r succeeded")
 
@@ -52,7 +53,7 @@ def reported(**told: Any) -> ChildReport:
 
 def settlement(report: ChildReport, log: io.StringIO) -> Settlement:
     """The settlement of a process that told this and is gone."""
-    return Settlement(Settings(environ={}), {}, log, report, LogBuffer())
+    return Settlement(Settings(environ={}), {}, log, report, LogBuffer(), SECRET)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,6 @@ def test_what_is_told_is_read_as_it_was_written() -> None:
         {"kind": "claim withdrawn"},
         {"kind": "claim held"},
         {"kind": "flow began", "flow": "täglich"},
-        {"kind": "end announced", "token": "token"},
         {"kind": "end saved aside"},
         {"kind": "attempt ended", "verdict": None},
         {"kind": "attempt ended", "verdict": SUCCESS},
@@ -124,7 +124,7 @@ def test_success_that_was_told_and_garbled_is_looked_up(tmp_path: Path, *, commi
     claim = claims.claim_run(store, lambda _claim: None, facts, fresh=True, interval=15)
     assert isinstance(claim, Claim)
     if committed:
-        ends.commit_end(store, ends.end_document("r", claim, facts, SUCCESS))
+        ends.commit_end(store, ends.end_document("r", claim, facts, SUCCESS, secret=SECRET))
     report = reported(place=store.place, flow="etl", bundle=BUNDLE, claim=claim, attempt=1, verdict=SUCCESS)
     log = io.StringIO()
     settled = settlement(report, log)
