@@ -1,4 +1,4 @@
-"""``FlowGraph``: tasks and what each waits for, written down in a ``with`` block. It is what travels of a flow."""
+"""``FlowGraph``: tasks and what each waits for, written down in a ``with`` block; what runs of a flow."""
 
 from __future__ import annotations
 
@@ -106,10 +106,9 @@ class FlowGraph:
         """Let calls of tasks call their functions again, or add to the flow around this one."""
         open_graph.reset(self._token)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as the graph alone, without a storage; the state is set last, as tasks may name the flow."""
-        state = {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
-        return object.__new__, (FlowGraph,), state
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave storage and environment behind: the manifest says what a run needs of them, and no secret travels."""
+        return {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
 
     def __repr__(self) -> str:
         """Show the name."""

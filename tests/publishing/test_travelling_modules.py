@@ -434,3 +434,42 @@ def test_a_file_inside_a_package_is_built_with_its_relative_imports(author: Auth
     url = author.publish("-m", "runner", "build", "pkg/flow.py")
     assert author.sources(url) == ["pkg/__init__.py", "pkg/helper.py"]
     assert author.answer(url) == 1
+
+
+REFINED = """
+from runner import Parameter
+
+class Refined(Flow):
+    extra = 7
+
+    def twice(self, x):
+        return self.run(x=x).result("add") * 2
+
+@task
+def add(x):
+    return x + 1
+
+@task
+def give():
+    return inner
+
+@task
+def run(given):
+    return given.run(x=9).result("add")
+
+with Refined("inner", storage=Local("nowhere")) as inner:
+    add(Parameter("x", default=1))
+
+with Flow("around", storage=Local("nowhere")) as around:
+    run(give())
+"""
+
+
+def test_a_task_that_names_a_flow_has_it_as_it_is_at_home(author: Author) -> None:
+    """It may run it, ask what it is, give it to another task, and use what its author made of the class."""
+    values = "inner.run(x=4).result('add'), inner.twice(1), inner.extra, around.run().result('run')"
+    kinds = "isinstance(flow, Flow), type(flow).__name__, type(inner).__name__"
+    author.write({"flow.py": author.flow(REFINED, f"return [{values}, {kinds}]")})
+    home = author.python("-c", "import flow; print(flow.flow.run().result('answer'))").stdout.strip()
+    assert home == "[5, 4, 7, 10, True, 'Flow', 'Refined']"
+    assert str(author.answer(author.publish())) == home

@@ -185,11 +185,11 @@ def here(tmp_path: Path) -> Place:
 def test_the_command_lists_what_a_bundle_would_take_and_says_what_that_is_worth(here: Place) -> None:
     url = publish(here, "etl.py")
     printed = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
-    assert "runner.FlowGraph" in printed["pickle"]["globals"]
+    assert "runner.Flow" in printed["pickle"]["globals"]
     assert {code["name"] for code in printed["pickle"]["code"]}
     text = start({}, "inspect", "--imports", url).stdout
     assert "no boundary" in text
-    assert "  runner.FlowGraph\n" in text
+    assert "  runner.Flow\n" in text
     assert "pickle" not in json.loads(start({}, "inspect", "--json", url).stdout)
 
 
