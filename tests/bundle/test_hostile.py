@@ -40,6 +40,7 @@ FACTS: Any = {
     "requires": [],
     "parameters": [],
     "labels": [],
+    "secrets": [],
     "image": None,
 }
 
