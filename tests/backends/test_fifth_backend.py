@@ -101,7 +101,7 @@ with registered():
     (flow,) = {key.rpartition("/")[0] for key in place.keys()}
     environ = {"RUNNER_STORAGE": "memory", "RUNNER_LOCATION": f"{place.url}/{flow}", "RUNNER_RUN_ID": "r"}
     (_, messages), (orders, _) = os.pipe(), os.pipe()
-    verdict = run(environ, Channel(messages, orders, os.getppid()), sys.stderr)
+    verdict = run(environ, Channel(messages, orders, os.getppid(), b""), sys.stderr)
     cli.main(["show", f"{place.url}/{flow}/runs/r"], standalone_mode=False)
     print(json.dumps({"code": verdict.exit_code, "keys": place.keys()}))
 """
