@@ -60,13 +60,18 @@ class Scene:
 
     def cut_off(self, run_id: str = "r") -> None:
         """Have an attempt killed in the last task, when all before it is durable."""
-        folder = RunLayout("steps", run_id)
+        assert self.go_on_when_durable("hold and abort", RUNNER_RUN_ID=run_id) == 134
+
+    def go_on_when_durable(self, kind: str, **more: str) -> int:
+        """Hold the last task until all before it are durable, let it go on, and return the exit code."""
+        environ = self.environ(kind, **more)
+        folder = RunLayout("steps", environ["RUNNER_RUN_ID"])
         durable = {folder.result(1, "each", index) for index in range(4)}
         durable |= {folder.result(1, name, None) for name in ("first", "after")}
-        process = begin(self.environ("hold and abort", RUNNER_RUN_ID=run_id))
+        process = begin(environ)
         wait_for(lambda: durable <= set(self.place.keys()))
         (self.notes / "go on").touch()
-        assert process.wait(60) == 134
+        return process.wait(60)
 
     def calls(self) -> list[str]:
         return [line.partition(" ")[0] for line in (self.notes / "calls").read_text().splitlines()]
@@ -180,9 +185,7 @@ def test_a_signature_is_taken_away(scene: Scene) -> None:
 def test_a_planted_result_gets_into_no_outcome_of_a_flow_that_timed_out(scene: Scene) -> None:
     """The flow's process is killed at the end of its time, and the supervisor lists what lies there."""
     scene.place.write(FOLDER.result(1, "planted", None), scene.planted())
-    more = {"RUNNER_TIMEOUT": "2", "RUNNER_GRACE": "0.3"}
-    (scene.notes / "go on").touch()
-    assert scene.run("hold in native code", **more).code == 124
+    assert scene.go_on_when_durable("hold in native code", RUNNER_TIMEOUT="8", RUNNER_GRACE="0.3") == 124
     listed = {task["task"] for task in outcome_of(scene.place, "r", "steps")["tasks"]}
     assert "planted" not in listed
     assert "first" in listed

@@ -315,7 +315,7 @@ def test_native_code_that_never_returns_is_stopped_as_well(here: Place, notes: P
 
 @pytest.mark.usefixtures("_unmeasured")
 def test_out_of_time_in_native_code_the_outcome_lists_what_is_durable(here: Place, notes: Path) -> None:
-    with holding(here, notes, "hold in native code", RUNNER_TIMEOUT="2", RUNNER_GRACE="0.5") as process:
+    with holding(here, notes, "hold in native code", RUNNER_TIMEOUT="8", RUNNER_GRACE="0.5") as process:
         assert ended(process).code == 124
     outcome = outcome_of(here, "r", "steps")
     assert outcome["state"] == "timed_out"
