@@ -265,7 +265,7 @@ def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
     assert FOLDER.outcome not in scene.place.keys()  # noqa: SIM118
 
 
-def begin(environ: dict[str, str]) -> Any:
+def begin(environ: dict[str, str]) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [sys.executable, "-m", "runner"]
     return subprocess.Popen(command, env=inherited | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
