@@ -1,8 +1,8 @@
 """An index of secret values and their encodings, which passes over text without secrets cheaply: most of a log is that.
 
-A text is looked at as numbers of eight bytes, one after the other. Of each encoding eight such numbers are known, one of
-which is there wherever in the text it begins; of what is shorter than 15 bytes, four of four. So a look costs the same
-for one secret as for hundreds.
+A text is looked at as numbers of eight bytes, one after the other. Of each encoding eight such numbers are known, one
+of which is there wherever in the text it begins; of what is shorter than 15 bytes, four of four. So a look costs the
+same for one secret as for hundreds.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Starts:
         """
         ending = bytes((last,))
         by_start: dict[bytes, list[bytes]] = {}
-        short_starts = set()
+        short_starts: set[bytes] = set()
         for raw in self._encodings:
             if ending in raw:
                 by_start.setdefault(raw[:_START], []).append(raw)

@@ -83,7 +83,7 @@ def find_secret(name: str, environ: Mapping[str, str]) -> Any:
 
 
 def read_secret(name: str, environ: Mapping[str, str]) -> tuple[str, Any]:
-    """Return one secret's text and value: ``/run/secrets/NAME``, the file that ``NAME_FILE`` names, the variable ``NAME``.
+    """Return one secret's text and value, from ``/run/secrets/NAME``, the file in ``NAME_FILE``, the variable ``NAME``.
 
     A JSON object or array is parsed, anything else is text as it stands, less one trailing newline.
     Raises EnvironmentWrong if it is in none of these, or its file cannot be read.

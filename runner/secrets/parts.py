@@ -31,7 +31,7 @@ _PASSWORDS_IN_URL = (
     r"://[^\s:/?#@]+:(?!\d*(?:[/?#]|$))([^\s/?#@]+)(?:[/?#]|$)",
 )
 _USER_IN_URL = r"://([^\s:/?#@]+):?[^\s/?#@]*@"
-_PASSWORD_BY_NAME = (
+_KEYWORDS = (
     r"(?i)(?:^|[\s;?&,])(?:\w*passw(?:or)?d|\w*pwd|pass|passphrase|(?:shared)?access_?key|\w*secret|\w*token|api_?key)"
     r"\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|\{([^}]*)\}|([^\s;&]+))"
 )
@@ -78,11 +78,11 @@ def passwords_in(text: str) -> list[str]:
         found += [part for user in re.findall(_USER_IN_URL, text) for part in _random_parts(user) and [user]]
     lowered = text.lower()
     if "=" in text and any(name in lowered for name in _NAMES_OF_PASSWORDS):
-        found += ["".join(groups) for groups in re.findall(_PASSWORD_BY_NAME, text)]
+        found += ["".join(groups) for groups in re.findall(_KEYWORDS, text)]
     if "%" in text and found:
         from urllib.parse import unquote
 
-        found += map(unquote, found)
+        found += [unquote(each) for each in found]
     return [*dict.fromkeys(filter(None, found))]
 
 

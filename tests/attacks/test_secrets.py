@@ -87,7 +87,7 @@ def test_a_key_file_lies_in_the_package(target: Target, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_named_secret_hides_in_a_form_that_its_author_did_not_think_of(form: str) -> None:
-    """What a run hides is what a build refuses, whoever wrote it and however: one list, and no value is too harmless."""
+    """What a run hides is what a build refuses, whoever wrote it: one list, and no value is too harmless."""
     for value in (VALUE, "/usr/lib'x\"&<>%2", "Straße-9-Straße"):
         written = FORMS[form](value)
         secrets = scanner.collect_secrets(["WAREHOUSE"], {"WAREHOUSE": value})
@@ -119,11 +119,11 @@ def test_the_password_stands_alone_that_was_named_in_a_connection_string(
     with pytest.raises(FlowFailed, match="the value of the secret DSN, in the closure variable value"):
         build_flow(closing_over(f"login failed for {VALUE}"), name="f", storage=storage)
     find_secret("DSN", {"DSN": dsn.format(VALUE)})
-    assert redact(f"login failed for {VALUE}, {dsn.format(VALUE)}").count(MASK) == 2  # noqa: PLR2004 - alone, and in it
+    assert redact(f"login failed for {VALUE}, {dsn.format(VALUE)}").count(MASK) == 2
 
 
 def test_a_password_stands_in_a_url_as_no_url_may_have_it() -> None:
-    """An unescaped @ or / ends the password for one reader, and not for the next; an escaped one is written as it is."""
+    """An unescaped @ or / ends the password for one reader, and not for the next; both readings are hidden."""
     for written in ("p@ss/w0rd-long-enough", "p%40ss%2Fw0rd-long-enough"):
         find_secret("DSN", {"DSN": f"postgresql://etl:{written}@db/x"})
         assert "w0rd-long" not in redact(f"{written} p@ss/w0rd-long-enough")
@@ -141,7 +141,16 @@ def test_a_token_stands_where_a_url_has_its_user() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["MONGO_SECRET_URI", "PASSWD", "ORACLE_PWD", "MSSQL_SA_PWD", "SSH_PASSPHRASE", "DB_PASS", "GITHUB_PAT", "PGPASSWORD"],
+    [
+        "MONGO_SECRET_URI",
+        "PASSWD",
+        "ORACLE_PWD",
+        "MSSQL_SA_PWD",
+        "SSH_PASSPHRASE",
+        "DB_PASS",
+        "GITHUB_PAT",
+        "PGPASSWORD",
+    ],
 )
 def test_a_variable_is_named_as_a_secret_in_a_way_that_was_not_looked_for(name: str) -> None:
     secrets = scanner.collect_secrets((), {name: VALUE})
@@ -150,7 +159,9 @@ def test_a_variable_is_named_as_a_secret_in_a_way_that_was_not_looked_for(name: 
 
 def test_a_variable_that_is_named_harmlessly_has_a_password_in_its_url() -> None:
     """DATABASE_URL says nothing of a secret, and every platform sets it."""
-    secrets = scanner.collect_secrets((), {"DATABASE_URL": f"postgres://etl:{VALUE}@db/x", "http_proxy": "http://proxy"})
+    secrets = scanner.collect_secrets(
+        (), {"DATABASE_URL": f"postgres://etl:{VALUE}@db/x", "http_proxy": "http://proxy"}
+    )
     assert scanner.find_secrets(f"x{VALUE}x".encode(), secrets) == ["the value of the variable DATABASE_URL"]
     assert not scanner.collect_secrets((), {"PWD": "work-in-progress", "OLDPWD": "work-in-progress"})
     assert not scanner.collect_secrets((), {"EXAMPLE_URL": "postgres://user:password@db", "T": "http://a:{b-c-d-e}@x"})

@@ -17,6 +17,7 @@ VALUES = [
     "ümläut€😀🔑 wide",
 ]
 
+
 @pytest.mark.parametrize("encoding", FORMS)
 @pytest.mark.parametrize("value", VALUES)
 def test_no_encoding_is_left(encoding: str, value: str) -> None:

@@ -44,7 +44,9 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON in UTF-8": lambda text: json.dumps([text], ensure_ascii=False),
     "JSON in JSON": lambda text: json.dumps(json.dumps({"a": text})),
     "JSON three deep": lambda text: json.dumps(json.dumps(json.dumps({"a": text}))),
-    "JSON three deep, the inner one in UTF-8": lambda text: json.dumps(json.dumps(json.dumps(text, ensure_ascii=False))),
+    "JSON three deep, the inner one in UTF-8": lambda text: json.dumps(
+        json.dumps(json.dumps(text, ensure_ascii=False))
+    ),
     "JSON of Go": _go,
     "JSON of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
     "repr": repr,
