@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runner.runs.documents import Kind
     from support.servers import Server
 
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
@@ -92,9 +93,9 @@ def described_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every document that a test makes in its own process is as its schema says."""
     create = RunStore._create
 
-    def checked(store: RunStore, key: str, document: dict[str, Any]) -> None:
+    def checked(store: RunStore, key: str, document: dict[str, Any], kind: Kind) -> None:
         schemas.validate(schemas.kind_of(document), document)
-        create(store, key, document)
+        create(store, key, document, kind)
 
     monkeypatch.setattr(RunStore, "_create", checked)
 
