@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from runner.backends.retry import may_pass, persistently
-from runner.errors import AlreadyExists, CredentialsRefused, NotFound, RunnerError, TooLarge, Unreachable
+from runner.errors import AlreadyExists, CredentialsRefused, Denied, NotFound, RunnerError, TooLarge, Unreachable
 from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key
 
@@ -231,6 +231,24 @@ class Storage(ABC):
     def _may_retry_create(self, error: RunnerError) -> bool:
         """Return whether a failed create may be made again: not if the backend has done so for as long as it may."""
         return error.transient
+
+    def refuses_create(self, key: str, data: bytes) -> bool:
+        """Return whether the storage refuses to create what is there; ``data`` are that object's own bytes.
+
+        One request, after which the object is what it was, whatever the answer. Raises what `create` does.
+        """
+        check_key(key)
+
+        def attempt() -> bool:
+            try:
+                self._create(key, data)
+            except (AlreadyExists, Denied):
+                return True
+            return False
+
+        if self.patience is None:
+            return self._retry(attempt, self.retry_seconds)
+        return self._retry_within_budget(attempt)
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:

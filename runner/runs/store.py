@@ -80,6 +80,10 @@ class RunStore:
         """Store what the run is asked for. Raises AlreadyExists when another was stored before."""
         self._create(self.layout.run, request, "run")
 
+    def refuses_second_request(self, request: RunRequest) -> bool:
+        """Return whether the storage refuses to store again what was just stored there."""
+        return self.storage.refuses_create(self.layout.run, encode(request))
+
     def create_claim(self, document: ClaimDocument) -> None:
         """Store a claim. Raises AlreadyExists when the attempt is another's."""
         self._create(self.layout.claim(document["attempt"]), document, "claim")

@@ -76,6 +76,10 @@ class LocalStorage(Storage):
             return Denied(f"not allowed to read {path}", hint=f"Give {_user()} the right to read it.")
         return ReadFailed(f"reading {path} failed: {error.strerror}", transient=_may_pass(error))
 
+    def refuses_create(self, _key: str, _data: bytes) -> bool:
+        """See `Storage.refuses_create`; link and O_EXCL are the kernel's, and need no proof."""
+        return True
+
     def _create(self, key: str, data: bytes) -> None:
         with self._errors(key):
             target = self._inside(key)
