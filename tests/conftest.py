@@ -13,6 +13,7 @@ from runner.secrets import redaction
 from support import memory, schemas
 from support.places import Place, azure_place, gcs_place, local_place, memory_place, s3_place
 from support.servers.azurite import start_azurite
+from support.servers.fake_gcs import start_fake_gcs
 from support.servers.gcs import start_gcs
 from support.servers.moto import start_moto
 
@@ -28,7 +29,7 @@ PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 BACKENDS = ["local", "s3", "gcs", "azure"]
 # What --fast leaves out: whoever uses these starts servers, containers or runs in processes of their own, or installs
 # much; what lies in these folders takes long by itself.
-SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "engine", "bare_python", "prefect", "distributions"}
+SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "fake_gcs", "engine", "bare_python", "prefect", "distributions"}
 SLOW_MODULES = {
     "servers",
     "starting",
@@ -133,6 +134,12 @@ def gcs_emulator() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[Server]:
+    with start_fake_gcs() as server:
+        yield server
+
+
 @pytest.fixture
 def memory_backend() -> Iterator[None]:
     """The backend of the tests, known to this process for one test."""
@@ -155,6 +162,8 @@ def place(backend: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypa
         made = s3_place(request.getfixturevalue("moto"))
     elif backend == "gcs":
         made = gcs_place(request.getfixturevalue("gcs_emulator"))
+    elif backend == "fake-gcs":
+        made = gcs_place(request.getfixturevalue("fake_gcs"))
     elif backend == "memory":
         request.getfixturevalue("memory_backend")
         made = memory_place()

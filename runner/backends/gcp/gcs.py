@@ -200,6 +200,22 @@ class GCSStorage(Storage):
 
         return self._request("list", prefix, ask)
 
+    def _lacks_bucket(self, what: str, said: str) -> bool:
+        """Return whether it is the bucket that is not there; where an answer does not say so, a listing does."""
+        if what == "list" or "bucket does not exist" in said:
+            return True
+        if "No such object" in said:
+            return False
+        try:
+            self._request(
+                "list", "", lambda options: next(iter(self._bucket.list_blobs(max_results=1, **options)), None)
+            )
+        except BucketMissing:
+            return True
+        except RunnerError:
+            pass
+        return False
+
     def _error(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
         """Return the error that an exception of Google's libraries means.
 
@@ -217,7 +233,7 @@ class GCSStorage(Storage):
         answer: Any = getattr(error, "response", None)
         status = getattr(answer, "status_code", None)
         if status == HTTPStatus.NOT_FOUND:
-            return make(BucketMissing if "bucket does not exist" in answer.text else NotFound)
+            return make(BucketMissing if self._lacks_bucket(what, answer.text) else NotFound)
         if status == HTTPStatus.PRECONDITION_FAILED:
             return make(AlreadyExists)
         if status == HTTPStatus.FORBIDDEN:
