@@ -183,13 +183,13 @@ class _Variables:
 
 def _read_file(name: str, file: str) -> str:
     """Return what a variable's file holds; a warning is printed of a secret's that others may read."""
-    from pathlib import Path  # which costs the start 5 ms, and is seldom needed
+    from runner.limits import read_text
 
     if name in SECRET_VARIABLES:
         from runner.signing.keys import warn_if_exposed
 
         warn_if_exposed(file)
-    return Path(file).read_text("utf-8")
+    return read_text(file, "setting's file")
 
 
 def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:

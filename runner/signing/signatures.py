@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import Untrusted
+from runner.limits import limit_of
 from runner.signing.keys import PrivateKey, PublicKey, load_ed25519
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ BUNDLE = Purpose("bundle manifest", "flows")
 DOCUMENT = Purpose("run document", "runs")  # an end, and the outcome that is a copy of it
 RESULT = Purpose("task result", "runs")
 _SIGNATURE_SIZE = 64  # bytes
-LONGEST = 1024  # bytes of a signature's document; it has about 200
+LONGEST = limit_of("signature")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 
