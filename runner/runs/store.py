@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from runner import naming
-from runner.errors import BundleCorrupt, Denied, NotFound, Untrusted, WriteFailed
+from runner.errors import BundleCorrupt, Denied, NotFound, TooLarge, Untrusted, WriteFailed
+from runner.limits import limit_of
 from runner.runs.documents import FORMAT, TERMINAL_STATES, decode, encode, is_own
 from runner.runs.layout import RunLayout, RunPlace
 from runner.signing.run_signatures import SUFFIX
@@ -79,8 +80,11 @@ class RunStore:
         return self._read_bytes(self.layout.beat(attempt), "beat")
 
     def read_signature(self, key: str) -> bytes | None:
-        """Return the signature that lies beside the result of this key."""
-        return self._read_bytes(f"{key}{SUFFIX}", "signature")
+        """Return the signature that lies beside the result of this key, if there is what may be one."""
+        try:
+            return self._read_bytes(f"{key}{SUFFIX}", "signature")
+        except TooLarge:
+            return None
 
     def check_end(self, end: EndDocument, key: str | None = None) -> None:
         """Refuse an end that no trusted key signed as one of this run; ``key`` is where it was read. Raises Untrusted.
@@ -98,7 +102,7 @@ class RunStore:
 
     def create_request(self, request: RunRequest) -> None:
         """Store what the run is asked for. Raises AlreadyExists when another was stored before."""
-        self._create(self.layout.run, request)
+        self._create(self.layout.run, request, "run")
 
     def refuses_second_request(self, request: RunRequest) -> bool:
         """Return whether the storage refuses to store again what was just stored there."""
@@ -106,15 +110,15 @@ class RunStore:
 
     def create_claim(self, document: ClaimDocument) -> None:
         """Store a claim. Raises AlreadyExists when the attempt is another's."""
-        self._create(self.layout.claim(document["attempt"]), document)
+        self._create(self.layout.claim(document["attempt"]), document, "claim")
 
     def create_end(self, end: EndDocument) -> None:
         """Store how an attempt ended. Raises AlreadyExists when it has another end."""
-        self._create(self.layout.end(end["attempt"]), end)
+        self._create(self.layout.end(end["attempt"]), end, "end")
 
     def create_outcome(self, end: EndDocument) -> None:
         """Store an end as the run's outcome: a copy, so that whoever finds it missing writes the same bytes."""
-        self._create(self.layout.outcome, end)
+        self._create(self.layout.outcome, end, "end")
 
     def write_heartbeat(self, claim: Claim, number: int) -> None:
         """Show that an attempt lives; the number differs from beat to beat."""
@@ -137,9 +141,14 @@ class RunStore:
         names, _ = self.storage.list_folder(self.layout.attempts)
         return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
 
-    def _create(self, key: str, document: Mapping[str, object]) -> None:
+    def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
+        data = encode(document)
+        if len(data) > limit_of(kind):
+            sizes = f"{len(data):,} bytes, and at most {limit_of(kind):,} can be read"
+            message = f"{self.storage.url(key)} would have {sizes}"
+            raise WriteFailed(message, hint="Map over fewer elements, or give smaller parameters.", transient=False)
         try:
-            self.storage.create(key, encode(document))
+            self.storage.create(key, data)
         except Denied as error:
             message = f"the run cannot be written down: {error.message}"
             raise WriteFailed(message, hint=error.hint, transient=False) from error
@@ -160,9 +169,9 @@ class RunStore:
         self._known[key] = document
         return document
 
-    def _read_bytes(self, key: str, _kind: Kind | Literal["signature"]) -> bytes | None:
+    def _read_bytes(self, key: str, kind: Kind | Literal["signature"]) -> bytes | None:
         try:
-            return self.storage.read(key)
+            return self.storage.read(key, limit=limit_of(kind))
         except NotFound:
             return None
 

@@ -50,11 +50,13 @@ class LocalStorage(Storage):
         """Return a key's path to open, which links must not lead out of the root. Raises Denied."""
         return inside(self.container, self._path(key))
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         try:
             with plain_file(self._inside(key)).open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                self.check_size(key, size, limit)
                 file.seek(offset)
-                left = os.fstat(file.fileno()).st_size if length is None else length
+                left = size if length is None else length
                 while left > 0 and (chunk := file.read(min(left, CHUNK))):
                     left -= len(chunk)
                     yield chunk
