@@ -12,6 +12,7 @@ from runner.backends.base import CHUNK
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
 from runner.runs.claims import same_json
 from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
 from runner.runs.store import RunStore
 from runner.runs.stored_results import check_result_signature, list_results
 from runner.runs.trailer import copy_verified
@@ -134,6 +135,12 @@ def _repeated(store: RunStore, run_id: str, request: RunRequest) -> tuple[RunSto
         raise kind(message, hint="Run the flow again: runner run.")
     if store.signer:  # its results are bound to its own request
         before.signer = run_signer(store.signer.signing_key, store.signer.trusted_keys, asked)
+    if distrusts:  # only a signed end proves what it was asked for
+        end = run_status(before).end
+        if end is None:
+            message = f"{before.url}, whose results are to be taken, has no end that could be signed"
+            raise Untrusted(message, hint="Run the flow again: runner run.")
+        before.check_end(end)
     return before, asked
 
 
