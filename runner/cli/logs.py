@@ -13,7 +13,8 @@ import click
 
 from runner.cli.format import as_json_option, echo, echo_block, echo_json
 from runner.cli.locations import open_run
-from runner.errors import BundleCorrupt, NotFound
+from runner.errors import BundleCorrupt, NotFound, TooLarge
+from runner.limits import limit_of
 from runner.logs import text_block
 from runner.runs.status import attempt_status, run_status
 from runner.supervisor.backlog import LOG_END_LOGGER
@@ -80,7 +81,7 @@ def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
     part, over_since, asked_again = 1, None, 0
     while True:
         try:
-            data = store.storage.read(store.layout.log(attempt, part))
+            data = store.storage.read(store.layout.log(attempt, part), limit=limit_of("log part"))
         except NotFound:
             if later := [number for number in store.list_log_parts(attempt) if number > part]:
                 if asked_again == part:  # it did not come between the read and the listing
@@ -93,8 +94,8 @@ def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
             if over_since is None and not _is_active(store, attempt):
                 over_since = time.monotonic()
             time.sleep(_POLL_SECONDS)
-        except BundleCorrupt as error:
-            echo(f"-- {error.message}", err=True)
+        except TooLarge as error:
+            echo(f"-- left out: {error.message}", err=True)
             part += 1
         else:
             yield data

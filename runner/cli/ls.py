@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Name = TypeVar("Name")
     Listed = TypeVar("Listed")
 
-_AT_ONCE = 16  # requests
+_AT_ONCE = 8  # requests; an outcome may have 64 MB
 _PASSED_OVER = (BundleCorrupt, Denied, NotFound, UsageError)  # of one folder or run: the others are listed all the same
 
 

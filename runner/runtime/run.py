@@ -23,7 +23,6 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
-from runner.runs.store import RunStore
 from runner.runtime.background import Background, T
 from runner.runtime.request import RunStores, find_begun, repeated
 from runner.schemes import backend_of
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from runner.bundle.load import Loaded
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
+    from runner.runs.store import RunStore
     from runner.runtime.channel import Channel
     from runner.schema.documents import BundleReference, Reuse, RunRequest, State
     from runner.secrets.named import Credentials
@@ -99,10 +99,10 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
     opened = _or_error(lambda: _verify(data, key, settings))
-    request = _request(run_id, bundle, settings, opened, reuse)
-    signer = run_signer(settings.signing_key, settings.trusted_keys, request)
-    store = RunStore(store.storage, store.layout, signer)
-    digest = signer.request_digest if signer else None
+    request = _request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
+    store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    store.secret = channel.secret
+    digest = store.signer.request_digest if store.signer else None
     channel.send({"kind": "bundle verified", "secrets": _secrets_of(opened), "request_digest": digest})
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
@@ -116,7 +116,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if isinstance(loaded, RunnerError):
         raise loaded
     logs.run_context(flow=loaded.flow.name)
-    reusable = _reusable(store, claim, loaded, begun or request, settings.temporary)
+    reusable = _reusable(store, claim, loaded, request, settings.temporary)
     channel.send({"kind": "flow began", "flow": loaded.flow.name})
     _log_beginning(settings, run_id, bundle["url"], _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
@@ -169,15 +169,20 @@ def _secrets_of(opened: Bundle | ForeignObject | RunnerError) -> list[str]:
 def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Channel) -> Claim | Concluded:
     """Write down what is asked for and claim an attempt at it; of a run id of our own nobody else can know."""
     fresh = settings.run_id is None
+    proving: Background[None] | None = None  # beside the look at earlier attempts
 
     def announce(claim: Claim | None) -> None:
+        if proving:
+            proving.result()
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
-    if not fresh:
-        beginning.result()  # a run of other parameters must not be claimed
+    if not fresh and beginning.result():  # a run of other parameters must not be claimed
+        proving = Background(lambda: claims.prove_exclusive(store, request))
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
+    if proving:
+        proving.result()
     if not isinstance(claim, Concluded):
         channel.send({"kind": "claim held"})
     beginning.result()
@@ -194,10 +199,10 @@ def _load(opened: Bundle | ForeignObject, settings: Settings, channel: Channel, 
 
 
 def _reusable(
-    store: RunStore, claim: Claim, loaded: Loaded, begun: RunRequest, temporary: str
+    store: RunStore, claim: Claim, loaded: Loaded, request: RunRequest, temporary: str
 ) -> ReusableResults | None:
     """Find what need not run again, and sweep up after those who left it. Raises EnvironmentWrong."""
-    reuse = begun.get("reuse")
+    reuse = request.get("reuse")
     if claim.attempt == 1 and not reuse:
         return None
     from runner.bundle import module_folder
@@ -210,7 +215,7 @@ def _reusable(
     for attempt in range(1, claim.attempt):
         store.storage.sweep(f"{store.layout.attempt(attempt)}/")
     module_folder.sweep(temporary)
-    reusable = reusable_results(store, loaded.flow)
+    reusable = reusable_results(store, loaded.flow, request)
     log.info("%d results of earlier attempts are there and need not be made again", len(reusable))
     return reusable
 

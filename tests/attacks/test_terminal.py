@@ -193,7 +193,7 @@ WRONG: list[Any] = ["x", 5, -1, 2.5, True, None, [], {}, [[]], [5], ["x"], {"x":
 @pytest.mark.parametrize("name", sorted(end()))
 def test_no_end_with_a_wrong_value_is_a_bug_in_runner(place: Place, name: str) -> None:
     """``death: "x"`` and ``tasks: 5`` ended `show` with «a bug in runner»."""
-    parts = [(name,)]
+    parts: list[tuple[Any, ...]] = [(name,)]
     if isinstance(end()[name], dict):
         parts += [(name, inner) for inner in end()[name]]
     if name == "tasks":
