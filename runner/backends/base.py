@@ -11,6 +11,8 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
   answer was lost nobody could tell. Running deletes nothing, so it works without the right to.
 - **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
 - **Keys** are ``/``-separated, relative, in any script; see `check_key`.
+- **Retries** are this module's, not an SDK's: whatever may pass is tried again, for `Storage.retry_seconds`, by all
+  threads together. A backend makes one request, and says by its error whether another try may go better.
 - **Patience**, where a storage was opened with it, ends every small request in time; see `open_storage`. What has no
   network between, a folder or memory, need not look at it.
 - No exception of an SDK leaves this package: only those of `runner.errors`.
@@ -20,12 +22,21 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.backends.retry import may_pass, persistently
-from runner.errors import AlreadyExists, CredentialsRefused, NotFound, RunnerError, Unreachable
+from runner.backends.retry import Retries
+from runner.errors import (
+    AlreadyExists,
+    BucketMissing,
+    CredentialsRefused,
+    NotFound,
+    RunnerError,
+    TooSlow,
+    Unreachable,
+    WriteFailed,
+)
 from runner.location import check_key
 
 if TYPE_CHECKING:
@@ -36,7 +47,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
-REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for another one
+START_SECONDS = 8.0  # in which a try may begin until a run has begun: an endpoint that is down is given up within 15 s
+ANSWER_SECONDS = 15.0  # that an answer may take; once one took longer, twice as long
+PART_SHARE = 0.5  # of these seconds: how long a part of an upload is sent again, before all of it is
+REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for one twice as long
 RETRIES_SHARE = 0.95  # of it: when the last one must be over
 
 
@@ -81,7 +95,7 @@ class Storage(ABC):
         credential_source: where the credentials that opened it come from; None if it needs none.
     """
 
-    retry_seconds = 0.0  # in which one more try of a read or create may begin, where the backend leaves that to us
+    retry_seconds = 0.0  # in which a try may begin
 
     def __init__(
         self,
@@ -95,6 +109,38 @@ class Storage(ABC):
         self.container = container
         self.patience = patience
         self.credential_source = credential_source
+        self._retries = Retries()
+        self._is_slow = False  # the last answer took longer than an answer should
+        self._has_time = True  # for an answer that takes twice as long
+        self._has_worked = self._bears_refusals = self._is_refused = False
+
+    def bear(self, seconds: float) -> None:
+        """Bear failures for so long from now on, as a run has begun: what was allowed before, and is refused, as well.
+
+        Then the credentials are asked for anew: they may have been replaced.
+        """
+        self.retry_seconds, self._bears_refusals, self._has_worked = seconds, True, True
+
+    def end_within(self, seconds: float) -> None:
+        """Begin no try later than so many seconds from now."""
+        self._retries.end_within(seconds)
+
+    @property
+    def answer_seconds(self) -> float:
+        """Seconds that an answer may take."""
+        seconds = ANSWER_SECONDS if self.patience is None else self.patience * REQUEST_SHARE
+        return 2 * seconds if self._is_slow and self._has_time else seconds
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Learn from one request whether this storage needs more time for its answers."""
+        began = time.monotonic()
+        try:
+            yield
+        except TooSlow:
+            self._is_slow = True
+            raise
+        self._is_slow = self._is_slow and time.monotonic() - began > self.answer_seconds / 2
 
     @property
     def endpoint(self) -> str:
@@ -113,36 +159,57 @@ class Storage(ABC):
         if self.patience is None:
             return b"".join(self.stream(key))
         check_key(key)
-        return self._retry_within_budget(lambda: self._read(key))
+        return self._retry_small(lambda: self._read(key))
 
     def _read(self, key: str) -> bytes:
         return b"".join(self._stream(key, 0, None))
 
-    def _retry_within_budget(self, action: Callable[[], T], requests: int = 1) -> T:
-        """Retry `action` until its share of the time budget is used; without a budget the backend retries itself.
+    def _retry_small(self, action: Callable[[], T], requests: int = 1) -> T:
+        """Retry what moves few bytes; ``requests`` is how many requests the action makes.
 
-        ``requests`` is how many requests the action makes, each of which the backend tries once.
+        Where there is a time budget, all is over within it.
         """
         if self.patience is None:
-            return action()
-        return self._retry(action, self.patience * (RETRIES_SHARE - REQUEST_SHARE * requests))
+            return self.persistently(action)
+        self._has_time = requests == 1
+        return self._retry(action, self.patience * (RETRIES_SHARE - 2 * REQUEST_SHARE), one_more=False)
 
-    def _retry(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
-        """Retry until ``deadline`` seconds have passed; the last error's message says how often and how long."""
+    def persistently(self, action: Callable[[], T]) -> T:
+        """Retry several requests as one, as long as failures are borne here; only what may pass is tried again."""
+        return self._retry(action, self.retry_seconds)
+
+    def _retry(self, action: Callable[[], T], seconds: float, *, one_more: bool = True) -> T:
+        """See `Retries.persistently`; the last error's message says how often and how long."""
         tries, began = 0, time.monotonic()
 
         def attempt() -> T:
             nonlocal tries
             tries += 1
-            return action()
+            if self._is_refused:
+                self._is_refused = False
+                with suppress(RunnerError):
+                    self._renew_credentials()
+            try:
+                answer = action()
+            except CredentialsRefused:
+                self._is_refused = self._has_worked
+                raise
+            self._has_worked = True
+            return answer
 
         try:
-            return persistently(attempt, deadline, again)
+            return self._retries.persistently(attempt, seconds, self._may_pass, one_more=one_more)
         except RunnerError as error:
             if tries == 1:
                 raise
             message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
             raise error.with_message(message) from error.__cause__
+
+    def _may_pass(self, error: RunnerError) -> bool:
+        return error.transient or (self._bears_refusals and isinstance(error, CredentialsRefused))
+
+    def _renew_credentials(self) -> None:  # noqa: B027 - a folder needs none
+        """Ask for credentials anew, as those that had worked are refused."""
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield an object's bytes from an offset on, about `CHUNK` at a time; an answer that breaks off is resumed.
@@ -164,7 +231,7 @@ class Storage(ABC):
                 answer = None
                 raise
 
-        while chunk := self._retry(next_chunk, self.retry_seconds):
+        while chunk := self.persistently(next_chunk):
             received += len(chunk)
             yield chunk
 
@@ -190,10 +257,7 @@ class Storage(ABC):
                 if not self._is_ours(key, data, refusal):
                     raise
 
-        if self.patience is None:
-            self._retry(attempt, self.retry_seconds, self._may_retry_create)
-        else:
-            self._retry_within_budget(attempt, requests=2)
+        self._retry_small(attempt, requests=2)
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
@@ -205,10 +269,6 @@ class Storage(ABC):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
             return False
 
-    def _may_retry_create(self, error: RunnerError) -> bool:
-        """Return whether a failed create may be made again: not if the backend has done so for as long as it may."""
-        return error.transient
-
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
         """Send a create to the backend; an answer that was lost may be reported as AlreadyExists."""
@@ -219,7 +279,7 @@ class Storage(ABC):
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
-        self._retry_within_budget(lambda: self._replace(key, data))
+        self._retry_small(lambda: self._replace(key, data))
 
     @abstractmethod
     def _replace(self, key: str, data: bytes) -> None:
@@ -232,8 +292,14 @@ class Storage(ABC):
         For keys that have one writer only: an object that is there already is replaced. Raises what `create` does.
         """
         check_key(key)
-        with self._writer(key) as writer:
-            yield writer
+        try:
+            with self._writer(key) as writer:
+                yield writer
+        except BucketMissing:
+            raise
+        except NotFound as error:  # an upload that is gone, of which nothing is left: it can be begun anew
+            message = f"the upload to {self.url(key)} is gone: {error.message}"
+            raise WriteFailed(message, hint=error.hint) from error
 
     @abstractmethod
     def _writer(self, key: str) -> AbstractContextManager[Writer]:
@@ -245,7 +311,7 @@ class Storage(ABC):
         Raises WriteFailed and what `read` raises, but NotFound only as BucketMissing.
         """
         check_key(key)
-        self._delete(key)
+        self.persistently(lambda: self._delete(key))
 
     @abstractmethod
     def _delete(self, key: str) -> None:
@@ -254,7 +320,23 @@ class Storage(ABC):
     def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
         """Yield every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
         _check_prefix(prefix)
-        return self._list_recursive(prefix)
+        return self._resumed_listing(prefix)
+
+    def _resumed_listing(self, prefix: str) -> Iterator[Entry]:
+        seen, answer = set[str](), None
+
+        def next_entry() -> Entry | None:
+            nonlocal answer
+            answer = answer or self._list_recursive(prefix)
+            try:
+                return next((entry for entry in answer if entry.key not in seen), None)
+            except RunnerError:
+                answer = None
+                raise
+
+        while entry := self._retry_small(next_entry):
+            seen.add(entry.key)
+            yield entry
 
     @abstractmethod
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
@@ -267,10 +349,8 @@ class Storage(ABC):
         consoles leave for a folder are none.
         """
         _check_prefix(prefix)
-        if self.patience is None:
-            return self._retry(lambda: self._list_folder(prefix), self.retry_seconds)
         # two requests: empty objects are asked for one by one
-        return self._retry_within_budget(lambda: self._list_folder(prefix), requests=2)
+        return self._retry_small(lambda: self._list_folder(prefix), requests=2)
 
     @abstractmethod
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:

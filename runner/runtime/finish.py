@@ -11,7 +11,6 @@ from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs.ends import commit_end, end_document
-from runner.runs.results import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from runner.engine.report import Report
@@ -85,7 +84,7 @@ class Finalizer:
             self._channel.secret,
         )
         try:
-            commit_end(self._store, end, patience=PATIENCE_SECONDS)
+            commit_end(self._store, end)
         except RunHeld:
             self._channel.send({"kind": "attempt ended", "verdict": None})
             raise

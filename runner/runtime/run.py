@@ -76,6 +76,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     assert location is not None  # noqa: S101 - settings without one were refused
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
+    storage.retry_seconds = min(storage.retry_seconds, settings.patience)
     warm = Background(_import_what_loading_needs)  # while the network is waited for
     stores = RunStores(settings, credentials, storage)
     begun, outcome = find_begun(settings, stores, f"{location.key}/")
@@ -179,6 +180,7 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if not isinstance(claim, Concluded):
+        store.storage.bear(settings.patience)
         channel.send({"kind": "claim held"})
     beginning.result()
     return claim
