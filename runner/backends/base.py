@@ -20,23 +20,25 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 
 from __future__ import annotations
 
-import time
+import io
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.backends.retry import Retries
+from runner.backends.retry import Patient
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
     CredentialsRefused,
+    Denied,
     NotFound,
     RunnerError,
-    TooSlow,
+    TooLarge,
     Unreachable,
     WriteFailed,
 )
+from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key
 
 if TYPE_CHECKING:
@@ -47,11 +49,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
-START_SECONDS = 8.0  # in which a try may begin until a run has begun: an endpoint that is down is given up within 15 s
-ANSWER_SECONDS = 15.0  # that an answer may take; once one took longer, twice as long
-PART_SHARE = 0.5  # of these seconds: how long a part of an upload is sent again, before all of it is
-REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for one twice as long
-RETRIES_SHARE = 0.95  # of it: when the last one must be over
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Writer:
             self._put(view[start : start + CHUNK])
 
 
-class Storage(ABC):
+class Storage(Patient, ABC):
     """A bucket, container or folder; keys are full keys inside it.
 
     Args:
@@ -95,8 +92,6 @@ class Storage(ABC):
         credential_source: where the credentials that opened it come from; None if it needs none.
     """
 
-    retry_seconds = 0.0  # in which a try may begin
-
     def __init__(
         self,
         scheme: str,
@@ -105,42 +100,10 @@ class Storage(ABC):
         patience: float | None = None,
         credential_source: ChosenSource | None = None,
     ) -> None:
+        super().__init__(patience)
         self.scheme = scheme
         self.container = container
-        self.patience = patience
         self.credential_source = credential_source
-        self._retries = Retries()
-        self._is_slow = False  # the last answer took longer than an answer should
-        self._has_time = True  # for an answer that takes twice as long
-        self._has_worked = self._bears_refusals = self._is_refused = False
-
-    def bear(self, seconds: float) -> None:
-        """Bear failures for so long from now on, as a run has begun: what was allowed before, and is refused, as well.
-
-        Then the credentials are asked for anew: they may have been replaced.
-        """
-        self.retry_seconds, self._bears_refusals, self._has_worked = seconds, True, True
-
-    def end_within(self, seconds: float) -> None:
-        """Begin no try later than so many seconds from now."""
-        self._retries.end_within(seconds)
-
-    @property
-    def answer_seconds(self) -> float:
-        """Seconds that an answer may take."""
-        seconds = ANSWER_SECONDS if self.patience is None else self.patience * REQUEST_SHARE
-        return 2 * seconds if self._is_slow and self._has_time else seconds
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Learn from one request whether this storage needs more time for its answers."""
-        began = time.monotonic()
-        try:
-            yield
-        except TooSlow:
-            self._is_slow = True
-            raise
-        self._is_slow = self._is_slow and time.monotonic() - began > self.answer_seconds / 2
 
     @property
     def endpoint(self) -> str:
@@ -151,80 +114,51 @@ class Storage(ABC):
         """Return the URL of a key, as a person would write it."""
         return f"{self.scheme}://{self.container}/{key}"
 
-    def read(self, key: str) -> bytes:
-        """Return a whole object.
+    def read(self, key: str, *, limit: int = LARGEST_DOCUMENT) -> bytes:
+        """Return a whole object, of at most ``limit`` bytes.
 
-        Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed.
+        Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed, and TooLarge: by
+        the size that the answer tells, before its bytes are read and with no other request.
         """
         if self.patience is None:
-            return b"".join(self.stream(key))
+            return _joined(self.stream(key, limit=limit))
         check_key(key)
-        return self._retry_small(lambda: self._read(key))
+        return self._retry_small(lambda: self._read(key, limit))
 
-    def _read(self, key: str) -> bytes:
-        return b"".join(self._stream(key, 0, None))
+    def _read(self, key: str, limit: int) -> bytes:
+        return _joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
 
-    def _retry_small(self, action: Callable[[], T], requests: int = 1) -> T:
-        """Retry what moves few bytes; ``requests`` is how many requests the action makes.
+    def check_size(self, key: str, size: int, limit: int | None) -> None:
+        """Refuse an object that is larger than its kind may be. Raises TooLarge."""
+        if limit is not None and size > limit:
+            message = f"{self.url(key)} has {size:,} bytes, and no more than {limit:,} are read of such an object"
+            raise TooLarge(message, hint="Nothing of runner's is so large: look who wrote it.")
 
-        Where there is a time budget, all is over within it.
-        """
-        if self.patience is None:
-            return self.persistently(action)
-        self._has_time = requests == 1
-        return self._retry(action, self.patience * (RETRIES_SHARE - 2 * REQUEST_SHARE), one_more=False)
+    def _cut_off(self, key: str, chunks: Iterator[bytes], limit: int | None) -> Iterator[bytes]:
+        """Pass on what is read, but no more than the limit, whatever size the storage told. Raises TooLarge."""
+        received = 0
+        for chunk in chunks:
+            received += len(chunk)
+            self.check_size(key, received, limit)
+            yield chunk
 
-    def persistently(self, action: Callable[[], T]) -> T:
-        """Retry several requests as one, as long as failures are borne here; only what may pass is tried again."""
-        return self._retry(action, self.retry_seconds)
-
-    def _retry(self, action: Callable[[], T], seconds: float, *, one_more: bool = True) -> T:
-        """See `Retries.persistently`; the last error's message says how often and how long."""
-        tries, began = 0, time.monotonic()
-
-        def attempt() -> T:
-            nonlocal tries
-            tries += 1
-            if self._is_refused:
-                self._is_refused = False
-                with suppress(RunnerError):
-                    self._renew_credentials()
-            try:
-                answer = action()
-            except CredentialsRefused:
-                self._is_refused = self._has_worked
-                raise
-            self._has_worked = True
-            return answer
-
-        try:
-            return self._retries.persistently(attempt, seconds, self._may_pass, one_more=one_more)
-        except RunnerError as error:
-            if tries == 1:
-                raise
-            message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
-            raise error.with_message(message) from error.__cause__
-
-    def _may_pass(self, error: RunnerError) -> bool:
-        return error.transient or (self._bears_refusals and isinstance(error, CredentialsRefused))
-
-    def _renew_credentials(self) -> None:  # noqa: B027 - a folder needs none
-        """Ask for credentials anew, as those that had worked are refused."""
-
-    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(
+        self, key: str, offset: int = 0, length: int | None = None, *, limit: int | None = None
+    ) -> Iterator[bytes]:
         """Yield an object's bytes from an offset on, about `CHUNK` at a time; an answer that breaks off is resumed.
 
-        Raises what `read` does.
+        With a ``limit`` the object has at most so many bytes. Raises what `read` does.
         """
         check_key(key)
-        return self._resumed_stream(key, offset, length)
+        return self._cut_off(key, self._resumed_stream(key, offset, length, limit), limit)
 
-    def _resumed_stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _resumed_stream(self, key: str, offset: int, length: int | None, limit: int | None) -> Iterator[bytes]:
         received, answer = 0, None
 
         def next_chunk() -> bytes:
             nonlocal answer
-            answer = answer or self._stream(key, offset + received, None if length is None else length - received)
+            left = None if length is None else length - received
+            answer = answer or self._stream(key, offset + received, left, limit)
             try:
                 return next(answer, b"")
             except RunnerError:
@@ -236,8 +170,11 @@ class Storage(ABC):
             yield chunk
 
     @abstractmethod
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        """See `Storage.stream`; yields nothing for an object that has no byte at the offset."""
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
+        """See `Storage.stream`; yields nothing for an object that has no byte at the offset.
+
+        The size that the answer tells is given to `check_size` before a byte of it is read.
+        """
 
     def create(self, key: str, data: bytes) -> None:
         """Store an object if there is none of that key yet.
@@ -261,13 +198,29 @@ class Storage(ABC):
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
-            return self._read(key) == data
-        except (NotFound, CredentialsRefused):
+            return self._read(key, len(data)) == data
+        except (NotFound, TooLarge, CredentialsRefused):
             return False  # not stored, or nobody here may know more
         except RunnerError as error:
             if isinstance(refusal, AlreadyExists):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
             return False
+
+    def refuses_create(self, key: str, data: bytes) -> bool:
+        """Return whether the storage refuses to create what is there; ``data`` are that object's own bytes.
+
+        One request, after which the object is what it was, whatever the answer. Raises what `create` does.
+        """
+        check_key(key)
+
+        def attempt() -> bool:
+            try:
+                self._create(key, data)
+            except (AlreadyExists, Denied):
+                return True
+            return False
+
+        return self._retry_small(attempt)
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
@@ -365,8 +318,23 @@ class Storage(ABC):
         _check_prefix(prefix)
         self._sweep(prefix)
 
-    def _sweep(self, _prefix: str) -> None:  # noqa: B027 - a bucket has nothing to sweep
+    def _sweep(self, _prefix: str) -> None:
         """See `Storage.sweep`."""
+
+
+def _joined(chunks: Iterator[bytes]) -> bytes:
+    """Return all of them as one, in memory for one alone: a buffer's own bytes are not copied when they are taken."""
+    first = next(chunks, b"")
+    second = next(chunks, None)
+    if second is None:
+        return first
+    whole = io.BytesIO()
+    whole.write(first)
+    del first
+    while second is not None:
+        whole.write(second)
+        second = next(chunks, None)
+    return whole.getvalue()
 
 
 def _check_prefix(prefix: str) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.backends.base import ANSWER_SECONDS, CHUNK, PART_SHARE, START_SECONDS, Entry, Storage, Writer
+from runner.backends.base import CHUNK, Entry, Storage, Writer
 from runner.backends.object_store_errors import error_for_response
+from runner.backends.retry import ANSWER_SECONDS, PART_SHARE, START_SECONDS
 from runner.errors import BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class ObjectStorage(Storage):
             self._uploads = (state, self._open(retries, wait))
         return self._uploads[1]
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         if length == 0:
             return
         window: Any = {"offset": offset} if length is None else (offset, offset + length)
@@ -174,6 +175,7 @@ class ObjectStorage(Storage):
             if options and _NO_RANGE.search(str(error.__cause__)):
                 return
             raise
+        self.check_size(key, found.meta["size"], limit)
         chunks = iter(found.stream(min_chunk_size=CHUNK))
         while chunk := self._request("read", key, lambda _store: next(chunks, None)):
             yield bytes(chunk)

@@ -1,4 +1,4 @@
-"""The retries of one storage: full jitter, and what one thread finds out about a slow storage, all of them know.
+"""How long a storage's failures are borne, and how it is asked meanwhile: with full jitter, by one thread for all.
 
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
@@ -9,17 +9,23 @@ import math
 import os
 import threading
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.errors import RunnerError
+from runner.errors import CredentialsRefused, RunnerError, TooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 0.1  # at most; each pause after it may take twice as long as the one before
 LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_SHARE = 0.25  # of the time in which tries may begin: no pause is longer
+START_SECONDS = 8.0  # in which a try may begin until a run has begun: an endpoint that is down is given up within 15 s
+ANSWER_SECONDS = 15.0  # that an answer may take; once one took longer, twice as long
+PART_SHARE = 0.5  # of these seconds: how long a part of an upload is sent again, before all of it is
+REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for one twice as long
+RETRIES_SHARE = 0.95  # of it: when the last one must be over
 
 
 def may_pass(error: RunnerError) -> bool:
@@ -108,6 +114,98 @@ class Retries:
             with self._changed:
                 self._pause = 0.0
                 self._changed.notify_all()
+
+
+class Patient:
+    """A storage as far as it bears failures; all of its threads know what one of them finds out.
+
+    Args:
+        patience: seconds that a small request may take with its retries; None: tries begin in `retry_seconds`.
+    """
+
+    retry_seconds = 0.0  # in which a try may begin
+
+    def __init__(self, patience: float | None) -> None:
+        self.patience = patience
+        self._retries = Retries()
+        self._is_slow = False  # the last answer took longer than an answer should
+        self._has_time = True  # for an answer that takes twice as long
+        self._has_worked = self._bears_refusals = self._is_refused = False
+
+    def bear(self, seconds: float) -> None:
+        """Bear failures for so long from now on, as a run has begun: what was allowed before, and is refused, as well.
+
+        Then the credentials are asked for anew: they may have been replaced.
+        """
+        self.retry_seconds, self._bears_refusals, self._has_worked = seconds, True, True
+
+    def end_within(self, seconds: float) -> None:
+        """Begin no try later than so many seconds from now."""
+        self._retries.end_within(seconds)
+
+    @property
+    def answer_seconds(self) -> float:
+        """Seconds that an answer may take."""
+        seconds = ANSWER_SECONDS if self.patience is None else self.patience * REQUEST_SHARE
+        return 2 * seconds if self._is_slow and self._has_time else seconds
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Learn from one request whether this storage needs more time for its answers."""
+        began = time.monotonic()
+        try:
+            yield
+        except TooSlow:
+            self._is_slow = True
+            raise
+        self._is_slow = self._is_slow and time.monotonic() - began > self.answer_seconds / 2
+
+    def _retry_small(self, action: Callable[[], T], requests: int = 1) -> T:
+        """Retry what moves few bytes; ``requests`` is how many requests the action makes.
+
+        Where there is a time budget, all is over within it.
+        """
+        if self.patience is None:
+            return self.persistently(action)
+        self._has_time = requests == 1
+        return self._retry(action, self.patience * (RETRIES_SHARE - 2 * REQUEST_SHARE), one_more=False)
+
+    def persistently(self, action: Callable[[], T]) -> T:
+        """Retry several requests as one, as long as failures are borne here; only what may pass is tried again."""
+        return self._retry(action, self.retry_seconds)
+
+    def _retry(self, action: Callable[[], T], seconds: float, *, one_more: bool = True) -> T:
+        """See `Retries.persistently`; the last error's message says how often and how long."""
+        tries, began = 0, time.monotonic()
+
+        def attempt() -> T:
+            nonlocal tries
+            tries += 1
+            if self._is_refused:
+                self._is_refused = False
+                with suppress(RunnerError):
+                    self._renew_credentials()
+            try:
+                answer = action()
+            except CredentialsRefused:
+                self._is_refused = self._has_worked
+                raise
+            self._has_worked = True
+            return answer
+
+        try:
+            return self._retries.persistently(attempt, seconds, self._may_pass, one_more=one_more)
+        except RunnerError as error:
+            if tries == 1:
+                raise
+            message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
+            raise error.with_message(message) from error.__cause__
+
+    def _may_pass(self, error: RunnerError) -> bool:
+        return error.transient or (self._bears_refusals and isinstance(error, CredentialsRefused))
+
+    def _renew_credentials(self) -> None:
+        """Ask for credentials anew, as those that had worked are refused."""
 
 
 def _random() -> float:

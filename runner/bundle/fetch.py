@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.errors import BucketMissing, NotFound
+from runner.limits import limit_of
 from runner.location import invalid_key
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
         message = f"{storage.url('')} is a bucket, and names no flow in it"
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")
     try:
-        return key, storage.read(key)
+        return key, storage.read(key, limit=limit_of("bundle"))
     except BucketMissing:
         raise
     except NotFound:
@@ -29,7 +30,7 @@ def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
     if newest is None:
         message = f"there is neither an object nor a flow at {storage.url(key)}"
         raise NotFound(message, hint="Check the name; runner ls lists what is there.")
-    return newest, storage.read(newest)
+    return newest, storage.read(newest, limit=limit_of("bundle"))
 
 
 def newest_version(storage: Storage, folder: str) -> str | None:

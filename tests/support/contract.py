@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.backends import base, object_store
+from runner.backends import object_store, retry
 from runner.backends.gcp import gcs
 from runner.location import parse_location
 from support.places import Place
@@ -29,7 +29,7 @@ REAL = {
     if AMBIENT.get(f"RUNNER_TEST_{word.upper()}")
 }
 REAL_BUCKETS = [f"real-{word}" for word in REAL]
-CLOUDS = ["s3", "gcs", "azure"]
+CLOUDS = ["s3", "gcs", "fake-gcs", "azure"]
 BACKENDS = ["local", *CLOUDS, "memory"]
 MB = 1024 * 1024
 METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"]
@@ -162,7 +162,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 def without_retries(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let an answer take as long, and try for no longer."""
-    monkeypatch.setattr(base, "ANSWER_SECONDS", seconds)
+    monkeypatch.setattr(retry, "ANSWER_SECONDS", seconds)
     for module in (object_store, gcs):
         monkeypatch.setattr(module, "UPLOAD_SECONDS", seconds)
     monkeypatch.setattr(object_store, "PARTS_AT_ONCE", 0)  # a writer is as impatient
