@@ -40,13 +40,14 @@ ENV PATH=/opt/runner/bin:$PATH \
     VIRTUAL_ENV=/opt/runner \
     HOME=/home/runner \
     LANG=C.UTF-8 \
+    PYTHONNOUSERSITE=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /home/runner
 ARG PYTHON_VERSION
 # Runs a flow, which also leaves the bytecode of all that a start imports from the standard library: the official Python
 # images ship none, and who may not write there would compile those modules at each start.
 RUN --mount=type=bind,source=images/smoke.sh,target=/smoke.sh sh /smoke.sh
-ARG VERSION REVISION REPOSITORY
+ARG VERSION REVISION REPOSITORY BASE_IMAGE
 ENV RUNNER_IMAGE=${REPOSITORY}:slim-py${PYTHON_VERSION} \
     RUNNER_REVISION=${REVISION}
 # What is in it, for whoever must know: each image has a list of its own.
@@ -56,11 +57,13 @@ LABEL org.opencontainers.image.title=runner \
       org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.revision=${REVISION} \
+      org.opencontainers.image.base.name=${BASE_IMAGE} \
       runner.python=${PYTHON_VERSION} \
       runner.image=${REPOSITORY}:slim-py${PYTHON_VERSION}
-# With -P no runner.py, and no json.py, of the working directory is run. tini gets no -g: runner passes signals on; with -s
+# With -P no runner.py, and no json.py, of the working directory is run, with -s no usercustomize and no .pth file below
+# HOME, whatever the variables say. -I would also be deaf to PYTHONPATH and its kind, which are the caller's. tini gets no -g: runner passes signals on; with -s
 # it reaps also where it is not process 1 (--init, a pod's shared process namespace).
-ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/opt/runner/bin/python", "-P", "-m", "runner"]
+ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/opt/runner/bin/python", "-s", "-P", "-m", "runner"]
 USER 65532:65532
 
 # aws: boto3, for flows that use it and for whatever credentials only it finds.

@@ -8,6 +8,8 @@ variable "REPOSITORY" { default = "runner" }
 variable "VERSION" { default = null }
 variable "REVISION" { default = null }
 variable "BASE_IMAGE" { default = null }
+# The official images by digest: {"3.13": "sha256:…"}. A Python that is not in it has its tag.
+variable "BASE_DIGESTS" { default = "{}" }
 
 # The Python of the tags that name none.
 variable "PYTHON" { default = "3.13" }
@@ -33,8 +35,13 @@ target "image" {
   }
   name   = "${image}-py${replace(python, ".", "-")}"
   target = image
-  args   = { PYTHON_VERSION = python }
+  args   = { PYTHON_VERSION = python, BASE_IMAGE = base_of(python) }
   tags   = concat(tags_of("${image}-py${python}"), python == PYTHON ? tags_of(image) : [])
+}
+
+function "base_of" {
+  params = [python]
+  result = BASE_IMAGE != null ? BASE_IMAGE : try("python:${python}-slim@${jsondecode(BASE_DIGESTS)[python]}", null)
 }
 
 # Under its name and, where bake is given a version, under one that never changes.

@@ -30,7 +30,7 @@ with Flow("smoke", storage=Local("flows")) as flow:
     double(add(1, 2))
 END
 location=$(runner build flow.py)
-RUNNER_LOCATION=$location python -P -m runner
+RUNNER_LOCATION=$location python -s -P -m runner
 python -c "import obstore.store, runner.backends.aws.s3, runner.backends.azure.blob"
 runner version
 cd /

@@ -117,7 +117,7 @@ def test_a_module_lies_in_the_working_directory(target: Target, tmp_path: Path) 
     for name in ("runner", "json", "signing"):
         (tmp_path / f"{name}.py").write_bytes(canary.source)
     command = (ROOT / "Dockerfile").read_text()
-    assert '"/opt/runner/bin/python", "-P", "-m", "runner"' in command
+    assert '"/opt/runner/bin/python", "-s", "-P", "-m", "runner"' in command
     done = subprocess.run(
         [sys.executable, "-P", "-c", "import json, runner, runner.signing.signatures"],
         cwd=tmp_path,

@@ -114,6 +114,7 @@ def test_labels_and_version_tell_the_same(image: str) -> None:
     assert reported["revision"] == labels["org.opencontainers.image.revision"] == "0123abc"
     assert labels["org.opencontainers.image.version"] == "9.9.9"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert labels["org.opencontainers.image.base.name"]
 
 
 def test_it_holds_what_its_lock_says_and_nothing_else(image: str) -> None:
@@ -146,7 +147,7 @@ def test_no_compiler_and_no_cache_is_in_it(image: str) -> None:
 def test_all_that_a_start_imports_is_compiled(image: str, folder: Place) -> None:
     """The official Python images ship no bytecode, and the user cannot write any."""
     environ, options = in_folder(folder)
-    command = ["python", "-v", "-P", "-m", "runner"]
+    command = ["python", "-v", "-s", "-P", "-m", "runner"]
     done = run_image(image, *command, environ=environ, options=[*options, "--read-only", "--tmpfs=/tmp"])
     assert done.code == 0, done.stderr[-2000:]
     assert "code object from" in done.stderr
@@ -162,6 +163,33 @@ def test_files_in_the_working_directory_are_not_what_runs(image: str, folder: Pl
     environ, options = in_folder(folder)
     done = run_image(image, environ=environ, options=[*options, f"--volume={work}:/code", "--workdir=/code"])
     assert done.code == 0, done
+
+
+@pytest.mark.parametrize("environ", [{}, {"PYTHONNOUSERSITE": ""}], ids=["as-it-is", "with-the-variable-taken-out"])
+def test_nothing_below_the_home_is_run_before_runner(
+    image: str, folder: Place, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """Any uid may write to the home, and a flow that ran there before, or a volume, has left its own start-up code."""
+    home = tmp_path / "home"
+    python = shell(image, "python -c 'import sys; print(sys.version_info[1])'").strip()
+    site = home / f".local/lib/python3.{python}/site-packages"
+    site.mkdir(parents=True)
+    for each in (home, *home.rglob("*")):
+        each.chmod(0o777)
+    code = "import sys; sys.stderr.write('hijacked')\n"
+    for name in ("usercustomize.py", "sitecustomize.py", "x.pth", "click.py", "runner.py"):
+        (site / name).write_text(code)
+    for name in ("usercustomize.py", "runner.py", "json.py"):
+        (home / name).write_text(code)
+    here, options = in_folder(folder)
+    options = [*options, f"--volume={home}:/home/runner"]
+    done = run_image(image, environ=here | environ, options=options)
+    assert done.code == 0, done
+    assert "hijacked" not in done.stdout + done.stderr
+    if not environ:
+        for command in ("runner version", "cd /tmp && python -c 'import json'", "pip --version"):
+            done = run_image(image, "sh", "-c", command, options=options)
+            assert (done.code, "hijacked" in done.stdout + done.stderr) == (0, False), done
 
 
 def test_docker_stop_reaches_the_flow_and_no_zombie_is_left(image: str, folder: Place, tmp_path: Path) -> None:
