@@ -16,12 +16,24 @@ from runner.authoring.declaration import StorageDeclaration, let_pickles_name
 from runner.errors import RunnerError, UsageError
 from runner.images import REPOSITORY
 from runner.publishing.capture import folder_of
-from runner.publishing.docker_engine import build_context, build_image, check_image, open_engine, push_image, user_of
+from runner.publishing.docker_engine import (
+    build_context,
+    build_image,
+    build_with_secrets,
+    check_image,
+    history_of,
+    open_engine,
+    push_image,
+    user_of,
+)
+from runner.publishing.image_contents import contents_of, contents_of_context, refuse_secrets
+from runner.secrets.parts import passwords_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runner.publishing.publish import Published
+    from runner.secrets.scanner import Secret
     from runner.signing.keys import KeySource
 
 # A registry and path components, and a tag, of https://github.com/distribution/reference
@@ -29,6 +41,12 @@ _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:[a-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# Where pip finds its configuration and, for requests, its passwords
+_PIP_MOUNTS = {
+    "pip": "--mount=type=secret,id=pip,target=/etc/pip.conf,required=true",
+    "netrc": "--mount=type=secret,id=netrc,target=/run/secrets/netrc,required=true",
+}
 _IN_IMAGE = re.compile(r'/[^$"\\\n]*')  # an absolute path without what a Dockerfile reads as its own
 
 
@@ -44,11 +62,16 @@ class Docker(StorageDeclaration):
         image_tag: by default the slugified time of the build.
         base_image: by default ``org/runner:slim`` of this Python. It must have runner's entrypoint.
         dockerfile: the path of a Dockerfile, whose folder is its context, to build the base from instead.
-        python_dependencies: what ``pip install`` is given, each as one word: ``pandas>=2,<3``.
-        files: by path on this machine, where in the image each file or folder is put; there, everybody may read it.
+        python_dependencies: what ``pip install`` is given, each as one word: ``pandas>=2,<3``. One with a password or a
+            token in its URL is refused: it would stay in the image's history.
+        files: by path on this machine, where in the image each file or folder is put; there, it is the image's user's,
+            and its mode is what it is here.
         env_vars: variables of the image.
         build_args: what ``ARG`` gets, in the Dockerfile and for ``pip install``. They stay in the image's history, so
             one with a password is refused.
+        build_secrets: by id, the path of a file on this machine that build steps see, and that is in no layer: ``pip``
+            is pip's configuration, and ``netrc`` its passwords, while ``python_dependencies`` are installed; others
+            are for ``RUN --mount=type=secret`` in the Dockerfile. The image is then built by ``docker buildx``.
         path: the folder of the image in which the flow lies.
         secrets: names of the secrets that the flow needs at run time.
         labels: words that an agent must have to run the flow.
@@ -56,7 +79,7 @@ class Docker(StorageDeclaration):
 
     Raises:
         UsageError: when an argument makes no image: two bases, a path that is not absolute, a variable without a plain
-            name, a password among the build arguments, one text where a list is needed.
+            name, a password among the build arguments or dependencies, one text where a list is needed.
 
     Example:
         >>> from runner.storage import Docker
@@ -77,6 +100,7 @@ class Docker(StorageDeclaration):
         files: Mapping[str, str] | None = None,
         env_vars: Mapping[str, str] | None = None,
         build_args: Mapping[str, str] | None = None,
+        build_secrets: Mapping[str, str] | None = None,
         path: str = "/opt/flows",
         secrets: Sequence[str] = (),
         labels: Sequence[str] = (),
@@ -87,7 +111,9 @@ class Docker(StorageDeclaration):
         _check_dependencies(python_dependencies)
         _check_paths([path, *(files or {}).values()])
         _check_variables({**(env_vars or {}), **(build_args or {})})
-        _check_build_args(build_args or {})
+        _check_passwords((f"the build argument {name}", value) for name, value in (build_args or {}).items())
+        _check_passwords(("a line of python_dependencies", each) for each in python_dependencies)
+        _check_build_secrets(build_secrets or {})
         self.registry_url = registry_url and registry_url.partition("://")[2 if "://" in registry_url else 0].strip("/")
         self.image_name = image_name
         self.image_tag = image_tag
@@ -97,6 +123,7 @@ class Docker(StorageDeclaration):
         self.files = dict(files or {})
         self.env_vars = dict(env_vars or {})
         self.build_args = dict(build_args or {})
+        self.build_secrets = dict(build_secrets or {})
         self.path = path.rstrip("/")
 
     @property
@@ -125,14 +152,14 @@ class Docker(StorageDeclaration):
             include: as in `StorageDeclaration.build`.
             exclude: as in `StorageDeclaration.build`.
             sign_with: as in `StorageDeclaration.build`.
-            allow_secrets: as in `StorageDeclaration.build`, also for ``env_vars`` and ``build_args``.
+            allow_secrets: as in `StorageDeclaration.build`, for all that goes into the image.
 
         Returns:
             As `StorageDeclaration.publish`; the URL is the image's name, with the digest if it was pushed.
 
         Raises:
             UsageError: when a file or a name cannot be used.
-            EnvironmentWrong: when the Docker SDK for Python is not installed.
+            EnvironmentWrong: when the Docker SDK for Python is not installed, nor docker buildx where it is needed.
             Unreachable: when no engine answers.
             NotFound: when the base image is missing.
             FlowFailed: when a build step fails, or a secret would stay in the image.
@@ -142,9 +169,11 @@ class Docker(StorageDeclaration):
         """
         from runner.publishing.publish import publish
 
-        if not allow_secrets:
-            self._refuse_secrets()
         files = [self._here(file) for file in self.files]
+        build_secrets = {name: self._here(file) for name, file in self.build_secrets.items()}
+        secrets = [] if allow_secrets else self._secrets(build_secrets)
+        if not allow_secrets:
+            refuse_secrets(self._contents(files), secrets)
         with open_engine() as engine, TemporaryDirectory(prefix="runner-") as folder:
             published = publish(
                 self.flow,
@@ -156,14 +185,15 @@ class Docker(StorageDeclaration):
             )
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)
-            base = self._base(engine)
+            base = self._base(engine, build_secrets)
             text = self._dockerfile(base, user_of(engine, base), f"{slug}/{version}", f"{name}:{tag}")
             contents = {f"flows/{slug}/{version}": Path(folder, slug, version)}
             contents |= {f"files/{number}": file for number, file in enumerate(files)}
             with build_context(text, contents) as context:
-                given = {"fileobj": context, "custom_context": True, "buildargs": self.build_args}
-                image = build_image(engine, **given)
+                image = self._build(engine, build_secrets, context=context)
             try:
+                if not allow_secrets:
+                    refuse_secrets([("the image's history", history_of(engine, image))], secrets)
                 check_image(engine, image, published.manifest)
             except RunnerError:
                 with suppress(Exception):  # what is left of it is only in the way
@@ -173,16 +203,26 @@ class Docker(StorageDeclaration):
             digest = push_image(engine, name, tag) if self.registry_url else None
         return replace(published, url=f"{name}:{tag}" + (f"@{digest}" if digest else ""))
 
-    def _refuse_secrets(self) -> None:
-        """Refuse variables that whoever can pull the image could read. Raises FlowFailed."""
+    def _secrets(self, build_secrets: Mapping[str, Path]) -> list[Secret]:
+        """Return what must not be in the image: what must not be in a bundle, and the build secrets."""
         from runner.environ import process_environ
         from runner.secrets import scanner
 
-        texts = {f"the image's variable {name}": value.encode() for name, value in self.env_vars.items()}
-        texts |= {f"the build argument {name}": value.encode() for name, value in self.build_args.items()}
-        scanner.refuse_secrets(
-            texts, scanner.collect_secrets(self.secrets, process_environ()), lambda place, _holds: place
-        )
+        files = (scanner.secret_of_file(f"the build secret {name}", path) for name, path in build_secrets.items())
+        return [*scanner.collect_secrets(self.secrets, process_environ()), *files]
+
+    def _contents(self, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+        """Yield all that goes into the image beside the bundle, each with the words for it."""
+        for name, value in self.env_vars.items():
+            yield f"the image's variable {name}", value.encode()
+        for name, value in self.build_args.items():
+            yield f"the build argument {name}", value.encode()
+        for number, line in enumerate(self.python_dependencies, 1):
+            yield f"line {number} of python_dependencies", line.encode()
+        for file in files:
+            yield from contents_of(file, file.name)
+        if self.dockerfile:
+            yield from contents_of_context(self._here(self.dockerfile))
 
     def _here(self, file: str) -> Path:
         """Return the path of a file of this machine. Raises UsageError."""
@@ -199,22 +239,32 @@ class Docker(StorageDeclaration):
             raise UsageError(message, hint="Set registry_url, image_name and image_tag.")
         return name, tag
 
-    def _base(self, engine: Any) -> str:
+    def _base(self, engine: Any, build_secrets: Mapping[str, Path]) -> str:
         if not self.dockerfile:
             return self.base_image or f"{REPOSITORY}:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
-        path = self._here(self.dockerfile)
-        return build_image(engine, path=str(path.parent), dockerfile=path.name, buildargs=self.build_args)
+        return self._build(engine, build_secrets, dockerfile=self._here(self.dockerfile))
+
+    def _build(self, engine: Any, build_secrets: Mapping[str, Path], **source: Any) -> str:
+        """Build an image from a context or a Dockerfile, with BuildKit where there are build secrets."""
+        if build_secrets:
+            return build_with_secrets(build_secrets, self.build_args, **source)
+        return build_image(engine, self.build_args, **source)
 
     def _dockerfile(self, base: str, user: str, key: str, image: str) -> bytes:
         """Write the Dockerfile; what stands in JSON there goes through no shell."""
         lines = [f"FROM {base}", "USER root"]
         lines += [f"ARG {name}" for name in self.build_args]
         lines += [f"ENV {name}={_quoted(value)}" for name, value in self.env_vars.items()]
+        owner = f"--chown={user} " if user else ""
         lines += [
-            f"COPY {json.dumps([f'files/{number}', target])}" for number, target in enumerate(self.files.values())
+            f"COPY {owner}{json.dumps([f'files/{number}', target])}"
+            for number, target in enumerate(self.files.values())
         ]
         if self.python_dependencies:
-            lines.append(f"RUN {json.dumps(['pip', 'install', *self.python_dependencies])}")
+            mounts = "".join(f"{_PIP_MOUNTS[name]} " for name in _PIP_MOUNTS if name in self.build_secrets)
+            command = ["pip", "install", *self.python_dependencies]
+            command = ["env", "NETRC=/run/secrets/netrc", *command] if "netrc" in self.build_secrets else command
+            lines.append(f"RUN {mounts}{json.dumps(command)}")
         lines.append(f"COPY {json.dumps(['flows/', f'{self.path}/'])}")
         lines.append(f"ENV RUNNER_STORAGE=docker RUNNER_LOCATION={_quoted(f'{self.path}/{key}')} RUNNER_IMAGE={image}")
         lines.append("CMD []")  # of the base; with any argument the flow is not what runs
@@ -251,11 +301,22 @@ def _check_variables(variables: Mapping[str, object]) -> None:
             raise UsageError(message, hint="What has more lines can go into a file, and its path into NAME_FILE.")
 
 
-def _check_build_args(build_args: Mapping[str, str]) -> None:
-    for name, value in build_args.items():
-        if re.search(r"://[^/]*@", value):
-            message = f"the build argument {name} has a password in it, which would stay in the image's history"
-            raise UsageError(message, hint="Give it as a build secret: docs/images.md has the lines.")
+def _check_passwords(texts: Iterable[tuple[str, str]]) -> None:
+    for place, text in texts:
+        users = re.findall(r"(\w+)://([^/\s@]*)@", text)
+        if passwords_in(text) or any(":" in user or not kind.endswith("ssh") for kind, user in users):
+            message = f"{place} has a password or a token in it, which would stay in the image's history"
+            hint = (
+                'Put it into a pip.conf or a netrc, and give that as a build secret: build_secrets={"pip": "pip.conf"}.'
+            )
+            raise UsageError(message, hint=hint)
+
+
+def _check_build_secrets(build_secrets: Mapping[str, object]) -> None:
+    for name, path in build_secrets.items():
+        if not _SECRET_ID.fullmatch(name) or not isinstance(path, str):
+            message = f"the build secret {name!r} needs a plain name, and the path of a file"
+            raise UsageError(message, hint='Write build_secrets={"pip": "pip.conf"}.')
 
 
 def _quoted(value: str) -> str:

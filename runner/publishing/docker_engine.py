@@ -15,6 +15,7 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from runner.environ import process_environ
 from runner.errors import (
     CredentialsRefused,
     EnvironmentWrong,
@@ -26,6 +27,7 @@ from runner.errors import (
     from_code,
 )
 from runner.logs import printable
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,14 +38,20 @@ if TYPE_CHECKING:
 _TAIL = 20  # lines of a build step's output that are shown when it fails
 
 
-@contextmanager
-def open_engine() -> Iterator[Any]:
-    """Yield a client of the engine in DOCKER_HOST, or of the usual one. Raises EnvironmentWrong and Unreachable."""
+def docker_sdk() -> Any:
+    """Return the Docker SDK for Python. Raises EnvironmentWrong."""
     try:
         import docker
     except ImportError as error:
         message = "Docker storage needs the Docker SDK for Python"
         raise EnvironmentWrong(message, hint="Run pip install 'flow-runner[docker]'.") from error
+    return docker
+
+
+@contextmanager
+def open_engine() -> Iterator[Any]:
+    """Yield a client of the engine in DOCKER_HOST, or of the usual one. Raises EnvironmentWrong and Unreachable."""
+    docker = docker_sdk()
     from docker.credentials.errors import StoreError
     from requests import RequestException
 
@@ -67,10 +75,11 @@ def open_engine() -> Iterator[Any]:
 
 @contextmanager
 def build_context(dockerfile: bytes, contents: Mapping[str, Path]) -> Iterator[Any]:
-    """Yield a build's context, an open tar: the Dockerfile, and what in the image everybody may read."""
+    """Yield a build's context, an open tar: the Dockerfile, and files with their modes; everybody may read the flow."""
 
     def readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mode |= 0o555 if member.isdir() or member.mode & 0o100 else 0o444
+        if member.name.startswith("flows/"):
+            member.mode |= 0o444
         return member
 
     with TemporaryFile() as file:
@@ -99,18 +108,26 @@ def user_of(engine: Any, base: str) -> str:
     return str(image.attrs["Config"].get("User") or "")
 
 
-def build_image(engine: Any, **options: Any) -> str:
-    """Build an image, printing its steps on standard error, and return its id. Raises FlowFailed."""
+def build_image(
+    engine: Any, build_args: Mapping[str, str], *, context: Any = None, dockerfile: Path | None = None
+) -> str:
+    """Build an image from a context or a Dockerfile, printing its steps on standard error, and return its id.
+
+    Raises FlowFailed.
+    """
     from docker.errors import DockerException
 
     output: list[str] = []
     image = ""
+    source = (
+        {"path": str(dockerfile.parent), "dockerfile": dockerfile.name}
+        if dockerfile
+        else {"fileobj": context, "custom_context": True}
+    )
     try:
-        for line in engine.api.build(rm=True, forcerm=True, decode=True, **options):
+        for line in engine.api.build(rm=True, forcerm=True, decode=True, buildargs=dict(build_args), **source):
             if "error" in line:
-                lines = "".join(output).splitlines()[-_TAIL:]
-                message = f"the image cannot be built: {line['error']}"
-                raise FlowFailed(message, hint="\n".join(["The last that was printed:", *lines]))
+                raise _not_built(line["error"], "".join(output))
             text = line.get("stream", "")
             output.append(text)
             if text.startswith("Step "):
@@ -120,6 +137,69 @@ def build_image(engine: Any, **options: Any) -> str:
         message = f"the image cannot be built: {getattr(error, 'explanation', None) or error}"
         raise FlowFailed(message, hint="Correct the flow's Docker storage.") from error
     return image
+
+
+def build_with_secrets(
+    secrets: Mapping[str, Path], build_args: Mapping[str, str], *, context: Any = None, dockerfile: Path | None = None
+) -> str:
+    """Do as `build_image` does, by ``docker buildx`` on the same engine: a secret that a step sees is in no layer.
+
+    The engine's API takes no secrets, but in a session that only BuildKit's own clients speak:
+    https://github.com/docker/docker-py/issues/2230. Raises EnvironmentWrong and FlowFailed.
+    """
+    import shutil
+    import subprocess
+    from tempfile import TemporaryDirectory
+
+    environ = process_environ()
+    client = shutil.which("docker", path=environ.get("PATH")) or ""
+    installed = client and subprocess.run([client, "buildx", "version"], capture_output=True, check=False)  # noqa: S603
+    if not installed or installed.returncode:
+        message = "an image with build secrets is built by docker buildx, which is not installed"
+        raise EnvironmentWrong(message, hint="Install the docker client with its plugin buildx.")
+    with TemporaryDirectory(prefix="runner-") as folder:
+        command = [client, "buildx", "build", "--builder=default", "--load", "--progress=plain", "--provenance=false"]
+        command += [f"--iidfile={folder}/id"]
+        command += [
+            f'--secret=id={name},"src={str(path).replace(chr(34), 2 * chr(34))}"' for name, path in secrets.items()
+        ]
+        command += [f"--build-arg={name}={value}" for name, value in build_args.items()]
+        command += [f"--file={dockerfile}", str(dockerfile.parent)] if dockerfile else ["-"]
+        # the client's own choice of an engine may be another than the SDK's
+        host = {"DOCKER_HOST": environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"}
+        built = subprocess.Popen(  # noqa: S603 - what an author declared
+            command,
+            stdin=context or subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**environ, **host},
+            text=True,
+            errors="replace",
+        )
+        output = []
+        with built:
+            for line in built.stderr or ():
+                output.append(redact(line))
+                if re.match(r"#\d+ \[", line):
+                    print(printable(output[-1].rstrip()), file=sys.stderr)  # noqa: T201 - a build may take minutes
+        if built.returncode:
+            raise _not_built(f"docker buildx ended with {built.returncode}", "".join(output))
+        with open(f"{folder}/id", encoding="utf-8") as file:  # noqa: PTH123 - a word
+            return file.read().strip()
+
+
+def history_of(engine: Any, image: str) -> bytes:
+    """Return what whoever can pull an image reads of it without running it: its history, variables and labels."""
+    found = engine.images.get(image)
+    config = found.attrs["Config"]
+    lines = [str(layer.get("CreatedBy", "")) for layer in found.history()]
+    lines += [*(config.get("Env") or ()), *map("=".join, (config.get("Labels") or {}).items())]
+    return "\n".join(lines).encode()
+
+
+def _not_built(reason: str, output: str) -> FlowFailed:
+    lines = output.splitlines()[-_TAIL:]
+    return FlowFailed(f"the image cannot be built: {reason}", hint="\n".join(["The last that was printed:", *lines]))
 
 
 def check_image(engine: Any, image: str, manifest: Manifest) -> None:

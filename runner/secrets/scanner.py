@@ -12,10 +12,11 @@ from runner.schemes import backends
 from runner.secrets.encodings import SHORTEST, encodings_of
 from runner.secrets.matcher import SecretMatcher
 from runner.secrets.named import read_secret
-from runner.secrets.parts import parse_secret, passwords_in, secret_encodings
+from runner.secrets.parts import parse_secret, passwords_in, register_secret, secret_encodings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
 log = logging.getLogger("runner.leaks")
 _SECRET_NAME = re.compile(
@@ -98,6 +99,15 @@ def handed_over_secret(texts: Iterable[str]) -> Secret:
     """Return the secret of what an author handed over in the flow's own code, however short it is."""
     name = "the connection string that was handed over, or the key in it"
     return Secret(name, SecretMatcher({}, {}).with_values(map(encodings_of, filter(None, texts))))
+
+
+def secret_of_file(name: str, path: Path) -> Secret:
+    """Return the secret of a file that only a build step may see, and mask it: its text, lines, and passwords in it."""
+    text = path.read_text("utf-8", errors="surrogateescape")
+    register_secret(text, text)
+    words = {word for line in text.splitlines() for word in line.split() if len(word) >= SHORTEST and "://" in word}
+    passwords = [each for line in text.splitlines() for each in passwords_in(line) if len(each) >= SHORTEST]
+    return _secret(name, [encodings_of(text.strip()), *map(encodings_of, (*words, *passwords))])
 
 
 def find_secrets(data: bytes, secrets: Iterable[Secret]) -> list[str]:

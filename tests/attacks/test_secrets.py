@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, build_flow, secret, task
-from runner.errors import FlowFailed
+from runner.errors import FlowFailed, Unreachable, UsageError
 from runner.secrets import scanner
 from runner.secrets.named import find_secret
 from runner.secrets.redaction import MASK, redact, reset_masks
@@ -187,6 +187,96 @@ def test_a_secret_is_baked_into_an_image(monkeypatch: pytest.MonkeyPatch) -> Non
     flow = Flow("f", storage=Docker(env_vars={"DSN": f"postgres {VALUE}"}))
     with pytest.raises(FlowFailed, match="the image's variable DSN"):
         flow.storage.build()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"--index-url=https://svc:{VALUE}@pypi.example.com/simple",
+        "--extra-index-url=https://svc:short@pypi.example.com/simple",
+        "--extra-index-url=https://ghp_aB3aB3aB3aB3aB3aB3@pypi.example.com/simple",
+        "--find-links=https://:token@pypi.example.com/wheels",
+        "ours @ git+https://x-access-token:ghp_aB3aB3aB3@github.com/team/ours@v1",
+        "ours @ git+ssh://git:pa55@git.example.com/ours",
+        "ours @ https://pypi.example.com/ours-1.0-py3-none-any.whl?token=aB3aB3aB3",
+    ],
+)
+def test_a_requirement_takes_a_password_into_the_images_history(line: str) -> None:
+    """``pip install`` with it is a line of the history, which whoever can pull the image reads (pypa/pip 4746)."""
+    with pytest.raises(UsageError, match=r"a line of python_dependencies has a password.*build_secrets") as refusal:
+        Docker(python_dependencies=["pandas>=2,<3", line])
+    assert VALUE not in str(refusal.value)
+
+
+def test_a_requirement_without_a_password_is_none_of_that() -> None:
+    lines = [
+        "pandas[parquet]>=2; python_version > '3.10'",
+        "ours @ git+ssh://git@github.com/team/ours@v1",
+        "--no-index",
+    ]
+    assert Docker(python_dependencies=lines).python_dependencies == tuple(lines)
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what was not refused end with Unreachable."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
+    monkeypatch.setenv("DB_PASSWORD", VALUE)
+
+
+def bake(**declared: Any) -> None:
+    Flow("f", storage=Docker(**declared)).storage.build()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_named_secret_is_in_a_line_that_has_no_url() -> None:
+    with pytest.raises(FlowFailed, match="DB_PASSWORD, in line 2 of python_dependencies") as refusal:
+        bake(python_dependencies=["pandas", f"--config-settings=token={base64.b64encode(VALUE.encode()).decode()}"])
+    assert VALUE not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("name", ["sa.json", "deep/in/a/folder/sa.json"])
+def test_a_key_file_is_laid_into_the_image(tmp_path: Path, name: str) -> None:
+    """The service account's key is among the flow's files; everybody who pulls the image has it."""
+    key = tmp_path / "data" / name
+    key.parent.mkdir(parents=True)
+    key.write_text(json.dumps({"type": "service_account", "private_key": AUTHOR.pem.decode()}))
+    for given in (tmp_path / "data", key):
+        with pytest.raises(FlowFailed, match=r"a private key, in the file .*sa\.json.*build_secrets"):
+            bake(files={str(given): "/opt/data"})
+    with pytest.raises(Unreachable):
+        Flow("f", storage=Docker(files={str(key): "/opt/data"})).storage.build(allow_secrets=True)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_dockerfile_and_what_lies_beside_it_hold_a_secret(tmp_path: Path) -> None:
+    """``COPY . .`` takes the .env along, and an ENV stays for ever; what is ignored is not sent."""
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(f"FROM org/runner:slim\nENV DSN={VALUE}\n")
+    with pytest.raises(FlowFailed, match="DB_PASSWORD, in the file Dockerfile"):
+        bake(dockerfile=str(dockerfile))
+    dockerfile.write_text("FROM org/runner:slim\nCOPY . .\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/.env").write_text(f"PASSWORD={VALUE}\n")
+    with pytest.raises(FlowFailed, match=r"DB_PASSWORD, in the file config/\.env"):
+        bake(dockerfile=str(dockerfile))
+    (tmp_path / ".dockerignore").write_text("# not for the image\n**/.env\n")
+    with pytest.raises(Unreachable):
+        bake(dockerfile=str(dockerfile))
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_build_secret_is_also_laid_into_the_image(tmp_path: Path) -> None:
+    """The pip.conf is given as it should be, and lies in a folder that is copied."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/pip.conf").write_text("[global]\nindex-url = https://svc:wF3kq9Zr7mmV2@pypi.example.com/simple\n")
+    (tmp_path / "data/notes").write_text("the password is wF3kq9Zr7mmV2\n")
+    for name in ("pip.conf", "notes"):
+        with pytest.raises(FlowFailed, match=f"the build secret pip, in the file {name}"):
+            bake(
+                build_secrets={"pip": str(tmp_path / "data/pip.conf")}, files={str(tmp_path / "data" / name): "/opt/x"}
+            )
 
 
 def test_the_private_key_is_given_for_the_public_one(target: Target) -> None:

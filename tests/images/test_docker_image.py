@@ -16,8 +16,9 @@ from runner.storage import Docker, Local
 from support.canary import AUTHOR, MALLORY
 from support.containers import HARDENED, docker, run_image
 from support.flows import HERE as FLOWS
-from support.packages import make_wheel
-from support.servers import free_port, request
+from support.packages import lay_out_index, make_wheel
+from support.servers import free_port, index, request
+from support.servers.index import start_index
 from support.servers.registry import PASSWORD, USER, start_registry
 from support.starting import start
 
@@ -31,6 +32,7 @@ SLUG = "baked-in"
 
 
 BASE = "tested/runner:slim-py3.11"
+GATEWAY = "172.17.0.1"  # this machine, for build steps, which are not on its network as containers here are
 
 
 def images_of_the_flow() -> list[list[str]]:
@@ -117,6 +119,7 @@ def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: P
     (data / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_text("b")
     (tmp_path / "elsewhere").chmod(0o600)
+    (data / "deep/a b.txt").chmod(0o640)
     greeting = 'say "$HOME" \\ and {json: 1}'
     image = bake(
         python_dependencies=[f"/opt/wheels/{wheel.name}"],
@@ -129,7 +132,81 @@ def test_dependencies_files_and_variables_are_laid_in(folder: Place, tmp_path: P
     assert image == f"team/{SLUG}:1.0"
     assert looked(image, folder) == (greeting, ["/opt/data/deep/a b.txt", "/opt/data/linked"])
     assert run_image(image, "cat", "/opt/data/linked").stdout == "b"
+    modes = run_image(image, "stat", "--format=%a %u", "/opt/data/linked", "/opt/data/deep/a b.txt").stdout
+    assert modes.splitlines() == ["600 65532", "640 65532"]
+    assert run_image(image, "cat", "/opt/data/linked", options=["--user=4321"]).code == 1
     assert run_image(image, "python", "-c", "import our_package").code == 0
+
+
+PASSWORD_OF_INDEX = "wF3kq9-Zr7mmV2xx"
+
+
+def nowhere_in(image: str, *texts: str) -> None:
+    [facts] = docker("image", "inspect", image).stdout.splitlines() and [docker("image", "inspect", image).stdout]
+    history = docker("history", "--no-trunc", image).stdout
+    found = run_image(
+        image, "grep", "-rlE", "|".join(texts), "/etc", "/opt", "/home", "/root", "/run", options=["--user=0"]
+    )
+    assert (any(text in facts + history for text in texts), found.stdout) == (False, "")
+
+
+def test_a_private_index_is_a_build_secret(
+    folder: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip's configuration is there while pip runs, and neither in a layer nor in the history, nor in what is printed."""
+    lay_out_index(tmp_path, make_wheel(tmp_path, "our_package", "1.0", "SAUCE = 'secret'\n"))
+    monkeypatch.setattr(index, "HOST", GATEWAY)
+    with start_index(tmp_path, PASSWORD_OF_INDEX) as host:
+        url = f"http://user:{PASSWORD_OF_INDEX}@{host}/simple"
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {url}\ntrusted-host = {GATEWAY}\n")
+        image = bake(python_dependencies=["our-package", "-vv"], build_secrets={"pip": str(tmp_path / "pip.conf")})
+        (tmp_path / "netrc").write_text(f"machine {GATEWAY} login user password {PASSWORD_OF_INDEX}\n")
+        plain = [f"--index-url=http://{host}/simple", f"--trusted-host={GATEWAY}", "our-package"]
+        other = bake(python_dependencies=plain, build_secrets={"netrc": str(tmp_path / "netrc")})
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {url}-gone\ntrusted-host = {GATEWAY}\n")
+        with pytest.raises(errors.FlowFailed, match="(?s)cannot be built.*our-package") as refusal:
+            bake(python_dependencies=["our-package"], build_secrets={"pip": str(tmp_path / "pip.conf")})
+    assert PASSWORD_OF_INDEX not in str(refusal.value) + "".join(capfd.readouterr())
+    for each in (image, other):
+        assert run_image(each, "python", "-c", "import our_package").code == 0
+        nowhere_in(each, PASSWORD_OF_INDEX)
+    assert looked(image, folder) == (None, [])
+
+
+def test_a_dockerfile_sees_build_secrets_too(folder: Place, tmp_path: Path) -> None:
+    (tmp_path / "licence, of ours").write_text("key-of-the-licence-9\n")
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text(
+        f"FROM {BASE}\nUSER root\nARG SIZE\nRUN --mount=type=secret,id=licence,required=true \\\n"
+        '  test "$(cat /run/secrets/licence)" = key-of-the-licence-9 && mkdir /opt/data && touch /opt/data/$SIZE\nUSER 65532\n'
+    )
+    with pytest.raises(errors.FlowFailed, match="the build secret licence, in the file Dockerfile"):
+        bake(
+            dockerfile=str(tmp_path / "context/Dockerfile"),
+            build_secrets={"licence": str(tmp_path / "licence, of ours")},
+        )
+    text = (tmp_path / "context/Dockerfile").read_text().replace("= key-of-the-licence-9", "!= ''")
+    (tmp_path / "context/Dockerfile").write_text(text)
+    image = bake(
+        dockerfile=str(tmp_path / "context/Dockerfile"),
+        build_secrets={"licence": str(tmp_path / "licence, of ours")},
+        build_args={"SIZE": "large"},
+    )
+    assert looked(image, folder) == (None, ["/opt/data/large"])
+    nowhere_in(image, "key-of-the-licence-9")
+
+
+def test_a_secret_that_a_build_puts_together_is_found_in_the_finished_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the Dockerfile nor an argument has it whole, and the image's variables have."""
+    monkeypatch.setenv("DB_PASSWORD", "wF3kq9-Zr7mmV2xx")
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nARG LEFT\nARG RIGHT\nENV DSN=$LEFT$RIGHT\n")
+    declared = {"dockerfile": str(tmp_path / "Dockerfile"), "build_args": {"LEFT": "wF3kq9-Z", "RIGHT": "r7mmV2xx"}}
+    with pytest.raises(errors.FlowFailed, match="DB_PASSWORD, in the image's history") as refusal:
+        bake(**declared)
+    assert "wF3kq9-Zr7mmV2xx" not in str(refusal.value)
+    assert images_of_the_flow() == []
 
 
 def test_one_file_can_be_laid_in_two_places(folder: Place, tmp_path: Path) -> None:
@@ -234,6 +311,8 @@ def test_a_dockerfile_can_be_the_base(folder: Place, tmp_path: Path) -> None:
         ({"path": "/opt/$HOME"}, errors.UsageError, "a character that a Dockerfile would change"),
         ({"python_dependencies": "pandas"}, errors.UsageError, "a list of requirements"),
         ({"path": "flows"}, errors.UsageError, "no absolute path"),
+        ({"build_secrets": {"a b": "x"}}, errors.UsageError, "build secret 'a b' needs a plain name"),
+        ({"build_secrets": {"pip": "/no/such/pip.conf"}}, errors.UsageError, "no file /no/such/pip.conf"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -254,6 +333,13 @@ def test_a_credential_helper_that_is_not_there_is_told(tmp_path: Path, monkeypat
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with pytest.raises(errors.CredentialsRefused, match="credential helper"):
         bake()
+
+
+def test_without_buildx_build_secrets_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(errors.EnvironmentWrong, match="docker buildx, which is not installed"):
+        bake(python_dependencies=["pandas"], build_secrets={"pip": str(tmp_path / "pip.conf")})
 
 
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
