@@ -221,8 +221,12 @@ class Storage(ABC):
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
             return self._read(key, len(data)) == data
-        except (NotFound, TooLarge, CredentialsRefused):
-            return False  # not stored, or nobody here may know more
+        except NotFound as absent:
+            if isinstance(refusal, AlreadyExists) and type(absent) is NotFound:
+                refusal.transient = True  # in conflict with another request, and nothing is stored yet
+            return False
+        except (TooLarge, CredentialsRefused):
+            return False  # another's, or nobody here may know more
         except RunnerError as error:
             if isinstance(refusal, AlreadyExists):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded

@@ -65,7 +65,8 @@ def open_gcs(
 
     options: dict[str, dict[str, str]] = {}
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
-        options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+        endpoint = emulator.rstrip("/")
+        options["client_options"] = {"api_endpoint": endpoint if "://" in endpoint else f"http://{endpoint}"}
     access = find_gcp(bucket, credentials, environ)
     refresh_seconds = patience * REQUEST_SHARE if patience else RETRY_SECONDS  # else a token server that is down: 120
     session = AuthorizedSession(access.credentials, refresh_timeout=refresh_seconds)
