@@ -1,4 +1,4 @@
-"""What was reported of storages and their clients elsewhere, tried here: the value that the cloud's own SDK has is right."""
+"""What was reported of storages and their clients elsewhere, tried here; right is what the cloud's own SDK has."""
 
 from __future__ import annotations
 
