@@ -218,6 +218,10 @@ def test_an_object_that_was_written_too_often_is_written_a_little_later(place: P
     with relayed(place, Fault("answer", "POST", "uploadType", times=1, status=429, body=body)) as (_, storage):
         storage.replace("key", b"beat")
     assert place.read("key") == b"beat"
+    too_often = Fault("answer", "POST", "uploadType", status=429, body=body)
+    with relayed(place, too_often) as (relay, storage):  # nor does the proof of a second create's refusal wait for that
+        assert storage.refuses_create("key", b"beat")
+        assert len(relay.requests) == 1
 
 
 @on_s3
