@@ -219,9 +219,9 @@ def test_an_object_that_was_written_too_often_is_written_a_little_later(place: P
         storage.replace("key", b"beat")
     assert place.read("key") == b"beat"
     too_often = Fault("answer", "POST", "uploadType", status=429, body=body)
-    with relayed(place, too_often) as (relay, storage):  # nor does the proof of a second create's refusal wait for that
+    with relayed(place, too_often) as (relay, storage):  # nor does the proof of a second create's refusal wait for it
         assert storage.refuses_create("key", b"beat")
-        assert len(relay.requests) == 1
+        assert sum(method == "POST" for method, _ in relay.requests) == 1
 
 
 @on_s3
