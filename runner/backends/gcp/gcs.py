@@ -195,7 +195,7 @@ class GCSStorage(Storage):
         self._request("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
 
     def _is_refusal(self, error: RunnerError) -> bool:
-        """See `Storage._is_refusal`; that an object is written too often is said by Google alone, and costs a second."""
+        """See `Storage._is_refusal`; only Google says that an object is written too often, and it costs a second."""
         from google.api_core.exceptions import TooManyRequests
 
         return isinstance(error.__cause__, TooManyRequests) or super()._is_refusal(error)
