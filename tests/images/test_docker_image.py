@@ -177,7 +177,8 @@ def test_a_dockerfile_sees_build_secrets_too(folder: Place, tmp_path: Path) -> N
     (tmp_path / "context").mkdir()
     (tmp_path / "context/Dockerfile").write_text(
         f"FROM {BASE}\nUSER root\nARG SIZE\nRUN --mount=type=secret,id=licence,required=true \\\n"
-        '  test "$(cat /run/secrets/licence)" = key-of-the-licence-9 && install -D /dev/null /opt/data/$SIZE\nUSER 65532\n'
+        '  test "$(cat /run/secrets/licence)" = key-of-the-licence-9 && install -D /dev/null /opt/data/$SIZE\n'
+        "USER 65532\n"
     )
     with pytest.raises(errors.FlowFailed, match="the build secret licence, in the file Dockerfile"):
         bake(
