@@ -131,7 +131,7 @@ def build_image(
             text = line.get("stream", "")
             output.append(text)
             if text.startswith("Step "):
-                print(printable(text.rstrip()), file=sys.stderr)  # noqa: T201 - a build may take minutes
+                _show(text)
             image = line.get("aux", {}).get("ID", image)
     except DockerException as error:
         message = f"the image cannot be built: {getattr(error, 'explanation', None) or error}"
@@ -181,7 +181,7 @@ def build_with_secrets(
             for line in built.stderr or ():
                 output.append(redact(line))
                 if re.match(r"#\d+ \[", line):
-                    print(printable(output[-1].rstrip()), file=sys.stderr)  # noqa: T201 - a build may take minutes
+                    _show(output[-1])
         if built.returncode:
             raise _not_built(f"docker buildx ended with {built.returncode}", "".join(output))
         with open(f"{folder}/id", encoding="utf-8") as file:  # noqa: PTH123 - a word
@@ -195,6 +195,10 @@ def history_of(engine: Any, image: str) -> bytes:
     lines = [str(layer.get("CreatedBy", "")) for layer in found.history()]
     lines += [*(config.get("Env") or ()), *map("=".join, (config.get("Labels") or {}).items())]
     return "\n".join(lines).encode()
+
+
+def _show(step: str) -> None:
+    print(printable(step.rstrip()), file=sys.stderr)  # noqa: T201 - a build may take minutes
 
 
 def _not_built(reason: str, output: str) -> FlowFailed:
