@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from runner import naming
+from runner.bundle import pointers
+from runner.bundle.pointers import Pointer
 from runner.cli.format import as_json_option, print_table, size_text
-from runner.cli.locations import open_location, parse_location_argument
-from runner.errors import BundleCorrupt, NotFound, UsageError
+from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.promote import describe_alias, unusable_alias
+from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
 from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.cli.promote import AliasListing
 
 
 class RunListing(TypedDict):
@@ -46,14 +50,22 @@ def ls(url: str, *, as_json: bool) -> None:
         _list_flows(storage, prefix, folders, as_json=as_json)
         return
     home = location.key
+    listed = [entry for entry in entries if not pointers.is_pointer(entry.key)]
+    aliases = _describe_aliases(url) if pointers.ALIASES in folders else []
     run_ids = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
     runs = [_describe_run(RunStore(storage, RunLayout(home, run_id))) for run_id in run_ids]
     if as_json:
-        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
-        click.echo(json.dumps({"versions": listed, "runs": runs}))
+        versions = [{"location": storage.url(entry.key), "size": entry.size} for entry in listed]
+        click.echo(json.dumps({"versions": versions, "aliases": aliases, "runs": runs}))
         return
-    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in entries])
+    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in listed])
     click.echo()
+    if aliases:
+        print_table(
+            ["ALIAS", "VERSION", "MADE"],
+            [[one["alias"], one["version"] or one["problem"], one["made"]] for one in aliases],
+        )
+        click.echo()
     print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
 
 
@@ -61,7 +73,7 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
     flows = []
     for name in folders:
         inside, entries = storage.list_folder(f"{prefix}{name}/")
-        versions = [entry.key.rpartition("/")[2] for entry in entries]
+        versions = [entry.key.rpartition("/")[2] for entry in entries if not pointers.is_pointer(entry.key)]
         if versions or inside:  # a folder that holds neither is none of ours, or a prefix with flows below it
             named = [version for version in versions if naming.VERSION.fullmatch(version)]
             flows.append({"flow": name, "versions": len(versions), "newest": max(named, default=None)})
@@ -71,6 +83,21 @@ def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: b
         print_table(
             ["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows]
         )
+
+
+def _describe_aliases(url: str) -> list[AliasListing]:
+    """Return what each alias of a flow stands for, or why it cannot be used."""
+    flow = parse_location_argument(url)
+    storage, environment = open_location(flow), settings()
+    described: list[AliasListing] = []
+    for alias in pointers.aliases(storage, flow.key):
+        try:
+            document = pointers.read(storage, Pointer(flow.key, alias), environment)
+        except (BundleCorrupt, Untrusted) as error:
+            described.append(unusable_alias(flow.url, alias, error))
+        else:
+            described += [describe_alias(flow.url, document)] if document else []
+    return described
 
 
 def _describe_run(store: RunStore) -> RunListing:

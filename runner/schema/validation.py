@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**63
 _ABSENT = object()
 _MOST_SECRETS = 1000
+_VERSION = re.compile(r"\d{4}-\d\d-\d\dt[a-z0-9-]{1,64}")
 _SECRET_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}")
 
 
@@ -70,6 +71,10 @@ def _time(value: Any) -> bool:
 
 def _seconds(value: Any) -> bool:
     return type(value) in {int, float} and 0 < value < _LARGEST
+
+
+def _version(value: Any) -> bool:
+    return isinstance(value, str) and bool(_VERSION.fullmatch(value))
 
 
 def _digest(value: Any) -> bool:
@@ -141,6 +146,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "labels": _texts,
         "image": _or_none(_text),
         "secrets": _secret_names,
+    },
+    "pointer": {
+        "format": lambda value: value == 1,
+        "alias": _or_none(_text),
+        "flow": _text,
+        "place": _text,
+        "version": _version,
+        "sha256": _digest,
+        "made": _time,
     },
     "run": {
         "token": _text,
