@@ -25,8 +25,8 @@ from runner.cli.show import show
 from runner.cli.version import version
 from runner.environ import process_environ
 
-_HELP = """Run a Python flow from a bucket; without a command, the one that RUNNER_LOCATION names. A LOCATION is a
-URL or a path, a RUN the URL of its folder, or its id."""
+_HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
+RUN its folder's URL, or its id."""
 
 
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
