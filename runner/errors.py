@@ -6,6 +6,7 @@
     ├── FlowFailed            1   the flow failed, or ended its own process
     ├── UsageError            2   wrong command line
     ├── BundleCorrupt        65   what is stored is no whole bundle
+    │   └── TooLarge              larger than anything of its kind
     ├── NotFound             66   no such flow, version or run
     │   └── BucketMissing         no such bucket, container or folder
     ├── Unreachable          69   storage does not answer at all
@@ -126,6 +127,16 @@ class BundleCorrupt(RunnerError):
     """
 
     code = 65
+
+
+class TooLarge(BundleCorrupt):
+    """An object is larger than anything of its kind: see `runner.limits`.
+
+    Example:
+        >>> from runner.errors import TooLarge
+        >>> TooLarge.code, TooLarge.transient
+        (65, False)
+    """
 
 
 class NotFound(RunnerError):

@@ -128,11 +128,11 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
     for name in (*VARIABLES, *(secret.strip() for secret in secrets.split(","))):
         file = environ.get(f"{name}_FILE")
         if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
-            from pathlib import Path
+            from runner.limits import read_text
 
             with suppress(OSError, ValueError):
                 # the names were read above; if they could not be, the file stays named, and is reported as unreadable
-                read[name] = (name == "RUNNER_SECRETS" and secrets) or Path(file).read_text("utf-8")
+                read[name] = (name == "RUNNER_SECRETS" and secrets) or read_text(file, "setting's file")
                 del read[f"{name}_FILE"]
     return read
 
@@ -169,10 +169,10 @@ class _Variables:
     def text(self, name: str) -> str | None:
         file = self.environ.get(f"{name}_FILE")
         if file and name not in self.environ:
-            from pathlib import Path  # which costs the start 5 ms, and is seldom needed
+            from runner.limits import read_text
 
             try:
-                return Path(file).read_text("utf-8").strip() or None
+                return read_text(file, "setting's file").strip() or None
             except (OSError, ValueError):  # it is no UTF-8, or its name no path
                 self.problems.append(f"{name}_FILE names {file}, which cannot be read")
                 return None

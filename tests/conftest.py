@@ -13,6 +13,7 @@ from runner.secrets import redaction
 from support import memory, schemas
 from support.places import Place, azure_place, gcs_place, local_place, memory_place, s3_place
 from support.servers.azurite import start_azurite
+from support.servers.fake_gcs import start_fake_gcs
 from support.servers.gcs import start_gcs
 from support.servers.moto import start_moto
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runner.runs.documents import Kind
     from support.servers import Server
 
 PREFIXES = ("RUNNER_", "AWS_", "GOOGLE_", "GCP_", "AZURE_", "STORAGE_EMULATOR", "CLOUDSDK_")
@@ -27,7 +29,7 @@ PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 BACKENDS = ["local", "s3", "gcs", "azure"]
 # What --fast leaves out: whoever uses these starts servers, containers or runs in processes of their own, or installs
 # much; what lies in these folders takes long by itself.
-SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "engine", "bare_python", "prefect", "distributions"}
+SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "fake_gcs", "engine", "bare_python", "prefect", "distributions"}
 SLOW_MODULES = {
     "servers",
     "starting",
@@ -92,9 +94,9 @@ def described_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every document that a test makes in its own process is as its schema says."""
     create = RunStore._create
 
-    def checked(store: RunStore, key: str, document: dict[str, Any]) -> None:
+    def checked(store: RunStore, key: str, document: dict[str, Any], kind: Kind) -> None:
         schemas.validate(schemas.kind_of(document), document)
-        create(store, key, document)
+        create(store, key, document, kind)
 
     monkeypatch.setattr(RunStore, "_create", checked)
 
@@ -132,6 +134,12 @@ def gcs_emulator() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[Server]:
+    with start_fake_gcs() as server:
+        yield server
+
+
 @pytest.fixture
 def memory_backend() -> Iterator[None]:
     """The backend of the tests, known to this process for one test."""
@@ -154,6 +162,8 @@ def place(backend: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypa
         made = s3_place(request.getfixturevalue("moto"))
     elif backend == "gcs":
         made = gcs_place(request.getfixturevalue("gcs_emulator"))
+    elif backend == "fake-gcs":
+        made = gcs_place(request.getfixturevalue("fake_gcs"))
     elif backend == "memory":
         request.getfixturevalue("memory_backend")
         made = memory_place()

@@ -15,6 +15,7 @@ import click
 import pytest
 
 from runner import cli, errors
+from runner.limits import LIMITS, Limit
 from runner.runtime import channel
 from runner.settings import VARIABLES
 
@@ -54,6 +55,13 @@ def test_the_table_of_exit_codes_names_every_class_under_its_code() -> None:
     for kind in classes(errors.RunnerError)[1:]:
         by_code.setdefault(str(kind.code), set()).add(kind.__name__)
     assert listed == by_code
+
+
+def test_the_table_of_limits_is_that_of_the_code() -> None:
+    units = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+    rows = table("limits", (ROOT / "docs/formats.md").read_text("utf-8"))
+    told = {kind: Limit(int(size.split()[0]) * units[size.split()[1]], reason) for kind, size, reason in rows}
+    assert told == LIMITS
 
 
 def test_the_tree_of_errors_in_its_docstring_is_drawn_as_the_classes_are() -> None:

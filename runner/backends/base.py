@@ -18,6 +18,7 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 
 from __future__ import annotations
 
+import io
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from runner.backends.retry import may_pass, persistently
-from runner.errors import AlreadyExists, CredentialsRefused, NotFound, RunnerError, Unreachable
+from runner.errors import AlreadyExists, CredentialsRefused, Denied, NotFound, RunnerError, TooLarge, Unreachable
+from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key
 
 if TYPE_CHECKING:
@@ -105,18 +107,33 @@ class Storage(ABC):
         """Return the URL of a key, as a person would write it."""
         return f"{self.scheme}://{self.container}/{key}"
 
-    def read(self, key: str) -> bytes:
-        """Return a whole object.
+    def read(self, key: str, *, limit: int = LARGEST_DOCUMENT) -> bytes:
+        """Return a whole object, of at most ``limit`` bytes.
 
-        Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed.
+        Raises NotFound, BucketMissing, Denied, CredentialsRefused, Unreachable, TooSlow or ReadFailed, and TooLarge: by
+        the size that the answer tells, before its bytes are read and with no other request.
         """
         if self.patience is None:
-            return b"".join(self.stream(key))
+            return _joined(self.stream(key, limit=limit))
         check_key(key)
-        return self._retry_within_budget(lambda: self._read(key))
+        return self._retry_within_budget(lambda: self._read(key, limit))
 
-    def _read(self, key: str) -> bytes:
-        return b"".join(self._stream(key, 0, None))
+    def _read(self, key: str, limit: int) -> bytes:
+        return _joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
+
+    def check_size(self, key: str, size: int, limit: int | None) -> None:
+        """Refuse an object that is larger than its kind may be. Raises TooLarge."""
+        if limit is not None and size > limit:
+            message = f"{self.url(key)} has {size:,} bytes, and no more than {limit:,} are read of such an object"
+            raise TooLarge(message, hint="Nothing of runner's is so large: look who wrote it.")
+
+    def _cut_off(self, key: str, chunks: Iterator[bytes], limit: int | None) -> Iterator[bytes]:
+        """Pass on what is read, but no more than the limit, whatever size the storage told. Raises TooLarge."""
+        received = 0
+        for chunk in chunks:
+            received += len(chunk)
+            self.check_size(key, received, limit)
+            yield chunk
 
     def _retry_within_budget(self, action: Callable[[], T], requests: int = 1) -> T:
         """Retry `action` until its share of the time budget is used; without a budget the backend retries itself.
@@ -144,20 +161,23 @@ class Storage(ABC):
             message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
             raise error.with_message(message) from error.__cause__
 
-    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(
+        self, key: str, offset: int = 0, length: int | None = None, *, limit: int | None = None
+    ) -> Iterator[bytes]:
         """Yield an object's bytes from an offset on, about `CHUNK` at a time; an answer that breaks off is resumed.
 
-        Raises what `read` does.
+        With a ``limit`` the object has at most so many bytes. Raises what `read` does.
         """
         check_key(key)
-        return self._resumed_stream(key, offset, length)
+        return self._cut_off(key, self._resumed_stream(key, offset, length, limit), limit)
 
-    def _resumed_stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _resumed_stream(self, key: str, offset: int, length: int | None, limit: int | None) -> Iterator[bytes]:
         received, answer = 0, None
 
         def next_chunk() -> bytes:
             nonlocal answer
-            answer = answer or self._stream(key, offset + received, None if length is None else length - received)
+            left = None if length is None else length - received
+            answer = answer or self._stream(key, offset + received, left, limit)
             try:
                 return next(answer, b"")
             except RunnerError:
@@ -169,8 +189,11 @@ class Storage(ABC):
             yield chunk
 
     @abstractmethod
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        """See `Storage.stream`; yields nothing for an object that has no byte at the offset."""
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
+        """See `Storage.stream`; yields nothing for an object that has no byte at the offset.
+
+        The size that the answer tells is given to `check_size` before a byte of it is read.
+        """
 
     def create(self, key: str, data: bytes) -> None:
         """Store an object if there is none of that key yet.
@@ -197,8 +220,8 @@ class Storage(ABC):
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
-            return self._read(key) == data
-        except (NotFound, CredentialsRefused):
+            return self._read(key, len(data)) == data
+        except (NotFound, TooLarge, CredentialsRefused):
             return False  # not stored, or nobody here may know more
         except RunnerError as error:
             if isinstance(refusal, AlreadyExists):
@@ -208,6 +231,24 @@ class Storage(ABC):
     def _may_retry_create(self, error: RunnerError) -> bool:
         """Return whether a failed create may be made again: not if the backend has done so for as long as it may."""
         return error.transient
+
+    def refuses_create(self, key: str, data: bytes) -> bool:
+        """Return whether the storage refuses to create what is there; ``data`` are that object's own bytes.
+
+        One request, after which the object is what it was, whatever the answer. Raises what `create` does.
+        """
+        check_key(key)
+
+        def attempt() -> bool:
+            try:
+                self._create(key, data)
+            except (AlreadyExists, Denied):
+                return True
+            return False
+
+        if self.patience is None:
+            return self._retry(attempt, self.retry_seconds)
+        return self._retry_within_budget(attempt)
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
@@ -287,6 +328,21 @@ class Storage(ABC):
 
     def _sweep(self, _prefix: str) -> None:  # noqa: B027 - a bucket has nothing to sweep
         """See `Storage.sweep`."""
+
+
+def _joined(chunks: Iterator[bytes]) -> bytes:
+    """Return all of them as one, in memory for one alone: a buffer's own bytes are not copied when they are taken."""
+    first = next(chunks, b"")
+    second = next(chunks, None)
+    if second is None:
+        return first
+    whole = io.BytesIO()
+    whole.write(first)
+    del first
+    while second is not None:
+        whole.write(second)
+        second = next(chunks, None)
+    return whole.getvalue()
 
 
 def _check_prefix(prefix: str) -> None:

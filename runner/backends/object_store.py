@@ -135,7 +135,7 @@ class ObjectStorage(Storage):
         self._uploads = self._uploads or self._open(read_timeout=_upload_timeout(PARTS_AT_ONCE * CHUNK))
         return self._uploads
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         if length == 0:
             return
         window: Any = {"offset": offset} if length is None else (offset, offset + length)
@@ -146,6 +146,7 @@ class ObjectStorage(Storage):
             if options and _NO_RANGE.search(str(error.__cause__)):
                 return
             raise
+        self.check_size(key, found.meta["size"], limit)
         chunks = iter(found.stream(min_chunk_size=CHUNK))
         while chunk := self._request("read", key, lambda _store: next(chunks, None)):
             yield bytes(chunk)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from runner.bundle.member_names import FLOW, MANIFEST, SIGNATURE, invalid_name
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
+from runner.limits import limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 _MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can count
-_LONGEST_MANIFEST = 8 * 1024 * 1024  # bytes; one of 50,000 tasks
+_LONGEST_MANIFEST = limit_of("manifest")
 _MOST_PARTS = 400_000  # values in it: what a few bytes of JSON become in memory is many times as large
 _ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")

@@ -9,6 +9,7 @@ from runner.backends.background import Background
 from runner.bundle import pointers
 from runner.bundle.pointers import Pointer
 from runner.errors import BucketMissing, NotFound, Untrusted
+from runner.limits import limit_of
 from runner.location import invalid_key
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str
     if settings.trusted_keys and not is_version:  # beside the other requests, so that it costs no round trip in a row
         pointing = Background(lambda: pointers.read(storage, Pointer(key), settings))
     try:
-        data = storage.read(key)
+        data = storage.read(key, limit=limit_of("bundle"))
     except BucketMissing:
         raise
     except NotFound:
@@ -49,7 +50,7 @@ def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str
         return _fetch_pointed_at(storage, key, newest, pointing.result(), settings)
     if newest is None:
         raise _nothing_at(storage, key)
-    return newest, storage.read(newest)
+    return newest, storage.read(newest, limit=limit_of("bundle"))
 
 
 def newest_version(storage: Storage, folder: str) -> str | None:
@@ -86,7 +87,7 @@ def _fetch_pointed_at(
         return _read_named(storage, Pointer(folder), document, settings)
     if newest is None:
         raise _nothing_at(storage, folder)
-    return newest, storage.read(newest)
+    return newest, storage.read(newest, limit=limit_of("bundle"))
 
 
 def _read_named(storage: Storage, pointer: Pointer, document: PointerDocument, settings: Settings) -> tuple[str, bytes]:
@@ -95,7 +96,7 @@ def _read_named(storage: Storage, pointer: Pointer, document: PointerDocument, s
 
     key = f"{pointer.folder}/{document['version']}"
     try:
-        data = storage.read(key)
+        data = storage.read(key, limit=limit_of("bundle"))
     except BucketMissing:
         raise
     except NotFound as error:

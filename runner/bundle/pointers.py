@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from runner import naming
-from runner.errors import BundleCorrupt, NotFound, RunnerError, Untrusted
+from runner.errors import BucketMissing, BundleCorrupt, NotFound, Untrusted
+from runner.limits import limit_of
 from runner.location import ALIAS
-from runner.schema.validation import first_violation
+from runner.schema.validation import SHAPES, first_violation
 from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest.json"
 ALIASES = "aliases"  # the folder, in that of a flow
-_LONGEST = 8192  # bytes; it has about 600
+_NAMES = frozenset(SHAPES["pointer"])  # of its parts: there are no others
 _LATEST_POINTER, _ALIAS_POINTER = "latest pointer", "alias pointer"  # what a signature is for
 
 
@@ -86,12 +87,17 @@ def read(storage: Storage, pointer: Pointer, settings: Settings) -> PointerDocum
 
     Raises Untrusted, without trusted keys BundleCorrupt for what is no pointer, and what the storage raises.
     """
+    where = storage.url(pointer.key)
     try:
-        data = b"".join(storage.stream(pointer.key, 0, _LONGEST + 1))
+        document = _decode(storage.read(pointer.key, limit=limit_of("pointer")), where)
+    except BucketMissing:
+        raise
     except NotFound:
         return None
-    where = storage.url(pointer.key)
-    document = _decode(data, where, Untrusted if settings.trusted_keys else BundleCorrupt)
+    except BundleCorrupt as error:
+        if not settings.trusted_keys:
+            raise
+        raise Untrusted(error.message, hint=error.hint) from error
     if settings.trusted_keys:
         _check_signature(document, pointer, where, settings)
     _check_place(document, pointer, where, storage.scheme)
@@ -112,16 +118,16 @@ def aliases(storage: Storage, folder: str) -> list[str]:
     return [name[:-5] for name in names if name.endswith(".json") and ALIAS.fullmatch(name[:-5])]
 
 
-def _decode(data: bytes, where: str, refusal: type[RunnerError]) -> PointerDocument:
-    """Return what the bytes say; of a pointer of the right form nothing but its signature is looked at before that."""
+def _decode(data: bytes, where: str) -> PointerDocument:
     try:
-        document = json.loads(data) if len(data) <= _LONGEST else None
-        fault = first_violation(document, "pointer") if isinstance(document, dict) else "pointer"
+        document = json.loads(data)
+        known = isinstance(document, dict) and set(document) <= _NAMES
+        fault = first_violation(document, "pointer") if known else "pointer"
     except (ValueError, RecursionError):
         fault = "pointer"
     if fault:
         message = f"{where} is no pointer to a version of a flow: there is no readable {fault} in it"
-        raise refusal(message, hint="Look who wrote it; runner sign and runner promote make it anew.")
+        raise BundleCorrupt(message, hint="Look who wrote it; runner sign and runner promote make it anew.")
     return cast("PointerDocument", document)
 
 

@@ -10,7 +10,8 @@ import click
 
 from runner.cli.format import as_json_option
 from runner.cli.locations import open_run
-from runner.errors import NotFound
+from runner.errors import NotFound, TooLarge
+from runner.limits import limit_of
 from runner.runs.status import attempt_status, run_status
 from runner.supervisor.backlog import LOG_END_LOGGER
 
@@ -64,7 +65,10 @@ def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
     part, over_since = 1, None
     while True:
         try:
-            data = store.storage.read(store.layout.log(attempt, part))
+            data = store.storage.read(store.layout.log(attempt, part), limit=limit_of("log part"))
+        except TooLarge as error:
+            click.echo(f"-- left out: {error.message}", err=True)
+            part += 1
         except NotFound:
             if not follow or (over_since and time.monotonic() - over_since > _LAST_PART_SECONDS):
                 return

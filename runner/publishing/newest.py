@@ -12,6 +12,7 @@ from runner.bundle.member_names import MANIFEST
 from runner.bundle.pointers import Named, Pointer
 from runner.bundle.trust import check_place
 from runner.errors import RunnerError
+from runner.limits import limit_of
 from runner.signing import signatures
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _named_if_signed(storage: Storage, folder: str, version: str, trusted: Seque
     """Return what a pointer says of a version that somebody else stored, if one of these keys signed it."""
     object_key = f"{folder}/{version}"
     try:
-        data = storage.read(object_key)
+        data = storage.read(object_key, limit=limit_of("bundle"))
         opened = archive.read_bundle(data)
         manifest = bytes(opened.members[MANIFEST])
         signatures.check(trusted, signatures.BUNDLE, manifest, opened.signature, object_key)

@@ -16,6 +16,7 @@ from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.bundle.pointers import Named
 from runner.environ import process_environ
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
+from runner.limits import limit_of
 from runner.location import check_key, parse_location, split_alias
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
@@ -164,7 +165,7 @@ def _refuse_another(storage: Storage, folder: str, name: str) -> None:
     if newest is None:
         return
     try:
-        other = archive.read_bundle(storage.read(newest)).manifest["flow"]["name"]
+        other = archive.read_bundle(storage.read(newest, limit=limit_of("bundle"))).manifest["flow"]["name"]
     except RunnerError as error:
         log.warning("the newest bundle there, %s, cannot be read: %s", newest, error)
         return

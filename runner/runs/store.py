@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runner import naming
 from runner.errors import BundleCorrupt, Denied, NotFound, WriteFailed
+from runner.limits import limit_of
 from runner.runs.documents import FORMAT, decode, encode
 from runner.runs.layout import RunLayout, RunPlace
 
@@ -66,7 +67,7 @@ class RunStore:
     def read_heartbeat(self, attempt: int) -> bytes | None:
         """Return an attempt's last heartbeat; only that it changes counts."""
         try:
-            return self.storage.read(self.layout.beat(attempt))
+            return self.storage.read(self.layout.beat(attempt), limit=limit_of("beat"))
         except NotFound:
             return None
 
@@ -77,19 +78,23 @@ class RunStore:
 
     def create_request(self, request: RunRequest) -> None:
         """Store what the run is asked for. Raises AlreadyExists when another was stored before."""
-        self._create(self.layout.run, request)
+        self._create(self.layout.run, request, "run")
+
+    def refuses_second_request(self, request: RunRequest) -> bool:
+        """Return whether the storage refuses to store again what was just stored there."""
+        return self.storage.refuses_create(self.layout.run, encode(request))
 
     def create_claim(self, document: ClaimDocument) -> None:
         """Store a claim. Raises AlreadyExists when the attempt is another's."""
-        self._create(self.layout.claim(document["attempt"]), document)
+        self._create(self.layout.claim(document["attempt"]), document, "claim")
 
     def create_end(self, end: EndDocument) -> None:
         """Store how an attempt ended. Raises AlreadyExists when it has another end."""
-        self._create(self.layout.end(end["attempt"]), end)
+        self._create(self.layout.end(end["attempt"]), end, "end")
 
     def create_outcome(self, end: EndDocument) -> None:
         """Store an end as the run's outcome: a copy, so that whoever finds it missing writes the same bytes."""
-        self._create(self.layout.outcome, end)
+        self._create(self.layout.outcome, end, "end")
 
     def write_heartbeat(self, claim: Claim, number: int) -> None:
         """Show that an attempt lives; the number differs from beat to beat."""
@@ -112,16 +117,21 @@ class RunStore:
         names, _ = self.storage.list_folder(self.layout.attempts)
         return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
 
-    def _create(self, key: str, document: Mapping[str, object]) -> None:
+    def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
+        data = encode(document)
+        if len(data) > limit_of(kind):
+            sizes = f"{len(data):,} bytes, and at most {limit_of(kind):,} can be read"
+            message = f"{self.storage.url(key)} would have {sizes}"
+            raise WriteFailed(message, hint="Map over fewer elements, or give smaller parameters.", transient=False)
         try:
-            self.storage.create(key, encode(document))
+            self.storage.create(key, data)
         except Denied as error:
             message = f"the run cannot be written down: {error.message}"
             raise WriteFailed(message, hint=error.hint, transient=False) from error
 
     def _read(self, key: str, kind: Kind) -> Any:
         try:
-            data = self.storage.read(key)
+            data = self.storage.read(key, limit=limit_of(kind))
         except NotFound:
             return None
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.backends.retry import persistently
-from runner.errors import NotFound, Untrusted
+from runner.errors import NotFound, TooLarge, Untrusted
+from runner.limits import limit_of
 from runner.runs.trailer import TRAILER, read_trailer
 from runner.signing.run_signatures import SUFFIX
 
@@ -62,8 +63,8 @@ def check_result_signature(store: RunStore, task: Key, key: str, size: int, sha2
     """Refuse a result that is not signed as the run's signer demands. Raises Untrusted and what the storage raises."""
     if store.signer:
         try:
-            signature = store.storage.read(f"{key}{SUFFIX}")
-        except NotFound:
+            signature = store.storage.read(f"{key}{SUFFIX}", limit=limit_of("signature"))
+        except (NotFound, TooLarge):
             signature = None
         store.signer.check_result(store.run_id, *task, size, sha256, signature)
 

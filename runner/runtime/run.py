@@ -172,15 +172,20 @@ def _secrets_of(opened: Bundle | ForeignObject | RunnerError) -> list[str]:
 def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Channel) -> Claim | Concluded:
     """Write down what is asked for and claim an attempt at it; of a run id of our own nobody else can know."""
     fresh = settings.run_id is None
+    proving: Background[None] | None = None  # beside the look at earlier attempts
 
     def announce(claim: Claim | None) -> None:
+        if proving:
+            proving.result()
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
-    if not fresh:
-        beginning.result()  # a run of other parameters must not be claimed
+    if not fresh and beginning.result():  # a run of other parameters must not be claimed
+        proving = Background(lambda: claims.prove_exclusive(store, request))
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
+    if proving:
+        proving.result()
     if not isinstance(claim, Concluded):
         channel.send({"kind": "claim held"})
     beginning.result()

@@ -103,6 +103,11 @@ def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _signature(value: Any) -> bool:
+    """Return whether this is flat: whether it is a signature as well is for `runner.signing` to say."""
+    return isinstance(value, dict) and len(value) == 4 and all(type(part) in {str, int} for part in value.values())  # noqa: PLR2004
+
+
 def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -155,6 +160,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "version": _version,
         "sha256": _digest,
         "made": _time,
+        "signature": _if_there(_signature),
     },
     "run": {
         "token": _text,

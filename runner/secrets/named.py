@@ -82,12 +82,14 @@ def find_secret(name: str, environ: Mapping[str, str]) -> Any:
     """
     from pathlib import Path
 
+    from runner.limits import read_text
+
     mounted, file = Path(MOUNT_FOLDER, name), environ.get(f"{name}_FILE")
     if mounted.is_file() or file:
         path = mounted if mounted.is_file() else Path(str(file))
         try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(str(path), "secret's file")
+        except (OSError, ValueError) as error:
             message = f"secret {name}: the file {path} cannot be read"
             raise EnvironmentWrong(message, hint="Mount it, and make it readable for this user.") from error
     elif name in environ:

@@ -105,11 +105,11 @@ def key_from(source: KeySource) -> PrivateKey:
 
 def read_file(path: os.PathLike[str]) -> str:
     """Return the text of a key's file. Raises UsageError."""
-    from pathlib import Path
+    from runner.limits import read_text
 
     try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(os.fspath(path), "key's file")
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{os.fspath(path)} cannot be read as a key's file", hint="Check its path and mode."
         ) from error

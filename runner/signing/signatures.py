@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runner.errors import Untrusted
+from runner.limits import limit_of
 from runner.signing.keys import PrivateKey, PublicKey, load_ed25519
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
 _SIGNATURE_SIZE = 64  # bytes
-LONGEST = 1024  # bytes of a signature's document; it has about 200
+LONGEST = limit_of("signature")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 

@@ -29,7 +29,7 @@ REAL = {
     if AMBIENT.get(f"RUNNER_TEST_{word.upper()}")
 }
 REAL_BUCKETS = [f"real-{word}" for word in REAL]
-CLOUDS = ["s3", "gcs", "azure"]
+CLOUDS = ["s3", "gcs", "fake-gcs", "azure"]
 BACKENDS = ["local", *CLOUDS, "memory"]
 MB = 1024 * 1024
 METHODS = ["GET", "PUT", "POST", "HEAD", "DELETE"]

@@ -50,10 +50,11 @@ class Fault:
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
     drop: the connection is reset, and the server is not reached · silent: no answer, ever ·
-    slow: the request is read at 2 MB/s · answer: `status` and `body`, and the server is not reached.
+    slow: the request is read at 2 MB/s · answer: `status` and `body`, and the server is not reached ·
+    unconditional: passed on without what makes a create fail where there is something.
     """
 
-    how: Literal["lose", "drop", "cut", "silent", "slow", "answer"]
+    how: Literal["lose", "drop", "cut", "silent", "slow", "answer", "unconditional"]
     method: str
     words: str = ""
     times: int = 1_000_000
@@ -139,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.how == "drop":
             self._reset()
             return
-        status, headers, content = self._ask(body)
+        status, headers, content = self._ask(body, unconditional=fault is not None and fault.how == "unconditional")
         if fault and fault.how == "lose":
             self._reset()
         elif fault and fault.how == "cut":
@@ -162,10 +163,12 @@ class _Handler(BaseHTTPRequestHandler):
             length -= len(parts[-1])
         return b"".join(parts)
 
-    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask(self, body: bytes, *, unconditional: bool = False) -> tuple[int, list[tuple[str, str]], bytes]:
         with contextlib.closing(http.client.HTTPConnection(self.relay.upstream)) as connection:
-            forwarded = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            left_out = {"connection", "if-none-match"} if unconditional else {"connection"}
+            forwarded = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+            path = self.path.replace("ifGenerationMatch=0", "") if unconditional else self.path
+            connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in (forwarded | {"Connection": "close"}).items():
                 connection.putheader(name, value)
             connection.endheaders(body)

@@ -123,17 +123,20 @@ class GCSStorage(Storage):
         except Exception as error:
             raise self._error(what, key, error, time.monotonic() - began) from error
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
-        blob = self._bucket.blob(key)
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
+        blob = _blob(self._bucket, key)
         end = None if length is None else offset + length
         while end is None or offset < end:
             last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
+            if limit is not None:
+                last = min(last, max(offset, limit))  # one byte more shows that there are too many
             try:
                 chunk = self._request("read", key, self._range(blob, offset, last))
             except (NotFound, AlreadyExists) as error:
                 if blob.generation is None:
                     raise
                 raise make_error(ReadFailed, self, "read", key, "it was replaced meanwhile") from error
+            self.check_size(key, max(blob.whole_size, offset + len(chunk)), limit)
             if chunk:
                 yield chunk
             offset += len(chunk)
@@ -144,13 +147,14 @@ class GCSStorage(Storage):
         from google.api_core.exceptions import RequestRangeNotSatisfiable
 
         def read(options: _Options) -> bytes:
+            kept = _Room(last + 1 - first)
             try:
                 # the first answer sets the blob's generation, and the next ranges are then asked of that one alone;
                 # raw: of an object that is stored compressed the ranges would not fit together
-                data: bytes = blob.download_as_bytes(start=first, end=last, raw_download=True, **options)
+                blob.download_to_file(kept, start=first, end=last, raw_download=True, **options)
             except RequestRangeNotSatisfiable:
                 return b""
-            return data
+            return kept.getvalue()
 
         return read
 
@@ -196,6 +200,22 @@ class GCSStorage(Storage):
 
         return self._request("list", prefix, ask)
 
+    def _lacks_bucket(self, what: str, said: str) -> bool:
+        """Return whether it is the bucket that is not there; where an answer does not say so, a listing does."""
+        if what == "list" or "bucket does not exist" in said:
+            return True
+        if "No such object" in said:
+            return False
+        try:
+            self._request(
+                "list", "", lambda options: next(iter(self._bucket.list_blobs(max_results=1, **options)), None)
+            )
+        except BucketMissing:
+            return True
+        except RunnerError:
+            pass
+        return False
+
     def _error(self, what: str, key: str, error: Exception, waited: float) -> RunnerError:
         """Return the error that an exception of Google's libraries means.
 
@@ -213,7 +233,7 @@ class GCSStorage(Storage):
         answer: Any = getattr(error, "response", None)
         status = getattr(answer, "status_code", None)
         if status == HTTPStatus.NOT_FOUND:
-            return make(BucketMissing if "bucket does not exist" in answer.text else NotFound)
+            return make(BucketMissing if self._lacks_bucket(what, answer.text) else NotFound)
         if status == HTTPStatus.PRECONDITION_FAILED:
             return make(AlreadyExists)
         if status == HTTPStatus.FORBIDDEN:
@@ -233,6 +253,34 @@ class GCSStorage(Storage):
             return make(CredentialsRefused, error)
         may_pass = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUSES
         return make(default_error(what), error, transient=may_pass)
+
+
+class _Room(io.BytesIO):
+    """Takes as many bytes as were asked for: a server may send more, without end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._size:
+            raise ValueError(f"the answer is longer than the {self._size:,} bytes that were asked for")
+        return super().write(data)
+
+
+def _blob(bucket: Any, key: str) -> Any:
+    """Return an object of the library's that remembers in ``whole_size`` what the last answer told of the whole."""
+    from google.cloud.storage import Blob
+
+    class Measured(Blob):  # type: ignore[misc]
+        whole_size = 0
+
+        def _extract_headers_from_download(self, response: Any) -> None:
+            super()._extract_headers_from_download(response)
+            total = response.headers.get("Content-Range", "").rpartition("/")[2]
+            self.whole_size = int(total) if total.isdecimal() else 0
+
+    return Measured(key, bucket)
 
 
 def _entry(blob: Any) -> Entry:

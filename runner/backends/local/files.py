@@ -50,11 +50,13 @@ class LocalStorage(Storage):
         """Return a key's path to open, which links must not lead out of the root. Raises Denied."""
         return inside(self.container, self._path(key))
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         try:
             with plain_file(self._inside(key)).open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                self.check_size(key, size, limit)
                 file.seek(offset)
-                left = os.fstat(file.fileno()).st_size if length is None else length
+                left = size if length is None else length
                 while left > 0 and (chunk := file.read(min(left, CHUNK))):
                     left -= len(chunk)
                     yield chunk
@@ -73,6 +75,10 @@ class LocalStorage(Storage):
         if isinstance(error, PermissionError):
             return Denied(f"not allowed to read {path}", hint=f"Give {_user()} the right to read it.")
         return ReadFailed(f"reading {path} failed: {error.strerror}", transient=_may_pass(error))
+
+    def refuses_create(self, _key: str, _data: bytes) -> bool:
+        """See `Storage.refuses_create`; link and O_EXCL are the kernel's, and need no proof."""
+        return True
 
     def _create(self, key: str, data: bytes) -> None:
         with self._errors(key):

@@ -52,8 +52,8 @@ def test_a_missing_bucket_is_another_error_than_a_missing_object(place: Place, b
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 @pytest.mark.parametrize("key", ["key", "credentials/metadata 404 Not Found timed out dns error"])
-def test_who_is_known_and_may_not_is_denied(place: Place, backend: str, key: str) -> None:
-    faults = [Fault("answer", method, status=403, body=DENIALS[backend]) for method in METHODS]
+def test_who_is_known_and_may_not_is_denied(place: Place, key: str) -> None:
+    faults = [Fault("answer", method, status=403, body=DENIALS[place.word]) for method in METHODS]
     with relayed(place, *faults) as (_, storage):
         for what, call in operations(storage, key).items():
             with pytest.raises(errors.Denied, match=r"not allowed to (read|write|delete|list)") as refusal:
@@ -63,8 +63,8 @@ def test_who_is_known_and_may_not_is_denied(place: Place, backend: str, key: str
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_wrong_credentials_are_another_error_than_a_lack_of_rights(place: Place, backend: str) -> None:
-    status, body = REFUSALS[backend]
+def test_wrong_credentials_are_another_error_than_a_lack_of_rights(place: Place) -> None:
+    status, body = REFUSALS[place.word]
     faults = [Fault("answer", method, status=status, body=body) for method in METHODS]
     with relayed(place, *faults) as (_, storage):
         for call in operations(storage, "key").values():

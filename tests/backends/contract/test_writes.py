@@ -76,10 +76,10 @@ def test_a_create_that_finds_its_own_bytes_has_succeeded(root: Root) -> None:
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 @pytest.mark.parametrize("times", [1, 1_000_000])
 def test_a_create_whose_answer_is_lost_recognises_its_own_object(
-    place: Place, backend: str, times: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gcs, "RETRY_SECONDS", 1)
-    method, words = CREATES[backend]
+    method, words = CREATES[place.word]
     with relayed(place, Fault("lose", method, words, times=times)) as (relay, storage):
         storage.create("lost", b"mine")
         assert any(sent == "GET" for sent, _ in relay.requests)
@@ -87,8 +87,8 @@ def test_a_create_whose_answer_is_lost_recognises_its_own_object(
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own(place: Place, backend: str) -> None:
-    method, words = CREATES[backend]
+def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own(place: Place) -> None:
+    method, words = CREATES[place.word]
     place.write("lost", b"theirs")
     with relayed(place, Fault("lose", method, words, times=1)) as (_, storage), pytest.raises(errors.WriteFailed):
         storage.create("lost", b"mine")
@@ -97,18 +97,16 @@ def test_a_create_whose_answer_is_lost_does_not_take_anothers_object_for_its_own
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 @pytest.mark.parametrize("patience", [None, 10])
-def test_a_create_that_was_lost_before_it_was_stored_is_made_again(
-    place: Place, backend: str, patience: float | None
-) -> None:
-    method, words = CREATES[backend]
+def test_a_create_that_was_lost_before_it_was_stored_is_made_again(place: Place, patience: float | None) -> None:
+    method, words = CREATES[place.word]
     with relayed(place, Fault("drop", method, words, times=3)) as (relay, _):
         through(place, relay.port, endpoint(place)).open(patience).create("lost", b"mine")
     assert place.read("lost") == b"mine"
 
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
-def test_a_create_that_is_always_lost_is_given_up_in_time(place: Place, backend: str) -> None:
-    method, words = CREATES[backend]
+def test_a_create_that_is_always_lost_is_given_up_in_time(place: Place) -> None:
+    method, words = CREATES[place.word]
     began = time.monotonic()
     with relayed(place, Fault("drop", method, words)) as (_, storage), pytest.raises(errors.WriteFailed) as refusal:
         storage.create("lost", b"mine")
@@ -119,14 +117,14 @@ def test_a_create_that_is_always_lost_is_given_up_in_time(place: Place, backend:
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 @pytest.mark.parametrize("patience", [None, 10])
-def test_what_does_not_pass_is_not_tried_again(place: Place, backend: str, patience: float | None) -> None:
-    method, words = CREATES[backend]
+def test_what_does_not_pass_is_not_tried_again(place: Place, patience: float | None) -> None:
+    method, words = CREATES[place.word]
     place.write("taken-lost", b"theirs")
     answers = [
         (400, b"<Error><Code>InvalidRequest</Code></Error>", errors.WriteFailed),
-        (403, DENIALS[backend], errors.Denied),
-        (*REFUSALS[backend], errors.CredentialsRefused),
-        (404, MISSING[backend], errors.BucketMissing),
+        (403, DENIALS[place.word], errors.Denied),
+        (*REFUSALS[place.word], errors.CredentialsRefused),
+        (404, MISSING[place.word], errors.BucketMissing),
     ]
     for status, body, kind in answers:
         with relayed(place, Fault("answer", method, words, status=status, body=body)) as (relay, _):

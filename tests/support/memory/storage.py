@@ -38,11 +38,12 @@ class MemoryStorage(Storage):
             raise make_error(BucketMissing, self, what, key)
         return BUCKETS[self.container]
 
-    def _stream(self, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         objects = self._objects("read", key)
         if not (found := objects.get(key)):
             raise make_error(NotFound, self, "read", key)
         data, _ = found
+        self.check_size(key, len(data), limit)
         end = len(data) if length is None else min(len(data), offset + length)
         for start in range(offset, end, CHUNK):
             yield data[start : min(start + CHUNK, end)]

@@ -1,0 +1,66 @@
+"""How large each kind of stored object may be: what is larger is refused by its size, before it is read.
+
+``docs/formats.md`` has the table. A result has no limit but the size that the outcome, or the listing, tells of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Kind = Literal[
+        "bundle",
+        "manifest",
+        "signature",
+        "run",
+        "claim",
+        "beat",
+        "end",
+        "pointer",
+        "log part",
+        "setting's file",
+        "secret's file",
+        "key's file",
+    ]
+
+_KB, _MB = 1024, 1024 * 1024
+
+
+class Limit(NamedTuple):
+    """Bytes that an object of a kind may have, and why just so many."""
+
+    size: int
+    reason: str
+
+
+LIMITS: Final[dict[Kind, Limit]] = {
+    "bundle": Limit(4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),
+    "manifest": Limit(8 * _MB, "a flow of 50,000 tasks has about so much"),
+    "signature": Limit(1 * _KB, "it has about 200 bytes, whatever is signed"),
+    "run": Limit(8 * _MB, "parameters, each character of them escaped at the worst"),
+    "claim": Limit(64 * _KB, "it has some names and numbers"),
+    "beat": Limit(4 * _KB, "it has a token, a number and a time"),
+    "end": Limit(64 * _MB, "an entry of about 400 bytes for each task and element: 150,000 of them"),
+    "pointer": Limit(16 * _KB, "it has about 500 bytes, and a key of 1,024, each character of it escaped"),
+    "log part": Limit(8 * _MB, "1 MB is shipped at once, and a line of 256 KiB that is all control characters"),
+    "setting's file": Limit(4 * _MB, "parameters of which run.json can still tell"),
+    "secret's file": Limit(1 * _MB, "a Secret of Kubernetes has no more"),
+    "key's file": Limit(64 * _KB, "a key in PEM has about 120 bytes"),
+}
+LARGEST_DOCUMENT: Final = max(limit.size for kind, limit in LIMITS.items() if kind != "bundle")
+
+
+def limit_of(kind: Kind) -> int:
+    """Return how many bytes an object of a kind may have; an outcome is an end."""
+    return LIMITS[kind].size
+
+
+def read_text(path: str, kind: Kind) -> str:
+    """Return the text of a file, which may also be a pipe. Raises OSError, and ValueError for one that is too large."""
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs the start 5 ms
+        data = file.read(limit_of(kind) + 1)
+    if len(data) > limit_of(kind):
+        raise ValueError(f"it is larger than the {limit_of(kind):,} bytes that a {kind} may have")
+    return data.decode().replace("\r\n", "\n").replace("\r", "\n")
