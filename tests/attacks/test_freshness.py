@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 NEW = f"{SLUG}/{NEWER}"
 LATEST = f"{SLUG}/latest.json"
 PROD = f"{SLUG}/aliases/prod.json"
+NEWEST = Pointer(SLUG)
 HOUR = {"RUNNER_MAX_AGE": "3600"}
 
 
@@ -52,13 +53,13 @@ def point(
     target: Target,
     data: bytes,
     version: str = VERSION,
-    pointer: Pointer = Pointer(SLUG),
+    pointer: Pointer = NEWEST,
     key: PrivateKey | None = AUTHOR,
     made: str | None = None,
 ) -> bytes:
     """Write a pointer as a build or a promotion does, at a time, and return its bytes."""
     named = Named(SLUG, version, hashlib.sha256(data).hexdigest())
-    with mock.patch.object(naming, "now", lambda: made or ago(0)):
+    with mock.patch.object(naming, "now", return_value=made or ago(0)):
         pointers.write(target.place.open(), pointer, named, key)
     return target.place.read(pointer.key)
 
@@ -125,10 +126,14 @@ def test_the_pointer_of_the_old_bundle_is_put_back_and_the_new_bundle_is_left(bu
         assert version_of(built, SLUG, **environ) == NEWER
 
 
-def test_the_old_bundle_is_put_under_the_name_of_the_flow(built: Target) -> None:
+def test_the_old_bundle_is_put_under_the_name_of_the_flow(moto: Server, tmp_path: Path) -> None:
     """A location names an object before it names a flow, and no pointer tells of an object's age."""
-    built.put(built.bundle(), SLUG)
-    built.refuses(79, "a key of its own", "RUNNER_MAX_AGE", location=SLUG, **HOUR)
+    target = Target(s3_place(moto), Canary(tmp_path))
+    target.put(data := target.bundle())
+    point(target, data)
+    target.accepts(SLUG, **HOUR)
+    target.put(data, SLUG)
+    target.refuses(79, "a key of its own", "RUNNER_MAX_AGE", location=SLUG, **HOUR)
 
 
 def test_another_bundle_of_the_same_version_is_put_in_the_place_of_the_newest(built: Target) -> None:
@@ -420,7 +425,9 @@ def test_a_build_is_made_to_point_to_hers(target: Target) -> None:
         point_to_newest(target.place.open(), SLUG, named, AUTHOR)
         assert json.loads(target.place.read(LATEST))["version"] == VERSION, story
     assert not target.canary.executed
+    target.put(hers["signed by another team"], NEW)
     point_to_newest(target.place.open(), SLUG, named, AUTHOR, [others.public])
+    assert json.loads(target.place.read(LATEST))["version"] == NEWER, "where that team is trusted"
 
 
 def test_what_is_not_trusted_is_not_promoted(target: Target) -> None:
