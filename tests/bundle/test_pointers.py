@@ -95,7 +95,7 @@ def test_nothing_has_to_be_signed_for_an_alias(here: Place) -> None:
     assert said == f"{flow}@prod is now version {first}\n"
     publish(here, "etl.py")
     assert "signature" not in json.loads(here.read(f"{ETL}/aliases/prod.json"))
-    assert f"{ETL}/latest.json" not in here.keys()
+    assert not any(key.endswith("latest.json") for key in here.keys())  # noqa: SIM118 - it is no dict
     for command in (("check",), ("inspect",), ("run",)):
         done = start({}, *command, f"{flow}@prod", "--json")
         assert (done.code, first in done.stdout) == (0, True), done
@@ -144,7 +144,8 @@ def test_what_cannot_be_an_alias_is_refused(here: Place, target: Target) -> None
 def test_a_build_chooses_no_key_that_would_be_an_alias(here: Place) -> None:
     with pytest.raises(UsageError, match="would be taken for an alias"):
         publish(here, "etl.py", key="releases/etl@prod")
-    assert publish(here, "etl.py", key="releases/etl@1.0").endswith("/releases/etl@1.0")
+    publish(here, "etl.py", key="releases/etl@1.0")
+    assert here.keys() == ["releases/etl@1.0"]
     assert run_command({}, "check", f"{here.url}/releases/etl@1.0").code == 0
 
 
@@ -194,19 +195,17 @@ def test_sign_makes_the_pointer_anew_and_no_copy_of_what_is_signed_and_newest(ta
 
 def test_sign_makes_an_older_version_the_newest_by_a_copy(target: Target) -> None:
     """What the author does who wants to go back, where the newest version itself was deleted for a reason."""
-    target.put(data := target.bundle())
-    point_to_newest(target.place.open(), SLUG, Named(SLUG, NEWER, hashlib.sha256(b"gone").hexdigest()), AUTHOR)
+    target.put(target.bundle())
+    recent = "2026-11-23t00-00-00-000000-00-00"
+    point_to_newest(target.place.open(), SLUG, Named(SLUG, recent, hashlib.sha256(b"gone").hexdigest()), AUTHOR)
     url = f"{target.place.url}/{SLUG}"
     assert start(YOUNG, "check", url).code == 79
-    target.put(target.bundle(version=NEWER), f"{SLUG}/{NEWER}")
-    copy = start(SIGNING, "sign", f"{url}/{VERSION}").stdout.strip()
-    assert copy.rpartition("/")[2] not in {VERSION, NEWER}
-    target.put(data)
-    assert start(TRUSTING, "verify", copy).code == 0
+    copy = start(SIGNING, "sign", f"{url}/{VERSION}").stdout.strip().rpartition("/")[2]
+    assert latest(target.place)["version"] == copy
+    target.accepts(SLUG, RUNNER_MAX_AGE="60")
 
 
-def test_who_trusts_another_key_now_signs_again(target: Target) -> None:
-    """The old key is no longer trusted, and neither is its pointer: the version is named in full."""
+def test_a_signed_copy_of_what_nobody_signed_is_pointed_to(target: Target) -> None:
     target.put(target.bundle(None))
     url = f"{target.place.url}/{SLUG}"
     copy = start(SIGNING, "sign", url).stdout.strip()
