@@ -52,7 +52,8 @@ def check_end(store: RunStore, end: EndDocument | None) -> None:
         raise Untrusted(
             message, hint="Unset RUNNER_TRUSTED_KEYS for this command, if you trust whoever can write there."
         )
-    signer.check(store.run_id, end, f"the end of run {store.run_id}")
+    store.signer = signer
+    store.check_end(end)
 
 
 def open_run(text: str) -> RunStore:

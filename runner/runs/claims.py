@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from runner import logs, naming
 from runner.errors import AlreadyExists, EnvironmentWrong, RunHeld, Untrusted
 from runner.model.verdict import Verdict
-from runner.runs.documents import FORMAT
-from runner.runs.ends import TERMINAL_STATES, Concluded, commit_end, end_document
+from runner.runs.documents import FORMAT, TERMINAL_STATES
+from runner.runs.ends import Concluded, commit_end, end_document
 from runner.runs.layout import Claim
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MISSED_HEARTBEATS = 3  # of its own that an attempt must miss before another one may take it for dead
 LOOK_SECONDS = 2.0  # between two looks at another's heartbeat, at the most
+LONGEST_HEARTBEAT = 300.0  # seconds between two that another's claim is believed, unless this start has longer ones
 log = logs.logger("claims")
 
 
@@ -64,16 +65,19 @@ def begin_run(store: RunStore, request: RunRequest) -> bool:
     Raises EnvironmentWrong when the run id stands for another bundle or other parameters; where only signed documents
     are believed, Untrusted, and also for another executor or for results that another run is to give.
     """
-    try:
-        store.create_request(request)
-    except AlreadyExists:
-        distrusts = store.signer is not None and bool(store.signer.trusted_keys)
-        if different := _difference(store.read_request() or {}, request, strictly=distrusts):
-            message = f"run {store.run_id!r} was begun with {different}"
-            kind = Untrusted if distrusts else EnvironmentWrong
-            raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.") from None
-        return False
-    return True
+    if store.known_request is None:
+        try:
+            store.create_request(request)
+        except AlreadyExists:
+            pass
+        else:
+            return True
+    distrusts = store.signer is not None and bool(store.signer.trusted_keys)
+    if different := _difference(store.read_request() or {}, request, strictly=distrusts):
+        message = f"run {store.run_id!r} was begun with {different}"
+        kind = Untrusted if distrusts else EnvironmentWrong
+        raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.")
+    return False
 
 
 def prove_exclusive(store: RunStore, request: RunRequest) -> None:
@@ -89,15 +93,16 @@ def prove_exclusive(store: RunStore, request: RunRequest) -> None:
 
 
 def _difference(before: Mapping[str, Any], request: Mapping[str, Any], *, strictly: bool) -> str:
-    """Return what a run was begun with and is not asked for now; empty if there is nothing."""
+    """Return what a run was begun with and is not asked for now; empty if there is nothing.
+
+    What it is stays unsaid: who may choose a run id need not be one who may read that run.
+    """
     if before.get("bundle", {}).get("sha256") != request["bundle"]["sha256"]:
-        return f"another bundle: {before.get('bundle', {}).get('url')}"
+        return "another bundle"
     if not same_json(before.get("parameters"), request["parameters"]):
-        return f"other parameters: {before.get('parameters')}"
-    for name in ("executor", "reuse") if strictly else ():
-        if not same_json(before.get(name), request[name]):
-            return f"another {name}: {before.get(name)}"
-    return ""
+        return "other parameters"
+    different = (name for name in ("executor", "reuse") if not same_json(before.get(name), request[name]))
+    return f"another {name}" if strictly and (name := next(different, "")) else ""
 
 
 def same_json(value: object, other: object) -> bool:
@@ -128,13 +133,11 @@ def claim_run(
     Raises RunHeld when an attempt lives, naming who holds it, and Untrusted.
     """
     if not fresh and (outcome := store.read_outcome()):
-        store.check_end(outcome, store.layout.outcome)
         return Concluded(outcome)
     attempt = 1
     while True:
         while not fresh and (end := store.read_end(attempt)):
             if end["state"] in TERMINAL_STATES:
-                store.check_end(end, store.layout.end(attempt))
                 store.create_outcome(end)
                 return Concluded(end)
             attempt += 1
@@ -146,7 +149,7 @@ def claim_run(
             announce(None)
             if fresh:
                 raise _run_held(store.run_id, store.read_claim(attempt) or {}) from None
-            _wait_for_takeover(store, attempt, facts)
+            _wait_for_takeover(store, attempt, facts, interval)
         else:
             return claim
 
@@ -166,16 +169,20 @@ def _claim_document(run_id: str, claim: Claim, interval: float, image: str | Non
     }
 
 
-def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts) -> None:
+def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts, own: float) -> None:
     """Wait until an attempt has ended; if its heartbeat stops for `MISSED_HEARTBEATS` intervals, declare it lost.
 
     Only what changes between two looks counts, measured by the clock of this process; the claim is the first heartbeat.
-    If this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Raises RunHeld.
+    If this process was stopped for a while itself, perhaps with the whole machine, that was no silence. Nobody signs a
+    claim, so its interval is taken within bounds; ``own`` is that of this start. Raises RunHeld, and Untrusted.
     """
     holder = store.read_claim(attempt)
     interval = holder["beat"] if holder else None
     if holder is None or interval is None:  # of a version that has no heartbeats
         raise _run_held(store.run_id, holder or {})
+    interval = min(interval, max(own, LONGEST_HEARTBEAT))
+    if store.signer and store.signer.trusted_keys:  # who has a key to run with may be taken for as slow as this start
+        interval = max(interval, own)
     pause = min(interval / 5, LOOK_SECONDS)
     first, silence, looked = store.read_heartbeat(attempt), 0.0, time.monotonic()
     while not store.read_end(attempt):
@@ -197,7 +204,7 @@ def _declare_lost(store: RunStore, holder: ClaimDocument, interval: float, facts
     claim = Claim(holder["attempt"], holder["started"], holder["token"])
     with suppress(AlreadyExists, RunHeld):
         verdict = Verdict("lost", 137, message, "Lost")
-        commit_end(store, end_document(store.run_id, claim, facts, verdict, signer=store.signer))
+        commit_end(store, end_document(store.run_id, claim, facts, verdict, signer=store.signer, secret=store.secret))
 
 
 def _run_held(run_id: str, holder: Mapping[str, Any]) -> RunHeld:

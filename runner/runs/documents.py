@@ -1,4 +1,7 @@
-"""Documents of a run as they are stored: one line of JSON, checked when it is read."""
+"""Documents of a run as they are stored: one line of JSON, checked when it is read.
+
+`decode` and `is_own` are for `RunStore`, which reads every document of a run.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    Kind = Literal["run", "claim", "end"]  # an outcome is an end
+    Kind = Literal["run", "claim", "beat", "end"]  # an outcome is an end
 
 FORMAT: Final = 1
+TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
 
 
 def encode(document: Mapping[str, object]) -> bytes:
@@ -41,3 +45,23 @@ def decode(data: bytes, kind: Kind | None = None) -> Any:
         message = f"a document whose {fault} is not as runner writes it"
         raise ValueError(message)
     return document
+
+
+def own_token(end: Mapping[str, Any], secret: bytes) -> str:
+    """Return the token that an end has if a process with this secret wrote it, and nobody changed a value since."""
+    import hashlib
+    import hmac
+
+    parts = {name: part for name, part in end.items() if name not in {"token", "signature"}}
+    text = json.dumps(parts, sort_keys=True).encode()
+    return hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]
+
+
+def is_own(end: Mapping[str, Any], secret: bytes) -> bool:
+    """Return whether an end is, value for value, what a process with this secret wrote.
+
+    Everybody who may read the bucket knows the token of an end; nobody else can make one that fits other values.
+    """
+    import hmac
+
+    return hmac.compare_digest(end["token"].encode(errors="replace"), own_token(end, secret).encode())

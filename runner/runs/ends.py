@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.backends.retry import persistently
 from runner.errors import AlreadyExists, RunHeld, WriteFailed
-from runner.runs.documents import FORMAT
+from runner.runs.documents import FORMAT, TERMINAL_STATES, is_own, own_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, EndDocument, TaskRecord
     from runner.signing.run_signatures import RunSigner
-
-TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
 
 
 class RunFacts(NamedTuple):
@@ -67,7 +64,7 @@ def end_document(
     }
     if verdict.death is not None:
         end["death"] = verdict.death
-    end["token"] = _own_token(end, secret) if secret else naming.new_token()
+    end["token"] = own_token(end, secret) if secret else naming.new_token()
     if signer and (signature := signer.sign(end)):
         end["signature"] = signature  # type: ignore[typeddict-item]
     return end
@@ -118,25 +115,6 @@ def finish_dead_attempt(
             store.create_outcome(stands)
         return stands
     return end
-
-
-def is_own(end: EndDocument, secret: bytes) -> bool:
-    """Return whether an end is, value for value, what a process with this secret wrote.
-
-    Everybody who may read the bucket knows the token of an end; nobody else can make one that fits other values.
-    """
-    import hmac
-
-    return hmac.compare_digest(end["token"], _own_token(end, secret))
-
-
-def _own_token(end: EndDocument, secret: bytes) -> str:
-    import hashlib
-    import hmac
-
-    parts = {name: part for name, part in end.items() if name not in {"token", "signature"}}
-    text = json.dumps(parts, sort_keys=True).encode()
-    return hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]
 
 
 def lost_end(store: RunStore, attempt: int) -> EndDocument | None:

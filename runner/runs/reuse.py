@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from runner import logs
 from runner.backends.base import CHUNK
-from runner.errors import BundleCorrupt, Incompatible, NotFound, Untrusted
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
+from runner.runs.claims import same_json
 from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
 from runner.runs.store import RunStore
 from runner.runs.stored_results import check_result_signature, list_results
 from runner.runs.trailer import copy_verified
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from runner.model.flow import FlowGraph
     from runner.runs.stored_results import Key
-    from runner.schema.documents import ResultRecord
+    from runner.schema.documents import ResultRecord, RunRequest
 
 log = logs.logger("resume")
 
@@ -95,29 +97,51 @@ class ReusableResults:
         return {"key": key, "size": size, "sha256": sha256, "type": type_name(type(value)) if wanted else None}, value
 
 
-def reusable_results(store: RunStore, flow: FlowGraph) -> ReusableResults:
-    """Find the results of a run's attempts, and of the run that it was begun to repeat."""
-    return ReusableResults(_find(store, flow))
+def reusable_results(store: RunStore, flow: FlowGraph, request: RunRequest) -> ReusableResults:
+    """Find the results of a run's attempts, and of the runs that it was begun to repeat, as this start asks for it.
 
-
-def _find(store: RunStore, flow: FlowGraph, run: int = 0) -> dict[Key, _Stored]:
+    Raises EnvironmentWrong, or Untrusted with trusted keys, for a run that is none of this bundle and parameters.
+    """
     found: dict[Key, _Stored] = {}
-    request = store.read_request()
-    if request and (reuse := request.get("reuse")):
-        again = slugs_from(flow, reuse["from"]) if reuse["from"] else set()
-        before = _find(_repeated(store, reuse["run_id"]), flow, run - 1)
-        found = {key: stored for key, stored in before.items() if key[0] not in again}
-    return found | {key: _Stored(entry.key, store, run) for key, entry in list_results(store)}
+    again: set[str] = set()
+    seen = {store.run_id}
+    number, asked = 0, request
+    while True:
+        for key, entry in list_results(store):
+            if key[0] not in again and (key not in found or found[key].run == number):
+                found[key] = _Stored(entry.key, store, number)
+        reuse = asked.get("reuse")
+        if not reuse or reuse["run_id"] in seen:  # whoever repeats itself has no more to give
+            return ReusableResults(found)
+        seen.add(reuse["run_id"])
+        again |= slugs_from(flow, reuse["from"]) if reuse["from"] else set()
+        number -= 1
+        store, asked = _repeated(store, reuse["run_id"], request)
 
 
-def _repeated(store: RunStore, run_id: str) -> RunStore:
-    """Return the run beside this one that it was begun to repeat; its results are bound to its own request."""
-    before = RunStore(store.storage, RunLayout(store.layout.home, run_id), store.signer)
-    request = before.read_request() if store.signer else None
-    if store.signer is None or request is None:
-        return before
-    signer = run_signer(store.signer.signing_key, store.signer.trusted_keys, request)
-    return RunStore(before.storage, before.layout, signer)
+def _repeated(store: RunStore, run_id: str, request: RunRequest) -> tuple[RunStore, RunRequest]:
+    """Return the run beside this one that is to be repeated, and what it was asked for: the same as this one."""
+    before = RunStore(store.storage, RunLayout(store.layout.home, run_id))
+    asked = before.read_request()
+    if asked is None:
+        message = f"there is no {before.url}, whose results are to be taken"
+        raise EnvironmentWrong(message, hint="Run the flow again: runner run.")
+    distrusts = store.signer is not None and bool(store.signer.trusted_keys)
+    if asked["bundle"]["sha256"] != request["bundle"]["sha256"] or not same_json(
+        asked["parameters"], request["parameters"]
+    ):
+        message = f"{before.url}, whose results are to be taken, is a run of another bundle or of other parameters"
+        kind = Untrusted if distrusts else EnvironmentWrong
+        raise kind(message, hint="Run the flow again: runner run.")
+    if store.signer:  # its results are bound to its own request
+        before.signer = run_signer(store.signer.signing_key, store.signer.trusted_keys, asked)
+    if distrusts:  # only a signed end proves what it was asked for
+        end = run_status(before).end
+        if end is None:
+            message = f"{before.url}, whose results are to be taken, has no end that could be signed"
+            raise Untrusted(message, hint="Run the flow again: runner run.")
+        before.check_end(end)
+    return before, asked
 
 
 def slugs_from(flow: FlowGraph, slug: str) -> set[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from runner import naming
-from runner.errors import BundleCorrupt, Denied, NotFound, WriteFailed
+from runner.errors import BundleCorrupt, Denied, NotFound, TooLarge, Untrusted, WriteFailed
 from runner.limits import limit_of
-from runner.runs.documents import FORMAT, decode, encode
+from runner.runs.documents import FORMAT, TERMINAL_STATES, decode, encode, is_own
 from runner.runs.layout import RunLayout, RunPlace
+from runner.signing.run_signatures import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
     from runner.backends.base import Storage
     from runner.runs.documents import Kind
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 
 
 class RunStore:
-    """One run in its storage.
+    """One run in its storage, and the one reader of its documents.
 
-    A document that is read is whole and of its kind, or BundleCorrupt is raised; None means that there is none. With a
-    ``signer`` ends and results are signed, or believed only if they are.
+    A document that is read is whole and of its kind, or BundleCorrupt is raised; None means that there is none. It is
+    read once: who asks again gets the same, whatever lies there by then. With a ``signer`` ends and results are signed,
+    or believed only if they are; with a ``secret`` an end of this start is known by its token.
     """
 
-    def __init__(self, storage: Storage, layout: RunLayout, signer: RunSigner | None = None) -> None:
-        self.storage, self.layout, self.signer = storage, layout, signer
+    def __init__(
+        self, storage: Storage, layout: RunLayout, signer: RunSigner | None = None, secret: bytes = b""
+    ) -> None:
+        self.storage, self.layout, self.signer, self.secret = storage, layout, signer, secret
+        self._known: dict[str, Any] = {}  # documents that were read and believed, by key
 
     @property
     def run_id(self) -> str:
@@ -48,8 +54,13 @@ class RunStore:
 
     # Documents
 
+    @property
+    def known_request(self) -> RunRequest | None:
+        """What the run was begun with, if it was read before."""
+        return cast("RunRequest | None", self._known.get(self.layout.run))
+
     def read_request(self) -> RunRequest | None:
-        """Return what the run was begun with."""
+        """Return what the run was begun with; nobody signs it, so it only tells what was asked for."""
         return cast("RunRequest | None", self._read(self.layout.run, "run"))
 
     def read_claim(self, attempt: int) -> ClaimDocument | None:
@@ -57,24 +68,37 @@ class RunStore:
         return cast("ClaimDocument | None", self._read(self.layout.claim(attempt), "claim"))
 
     def read_end(self, attempt: int) -> EndDocument | None:
-        """Return how an attempt ended, its signature unseen."""
-        return cast("EndDocument | None", self._read(self.layout.end(attempt), "end"))
+        """Return how an attempt ended. Raises Untrusted for an end that may not be believed here."""
+        return cast("EndDocument | None", self._read(self.layout.end(attempt), "end", attempt))
 
     def read_outcome(self) -> EndDocument | None:
-        """Return how the run ended, its signature unseen."""
+        """Return how the run ended. Raises Untrusted for an outcome that may not be believed here."""
         return cast("EndDocument | None", self._read(self.layout.outcome, "end"))
 
     def read_heartbeat(self, attempt: int) -> bytes | None:
         """Return an attempt's last heartbeat; only that it changes counts."""
+        return self._read_bytes(self.layout.beat(attempt), "beat")
+
+    def read_signature(self, key: str) -> bytes | None:
+        """Return the signature that lies beside the result of this key, if there is what may be one."""
         try:
-            return self.storage.read(self.layout.beat(attempt), limit=limit_of("beat"))
-        except NotFound:
+            return self._read_bytes(f"{key}{SUFFIX}", "signature")
+        except TooLarge:
             return None
 
-    def check_end(self, end: EndDocument, key: str) -> None:
-        """Refuse an end that this run must not be concluded by; ``key`` is where it was read. Raises Untrusted."""
-        if self.signer:
-            self.signer.check(self.run_id, end, self.storage.url(key))
+    def check_end(self, end: EndDocument, key: str | None = None) -> None:
+        """Refuse an end that no trusted key signed as one of this run; ``key`` is where it was read. Raises Untrusted.
+
+        Its bundle must belong where the run lies: beside it or, with results elsewhere, to a folder of that name.
+        """
+        if self.signer is None or not self.signer.trusted_keys:
+            return
+        self.signer.check(self.run_id, end, self.storage.url(key) if key else f"the end of run {self.run_id}")
+        folder, _, name = f"/{end['bundle']['url'].partition('://')[2]}".rpartition("/")
+        home = self.url.partition("://")[2].removesuffix(f"/runs/{self.run_id}")
+        if home.rpartition("/")[2] not in {folder.rpartition("/")[2], naming.slugify(name)}:
+            message = f"{self.url} holds a run of {end['bundle']['url']}, which is no bundle of this flow"
+            raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
 
     def create_request(self, request: RunRequest) -> None:
         """Store what the run is asked for. Raises AlreadyExists when another was stored before."""
@@ -129,20 +153,51 @@ class RunStore:
             message = f"the run cannot be written down: {error.message}"
             raise WriteFailed(message, hint=error.hint, transient=False) from error
 
-    def _read(self, key: str, kind: Kind) -> Any:
-        try:
-            data = self.storage.read(key, limit=limit_of(kind))
-        except NotFound:
+    def _read(self, key: str, kind: Kind, attempt: int | None = None) -> Any:
+        if key in self._known:
+            return self._known[key]
+        data = self._read_bytes(key, kind)
+        if data is None:
             return None
         try:
-            return decode(data, kind)
+            document = decode(data, kind)
         except ValueError as error:
             message = f"{self.storage.url(key)} cannot be read: {error}"
             raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
+        if kind == "end":
+            self._believe(document, key, attempt)
+        self._known[key] = document
+        return document
+
+    def _read_bytes(self, key: str, kind: Kind | Literal["signature"]) -> bytes | None:
+        try:
+            return self.storage.read(key, limit=limit_of(kind))
+        except NotFound:
+            return None
+
+    def _believe(self, end: EndDocument, key: str, attempt: int | None) -> None:
+        """Refuse an end, or without an attempt an outcome, unless this start wrote it or a trusted key signed it.
+
+        Where nothing is signed, one that does not conclude the run tells only that another attempt may follow, which
+        then makes everything anew. Raises Untrusted.
+        """
+        if self.signer is None or not self.signer.trusted_keys or (self.secret and is_own(end, self.secret)):
+            return
+        concludes = end["state"] in TERMINAL_STATES
+        if attempt is None or concludes or self.signer.signing_key:
+            self.check_end(end, key)
+        if (attempt is None and not concludes) or attempt not in {None, end["attempt"]}:
+            message = f"{self.storage.url(key)} is the end of attempt {end['attempt']}, {end['state']}"
+            raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
 
 
 def open_run_store(
-    place: RunPlace, settings: Settings, *, signer: RunSigner | None = None, patience: float | None = None
+    place: RunPlace,
+    settings: Settings,
+    *,
+    signer: RunSigner | None = None,
+    secret: bytes = b"",
+    patience: float | None = None,
 ) -> RunStore:
     """Open the storage of a run that another process told of. Raises what `open_storage` raises."""
     from runner.backends import open_storage
@@ -152,4 +207,4 @@ def open_run_store(
     location = Location(place.scheme, place.container, "")
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ, patience=patience)
-    return RunStore(storage, RunLayout(place.home, place.run_id), signer)
+    return RunStore(storage, RunLayout(place.home, place.run_id), signer, secret)

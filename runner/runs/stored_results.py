@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.backends.retry import persistently
-from runner.errors import NotFound, TooLarge, Untrusted
-from runner.limits import limit_of
+from runner.errors import Untrusted
 from runner.runs.trailer import TRAILER, read_trailer
-from runner.signing.run_signatures import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,11 +60,7 @@ def describe_results(store: RunStore) -> list[TaskRecord]:
 def check_result_signature(store: RunStore, task: Key, key: str, size: int, sha256: str) -> None:
     """Refuse a result that is not signed as the run's signer demands. Raises Untrusted and what the storage raises."""
     if store.signer:
-        try:
-            signature = store.storage.read(f"{key}{SUFFIX}", limit=limit_of("signature"))
-        except (NotFound, TooLarge):
-            signature = None
-        store.signer.check_result(store.run_id, *task, size, sha256, signature)
+        store.signer.check_result(store.run_id, *task, size, sha256, store.read_signature(key))
 
 
 def _is_signed(store: RunStore, task: Key, key: str, size: int, sha256: str) -> bool:

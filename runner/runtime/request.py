@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from runner.schema.documents import EndDocument, RunRequest
     from runner.secrets.named import Credentials
     from runner.settings import Settings
-    from runner.signing.run_signatures import RunSigner
 
 
 class RunStores:
@@ -30,18 +29,22 @@ class RunStores:
     def __init__(self, settings: Settings, credentials: Credentials, storage: Storage) -> None:
         self._settings, self._credentials, self._storage = settings, credentials, storage
         self._elsewhere: Storage | None = None
+        self._opened: dict[RunLayout, RunStore] = {}
 
-    def open(self, key: str, run_id: str, signer: RunSigner | None = None) -> RunStore:
-        """Return a run of the bundle under a key. Raises what `open_storage` raises, and EnvironmentWrong."""
+    def open(self, key: str, run_id: str) -> RunStore:
+        """Return the one store of a run of the bundle under a key. Raises as `open_storage`, and EnvironmentWrong."""
         settings, home = self._settings, key.rpartition("/")[0]
         results = settings.results or (_in_container() if settings.baked else None)
         if results is None:
-            return RunStore(self._storage, RunLayout(home, run_id), signer)
+            return self._store(self._storage, RunLayout(home, run_id))
         flow = home.rpartition("/")[2] or naming.slugify(key)
         root = results.as_root()
         if self._elsewhere is None:
             self._elsewhere = open_storage(root, self._credentials, settings.environ)
-        return RunStore(self._elsewhere, RunLayout(f"{root.key}/{flow}".lstrip("/"), run_id), signer)
+        return self._store(self._elsewhere, RunLayout(f"{root.key}/{flow}".lstrip("/"), run_id))
+
+    def _store(self, storage: Storage, layout: RunLayout) -> RunStore:
+        return self._opened.setdefault(layout, RunStore(storage, layout))
 
 
 def find_begun(settings: Settings, stores: RunStores, key: str) -> tuple[RunRequest | None, EndDocument | None]:

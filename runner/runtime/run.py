@@ -24,7 +24,6 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
-from runner.runs.store import RunStore
 from runner.runtime.request import RunStores, find_begun, repeated
 from runner.schemes import backend_of
 from runner.secrets.named import known_secrets_present, resolve
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from runner.location import Location
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
+    from runner.runs.store import RunStore
     from runner.runtime.channel import Channel
     from runner.schema.documents import BundleReference, Reuse, RunRequest, State
     from runner.secrets.named import Credentials
@@ -100,10 +100,10 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
     opened = _or_error(lambda: _verify(data, key, settings))
-    request = _request(run_id, bundle, settings, opened, reuse)
-    signer = run_signer(settings.signing_key, settings.trusted_keys, request)
-    store = RunStore(store.storage, store.layout, signer)
-    digest = signer.request_digest if signer else None
+    request = _request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
+    store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    store.secret = channel.secret
+    digest = store.signer.request_digest if store.signer else None
     channel.send({"kind": "bundle verified", "secrets": _secrets_of(opened), "request_digest": digest})
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
@@ -117,7 +117,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     if isinstance(loaded, RunnerError):
         raise loaded
     logs.run_context(flow=loaded.flow.name)
-    reusable = _reusable(store, claim, loaded, begun or request, settings.temporary)
+    reusable = _reusable(store, claim, loaded, request, settings.temporary)
     channel.send({"kind": "flow began", "flow": loaded.flow.name})
     _log_beginning(settings, run_id, bundle["url"], _opened_with(credentials, location.scheme))
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
@@ -202,10 +202,10 @@ def _load(opened: Bundle | ForeignObject, settings: Settings, channel: Channel, 
 
 
 def _reusable(
-    store: RunStore, claim: Claim, loaded: Loaded, begun: RunRequest, temporary: str
+    store: RunStore, claim: Claim, loaded: Loaded, request: RunRequest, temporary: str
 ) -> ReusableResults | None:
     """Find what need not run again, and sweep up after those who left it. Raises EnvironmentWrong."""
-    reuse = begun.get("reuse")
+    reuse = request.get("reuse")
     if claim.attempt == 1 and not reuse:
         return None
     from runner.bundle import module_folder
@@ -218,7 +218,7 @@ def _reusable(
     for attempt in range(1, claim.attempt):
         store.storage.sweep(f"{store.layout.attempt(attempt)}/")
     module_folder.sweep(temporary)
-    reusable = reusable_results(store, loaded.flow)
+    reusable = reusable_results(store, loaded.flow, request)
     log.info("%d results of earlier attempts are there and need not be made again", len(reusable))
     return reusable
 

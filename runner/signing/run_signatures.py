@@ -91,10 +91,12 @@ class RunSigner(NamedTuple):
 
 
 def request_digest(run: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what makes a run the one it is: in its ``run.json`` bundle, parameters and executor."""
+    """Return the SHA-256 of what makes a run the one it is: bundle, parameters, executor, and the run it repeats."""
     import hashlib
 
     facts = {"bundle": run["bundle"]["sha256"], "parameters": run["parameters"], "executor": run.get("executor")}
+    if reuse := run.get("reuse"):  # few have one, and those of 0.1.0 had none here
+        facts["reuse"] = reuse
     return hashlib.sha256(_canonical(facts)).hexdigest()
 
 

@@ -5,92 +5,23 @@ The flow is signed by its author, who also signs what runs of it write. Mallory 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner import naming
-from runner.runs import documents
 from runner.runs.layout import RunLayout
-from runner.runs.trailer import trailer
 from runner.signing import run_signatures
 from runner.signing.run_signatures import RunSigner, request_digest
-from support.canary import AUTHOR, MALLORY, Canary
-from support.flows import located, outcome_of, publish
-from support.places import Place, local_place
-from support.starting import KEPT, Ran, start
+from support.canary import MALLORY, Canary
+from support.flows import outcome_of
+from support.places import local_place
+from support.scene import FOLDER, SIGNING, Scene, begin, look, move, wait_for
+from support.starting import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-FOLDER = RunLayout("steps", "r")
-SIGNING = base64.b64encode(AUTHOR.raw).decode()
-
-
-class Scene:
-    """A signed flow, of which a run was cut off or has ended, and what Mallory does to it."""
-
-    def __init__(self, place: Place, notes: Path, canary: Canary) -> None:
-        self.place, self.notes, self.canary = place, notes, canary
-        self.url = publish(place, "steps.py")
-
-    def environ(self, kind: str = "go on", **more: str) -> dict[str, str]:
-        given = json.dumps({"folder": str(self.notes), "kind": kind})
-        return {
-            **located(self.place, f"steps/{self.url.rpartition('/')[2]}"),
-            "RUNNER_PARAMETERS": given,
-            "RUNNER_RUN_ID": "r",
-            "RUNNER_HEARTBEAT": "0.3",
-            "RUNNER_TRUSTED_KEYS": AUTHOR.public.text,
-            "RUNNER_SIGNING_KEY": SIGNING,
-            **more,
-        }
-
-    def run(self, kind: str = "go on", **more: str) -> Ran:
-        return start(self.environ(kind, **more))
-
-    def cut_off(self, run_id: str = "r") -> None:
-        """Have an attempt killed in the last task, when all before it is durable."""
-        assert self.go_on_when_durable("hold and abort", RUNNER_RUN_ID=run_id) == 134
-
-    def go_on_when_durable(self, kind: str, **more: str) -> int:
-        """Hold the last task until all before it are durable, let it go on, and return the exit code."""
-        environ = self.environ(kind, **more)
-        folder = RunLayout("steps", environ["RUNNER_RUN_ID"])
-        durable = {folder.result(1, "each", index) for index in range(4)}
-        durable |= {folder.result(1, name, None) for name in ("first", "after")}
-        process = begin(environ)
-        wait_for(lambda: durable <= set(self.place.keys()))
-        (self.notes / "go on").touch()
-        return process.wait(60)
-
-    def calls(self) -> list[str]:
-        return [line.partition(" ")[0] for line in (self.notes / "calls").read_text().splitlines()]
-
-    def planted(self) -> bytes:
-        """Make a result that is whole, and that would let the canary sing."""
-        pickled: bytes = self.canary.pickled
-        return pickled + trailer(len(pickled), hashlib.sha256(pickled).digest())
-
-    def delete(self, *keys: str) -> None:
-        for key in keys:
-            self.place.open().delete(key)
-
-    def document(self, key: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.place.read(key))
-        return found
-
-    def write(self, key: str, document: dict[str, Any]) -> None:
-        self.place.write(key, documents.encode(document))
 
 
 @pytest.fixture
@@ -145,11 +76,6 @@ def test_she_signs_her_result_herself(scene: Scene) -> None:
     scene.place.write(f"{key}{run_signatures.SUFFIX}", own.sign_result("r", "first", None, size, sha256) or b"")
     assert scene.run("hold and abort").code == 134
     assert not scene.canary.executed
-
-
-def move(scene: Scene, source: str, target: str) -> None:
-    for suffix in ("", run_signatures.SUFFIX):
-        scene.place.write(f"{target}{suffix}", scene.place.read(f"{source}{suffix}"))
 
 
 def test_a_result_is_put_in_the_place_of_another_tasks(scene: Scene) -> None:
@@ -265,19 +191,6 @@ def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:
     assert FOLDER.outcome not in scene.place.keys()  # noqa: SIM118
 
 
-def begin(environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
-    command = [sys.executable, "-m", "runner"]
-    return subprocess.Popen(command, env=inherited | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 # What was asked for
 
 
@@ -311,10 +224,6 @@ def test_parameters_that_nobody_gave_are_not_taken_from_the_bucket(scene: Scene)
 
 
 # Who looks at it later
-
-
-def look(scene: Scene, *arguments: str) -> Ran:
-    return start({"RUNNER_TRUSTED_KEYS": AUTHOR.public.text, **scene.place.environ}, *arguments)
 
 
 def test_a_result_is_exchanged_after_the_run(scene: Scene) -> None:

@@ -128,8 +128,8 @@ def test_a_run_is_begun_once_and_asked_for_again_alike(store: RunStore, here: Pl
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"parameters": {"day": 2}}, "other parameters: {'day': 1}"),
-        ({"bundle": {"url": "file:///etl/w", "sha256": "1" * 64}}, "another bundle: file:///etl/v"),
+        ({"parameters": {"day": 2}}, "other parameters"),
+        ({"bundle": {"url": "file:///etl/w", "sha256": "1" * 64}}, "another bundle"),
     ],
 )
 def test_a_run_id_stands_for_one_bundle_and_its_parameters(store: RunStore, other: dict[str, Any], said: str) -> None:
