@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from runner.schema.documents import PointerDocument
     from runner.settings import Settings
     from runner.signing.keys import PrivateKey
+    from runner.signing.signatures import Purpose
 
 LATEST = "latest.json"
 ALIASES = "aliases"  # the folder, in that of a flow
 _NAMES = frozenset(SHAPES["pointer"])  # of its parts: there are no others
-_LATEST_POINTER, _ALIAS_POINTER = "latest pointer", "alias pointer"  # what a signature is for
 
 
 class Pointer(NamedTuple):
@@ -45,9 +45,11 @@ class Pointer(NamedTuple):
         return f"{self.folder}/{ALIASES}/{self.alias}.json" if self.alias else f"{self.folder}/{LATEST}"
 
     @property
-    def purpose(self) -> str:
+    def purpose(self) -> Purpose:
         """What its signature is for."""
-        return _ALIAS_POINTER if self.alias else _LATEST_POINTER
+        from runner.signing import signatures
+
+        return signatures.ALIAS_POINTER if self.alias else signatures.LATEST_POINTER
 
     @property
     def remedy(self) -> str:

@@ -35,13 +35,15 @@ from support.places import s3_place
 from support.starting import start
 
 if TYPE_CHECKING:
-    from runner.signing.keys import PrivateKey
+    from runner.signing.keys import PrivateKey, Role
     from support.servers import Server
 
 NEW = f"{SLUG}/{NEWER}"
 LATEST = f"{SLUG}/latest.json"
 PROD = f"{SLUG}/aliases/prod.json"
 NEWEST = Pointer(SLUG)
+RELEASER = keys.PrivateKey(hashlib.sha256(b"releaser").digest(), "aliases")
+TRUSTING = {"RUNNER_TRUSTED_KEYS": f"{AUTHOR.public.text},{RELEASER.public.text}"}
 HOUR = {"RUNNER_MAX_AGE": "3600"}
 
 
@@ -54,14 +56,28 @@ def point(
     data: bytes,
     version: str = VERSION,
     pointer: Pointer = NEWEST,
-    key: PrivateKey | None = AUTHOR,
+    key: PrivateKey | None = RELEASER,
     made: str | None = None,
 ) -> bytes:
     """Write a pointer as a build or a promotion does, at a time, and return its bytes."""
+    key = AUTHOR if key is RELEASER and not pointer.alias else key
     named = Named(SLUG, version, hashlib.sha256(data).hexdigest())
     with mock.patch.object(naming, "now", return_value=made or ago(0)):
         pointers.write(target.place.open(), pointer, named, key)
     return target.place.read(pointer.key)
+
+
+def bucket(server: Server, tmp_path: Path) -> Target:
+    """A bucket in which a flow and an object can have one name, and flows prefixes."""
+    target = Target(s3_place(server), Canary(tmp_path))
+    target.trusting = TRUSTING
+    return target
+
+
+@pytest.fixture
+def target(target: Target) -> Target:
+    target.trusting = TRUSTING
+    return target
 
 
 @pytest.fixture
@@ -128,7 +144,7 @@ def test_the_pointer_of_the_old_bundle_is_put_back_and_the_new_bundle_is_left(bu
 
 def test_the_old_bundle_is_put_under_the_name_of_the_flow(moto: Server, tmp_path: Path) -> None:
     """A location names an object before it names a flow, and no pointer tells of an object's age."""
-    target = Target(s3_place(moto), Canary(tmp_path))
+    target = bucket(moto, tmp_path)
     target.put(data := target.bundle())
     point(target, data)
     target.accepts(SLUG, **HOUR)
@@ -196,7 +212,7 @@ def test_the_pointer_of_another_flow_is_put_there(built: Target) -> None:
 
 def test_the_pointer_of_staging_is_put_where_production_lies(moto: Server, tmp_path: Path) -> None:
     """Both prefixes are of one bucket and one key; what is being tried out is to run on the true accounts."""
-    target = Target(s3_place(moto), Canary(tmp_path))
+    target = bucket(moto, tmp_path)
     for prefix, version in (("staging", NEWER), ("prod", VERSION)):
         target.put(data := target.bundle(version=version), f"{prefix}/{SLUG}/{version}")
         for alias in ("", "live"):
@@ -218,9 +234,34 @@ def test_the_pointer_to_the_newest_passes_as_an_alias_and_an_alias_as_that(built
     """One signature is for one purpose: what is the newest is not for that what runs in production."""
     latest = built.place.read(LATEST)
     built.put(latest, PROD)
-    built.refuses(79, "prod.json", "not that of the key", location=f"{SLUG}@prod")
+    built.refuses(79, "prod.json", "not trusted here to sign aliases", location=f"{SLUG}@prod")
     built.put(point(built, built.bundle(), pointer=Pointer(SLUG, "prod")), LATEST)
-    built.refuses(79, "latest.json", "not that of the key", location=SLUG)
+    built.refuses(79, "latest.json", "not trusted here to sign flows", location=SLUG)
+    built.trusting = {"RUNNER_TRUSTED_KEYS": f"{AUTHOR.public.text},aliases:{AUTHOR.public.text}"}
+    built.put(latest, PROD)
+    built.refuses(79, "prod.json", "not that of the key", location=f"{SLUG}@prod")
+
+
+@pytest.mark.parametrize("role", ["flows", "runs", None])
+def test_an_alias_is_moved_with_a_key_that_is_trusted_for_something_else(built: Target, role: Role | None) -> None:
+    """She has the key of a container that signs runs, or of a machine that builds: neither may say what production is."""
+    stolen = keys.PrivateKey(MALLORY.raw, role)
+    built.trusting = {"RUNNER_TRUSTED_KEYS": f"{TRUSTING['RUNNER_TRUSTED_KEYS']},{stolen.public.text}"}
+    signing = {"RUNNER_SIGNING_KEY": f"{role}:" * bool(role) + base64.b64encode(stolen.raw).decode()}
+    promoted = start(built.trusting | signing, "promote", f"{built.place.url}/{KEY}", "--as", "prod")
+    assert (promoted.code, "needs a key for aliases" in promoted.stderr) == (78, True), promoted
+    point(built, built.bundle(), pointer=Pointer(SLUG, "prod"), key=keys.PrivateKey(stolen.raw, "aliases"))
+    built.refuses(79, "not trusted here to sign aliases", location=f"{SLUG}@prod")
+
+
+@pytest.mark.parametrize("role", ["aliases", "runs"])
+def test_what_is_the_newest_is_said_with_a_key_that_is_trusted_for_something_else(built: Target, role: Role) -> None:
+    """She has the key that moves aliases, or one of a container, and would roll back what is no alias."""
+    stolen = keys.PrivateKey(MALLORY.raw, role)
+    built.trusting = {"RUNNER_TRUSTED_KEYS": f"{TRUSTING['RUNNER_TRUSTED_KEYS']},{stolen.public.text}"}
+    delete(built, NEW)
+    point(built, built.bundle(), key=keys.PrivateKey(stolen.raw, "flows"))
+    built.refuses(79, "not trusted here to sign flows", location=SLUG, **HOUR)
 
 
 def test_the_signature_of_a_bundle_is_put_on_a_pointer(built: Target) -> None:
@@ -244,9 +285,10 @@ def test_a_pointer_is_hers(built: Target, pointer: Pointer) -> None:
     delete(built, NEW)
     point(built, old, pointer=pointer, key=None)
     built.refuses(79, "is not signed", location=location)
-    document = json.loads(point(built, old, pointer=pointer, key=MALLORY))
+    hers = keys.PrivateKey(MALLORY.raw, "aliases" if pointer.alias else "flows")
+    document = json.loads(point(built, old, pointer=pointer, key=hers))
     built.refuses(79, MALLORY.public.id, "not trusted", location=location)
-    document["signature"]["key"] = AUTHOR.public.id
+    document["signature"]["key"] = (RELEASER if pointer.alias else AUTHOR).public.id
     built.put(json.dumps(document).encode(), pointer.key)
     built.refuses(79, "not that of the key", location=location)
 
@@ -324,7 +366,7 @@ ODD_PARTS: list[dict[str, Any]] = [
 
 
 def trusting(**environ: str) -> Settings:
-    return Settings.from_environ({"RUNNER_TRUSTED_KEYS": AUTHOR.public.text} | environ, needs_location=False)
+    return Settings.from_environ(TRUSTING | environ, needs_location=False)
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)

@@ -17,6 +17,7 @@ from runner.errors import UsageError
 from runner.location import Location, parse_location, split_alias
 from runner.publishing.newest import point_to_newest
 from runner.settings import Settings
+from runner.signing.keys import PrivateKey
 from runner.storage import Local
 from support import schemas
 from support.canary import AUTHOR, KEY, NEWER, SLUG, VERSION, Canary, Target
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from runner.backends.base import Entry
 
 SIGNING = {"RUNNER_SIGNING_KEY": base64.b64encode(AUTHOR.raw).decode()}
-TRUSTING = {"RUNNER_TRUSTED_KEYS": AUTHOR.public.text}
+RELEASER = PrivateKey(hashlib.sha256(b"releaser").digest(), "aliases")
+RELEASING = {"RUNNER_SIGNING_KEY": f"aliases:{base64.b64encode(RELEASER.raw).decode()}"}
+TRUSTING = {"RUNNER_TRUSTED_KEYS": f"{AUTHOR.public.text},{RELEASER.public.text}"}
 YOUNG = TRUSTING | {"RUNNER_MAX_AGE": "3600"}
 
 
@@ -66,7 +69,7 @@ def test_builds_are_pointed_to_and_an_alias_stays_where_it_was_promoted(
     monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING["RUNNER_SIGNING_KEY"])
     first = publish(place, "etl.py").rpartition("/")[2]
     flow = f"{place.url}/{ETL}"
-    promoted = start(place.environ | SIGNING | TRUSTING, "promote", flow, "--as", "prod", "--json")
+    promoted = start(place.environ | RELEASING | TRUSTING, "promote", flow, "--as", "prod", "--json")
     assert promoted.code == 0, promoted
     second = publish(place, "etl.py").rpartition("/")[2]
     assert latest(place, ETL)["version"] == second
@@ -80,7 +83,7 @@ def test_builds_are_pointed_to_and_an_alias_stays_where_it_was_promoted(
     assert (listed["aliases"][0]["location"], listed["aliases"][0]["version"]) == (f"{flow}@prod", first)
     assert f"prod   {first}" in run_command(place.environ, "ls", flow).stdout
 
-    assert start(place.environ | SIGNING | TRUSTING, "promote", flow, "--as", "prod").code == 0
+    assert start(place.environ | RELEASING | TRUSTING, "promote", flow, "--as", "prod").code == 0
     schemas.validate("pointer", json.loads(place.read(f"{ETL}/aliases/prod.json")))
     assert run(place, f"{ETL}@prod", "r3", **YOUNG) == second
 
@@ -117,7 +120,7 @@ def test_an_alias_may_go_back_to_an_older_version(here: Place, monkeypatch: pyte
     monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING["RUNNER_SIGNING_KEY"])
     first, second = publish(here, "etl.py"), publish(here, "etl.py")
     for url in (second, first):
-        assert start(SIGNING | TRUSTING, "promote", url, "--as", "prod").code == 0
+        assert start(RELEASING | TRUSTING, "promote", url, "--as", "prod").code == 0
         assert run(here, f"{ETL}@prod", url.rpartition("/")[2], **YOUNG) == url.rpartition("/")[2]
 
 
