@@ -244,7 +244,7 @@ def test_the_pointer_to_the_newest_passes_as_an_alias_and_an_alias_as_that(built
 
 @pytest.mark.parametrize("role", ["flows", "runs", None])
 def test_an_alias_is_moved_with_a_key_that_is_trusted_for_something_else(built: Target, role: Role | None) -> None:
-    """She has the key of a container that signs runs, or of a machine that builds: neither may say what production is."""
+    """She has the key of a container that signs runs, or of a machine that builds: neither says what production is."""
     stolen = keys.PrivateKey(MALLORY.raw, role)
     built.trusting = {"RUNNER_TRUSTED_KEYS": f"{TRUSTING['RUNNER_TRUSTED_KEYS']},{stolen.public.text}"}
     signing = {"RUNNER_SIGNING_KEY": f"{role}:" * bool(role) + base64.b64encode(stolen.raw).decode()}
