@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
@@ -13,7 +12,7 @@ from runner.bundle import load, pointers, trust
 from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.pointers import Named, Pointer
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo_answer
 from runner.cli.locations import open_location, parse_location_argument, settings
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import ALIAS
@@ -48,7 +47,7 @@ def promote(location: str, alias: str, sha256: str | None, *, as_json: bool) -> 
     folder = key.rpartition("/")[0]
     document = pointers.write(storage, Pointer(folder, alias), named, environment.signing_key)
     text = f"{storage.url(folder)}@{alias} is now version {named.version}"
-    click.echo(json.dumps(describe_alias(storage.url(folder), document)) if as_json else text)
+    echo_answer(describe_alias(storage.url(folder), document), text, as_json=as_json)
 
 
 def _named(storage: Storage, key: str, data: bytes, sha256: str | None, environment: Settings) -> Named:

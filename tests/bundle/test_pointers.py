@@ -78,7 +78,7 @@ def test_builds_are_pointed_to_and_an_alias_stays_where_it_was_promoted(
     assert run(place, f"{ETL}@prod", "r2", **YOUNG) == first
 
     listed = printed_json(run_command(place.environ, "ls", flow, "--json"))
-    assert [version["location"] for version in listed["versions"]] == [f"{flow}/{first}", f"{flow}/{second}"]
+    assert [version["location"] for version in listed["versions"]] == [f"{flow}/{second}", f"{flow}/{first}"]
     assert listed["aliases"] == [printed_json(promoted)]
     assert (listed["aliases"][0]["location"], listed["aliases"][0]["version"]) == (f"{flow}@prod", first)
     assert f"prod   {first}" in run_command(place.environ, "ls", flow).stdout

@@ -284,4 +284,5 @@ def _blob(bucket: Any, key: str) -> Any:
 
 
 def _entry(blob: Any) -> Entry:
-    return Entry(blob.name, blob.size, blob.updated.timestamp())
+    """Return an entry of a listing; what an answer says nothing of is 0."""
+    return Entry(blob.name, blob.size or 0, blob.updated.timestamp() if blob.updated else 0.0)
