@@ -85,7 +85,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         channel.send(
             {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
         )
-        return repeated(outcome)
+        return repeated(store, outcome)
     key, data = fetch(storage, _bundle_key(location.key, begun))
 
     run_id = settings.run_id or naming.new_run_id()
@@ -111,7 +111,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
-        return repeated(claim.outcome)
+        return repeated(store, claim.outcome)
     logs.run_context(attempt=claim.attempt)
     if isinstance(loaded, RunnerError):
         raise loaded
