@@ -6,10 +6,13 @@ import json
 import re
 import sys
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.backends.base import CHUNK
 from runner.cli.format import as_json_option, label, size_text
 from runner.cli.locations import check_end, open_run
 from runner.errors import NotFound, UsageError
@@ -93,7 +96,10 @@ def _has_value(task: TaskRecord) -> bool:
 def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
     """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
-        results.copy_result(storage, record, sys.stdout.buffer)
+        with SpooledTemporaryFile(max_size=CHUNK) as verified:
+            results.copy_result(storage, record, verified)  # type: ignore[arg-type]  # it is a file
+            verified.seek(0)
+            copyfileobj(verified, sys.stdout.buffer)
         return
     if output.is_dir():
         message = f"{output} is a folder"

@@ -14,7 +14,8 @@ from runner.runs.status import run_status
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
-    from runner.schema.documents import DeathRecord, TaskRecord
+    from runner.runs.store import RunStore
+    from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
 
 
 @click.command(short_help="Show a run: state, tasks, error.")
@@ -27,7 +28,8 @@ def show(run: str, *, as_json: bool) -> None:
     end = status.end
     if as_json:
         active = {"run_id": store.run_id, "state": status.state, "silent": status.silence, "claim": status.claim}
-        click.echo(json.dumps(end or active))
+        told = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
+        click.echo(json.dumps({**end, **told} if end else active))
         return
     click.echo(f"run      {store.run_id}\nstate    {status.text}")
     if end is None:
@@ -35,10 +37,8 @@ def show(run: str, *, as_json: bool) -> None:
             click.echo(f"attempt  {claim['attempt']}, since {claim['started']} on {claim['host']}")
         return
     click.echo(f"flow     {plain(end['flow'])}\nbundle   {end['bundle']['url']}")
-    try:
-        check_end(store, end)
-    except Untrusted as error:
-        click.echo(f"signed   by nobody who is trusted here: {error.message}")
+    if untrusted := _untrusted(store, end):
+        click.echo(f"signed   by nobody who is trusted here: {untrusted}")
     click.echo(f"exit     {end['exit_code']}")
     click.echo(f"began    {end['started']}\nended    {end['ended']}, attempt {end['attempt']}")
     if end["error"]:
@@ -50,6 +50,16 @@ def show(run: str, *, as_json: bool) -> None:
     for task in end["tasks"]:
         if task["error"]:
             click.echo(f"\n{label(task)}:\n{task['error']['traceback'].rstrip()}")
+
+
+def _untrusted(store: RunStore, end: EndDocument | None) -> str:
+    """Return why an end is not to be trusted here; empty if it is, or everybody is."""
+    try:
+        if end:
+            check_end(store, end)
+    except Untrusted as error:
+        return error.message
+    return ""
 
 
 def _print_death(death: DeathRecord | None) -> None:

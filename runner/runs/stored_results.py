@@ -38,8 +38,8 @@ def result_sizes(store: RunStore, folder: str) -> dict[str, int]:
     return {entry.key: entry.size for entry in store.storage.list_recursive(folder)}
 
 
-def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -> str | None:
-    """Return the key of a result that an end lists and the storage does not hold in its size; None if it has all.
+def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -> str:
+    """Return the URL of a result that an end lists and the storage does not hold in its size; empty if it has all.
 
     ``listing`` has the sizes that are known; of further attempts and runs the folders are listed here. What a listing
     lacks is asked for by its key: no listing need be up to date. Raises what the storage raises.
@@ -52,8 +52,8 @@ def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -
     for result in results:
         is_listed = listing.get(result["key"]) == result["size"] + TRAILER.size and "offset" not in result
         if not is_listed and not _is_stored(store, result):
-            return result["key"]
-    return None
+            return ascii(result["key"]) if invalid_key(result["key"]) else store.storage.url(result["key"])
+    return ""
 
 
 def _folder(key: str) -> str:

@@ -73,7 +73,7 @@ def repeated(store: RunStore, outcome: EndDocument) -> Verdict:
         from runner.runs.stored_results import missing_result
 
         if lost := missing_result(store, outcome, {}):
-            message = f"run {outcome['run_id']} succeeded, but {store.storage.url(lost)}, which it lists, is not there"
+            message = f"run {outcome['run_id']} succeeded, but {lost}, which it lists, is not there"
             raise WriteFailed(message, hint="Take another run id; runner retry makes again only what is lost.")
     error = outcome["error"]
     message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"

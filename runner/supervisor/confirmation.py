@@ -62,5 +62,5 @@ class Confirmation:
             return f"{store.storage.url(store.layout.outcome)} is not what this start wrote"
         listing = self._listing.result()
         if lost := persistently(lambda: missing_result(store, outcome, listing), PATIENCE_SECONDS):
-            return f"{store.storage.url(lost)}, which its outcome lists, is not there or not what was stored"
+            return f"{lost}, which its outcome lists, is not there or not what was stored"
         return ""
