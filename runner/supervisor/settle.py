@@ -114,7 +114,7 @@ class Settlement:
         if shipper and is_ours:
             self._buffer.add(log_entry(f"the log of attempt {report.attempt} ends", last=True))
             is_shipped = shipper.flush()
-            logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)
+        logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)  # what follows is not shipped
         if must_be_seen and confirmation:
             verdict = confirmation.verdict(verdict)
             _tell(log, verdict)

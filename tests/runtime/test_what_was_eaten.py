@@ -43,7 +43,6 @@ def eaten(*words: str) -> list[Fault]:
 def test_a_run_whose_writes_are_eaten_does_not_end_with_0(place: Place, words: tuple[str, ...]) -> None:
     done = start_with(place, *eaten(*words))
     assert done.code == 73, done
-    assert "the flow succeeded, and" in done.error["message"] or "could not be written" in done.error["message"]
 
 
 def test_a_result_that_was_eaten_is_missed_by_the_next_start_too(place: Place) -> None:
