@@ -16,7 +16,8 @@ from runner.cli.format import as_json_option, plain, printable
 from runner.cli.locations import open_location, parse_location_argument
 from runner.errors import BundleCorrupt
 from runner.serialization import foreign
-from runner.serialization.inspection import format_report, inspect_pickle
+from runner.serialization.inspection import inspect_pickle
+from runner.serialization.pickle_report import format_report
 
 
 @click.command(short_help="Show what a bundle says about itself.")
@@ -39,19 +40,21 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     }
     contents = _read_bundle(data) if archive.is_bundle(data) else _read_plain_pickle(data)
     facts |= contents.facts
-    report = inspect_pickle(contents.pickled, contents.python)
-    if facts["manifest"] is None:
+    report = inspect_pickle(contents.pickled, contents.python) if with_imports or facts["manifest"] is None else None
+    if report and facts["manifest"] is None:
         if report.broken and not with_imports:
             message = f"{storage.url(key)} is no whole pickle: {report.broken}"
             raise BundleCorrupt(message, hint="Store the flow again; --imports lists what comes before the break.")
         facts["imports"] = sorted(report.modules)
+        if report.exceeded:
+            facts["unclear"] = report.exceeded
     if as_json:
-        click.echo(json.dumps(facts | ({"pickle": report.document()} if with_imports else {})))
+        click.echo(json.dumps(facts | ({"pickle": report.document()} if report and with_imports else {})))
         return
     if facts["manifest"] is None:
         click.echo("a plain pickle, no bundle: nothing of it can be verified")
     _print_tree(facts)
-    if with_imports:
+    if report and with_imports:
         click.echo("\n" + "\n".join(map(printable, format_report(report))))
 
 
@@ -60,7 +63,7 @@ class _Contents:
     """What an object says about itself, its pickle, and the Python version that wrote that; empty if unknown."""
 
     facts: dict[str, Any]
-    pickled: bytes
+    pickled: bytes | memoryview
     python: str
 
 
@@ -75,7 +78,7 @@ def _read_bundle(data: bytes) -> _Contents:
     written_by = opened.manifest.get("python")
     python = str(written_by.get("version")) if isinstance(written_by, dict) else ""
     facts = {"manifest": opened.manifest, "signed_by": signed_by}
-    return _Contents(facts, bytes(opened.members[FLOW]), python)
+    return _Contents(facts, opened.members[FLOW], python)
 
 
 def _read_plain_pickle(data: bytes) -> _Contents:

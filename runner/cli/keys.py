@@ -39,14 +39,15 @@ class SignedBundleDocument(TypedDict):
 
 @click.command(short_help="Make a pair of keys.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--for", "role", type=click.Choice(keys.ROLES), help="What it may sign; without it flows and runs.")
 @as_json_option
-def keygen(file: Path, *, as_json: bool) -> None:
+def keygen(file: Path, role: keys.Role | None, *, as_json: bool) -> None:
     """Write a new private key to FILE, for you alone to read, and print the public key that belongs to it.
 
-    The private key is what RUNNER_SIGNING_KEY takes where flows are built, the public one what RUNNER_TRUSTED_KEYS
-    takes where they run.
+    The private key is what RUNNER_SIGNING_KEY takes where flows are built (a key for flows), where they run (for runs)
+    or where aliases are moved; the public one, with its role before it, what RUNNER_TRUSTED_KEYS takes.
     """
-    key = keys.new_key()
+    key = keys.new_key(role)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -54,8 +55,8 @@ def keygen(file: Path, *, as_json: bool) -> None:
         message = f"{file} cannot be made: {error.strerror}"
         raise UsageError(message, hint="Choose another name; a key is never overwritten.") from error
     with os.fdopen(descriptor, "wb") as opened:
-        opened.write(key.pem)
-    document = {"file": str(file), "public": key.public.text, "id": key.public.id}
+        opened.write(key.file)
+    document = {"file": str(file), "public": key.public.text, "id": key.public.id, "for": role}
     click.echo(json.dumps(document) if as_json else key.public.text)
     if not as_json:
         click.echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)

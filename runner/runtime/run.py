@@ -74,6 +74,8 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
 def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     location = settings.location
     assert location is not None  # noqa: S101 - settings without one were refused
+    if settings.signing_key:
+        settings.signing_key.check_role("runs")
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
     warm = Background(_import_what_loading_needs)  # while the network is waited for

@@ -3,80 +3,48 @@
 The pickle's machine is gone through with symbols in the place of objects: nothing is imported, called or loaded, and no
 code object is made. Code travels in cloudpickle's pickles as a call of ``CodeType`` with instructions, names and
 constants as its arguments, which can be read off. It is no boundary: code may make its names while it runs.
+
+Whoever made the pickle must not make a review take for ever: `Budget` is what may be spent on it.
 """
 
 from __future__ import annotations
 
 import base64
-import codecs
-import io
 import opcode
 import pickletools
 import platform
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import sys
+from dataclasses import dataclass
+from typing import Any
 
 from runner.errors import InternalError
+from runner.serialization.pickle_instructions import Budget, ExceededError, Window, operations
+from runner.serialization.pickle_report import Code, PickleReport
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_ENTRY = 128  # bytes, about, that an entry of a list or dictionary takes with a small object in it
 _DEEPEST = 8  # pickles inside pickles
-_PLACES = 1000  # at which one is looked for, all levels together
-_STEPS = 1_000_000  # instructions that are followed there, all together
+_MOST_BASE64 = 8 * 1024 * 1024  # bytes of base64 that are decoded for that
 _CODE = "types.CodeType"
 _INSTRUCTIONS, _CONSTANTS, _NAMES, _FILE, _NAME = 6, 7, 8, 10, 11  # places among its arguments
 _WHOLE = {"subimport", "import_module", "__import__", "dynamic_subimport"}  # what is given the name of a module
 _BEGINS = re.compile(rb"\x80[\x02-\x05]")
-_IN_BASE64 = re.compile(r"gA[I-V][A-Za-z0-9+/\s]*={0,2}\s*")  # what begins like a pickle of protocol 2 to 5
-_OPERATIONS = {operation.code.encode("latin-1"): operation for operation in pickletools.opcodes}
+_IN_BASE64 = re.compile(rb"gA[I-V][A-Za-z0-9+/\s]*={0,2}\s*")  # what begins like a pickle of protocol 2 to 5
 _PYTHON_2 = 3  # protocols below have the names of Python 2
 
 
-@dataclass
-class Code:
-    """A code object: where it was written, what it imports, the globals, names and texts in it."""
-
-    name: str
-    file: str
-    line: int | None
-    imports: list[str]
-    globals: list[str]
-    names: list[str]
-    texts: list[str]
-
-
-@dataclass
-class PickleReport:
-    """What was found in a pickle and in those inside it; ``unclear`` is what could not be read off."""
-
-    globals: set[str] = field(default_factory=set)
-    names: set[tuple[str, str]] = field(default_factory=set)  # of those that are looked up: (module, name)
-    code: list[Code] = field(default_factory=list)
-    modules: set[str] = field(default_factory=set)  # those that the globals are taken from
-    nested: int = 0
-    broken: str = ""  # why it cannot be followed to its end
-    unclear: set[str] = field(default_factory=set)
-
-    def document(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
-        return {
-            "globals": sorted(self.globals),
-            "code": [vars(each) for each in self.code],
-            "nested": self.nested,
-            "unclear": sorted(self.unclear),
-        }
-
-
-def inspect_pickle(data: bytes, python: str) -> PickleReport:
+def inspect_pickle(data: bytes | memoryview, python: str) -> PickleReport:
     """Inspect a pickle and those inside it; of one that is broken what comes before the break, as it would be run.
 
     ``python`` is the version that wrote it: each minor version has instructions of its own, so imports and globals are
     distinguished only where it is this one's. Names are listed in any case.
     """
     found = PickleReport()
-    found.broken = _Machine(found, same_python=_same_python(python), budget=_Budget()).run(io.BytesIO(data))
+    try:
+        found.broken = _Machine(found, same_python=_same_python(python), budget=Budget()).run(Window(data))
+    except ExceededError as error:
+        found.exceeded = f"it is not looked through to its end, and what comes after is not told ({error})"
+        found.unclear.add(found.exceeded)
     if found.broken:
         found.unclear.add(f"it cannot be followed to its end, and what comes after is not told ({found.broken})")
     return found
@@ -88,23 +56,13 @@ def names_in(data: bytes) -> set[tuple[str, str]]:
     Raises InternalError for a pickle that cannot be followed to its end.
     """
     found = PickleReport()
-    if broken := _Machine(found, same_python=False, budget=None).run(io.BytesIO(data)):
+    try:
+        broken = _Machine(found, same_python=False, budget=Budget.endless()).run(Window(data))
+    except ExceededError as error:
+        broken = str(error)
+    if broken:
         raise InternalError(f"the pickle of a flow cannot be followed: {broken}")
     return found.names
-
-
-def format_report(found: PickleReport) -> list[str]:
-    """Return the report in lines for a person, with what it is worth first."""
-    lines = ["What follows is an aid for a review and no boundary: code can make names while it runs.", ""]
-    lines += ["unpickling takes:", *(f"  {name}" for name in sorted(found.globals))]
-    if found.nested:
-        lines.append(f"some of it in {found.nested} pickles inside the pickle")
-    lines += ["not to be read off:", *(f"  {reason}" for reason in sorted(found.unclear))] if found.unclear else []
-    for code in found.code:
-        lines += ["", f"code {code.name} ({code.file}:{code.line})"]
-        parts = {"imports": code.imports, "globals": code.globals, "names": code.names}
-        lines += [f"  {kind}: {', '.join(names)}" for kind, names in parts.items() if names]
-    return lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,35 +76,20 @@ _MARK = _Symbol("a mark")
 _UNKNOWN = _Symbol()
 
 
-@dataclass
-class _Budget:
-    """What may still be spent on pickles inside the pickle, so that nobody can make a review take for ever."""
-
-    places: int = _PLACES
-    steps: int = _STEPS
-    depth: int = 0
-
-
 class _Machine:
-    """Goes through one pickle; ``stack`` and ``memo`` are those of pickle's own machine, with symbols on them.
+    """Goes through one pickle; ``stack`` and ``memo`` are those of pickle's own machine, with symbols on them."""
 
-    Without a budget it does not look for pickles inside the pickle.
-    """
-
-    def __init__(self, found: PickleReport, *, same_python: bool, budget: _Budget | None) -> None:
+    def __init__(self, found: PickleReport, *, same_python: bool, budget: Budget) -> None:
         self.found, self.same_python, self.budget = found, same_python, budget
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.protocol = 0
 
-    def run(self, file: io.BytesIO) -> str:
-        """Follow the pickle to its end, and return what is broken, if something is."""
+    def run(self, file: Window) -> str:
+        """Follow the pickle to its end, and return what is broken, if something is. Raises ExceededError."""
         try:
-            for operation, argument in _operations(file):
-                if self.budget and self.budget.depth:
-                    self.budget.steps -= 1
-                    if self.budget.steps < 0:
-                        return "it is too long to be followed inside another"
+            for operation, argument in operations(file):
+                self.budget.spend(1)
                 if handle := _HANDLERS[operation.name]:
                     handle(self, argument)
                 else:
@@ -164,8 +107,13 @@ class _Machine:
         left = self.stack[-len(taken)] if taken else _UNKNOWN  # a container, or the object that is given its state
         for _ in taken:
             self.stack.pop()
-        if isinstance(argument, str | bytes | bytearray):
+        if isinstance(argument, memoryview):  # too long to be kept
             self._look_inside(argument)
+            argument = None
+        elif argument is not None:
+            if isinstance(argument, str | bytes | bytearray):
+                self._look_inside(argument)
+            self.budget.spend(1, memory=sys.getsizeof(argument))
         if operation.stack_after:
             self.stack.append(left if taken or argument is None else argument)
 
@@ -190,12 +138,13 @@ class _Machine:
         self.stack.append(self.stack[-1])
 
     def _on_put(self, index: int) -> None:
+        self.budget.spend(memory=_ENTRY)
         self.memo[index] = self.stack[-1]
 
     _on_binput = _on_long_binput = _on_put
 
     def _on_memoize(self, _: None) -> None:
-        self.memo[len(self.memo)] = self.stack[-1]
+        self._on_put(len(self.memo))
 
     def _on_get(self, index: int) -> None:
         self.stack.append(self.memo[index])
@@ -203,20 +152,25 @@ class _Machine:
     _on_binget = _on_long_binget = _on_get
 
     def _on_tuple(self, _: None) -> None:
-        self.stack.append(tuple(self._marked()))
+        parts = tuple(self._marked())
+        self.budget.spend(memory=sys.getsizeof(parts))
+        self.stack.append(parts)
 
     def _on_empty_tuple(self, _: None) -> None:
         self.stack.append(())
 
     def _on_tuple1(self, _: None) -> None:
+        self.budget.spend(memory=_ENTRY)
         self.stack.append((self.stack.pop(),))
 
     def _on_tuple2(self, _: None) -> None:
         second, first = self.stack.pop(), self.stack.pop()
+        self.budget.spend(memory=_ENTRY)
         self.stack.append((first, second))
 
     def _on_tuple3(self, _: None) -> None:
         third, second, first = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        self.budget.spend(memory=_ENTRY)
         self.stack.append((first, second, third))
 
     def _on_global(self, argument: str) -> None:
@@ -247,6 +201,7 @@ class _Machine:
         self._on_reduce(None)
 
     def _on_ext1(self, number: int) -> None:
+        self.budget.spend(memory=2 * _ENTRY, text=_ENTRY)
         self.found.unclear.add(f"the extension {number} of copyreg, whatever is registered there")
         self.stack.append(_UNKNOWN)
 
@@ -268,31 +223,40 @@ class _Machine:
             from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 
             module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-        self.found.globals.add(f"{module}.{name}")
+        symbol = self._named(module, name)
         self.found.names.add((module, name))
         self.found.modules.add(module)
-        return _Symbol(f"{module}.{name}")
+        return symbol
+
+    def _named(self, path: str, name: str) -> _Symbol:
+        """Note a dotted name, and return what stands for the object."""
+        self.budget.spend(text=len(path) + len(name), memory=4 * (len(path) + len(name) + _ENTRY))
+        dotted = f"{path}.{name}"
+        self.found.globals.add(dotted)
+        return _Symbol(dotted)
 
     def _call(self, function: Any, given: Any) -> _Symbol:
         """Note what a call imports or makes, and return what stands for its result."""
         path = function.path if isinstance(function, _Symbol) else ""
         called = path.rpartition(".")[2]
         first, second = (*(given if isinstance(given, tuple) else ()), None, None)[:2]
+        self.budget.spend(memory=_ENTRY)
         if path in {_CODE, "builtins.code"}:
             self._code(given)
         elif called in _WHOLE and isinstance(first, str):
+            self.budget.spend(text=len(first), memory=2 * _ENTRY)
             self.found.globals.add(first)
             self.found.modules.add(first)
             return _Symbol(first)
         elif called == "_builtin_type" and isinstance(first, str):
             return _Symbol(f"types.{first}")
         elif called == "getattr" and isinstance(first, _Symbol) and first.path and isinstance(second, str):
-            self.found.globals.add(f"{first.path}.{second}")
-            return _Symbol(f"{first.path}.{second}")
+            return self._named(first.path, second)
         return _UNKNOWN
 
     def _code(self, given: Any) -> None:
         """Read a code object off its arguments, which Python 3.10 has in the same order, but for the qualified name."""
+        self.budget.spend(sum(len(part) for part in given if isinstance(part, tuple | bytes)) // 4)
         is_known = isinstance(given, tuple) and len(given) > _NAME and isinstance(given[_NAMES], tuple)
         if not is_known or not all(isinstance(part, str) for part in (*given[_NAMES], given[_FILE], given[_NAME])):
             self.found.unclear.add("a code object whose parts are made while it is unpickled")
@@ -303,28 +267,51 @@ class _Machine:
         line = next((part for part in given[_NAME + 1 :] if isinstance(part, int)), None)
         used = _used(bytes(instructions), names) if self.same_python and isinstance(instructions, bytes) else {}
         imports, loaded = used.get("IMPORT_NAME", []), used.get("LOAD_GLOBAL", []) + used.get("LOAD_NAME", [])
-        self.found.code.append(Code(name, file, line, imports, loaded, list(names), _texts(constants)))
+        code = Code(name, file, line, imports, loaded, list(names), _texts(constants, self.budget))
+        told = [name, file, *imports, *loaded, *names, *code.texts]
+        self.budget.spend(text=sum(map(len, told)), memory=8 * len(told) + 4 * _ENTRY)
+        self.found.code.append(code)
 
-    def _look_inside(self, value: str | bytes | bytearray) -> None:
-        """Search a text of base64, or bytes, for pickles: at any place where one may begin."""
-        if self.budget is None:
+    def _look_inside(self, value: str | bytes | bytearray | memoryview) -> None:
+        """Search bytes, or a text of base64, for pickles: at any place where one may begin."""
+        if not self.budget.looks_inside:
             return
+        self.budget.searched -= len(value)
+        if self.budget.searched < 0:
+            self.found.unclear.add("texts and bytes, more than are searched for pickles inside the pickle")
+            return
+        is_text = isinstance(value, str)
         if isinstance(value, str):
-            if not _IN_BASE64.fullmatch(value):
+            value = value.encode(errors="replace")
+        if _IN_BASE64.fullmatch(value):
+            if len(value) > _MOST_BASE64:
+                self.found.unclear.add("a text that is longer than is looked into")
                 return
-            text = "".join(value.split()).rstrip("=")
-            value = base64.b64decode(text[: len(text) - (len(text) % 4 == 1)] + "===")
-        file = io.BytesIO(value)
-        begins = [match.start() for match in _BEGINS.finditer(value)]
-        for begin in begins or [0]:
-            if self.budget.depth >= _DEEPEST or not self.budget.places or self.budget.steps < 0:
-                self.found.unclear.add("pickles inside pickles, more or deeper than are looked at")
+            text = bytes(value).translate(None, b" \t\r\n\f\v").rstrip(b"=")
+            value = base64.b64decode(text[: len(text) - (len(text) % 4 == 1)] + b"===")
+        elif is_text:
+            return
+        begins = False
+        for match in _BEGINS.finditer(value):
+            begins = True
+            if not self._follow_inner(value, match.start(), begins=True):
                 return
-            self.budget.places -= 1
-            self.budget.depth += 1
-            inner = PickleReport()
-            file.seek(begin)
-            broken = _Machine(inner, same_python=self.same_python, budget=self.budget).run(file)
+        if not begins:
+            self._follow_inner(value, 0, begins=False)
+
+    def _follow_inner(self, value: bytes | bytearray | memoryview, begin: int, *, begins: bool) -> bool:
+        """Follow what may be a pickle, and keep what it says if it is one; False if no more are followed."""
+        if self.budget.depth >= _DEEPEST or not self.budget.places:
+            self.found.unclear.add("pickles inside pickles, more or deeper than are looked at")
+            return False
+        self.budget.places -= 1
+        self.budget.depth += 1
+        inner, broken = PickleReport(), "it is too long"
+        try:
+            broken = _Machine(inner, same_python=self.same_python, budget=self.budget).run(
+                Window(memoryview(value), begin)
+            )
+        finally:
             self.budget.depth -= 1
             if inner.globals or inner.code or (begins and not broken):
                 self.found.globals |= inner.globals
@@ -332,34 +319,10 @@ class _Machine:
                 self.found.code += inner.code
                 self.found.nested += 1 + inner.nested
                 self.found.unclear |= inner.unclear
+        return True
 
 
 _HANDLERS = {each.name: vars(_Machine).get(f"_on_{each.name.lower()}") for each in pickletools.opcodes}
-
-
-def _operations(file: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
-    """Yield instructions and their arguments to the end. Raises ValueError.
-
-    As `pickletools.genops`, which takes for broken what pickle reads: names and texts that are not ASCII.
-    """
-    while True:
-        code = file.read(1)
-        operation = _OPERATIONS.get(code)
-        if operation is None:
-            raise ValueError(f"{code!r} is no instruction" if code else "it has no end")
-        if operation.name in {"GLOBAL", "INST"}:
-            argument: Any = f"{_line(file)} {_line(file)}"
-        elif operation.name == "STRING":
-            argument = codecs.escape_decode(file.readline().strip()[1:-1])[0].decode("latin-1")
-        else:
-            argument = None if operation.arg is None else operation.arg.reader(file)
-        yield operation, argument
-        if operation.name == "STOP":
-            return
-
-
-def _line(file: io.BytesIO) -> str:
-    return file.readline().removesuffix(b"\n").decode()
 
 
 def _same_python(version: str) -> bool:
@@ -383,7 +346,7 @@ def _used(instructions: bytes, names: tuple[str, ...]) -> dict[str, list[str]]:
     return {name: list(dict.fromkeys(found)) for name, found in used.items()}
 
 
-def _texts(constants: Any) -> list[str]:
+def _texts(constants: Any, budget: Budget) -> list[str]:
     """Return the texts among a code object's constants, also those in tuples; each tuple is looked at once."""
     found: dict[str, None] = {}
     seen: set[int] = set()
@@ -394,5 +357,6 @@ def _texts(constants: Any) -> list[str]:
             found[part] = None
         elif isinstance(part, tuple) and id(part) not in seen:
             seen.add(id(part))
+            budget.spend(len(part), memory=_ENTRY)
             left += reversed(part)
     return list(found)

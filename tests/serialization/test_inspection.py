@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import pytest
 
-from runner.serialization.inspection import PickleReport, format_report, inspect_pickle
+from runner.serialization.inspection import inspect_pickle
+from runner.serialization.pickle_report import PickleReport, format_report
 from support.canary import KEY, Canary, Target
 from support.flows import publish
 from support.places import Place, local_place
