@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.backends.retry import persistently
-from runner.errors import RunnerError, WriteFailed
+from runner.errors import WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs.documents import is_own
 from runner.runs.stored_results import missing_result, result_sizes
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.runs.store import RunStore
-
-PATIENCE_SECONDS = 60.0  # in which storage that fails is asked again
 
 
 class Confirmation:
@@ -34,13 +31,15 @@ class Confirmation:
         self._attempt = attempt
         self._opened = Background(open_store)
         self._listing = Background(self._list)
-        self._lack = Background(self._look)
+        self.thread = Background(self._look)
 
     def verdict(self, verdict: Verdict) -> Verdict:
         """Return the verdict on a success: itself, or why it cannot be told as one."""
         try:
-            lack = self._lack.result()
-        except RunnerError as error:
+            lack = "the storage did not answer before the grace was over"
+            if not self.thread.is_alive():
+                lack = self.thread.result()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, 0 is not the answer
             lack = f"it could not be seen that its outcome and its results are stored: {error}"
         if not lack:
             return verdict
@@ -50,17 +49,17 @@ class Confirmation:
 
     def _list(self) -> dict[str, int]:
         store = self._opened.result()
-        return persistently(lambda: result_sizes(store, store.layout.results(self._attempt)), PATIENCE_SECONDS)
+        return result_sizes(store, store.layout.results(self._attempt))
 
     def _look(self) -> str:
         """Return what is wrong with what lies there, as the end of a sentence; empty if it is as it should be."""
         store = self._opened.result()
-        outcome = persistently(store.read_outcome, PATIENCE_SECONDS)
+        outcome = store.read_outcome()
         if outcome is None:
             return f"{store.storage.url(store.layout.outcome)} is not there, whatever was answered when it was stored"
         if not is_own(outcome, store.secret) or outcome["attempt"] != self._attempt or outcome["exit_code"]:
             return f"{store.storage.url(store.layout.outcome)} is not what this start wrote"
         listing = self._listing.result()
-        if lost := persistently(lambda: missing_result(store, outcome, listing), PATIENCE_SECONDS):
+        if lost := missing_result(store, outcome, listing):
             return f"{lost}, which its outcome lists, is not there or not what was stored"
         return ""
