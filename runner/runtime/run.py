@@ -183,8 +183,8 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
-    if not fresh and beginning.result():  # a run of other parameters must not be claimed
-        proving = Background(lambda: claims.prove_exclusive(store, request))
+    if not fresh and (there := beginning.result()):  # a run of other parameters must not be claimed
+        proving = Background(lambda: claims.prove_exclusive(store, there))
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if proving:
