@@ -41,6 +41,7 @@ _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:[a-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TEMPORARY = "runner-base"  # the name of a base that a Dockerfile described, while the image is built on it
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Where pip finds its configuration and, for requests, its passwords
 _PIP_MOUNTS = {
@@ -191,6 +192,8 @@ class Docker(StorageDeclaration):
             contents |= {f"files/{number}": file for number, file in enumerate(files)}
             with build_context(text, contents) as context:
                 image = self._build(engine, build_secrets, context=context)
+            if base.startswith(f"{_TEMPORARY}:"):
+                engine.images.remove(base)
             try:
                 if not allow_secrets:
                     refuse_secrets([("the image's history", history_of(engine, image))], secrets)
@@ -242,7 +245,12 @@ class Docker(StorageDeclaration):
     def _base(self, engine: Any, build_secrets: Mapping[str, Path]) -> str:
         if not self.dockerfile:
             return self.base_image or f"{REPOSITORY}:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
-        return self._build(engine, build_secrets, dockerfile=self._here(self.dockerfile))
+        base = self._build(engine, build_secrets, dockerfile=self._here(self.dockerfile))
+        if not build_secrets:
+            return base
+        tag = base.rpartition(":")[2]
+        engine.images.get(base).tag(_TEMPORARY, tag)  # BuildKit finds no image by its id
+        return f"{_TEMPORARY}:{tag}"
 
     def _build(self, engine: Any, build_secrets: Mapping[str, Path], **source: Any) -> str:
         """Build an image from a context or a Dockerfile, with BuildKit where there are build secrets."""

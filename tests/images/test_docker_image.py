@@ -191,8 +191,10 @@ def test_a_dockerfile_sees_build_secrets_too(folder: Place, tmp_path: Path) -> N
         dockerfile=str(tmp_path / "context/Dockerfile"),
         build_secrets={"licence": str(tmp_path / "licence, of ours")},
         build_args={"SIZE": "large"},
+        python_dependencies=["--dry-run", "pip"],
     )
     assert looked(image, folder) == (None, ["/opt/data/large"])
+    assert docker("images", "--quiet", "runner-base").stdout == ""
     nowhere_in(image, "key-of-the-licence-9")
 
 
@@ -337,8 +339,11 @@ def test_a_credential_helper_that_is_not_there_is_told(tmp_path: Path, monkeypat
 
 def test_without_buildx_build_secrets_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pip.conf").write_text("")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(errors.EnvironmentWrong, match="docker buildx, which is not installed"):
+    with (
+        monkeypatch.context() as without,
+        pytest.raises(errors.EnvironmentWrong, match="docker buildx, which is not installed"),
+    ):
+        without.setenv("PATH", str(tmp_path))
         bake(python_dependencies=["pandas"], build_secrets={"pip": str(tmp_path / "pip.conf")})
 
 
