@@ -35,6 +35,7 @@ _KEYWORDS = (
     r"(?i)(?:^|[\s;?&,])(?:\w*passw(?:or)?d|\w*pwd|pass|passphrase|(?:shared)?access_?key|\w*secret|\w*token|api_?key)"
     r"\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|\{([^}]*)\}|([^\s;&]+))"
 )
+_LONGEST_LINE = 4096  # characters
 _NAMES_OF_PASSWORDS = ("pass", "pwd", "secret", "token", "key=", "key =")
 
 
@@ -71,19 +72,26 @@ def secret_parts(value: object) -> list[str]:
 
 
 def passwords_in(text: str) -> list[str]:
-    """Return the passwords in a URL or another connection string, as they stand there and decoded."""
-    found: list[str] = []
-    if "://" in text:
-        found += [each for pattern in _PASSWORDS_IN_URL for each in re.findall(pattern, text)]
-        found += [part for user in re.findall(_USER_IN_URL, text) for part in _random_parts(user) and [user]]
-    lowered = text.lower()
-    if "=" in text and any(name in lowered for name in _NAMES_OF_PASSWORDS):
-        found += ["".join(groups) for groups in re.findall(_KEYWORDS, text)]
+    """Return the passwords in a URL or another connection string, as they stand there and decoded.
+
+    Lines that are too long for one are passed over: what looks through them takes its time.
+    """
+    found = [each for line in text.splitlines() if len(line) <= _LONGEST_LINE for each in _passwords_in_line(line)]
     if "%" in text and found:
         from urllib.parse import unquote
 
         found += [unquote(each) for each in found]
     return [*dict.fromkeys(filter(None, found))]
+
+
+def _passwords_in_line(text: str) -> Iterator[str]:
+    if "://" in text:
+        for pattern in _PASSWORDS_IN_URL:
+            yield from re.findall(pattern, text)
+        yield from (user for user in re.findall(_USER_IN_URL, text) if _random_parts(user))
+    lowered = text.lower()
+    if "=" in text and any(name in lowered for name in _NAMES_OF_PASSWORDS):
+        yield from ("".join(groups) for groups in re.findall(_KEYWORDS, text))
 
 
 def secret_lines(value: object) -> list[str]:

@@ -12,6 +12,7 @@ from runner import Flow, build_flow, secret, task
 from runner.errors import FlowFailed, Unreachable, UsageError
 from runner.secrets import scanner
 from runner.secrets.named import find_secret
+from runner.secrets.parts import passwords_in
 from runner.secrets.redaction import MASK, redact, reset_masks
 from runner.storage import Docker, Local
 from support.canary import AUTHOR, KEY, Target
@@ -128,6 +129,13 @@ def test_a_password_stands_in_a_url_as_no_url_may_have_it() -> None:
         find_secret("DSN", {"DSN": f"postgresql://etl:{written}@db/x"})
         assert "w0rd-long" not in redact(f"{written} p@ss/w0rd-long-enough")
         reset_masks()
+
+
+@pytest.mark.timeout(60)  # it took minutes
+@pytest.mark.parametrize("text", ["://", "://a:", "password=", "a:b@", "%", "'\\"])
+def test_a_variable_is_long_and_looks_like_connection_strings_without_end(text: str) -> None:
+    """What has no password in it does not hold up a start, or a build, by the trying."""
+    assert passwords_in(f"{text * 200_000}\npostgres://etl:{VALUE}@db/x") == [VALUE]
 
 
 def test_a_token_stands_where_a_url_has_its_user() -> None:

@@ -339,12 +339,10 @@ def test_a_credential_helper_that_is_not_there_is_told(tmp_path: Path, monkeypat
 
 def test_without_buildx_build_secrets_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pip.conf").write_text("")
-    with (
-        monkeypatch.context() as without,
-        pytest.raises(errors.EnvironmentWrong, match="docker buildx, which is not installed"),
-    ):
+    with monkeypatch.context() as without:
         without.setenv("PATH", str(tmp_path))
-        bake(python_dependencies=["pandas"], build_secrets={"pip": str(tmp_path / "pip.conf")})
+        with pytest.raises(errors.EnvironmentWrong, match="docker buildx, which is not installed"):
+            bake(python_dependencies=["pandas"], build_secrets={"pip": str(tmp_path / "pip.conf")})
 
 
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
