@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
     """Return key and bytes of the object of that key or, if there is none, of the newest version of the flow there.
 
-    Raises NotFound when there is neither, and what the storage raises.
+    A storage that everybody may write to is warned of. Raises NotFound when there is neither, and what it raises.
     """
     if not key:
         message = f"{storage.url('')} is a bucket, and names no flow in it"
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")
+    storage.warn_of_writers()
     try:
         return key, storage.read(key, limit=limit_of("bundle"))
     except BucketMissing:

@@ -405,5 +405,5 @@ def test_a_root_that_everybody_may_write_to_is_told_once(
 ) -> None:
     (tmp_path / "storage").chmod(mode)
     for _ in range(2):
-        here.open()
+        here.open().warn_of_writers()
     assert sum("everybody on this machine can write" in line.message for line in caplog.records) == warnings
