@@ -24,6 +24,7 @@ CHUNK = 64 * 1024  # bytes: what a pipe holds
 LONGEST = 256 * 1024  # bytes of a shipped line
 _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once, for millions of lines
 
 
 class _Stream:
@@ -32,6 +33,11 @@ class _Stream:
     def __init__(self, target: int | None, name: str) -> None:
         self.target, self.name = target, name
         self.redactor, self.line = Redactor(), bytearray()
+        self.stamp()
+
+    def stamp(self) -> None:
+        """Take the time for the lines that come now; ``head`` is what a shipped line begins with."""
+        self.head = f'{{"time": "{now()}", "stream": "{self.name}", "message": '.encode()
 
 
 class OutputReader(threading.Thread):
@@ -69,6 +75,7 @@ class OutputReader(threading.Thread):
         if stream.target is not None and not _write(stream.target, data):
             stream.target = None  # nobody reads any more
         self.passed += len(data)
+        stream.stamp()
         *lines, rest = (bytes(stream.line) + data).split(b"\n")
         for line in lines:
             self._keep(stream, self._cut(stream, line))
@@ -89,12 +96,12 @@ class OutputReader(threading.Thread):
 
     def _keep(self, stream: _Stream, line: bytes, *, cut: bool = False) -> None:
         self.tail.append(line[:_QUOTED].decode(errors="backslashreplace"))
-        self._backlog.add(line if _is_entry(line) else _wrapped(line, stream.name, cut=cut))
+        self._backlog.add(line if _is_entry(line) else _wrapped(line, stream.head, cut=cut))
 
 
-def _wrapped(line: bytes, name: str, *, cut: bool) -> bytes:
-    fields = {"time": now(), "stream": name, "message": line.rstrip(b"\r").decode(errors="backslashreplace")}
-    return json.dumps(fields | ({"cut": True} if cut else {}), ensure_ascii=False).encode()
+def _wrapped(line: bytes, head: bytes, *, cut: bool) -> bytes:
+    message = _encode(line.rstrip(b"\r").decode(errors="backslashreplace"))
+    return head + message.encode() + (b', "cut": true}' if cut else b"}")
 
 
 def _write(target: int, data: bytes) -> bool:
