@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Kind = Literal[
         "bundle",
         "manifest",
+        "envelope",
         "signature",
         "run",
         "claim",
@@ -40,6 +41,7 @@ class Limit(NamedTuple):
 LIMITS: Final[dict[Kind, Limit]] = {
     "bundle": Limit(4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),
     "manifest": Limit(8 * _MB, "a flow of 50,000 tasks has about so much"),
+    "envelope": Limit(16 * _MB, "a flow of Prefect 1.4 in JSON; a plain pickle may be as large as a bundle"),
     "signature": Limit(1 * _KB, "it has about 200 bytes, whatever is signed"),
     "run": Limit(4 * _MB, "the parameters are most of it"),
     "claim": Limit(64 * _KB, "it has some names and numbers"),

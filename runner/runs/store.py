@@ -144,8 +144,7 @@ class RunStore:
     def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
         data = encode(document)
         if len(data) > limit_of(kind) or (kind == "run" and parts_in(data) > MOST_PARTS):
-            sizes = f"{len(data):,} bytes, and {limit_of(kind):,}, or {MOST_PARTS:,} values of parameters, can be read"
-            message = f"{self.storage.url(key)} would have {sizes}"
+            message = f"{self.storage.url(key)} would be larger than can be read again: {len(data):,} bytes"
             raise WriteFailed(message, hint="Map over fewer elements, or give smaller parameters.", transient=False)
         try:
             self.storage.create(key, data)
