@@ -28,9 +28,11 @@ VARIABLES = {
     "RUNNER_EXECUTOR": "`threads` (default), `threads:8` or `sequential`",
     "RUNNER_TIMEOUT": "seconds that the run may take, from this start on",
     "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
+    "RUNNER_PATIENCE": "seconds that failing storage is borne once a run has begun (default 60); before it, at most 8",
     "RUNNER_HEARTBEAT": "seconds between signs of life (default 15); after three without one another start takes over",
-    "RUNNER_TRUSTED_KEYS": "public keys, comma separated; whatever none of them signed is refused",
-    "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes",
+    "RUNNER_TRUSTED_KEYS": "public keys, comma separated, each with its role (`flows:…,runs:…`); "
+    "whatever none of them signed is refused",
+    "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes: for flows at a build, else for runs",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
@@ -56,6 +58,7 @@ class Settings:
     executor: str = "threads"
     timeout: float | None = None
     grace: float = 10.0
+    patience: float = 60.0
     heartbeat: float = 15.0
     trusted_keys: tuple[PublicKey, ...] = ()
     signing_key: PrivateKey | None = None
@@ -101,6 +104,7 @@ class Settings:
             executor=variables.get("RUNNER_EXECUTOR", _check_executor, "threads"),
             timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
             grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
+            patience=variables.get("RUNNER_PATIENCE", _read_seconds, 60.0),
             heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
             trusted_keys=_read_trusted_keys(variables),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
@@ -123,11 +127,9 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
     for name in (*VARIABLES, *(secret.strip() for secret in secrets.split(","))):
         file = environ.get(f"{name}_FILE")
         if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
-            from runner.limits import read_text
-
             with suppress(OSError, ValueError):
                 # the names were read above; if they could not be, the file stays named, and is reported as unreadable
-                read[name] = (name == "RUNNER_SECRETS" and secrets) or read_text(file, "setting's file")
+                read[name] = (name == "RUNNER_SECRETS" and secrets) or _read_file(name, file)
                 del read[f"{name}_FILE"]
     return read
 
@@ -164,10 +166,8 @@ class _Variables:
     def text(self, name: str) -> str | None:
         file = self.environ.get(f"{name}_FILE")
         if file and name not in self.environ:
-            from runner.limits import read_text
-
             try:
-                return read_text(file, "setting's file").strip() or None
+                return _read_file(name, file).strip() or None
             except (OSError, ValueError):  # it is no UTF-8, or its name no path
                 self.problems.append(f"{name}_FILE names {file}, which cannot be read")
                 return None
@@ -182,6 +182,17 @@ class _Variables:
         except (ValueError, OSError, RuntimeError) as error:
             self.problems.append(f"{name}: {error}")
             return default
+
+
+def _read_file(name: str, file: str) -> str:
+    """Return what a variable's file holds; a warning is printed of a secret's that others may read."""
+    from runner.limits import read_text
+
+    if name in SECRET_VARIABLES:
+        from runner.signing.keys import warn_if_exposed
+
+        warn_if_exposed(file)
+    return read_text(file, "setting's file")
 
 
 def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:
@@ -266,9 +277,10 @@ def _read_signing_key(text: str) -> PrivateKey:
 
     from runner.secrets.parts import register_secret
     from runner.secrets.redaction import mask
-    from runner.signing.keys import read_private
+    from runner.signing.keys import ROLES, read_private
 
-    register_secret(text, text)  # also one that cannot be read
+    secret = re.sub(rf"^(?:{'|'.join(ROLES)}):\s*", "", text)  # its role is none
+    register_secret(secret, secret)  # also one that cannot be read
     key = read_private(text)
     mask(key.pem.decode(), b64encode(key.raw).decode())  # whichever of the two was given
     return key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from runner import naming
 from runner.bundle import archive, load, trust
 from runner.bundle.fetch import fetch
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo, echo_answer
 from runner.cli.locations import open_location, parse_location_argument, settings
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import check_key
@@ -39,14 +38,15 @@ class SignedBundleDocument(TypedDict):
 
 @click.command(short_help="Make a pair of keys.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--for", "role", type=click.Choice(keys.ROLES), help="What it may sign; without it flows and runs.")
 @as_json_option
-def keygen(file: Path, *, as_json: bool) -> None:
+def keygen(file: Path, role: keys.Role | None, *, as_json: bool) -> None:
     """Write a new private key to FILE, for you alone to read, and print the public key that belongs to it.
 
-    The private key is what RUNNER_SIGNING_KEY takes where flows are built, the public one what RUNNER_TRUSTED_KEYS
-    takes where they run.
+    The private key is what RUNNER_SIGNING_KEY takes where flows are built (a key for flows), where they run (for runs)
+    or where aliases are moved; the public one, with its role before it, what RUNNER_TRUSTED_KEYS takes.
     """
-    key = keys.new_key()
+    key = keys.new_key(role)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -54,11 +54,11 @@ def keygen(file: Path, *, as_json: bool) -> None:
         message = f"{file} cannot be made: {error.strerror}"
         raise UsageError(message, hint="Choose another name; a key is never overwritten.") from error
     with os.fdopen(descriptor, "wb") as opened:
-        opened.write(key.pem)
-    document = {"file": str(file), "public": key.public.text, "id": key.public.id}
-    click.echo(json.dumps(document) if as_json else key.public.text)
+        opened.write(key.file)
+    document = {"file": str(file), "public": key.public.text, "id": key.public.id, "for": role}
+    echo_answer(document, key.public.text, as_json=as_json)
     if not as_json:
-        click.echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
+        echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
 
 
 @click.command(short_help="Check who signed a bundle.")
@@ -84,7 +84,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
-    click.echo(json.dumps(document) if as_json else text)
+    echo_answer(document, text, as_json=as_json)
 
 
 @click.command(short_help="Publish a signed copy of a bundle.")
@@ -116,7 +116,7 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     storage.create(new_key, signed)
     document = _describe(storage, new_key, signed, archive.read_bundle(signed))
     document["copy_of"] = storage.url(key)
-    click.echo(json.dumps(document) if as_json else document["location"])
+    echo_answer(document, document["location"], as_json=as_json)
 
 
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:

@@ -74,8 +74,11 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
 def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     location = settings.location
     assert location is not None  # noqa: S101 - settings without one were refused
+    if settings.signing_key:
+        settings.signing_key.check_role("runs")
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
+    storage.retry_seconds = min(storage.retry_seconds, settings.patience)
     warm = Background(_import_what_loading_needs)  # while the network is waited for
     stores = RunStores(settings, credentials, storage)
     begun, outcome = find_begun(settings, stores, f"{location.key}/")
@@ -184,6 +187,7 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     if proving:
         proving.result()
     if not isinstance(claim, Concluded):
+        store.storage.bear(settings.patience)
         channel.send({"kind": "claim held"})
     beginning.result()
     return claim

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from runner.signing.keys import PrivateKey, PublicKey
 
-DOCUMENT, RESULT = "run document", "task result"  # what a signature is for
 SUFFIX = ".sig"  # of the object beside a result that holds its signature
 
 
@@ -40,7 +39,8 @@ class RunSigner(NamedTuple):
             return None
         from runner.signing import signatures
 
-        signature: dict[str, Any] = json.loads(signatures.sign(self.signing_key, DOCUMENT, self._text(document)))
+        made = signatures.sign(self.signing_key, signatures.DOCUMENT, self._text(document))
+        signature: dict[str, Any] = json.loads(made)
         return signature
 
     def check(self, run_id: str, document: Mapping[str, Any], where: str) -> None:
@@ -55,7 +55,7 @@ class RunSigner(NamedTuple):
         signature = document.get("signature")
         given = None if signature is None else json.dumps(signature, indent=1).encode()
         try:
-            signatures.check(self.trusted_keys, DOCUMENT, self._text(document), given, where)
+            signatures.check(self.trusted_keys, signatures.DOCUMENT, self._text(document), given, where)
         except Untrusted as error:
             hint = "Look who wrote it; take another run id, or have runs signed: RUNNER_SIGNING_KEY."
             raise Untrusted(error.message, hint=hint) from error
@@ -66,7 +66,7 @@ class RunSigner(NamedTuple):
             return None
         from runner.signing import signatures
 
-        return signatures.sign(self.signing_key, RESULT, self._result(run_id, slug, index, size, sha256))
+        return signatures.sign(self.signing_key, signatures.RESULT, self._result(run_id, slug, index, size, sha256))
 
     def check_result(
         self, run_id: str, slug: str, index: int | None, size: int, sha256: str, signature: bytes | None
@@ -79,7 +79,7 @@ class RunSigner(NamedTuple):
 
         keys = self.trusted_keys or ((self.signing_key.public,) if self.signing_key else ())
         text = self._result(run_id, slug, index, size, sha256)
-        signatures.check(keys, RESULT, text, signature, f"the result of {slug}")
+        signatures.check(keys, signatures.RESULT, text, signature, f"the result of {slug}")
 
     def _text(self, document: Mapping[str, Any]) -> bytes:
         unsigned = {name: part for name, part in document.items() if name != "signature"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import Untrusted
 from runner.limits import limit_of
@@ -18,15 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.schema.documents import SignatureRecord
+    from runner.signing.keys import Role
 
-BUNDLE = "bundle manifest"  # what a signature is for: that of one kind of bytes is none of another kind
+
+class Purpose(NamedTuple):
+    """What a signature is for: that of one kind of bytes is none of another kind, and keys of one role make it."""
+
+    kind: str
+    role: Role
+
+
+BUNDLE = Purpose("bundle manifest", "flows")
+DOCUMENT = Purpose("run document", "runs")  # an end, and the outcome that is a copy of it
+RESULT = Purpose("task result", "runs")
 _SIGNATURE_SIZE = 64  # bytes
 LONGEST = limit_of("signature")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 
-def sign(key: PrivateKey, purpose: str, data: bytes) -> bytes:
-    """Return the signature's document for some bytes. Raises EnvironmentWrong without `cryptography`."""
+def sign(key: PrivateKey, purpose: Purpose, data: bytes) -> bytes:
+    """Return the signature's document for some bytes.
+
+    Raises EnvironmentWrong for a key of another role, and without `cryptography`.
+    """
+    key.check_role(purpose.role)
     signature = load_ed25519().Ed25519PrivateKey.from_private_bytes(key.raw).sign(_message(purpose, data))
     return _document(key.public.id, signature)
 
@@ -39,27 +54,27 @@ def check_form(document: bytes) -> str:
     return _read(document)[0]
 
 
-def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes | None, what: str) -> PublicKey:
+def check(keys: Sequence[PublicKey], purpose: Purpose, data: bytes, document: bytes | None, what: str) -> PublicKey:
     """Return the trusted key that signed these bytes; ``what`` names them in the error.
 
-    Raises Untrusted, and EnvironmentWrong without `cryptography`.
+    Only keys of the purpose's role count. Raises Untrusted, and EnvironmentWrong without `cryptography`.
     """
-    trusted = ", ".join(key.id for key in keys)
+    role = purpose.role
+    trusted = ", ".join(key.id for key in keys if key.may_sign(role)) or "none"
     if document is None:
         message = f"{what} is not signed, and only what a trusted key signed may be used here"
-        raise Untrusted(
-            message, hint=f"Sign it with one of {trusted}: runner sign, or RUNNER_SIGNING_KEY at its build."
-        )
+        hint = f"Sign it with a key that is trusted for {role} ({trusted}): runner sign, or RUNNER_SIGNING_KEY."
+        raise Untrusted(message, hint=hint)
     try:
         key_id, signature = _read(document)
     except ValueError as error:
         raise Untrusted(f"the signature of {what} cannot be read: {error}", hint="Sign it again.") from error
-    key = next((each for each in keys if each.id == key_id), None)
+    key = next((each for each in keys if each.id == key_id and each.may_sign(role)), None)
     if key is None:
-        message = f"{what} is signed with the key {key_id}, which is not trusted here"
-        raise Untrusted(
-            message, hint=f"Trusted are {trusted}; add its public key to RUNNER_TRUSTED_KEYS if it should be."
-        )
+        alone = f" to sign {role}" if any(each.id == key_id for each in keys) else ""
+        message = f"{what} is signed with the key {key_id}, which is not trusted here{alone}"
+        hint = f"For {role} are trusted: {trusted}; add its public key to RUNNER_TRUSTED_KEYS if it should be."
+        raise Untrusted(message, hint=hint)
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -70,9 +85,9 @@ def check(keys: Sequence[PublicKey], purpose: str, data: bytes, document: bytes 
     return key
 
 
-def _message(purpose: str, data: bytes) -> bytes:
+def _message(purpose: Purpose, data: bytes) -> bytes:
     """Return what is signed: the purpose and a zero byte, which no purpose contains, before the bytes."""
-    return b"runner " + purpose.encode() + b"\0" + data
+    return b"runner " + purpose.kind.encode() + b"\0" + data
 
 
 def _document(key_id: str, signature: bytes) -> bytes:

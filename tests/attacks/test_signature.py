@@ -46,7 +46,7 @@ def test_a_signature_for_another_purpose_is_put_on_hers(target: Target) -> None:
     """She has the author's key sign her manifest's bytes as some other kind of document of runner's."""
     hers = members_of(target.bundle(None))
     for purpose in ("result", "end", "bundle", ""):
-        signed = signatures.sign(AUTHOR, purpose, hers["manifest.json"])
+        signed = signatures.sign(AUTHOR, signatures.Purpose(purpose, "flows"), hers["manifest.json"])
         target.put(b"".join(archive.zip_pieces(hers | {"signature.json": signed})))
         assert target.check().code == 79
         assert not target.canary.executed

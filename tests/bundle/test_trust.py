@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import stat
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,39 @@ def test_keygen_writes_a_private_file_once_and_prints_the_public_key(tmp_path: P
     assert keys.read_private(file.read_text()) == key
     printed = json.loads(start({}, "keygen", "--json", str(tmp_path / "new folder" / "other")).stdout)
     assert (tmp_path / "new folder").stat().st_mode & 0o777 == 0o700
-    assert set(printed) == {"file", "public", "id"}
+    assert set(printed) == {"file", "public", "id", "for"}
+    assert printed["for"] is None
+
+
+@pytest.mark.parametrize("role", keys.ROLES)
+def test_keygen_makes_a_key_for_a_role(tmp_path: Path, role: str) -> None:
+    file = tmp_path / "key"
+    made = start({}, "keygen", "--for", role, str(file))
+    key = keys.read_private(file.read_text())
+    assert (key.role, made.stdout.strip()) == (role, key.public.text)
+    assert made.stdout.startswith(f"{role}:")
+    assert start({}, "keygen", "--for", "everything", str(tmp_path / "other")).code == 2
+
+
+def test_a_key_file_that_others_can_read_is_told_once_and_used(target: Target, key_file: Path) -> None:
+    target.put(target.bundle(None))
+    url = f"{target.place.url}/{KEY}"
+    for mode, told in ((0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o644, 1)):
+        key_file.chmod(mode)
+        done = start({"RUNNER_SIGNING_KEY_FILE": str(key_file)}, "sign", url)
+        assert (done.code, done.stderr.count("others can read it")) == (0, told), done
+    done = start(located(target.place, KEY) | {"RUNNER_SIGNING_KEY_FILE": str(key_file)})
+    assert done.stderr.count(f"the private key in {str(key_file)!r} has mode 0644") == 1, done
+
+
+def test_a_mounted_key_of_another_owner_is_no_matter(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Docker and Kubernetes mount secrets as root's, and with mode 0644 or 0440, to another user."""
+    key_file.chmod(0o644)
+    monkeypatch.setattr(os, "getuid", lambda: 65532 if key_file.stat().st_uid != 65532 else 0)
+    assert keys.key_from(key_file) == AUTHOR
+    assert capsys.readouterr().err == ""
 
 
 def test_verify_tells_who_signed_or_refuses(target: Target, tmp_path: Path) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from azure.storage.blob import generate_container_sas
 
-from runner.location import parse_location
 from support.contract import CLOUDS, endpoint, through
 from support.flows import located, outcome_of, publish
+from support.places import unsigned
 from support.starting import start
 from support.wire import Fault, Relay
 
@@ -30,22 +27,6 @@ METHODS = ("PUT", "POST")
 @pytest.fixture(params=CLOUDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def unsigned(place: Place) -> Place:
-    """The same container opened with a SAS: an account's key signs the header that is to be lost."""
-    if place.word != "azure":
-        return place
-    values = dict(part.split("=", 1) for part in place.environ["AZURE_STORAGE_CONNECTION_STRING"].split(";") if part)
-    sas = generate_container_sas(
-        values["AccountName"],
-        parse_location(place.url).container,
-        account_key=values["AccountKey"],
-        permission="rwcl",
-        expiry=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1),
-    )
-    text = f"BlobEndpoint={values['BlobEndpoint']};SharedAccessSignature={sas}"
-    return replace(place, environ={"AZURE_STORAGE_CONNECTION_STRING": text})
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def test_a_signature_is_that_of_its_key_its_purpose_and_its_bytes() -> None:
     assert signatures.check([OTHER.public, KEY.public], signatures.BUNDLE, DATA, SIGNED, "it") == KEY.public
     for trusted, purpose, data, words in [
         ([OTHER.public], signatures.BUNDLE, DATA, KEY.public.id),
-        ([KEY.public], "something else", DATA, "not that of the key"),
+        ([KEY.public], signatures.Purpose("something else", "flows"), DATA, "not that of the key"),
         ([KEY.public], signatures.BUNDLE, DATA + b" ", "not that of the key"),
     ]:
         with pytest.raises(Untrusted, match=words):
@@ -90,6 +90,34 @@ def test_several_public_keys_are_read_in_their_order() -> None:
     assert keys.read_public(f"{KEY.public.text}\n{OTHER.public.text}\n") == both
 
 
+@pytest.mark.parametrize("role", keys.ROLES)
+def test_a_role_is_read_before_every_form_and_written_again(role: keys.Role) -> None:
+    raw = base64.b64encode(KEY.raw).decode()
+    given = keys.PrivateKey(KEY.raw, role)
+    for text in (f"{role}:{raw}", f"{role}:\n{PEM}", f"{role}:{PEM}", given.file.decode(), f"{role}:\\n{PEM}"):
+        assert keys.read_private(text) == given
+    public = given.public
+    assert public.role == role
+    for text in (public.text, f"{role}:\n{PUBLIC_PEM}", f"{role}:{PUBLIC_PEM}", f"{role}:\\n{PUBLIC_PEM}"):
+        assert keys.read_public(text) == (public,)
+        assert keys.read_public(f"{OTHER.public.text},{text}") in {(OTHER.public, public), (public, OTHER.public)}
+    assert public.id == KEY.public.id
+
+
+def test_a_key_without_a_role_signs_flows_and_runs_and_moves_no_alias() -> None:
+    assert [KEY.public.may_sign(role) for role in ("flows", "runs", "aliases")] == [True, True, False]
+    for role in keys.ROLES:
+        may = [keys.PrivateKey(KEY.raw, role).public.may_sign(other) for other in keys.ROLES]
+        assert may == [other == role for other in keys.ROLES]
+    with pytest.raises(EnvironmentWrong, match=r"needs a key for aliases.*has no role"):
+        signatures.sign(KEY, signatures.Purpose("alias", "aliases"), DATA)
+
+
+def test_every_key_that_cryptography_makes_is_taken() -> None:
+    for _ in range(200):
+        assert keys.new_key().public.raw
+
+
 def other_kind(*, private: bool = True) -> str:
     key = ec.derive_private_key(7, ec.SECP256R1())
     if not private:
@@ -119,8 +147,22 @@ def encrypted() -> str:
         (other_kind(), "no Ed25519 key"),
         (encrypted(), "not encrypted"),
         (PEM.replace("M", "!"), "no"),
+        (f"hunter2:{PEM}", "no role"),
+        (f"hunter2:{base64.b64encode(KEY.raw).decode()}", "no role"),
+        (f":{base64.b64encode(KEY.raw).decode()}", "without a role"),
     ],
-    ids=["nothing", "a password", "64 bytes", "a public key", "another kind", "encrypted", "no base64"],
+    ids=[
+        "nothing",
+        "a password",
+        "64 bytes",
+        "a public key",
+        "another kind",
+        "encrypted",
+        "no base64",
+        "a role of a PEM",
+        "a role of base64",
+        "a colon",
+    ],
 )
 def test_what_is_no_private_key_is_refused_without_showing_it(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as refusal:
@@ -138,6 +180,11 @@ def test_what_is_no_private_key_is_refused_without_showing_it(text: str, words: 
         (PEM, "private key"),
         (other_kind(private=False), "no Ed25519 key"),
         (f"{KEY.public.text},nonsense", "32 bytes"),
+        (f"hunter2:{KEY.public.text}", "no role"),
+        (f"hunter2:{PUBLIC_PEM}", "no role"),
+        (f":{KEY.public.text}", "without a role"),
+        (base64.b64encode(bytes(32)).decode(), "small order"),
+        (base64.b64encode(bytes([255] * 32)).decode(), "small order"),
     ],
 )
 def test_what_is_no_public_key_is_refused_without_showing_it(text: str, words: str) -> None:
@@ -180,7 +227,7 @@ def test_openssl_reads_a_key_of_runners_and_the_other_way_round(tmp_path: Path) 
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("there is no openssl here")
-    (tmp_path / "key").write_bytes(KEY.pem)
+    (tmp_path / "key").write_bytes(keys.PrivateKey(KEY.raw, "runs").file)
     command = [openssl, "pkey", "-in", str(tmp_path / "key"), "-pubout"]
     assert keys.read_public(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == (KEY.public,)
     made = subprocess.run([openssl, "genpkey", "-algorithm", "ed25519"], capture_output=True, text=True, check=True)

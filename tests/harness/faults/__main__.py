@@ -19,6 +19,7 @@ from harness.faults.paused import paused_case
 from harness.faults.report import Report
 from harness.faults.storage import CLOUDS, fault_case
 from harness.faults.together import together_case
+from harness.faults.troubles import trouble_case, trouble_cases
 from harness.faults.workers import environment_for_starts, run_cases
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _phases(
     if clouds := tuple(backend for backend in CLOUDS if backend in backends):
         storage = (fault_case(seed, i, clouds) for i in count())
         yield "storage faults", workers, storage, lambda: sum(report.faults.values()) >= options.faults
+        yield "troubles", workers, iter(trouble_cases(seed, clouds)), lambda: False
     yield "pauses", workers, (paused_case(seed, i, backends) for i in range(options.pauses)), lambda: False
     yield "rounds", 3, (together_case(seed, i, backends) for i in range(options.rounds)), lambda: False
 
@@ -86,6 +88,8 @@ def _named(name: str, backends: tuple[str, ...]) -> Case:
     kind, seed, *rest = name.split("/")
     if kind == "named":
         return next(case for case in named_cases(int(seed), backends) if case.name == name)
+    if kind == "trouble":
+        return trouble_case(int(seed), *rest)
     clouds = tuple(backend for backend in CLOUDS if backend in backends)
     index = int(rest[0])
     if kind == "storage":

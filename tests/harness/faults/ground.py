@@ -94,6 +94,7 @@ class Run:
     durable: dict[int, set[tuple[str, int | None]]] = field(default_factory=dict)  # before each start
     story: list[str] = field(default_factory=list)
     proxy: Proxy | None = None
+    environ: dict[str, str] = field(default_factory=dict)  # besides what every start is given
 
     def __enter__(self) -> Self:
         self.scratch.mkdir(parents=True)
@@ -147,7 +148,7 @@ class Run:
         """Start runner as a user does, and do not wait for it."""
         number = len(self.starts) + 1
         mark = f"{self.run_id}/{number}"
-        given = located(self.ground.place, HOME)
+        given = located(self.ground.place, HOME) | self.environ
         if self.proxy:
             given = {name: value.replace(self.ground.url, self.proxy.url) for name, value in given.items()}
         # what is killed writes no coverage, and to measure it would take the time of what is not

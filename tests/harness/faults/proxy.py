@@ -25,20 +25,32 @@ from support.servers import HOST, free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind = Literal["reset", "stall", "truncate", "500", "503", "429", "lost: 503", "lost: reset"]
+Kind = Literal["reset", "stall", "truncate", "500", "503", "429", "lost: 503", "lost: reset"]  # at random
+Special = Literal["400", "403", "410", "eaten", "hang", "unconditional"]  # in cases of their own
 KINDS: tuple[Kind, ...] = ("reset", "stall", "truncate", "500", "503", "429", "lost: 503", "lost: reset")
 REFUSED = "refuse"  # is done to connections, not to requests
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s; the close is then a reset
-_CODES = {"500": "InternalError", "503": "SlowDown", "429": "TooManyRequests"}
-_AZURE_CODES = {"500": "InternalError", "503": "ServerBusy", "429": "TooManyRequests"}
+_CODES = {
+    "500": "InternalError",
+    "503": "SlowDown",
+    "429": "TooManyRequests",
+    "400": "RequestTimeout",
+    "403": "InvalidAccessKeyId",
+    "410": "Gone",
+}
+_AZURE_CODES = _CODES | {"503": "ServerBusy", "403": "AuthenticationFailed"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request; `seconds` is how long a stall takes."""
+    """What happens to one request; `seconds` is how long a stall takes.
 
-    kind: Kind
+    eaten: answered with success, and the server is not reached · hang: no answer, ever · unconditional: passed on
+    without what makes a create fail where there is something; an account's key of Azure signs that, a SAS does not.
+    """
+
+    kind: Kind | Special
     seconds: float = 1.0
 
 
@@ -70,6 +82,7 @@ class Proxy:
         self.fault: Callable[[Asked], Fault | None] = lambda _asked: None
         self.refuses: Callable[[], bool] = lambda: False
         self.turn = threading.RLock()
+        self.over = threading.Event()
         self.sent: set[str] = set()
         self.stored: set[str] = set()
         self.counted: Counter[str] = Counter()
@@ -90,6 +103,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self._httpd.shutdown()
         self._httpd.server_close()
         self._thread.join()
@@ -166,23 +180,16 @@ class _Handler(BaseHTTPRequestHandler):
         asked = proxy.reader.read(self.command, self.path, {n.lower(): v for n, v in self.headers.items()}, body)
         hook = proxy.taken(asked)
         fault = proxy.fault(asked) if hook is None else None
-        if fault:
-            proxy.count(fault.kind)
-            if fault.kind == "stall":
-                time.sleep(fault.seconds)
-            elif fault.kind == "reset":
-                self._reset()
-                return
-            elif fault.kind in _CODES:
-                self._refuse(asked, fault.kind)
-                return
+        if fault and self._is_over(asked, fault):
+            return
         if hook and hook.when != "after" and hook.call():
             if hook.when == "late":
                 time.sleep(hook.seconds)
                 self._ask(asked, body)
             self._reset()
             return
-        status, headers, content = self._ask(asked, body)
+        unconditional = fault is not None and fault.kind == "unconditional"
+        status, headers, content = self._ask(asked, body, unconditional=unconditional)
         if (hook and hook.when == "after" and hook.call()) or (fault and fault.kind == "lost: reset"):
             self._reset()
         elif fault and fault.kind == "lost: 503":
@@ -190,15 +197,34 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(status, headers, content, cut=fault is not None and fault.kind == "truncate")
 
+    def _is_over(self, asked: Asked, fault: Fault) -> bool:
+        """Do what is done before the server is asked, and return whether it need not be asked any more."""
+        self.proxy.count(fault.kind)
+        if fault.kind == "stall":
+            time.sleep(fault.seconds)
+        elif fault.kind in {"reset", "hang"}:
+            if fault.kind == "hang":
+                self.proxy.over.wait()
+            self._reset()
+        elif fault.kind == "eaten":
+            self._answer(200, [("ETag", '"nothing"')], b"")
+        elif fault.kind in _CODES:
+            self._refuse(asked, fault.kind)
+        return fault.kind in {"reset", "hang", "eaten", *_CODES}
+
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
 
-    def _ask(self, asked: Asked, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask(
+        self, asked: Asked, body: bytes, *, unconditional: bool = False
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         with self.proxy.turn:
             if asked.verb == "write":
                 self.proxy.sent.add(asked.key)
         with contextlib.closing(http.client.HTTPConnection(self.proxy.upstream, timeout=60)) as connection:
-            kept = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            left_out = {"connection", "if-none-match"} if unconditional else {"connection"}
+            kept = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+            path = self.path.replace("ifGenerationMatch=0", "") if unconditional else self.path
+            connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in (kept | {"Connection": "close"}).items():
                 connection.putheader(name, value)
             connection.endheaders(body)
@@ -227,13 +253,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, asked: Asked, kind: str) -> None:
         """Answer in the words of the cloud."""
+        status = 401 if (asked.backend, kind) == ("gcs", "403") else int(kind)
         if asked.backend == "gcs":
-            error = {"code": int(kind), "message": "an injected fault", "errors": [{"reason": "backendError"}]}
+            error = {"code": status, "message": "an injected fault", "errors": [{"reason": "backendError"}]}
             form, body = "application/json", json.dumps({"error": error}).encode()
         else:
             code = (_AZURE_CODES if asked.backend == "azure" else _CODES)[kind]
             form, body = "application/xml", f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
-        self._answer(int(kind), [("Content-Type", form)], b"" if self.command == "HEAD" else body)
+        self._answer(status, [("Content-Type", form)], b"" if self.command == "HEAD" else body)
 
     def _reset(self) -> None:
         with contextlib.suppress(OSError):  # the client may be gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from harness.faults.drive import HELD
@@ -13,6 +14,7 @@ from harness.faults.processes import TARGETS
 from harness.faults.proxy import KINDS, REFUSED
 from harness.faults.stages import RANDOM, STAGES
 from harness.faults.storage import CLOUDS, OUTAGE
+from harness.faults.troubles import FOREVER, TROUBLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +29,9 @@ class Report:
     kills: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)  # backend, stage, target, what became
     faults: Counter[tuple[str, str]] = field(default_factory=Counter)  # backend, kind
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)  # kind of case, backend
+    troubles: Counter[tuple[str, str, int]] = field(
+        default_factory=Counter
+    )  # kind of trouble, backend, first exit code
     starts: int = 0
     codes: Counter[tuple[str, int]] = field(default_factory=Counter)  # kind of case, exit code
     broken: list[Told] = field(default_factory=list)
@@ -36,6 +41,8 @@ class Report:
         self.cases["kills" if kind in {"named", "random"} else kind, reported.backend] += 1
         self.starts += reported.starts
         self.codes.update((kind, code) for code in reported.codes)
+        if kind == "trouble" and reported.codes:
+            self.troubles[reported.case.split("/")[2], reported.backend, reported.codes[0]] += 1
         for (stage, target, became), number in (reported.kills or {}).items():
             self.kills[reported.backend, stage, target, became] += number
         for name, number in (reported.faults or {}).items():
@@ -59,7 +66,8 @@ class Report:
         return sum(n for (k, b), n in self.cases.items() if k == kind and backend in (None, b))
 
     def markdown(self) -> str:
-        return "\n\n".join([*self._kills(), *self._faults(), *self._others(), *self._violations()]) + "\n"
+        parts = (self._kills(), self._faults(), self._troubles(), self._others(), self._violations())
+        return "\n\n".join(chain.from_iterable(parts)) + "\n"
 
     def _kills(self) -> Iterable[str]:
         if not self.kills:
@@ -112,6 +120,24 @@ class Report:
         codes = sorted({code for kind, code in self.codes if kind == "storage"})
         ended = ", ".join(f"{self.codes['storage', code]:,} with {code}" for code in codes)
         yield f"Of the starts, {ended}; every run was finished by the next ones."
+
+    def _troubles(self) -> Iterable[str]:
+        if not self.troubles:
+            return
+        yield "### Troubles that were met"
+        yield (
+            "Each was done to a run on each storage that can have it; the number is the exit code of the start that "
+            "met it. Where that is not 0, the next starts finished the run."
+        )
+        rows: list[list[object]] = []
+        for kind, trouble in TROUBLES.items():
+            ended = [
+                ", ".join(str(code) for k, b, code in sorted(self.troubles) if (k, b) == (kind, cloud))
+                for cloud in CLOUDS
+            ]
+            lasts = f", for {trouble.seconds:g} s" if 1 <= trouble.seconds < FOREVER else ""
+            rows.append([f"{trouble.words}{lasts}", *ended])
+        yield _table(["trouble", *CLOUDS], rows)
 
     def _others(self) -> Iterable[str]:
         rows: list[list[object]] = [

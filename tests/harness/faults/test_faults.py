@@ -17,6 +17,7 @@ from harness.faults.report import Report
 from harness.faults.stages import STAGES
 from harness.faults.storage import CLOUDS, fault_case
 from harness.faults.together import together_case
+from harness.faults.troubles import trouble_case
 from harness.faults.workers import Worker, run_cases
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ def test_a_storage_that_fails_now_and_then_costs_time_and_no_result(servers: dic
     report = done(servers, [fault_case(2, index) for index in range(9)])
     assert sum(report.faults.values()) >= 60
     assert all(report.number("storage", cloud) for cloud in CLOUDS)
+
+
+TROUBLED = [("careless", cloud) for cloud in CLOUDS]
+
+
+def test_troubles_that_were_met_end_as_they_must(servers: dict[str, Server]) -> None:
+    report = done(servers, [trouble_case(1, kind, cloud) for kind, cloud in TROUBLED])
+    assert sum(report.troubles.values()) == len(TROUBLED)
 
 
 def test_an_attempt_that_wakes_after_its_run_was_finished_changes_nothing(servers: dict[str, Server]) -> None:

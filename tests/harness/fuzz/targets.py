@@ -258,7 +258,7 @@ TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
     "manifest": Target(signed_manifest(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
     "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), member_names.invalid_name),
-    "signature": Target(changed([signatures.sign(KEY, "x", b"y")]), signatures.check_form, (ValueError,)),
+    "signature": Target(changed([signatures.sign(KEY, signatures.BUNDLE, b"y")]), signatures.check_form, (ValueError,)),
     "public keys": Target(
         TEXT | changed([KEY.public.text.encode()]).map(lambda data: data.decode("latin-1")),
         keys.read_public,
