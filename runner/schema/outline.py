@@ -28,7 +28,7 @@ def is_large(data: bytes) -> bool:
     return len(data) > SMALL or parts_in(data) > MOST_PARTS
 
 
-def outline(data: bytes, entries: str, violation: Callable[[Any], str]) -> dict[str, Any]:
+def outline(data: bytes, entries: str, violation: Callable[[Any], str]) -> dict[str, object]:
     """Return a document without the entries of its list of that name, each of which was seen to be sound.
 
     Raises ValueError for what is no document, has an entry that is not sound, or more parts than a sound one has.
@@ -45,8 +45,8 @@ class _Reader:
         self.left = MOST_PARTS
         self.decode = json.JSONDecoder().raw_decode
 
-    def document(self, entries: str, violation: Callable[[Any], str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def document(self, entries: str, violation: Callable[[Any], str]) -> dict[str, object]:
+        found: dict[str, object] = {}
         for _ in self._parts("{", "}"):
             name = self._value()
             self.left -= _MEMBER
