@@ -23,8 +23,9 @@ def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str
     """Return key and bytes of what a location names: an object, the newest version of a flow, or that of its alias.
 
     With trusted keys the newest version is no older than the one that the signed pointer beside it names. A storage
-    that everybody may write to is warned of. Raises NotFound when there is no such thing, Untrusted, and what the storage
-    raises.
+    that everybody may write to is warned of.
+
+    Raises NotFound when there is no such thing, Untrusted, and what the storage raises.
     """
     key = location.key
     if not key:
