@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError
 
-from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error, no_credentials
+from runner.backends.errors import default_error, format_seconds, is_transient, make_error, no_credentials
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     # Of the storage, what was done, the key, an answer's status and obstore's text: see `runner.backends.aws.errors`.
     Refusal = Callable[[Storage, str, str, str, str], RunnerError | None]
 
+NOT_THE_STORAGE = "Check the endpoint's address, and whether a proxy or a login page stands before it."
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|specified container does not exist")
 # What a credential provider of ours says, through obstore, where it has no new keys.
 _NO_NEW_KEYS = re.compile(r"External \w+ credential provider: (?:(\w+): )?(.+)")
@@ -73,10 +74,18 @@ def error_for_response(
         return make_error(kind, storage, what, key, detail, transient="InvalidCertificate" not in text)
     if status == "404":
         return make_error(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
-    if refused := refusal(storage, what, key, status, text):
+    may_pass = is_transient(int(status) if status else None, text)
+    if not may_pass and (refused := refusal(storage, what, key, status, text)):
         return refused
-    may_pass = not status.startswith("4") or int(status) in TRANSIENT_STATUSES
+    if "Received redirect" in text or status.startswith("3"):
+        return elsewhere(storage, what, key)
     return make_error(default_error(what), storage, what, key, text or error, transient=may_pass)
+
+
+def elsewhere(storage: Storage, what: str, key: str, why: str = "it is a page, or a redirect") -> RunnerError:
+    """Return the error of an answer that is none of the storage's."""
+    detail = f"the answer is not the storage's: {why}"
+    return make_error(default_error(what), storage, what, key, detail, hint=NOT_THE_STORAGE)
 
 
 def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:
@@ -105,7 +114,7 @@ def _unanswered(what: str, text: str, waited: float, patience: float) -> tuple[t
 
 def _cause(text: str) -> str:
     """Return the system's own words in obstore's: ``Connection refused``, ``UnknownIssuer`` and their like."""
-    if found := re.search(r"InvalidCertificate\(\s*(\w+)", text):
+    if found := re.search(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)", text):
         return f"its certificate is not trusted ({found[1]})"
     words = re.findall(r'(?:message|error): "([^"]+)"|kind: (TimedOut)|(IncompleteMessage)', text)
     return next((word for match in reversed(words) for word in match if word), text)

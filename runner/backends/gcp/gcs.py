@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.backends.base import CHUNK, Entry, Storage, Writer
-from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error
+from runner.backends.errors import default_error, format_seconds, is_transient, make_error
 from runner.backends.gcp.errors import causes, reason
 from runner.backends.retry import PART_SHARE, REQUEST_SHARE, START_SECONDS
 from runner.errors import (
@@ -286,7 +286,8 @@ class GCSStorage(Storage):
             return make(default_error(what) if broken else Unreachable, chain[-1], transient=trusted)
         if isinstance(error, GoogleAuthError):
             return make(CredentialsRefused, error)
-        may_pass = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUSES
+        # a session of an upload that is gone: all of it can be sent again, in another one
+        may_pass = is_transient(status, "") or status == HTTPStatus.GONE
         return make(default_error(what), error, transient=may_pass)
 
 
