@@ -7,7 +7,6 @@ takes another ``root`` in tests.
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -153,6 +152,7 @@ def process_limit_error(error: BaseException) -> EnvironmentWrong | None:
 
     That is another process, thread or file, or memory for one.
     """
+    import errno
     import resource
 
     words = str(error)

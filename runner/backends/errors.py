@@ -35,8 +35,8 @@ _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
     WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
 }
-# Statuses that another try may not get: those of botocore, azure-core, azure-storage-blob and google-cloud-storage, with
-# which a test compares this; besides 409, as S3 answers one of two writers at once, and 425.
+# Statuses that another try may not get: those of botocore, azure-core, azure-storage-blob and google-cloud-storage,
+# with which a test compares this; besides 409, as S3 answers one of two writers at once, and 425.
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, *range(500, 600)} - {501, 505})
 # S3's codes of the same kind, some of which come with 400: botocore's, with which a test compares this.
 TRANSIENT_CODES = frozenset(
@@ -70,8 +70,8 @@ _HINTS = {
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
     "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
     "CaUsedAsEndEntity": (
-        "The server shows an authority's certificate (CA:TRUE), as «openssl req -x509» makes it, and obstore's TLS takes"
-        " none of those, whatever AWS_CA_BUNDLE says: make it with -addext basicConstraints=critical,CA:FALSE."
+        "The server shows an authority's certificate (CA:TRUE), as «openssl req -x509» makes it, and obstore's TLS"
+        " takes none of those, whatever AWS_CA_BUNDLE says: make it with -addext basicConstraints=critical,CA:FALSE."
     ),
     "certificate": "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE.",
 }
@@ -145,3 +145,9 @@ def no_credentials(storage: Storage, detail: str = "", *, transient: bool | None
 def default_error(what: str) -> type[RunnerError]:
     """Return the class of a failure that has no class of its own."""
     return WriteFailed if what in {"write", "delete"} else ReadFailed
+
+
+def elsewhere(storage: Storage, what: str, key: str, why: str = "it is a page, or a redirect") -> RunnerError:
+    """Return the error of an answer that is none of the storage's."""
+    hint = "Check the endpoint's address, and whether a proxy or a login page stands before it."
+    return make_error(default_error(what), storage, what, key, f"the answer is not the storage's: {why}", hint=hint)

@@ -12,7 +12,8 @@ import obstore
 from obstore import exceptions
 
 from runner.backends.base import CHUNK, Entry, Storage, Writer
-from runner.backends.object_store_errors import elsewhere, error_for_response
+from runner.backends.errors import elsewhere
+from runner.backends.object_store_errors import error_for_response
 from runner.backends.retry import ANSWER_SECONDS, PART_SHARE, START_SECONDS
 from runner.errors import BucketMissing, CredentialsRefused, Denied, EnvironmentWrong, NotFound, RunnerError
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError
 
-from runner.backends.errors import default_error, format_seconds, is_transient, make_error, no_credentials
+from runner.backends.errors import (
+    default_error,
+    elsewhere,
+    format_seconds,
+    is_transient,
+    make_error,
+    no_credentials,
+)
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
     # Of the storage, what was done, the key, an answer's status and obstore's text: see `runner.backends.aws.errors`.
     Refusal = Callable[[Storage, str, str, str, str], RunnerError | None]
 
-NOT_THE_STORAGE = "Check the endpoint's address, and whether a proxy or a login page stands before it."
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|specified container does not exist")
 # What a credential provider of ours says, through obstore, where it has no new keys.
 _NO_NEW_KEYS = re.compile(r"External \w+ credential provider: (?:(\w+): )?(.+)")
@@ -39,7 +45,8 @@ _NO_KEYS = re.compile(
 # A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 # Of creates of one key at once: S3 asks the loser to try again.
-_CONFLICT = "<Code>ConditionalRequestConflict<"
+_CONFLICT = re.compile(r"<Code>(ConditionalRequestConflict|OperationAborted)<")
+_NO_ANSWER_OF_ITS = re.compile(r"Received redirect|Header missing from response")
 _BUSY = re.compile(r"status code: (?:429|5\d\d)")
 
 
@@ -65,7 +72,7 @@ def error_for_response(
     if _NO_KEYS.match(text):
         return no_credentials(storage, _words_of_aws(text), transient=_BUSY.search(text) is not None)
     if isinstance(error, AlreadyExistsError):
-        return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT in str(error))
+        return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT.search(str(error)) is not None)
     if not_deleted := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
         return _not_deleted(storage, key, *not_deleted[-1])
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
@@ -77,15 +84,9 @@ def error_for_response(
     may_pass = is_transient(int(status) if status else None, text)
     if not may_pass and (refused := refusal(storage, what, key, status, text)):
         return refused
-    if "Received redirect" in text or status.startswith("3"):
+    if status.startswith("3") or _NO_ANSWER_OF_ITS.search(str(error)):
         return elsewhere(storage, what, key)
     return make_error(default_error(what), storage, what, key, text or error, transient=may_pass)
-
-
-def elsewhere(storage: Storage, what: str, key: str, why: str = "it is a page, or a redirect") -> RunnerError:
-    """Return the error of an answer that is none of the storage's."""
-    detail = f"the answer is not the storage's: {why}"
-    return make_error(default_error(what), storage, what, key, detail, hint=NOT_THE_STORAGE)
 
 
 def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:
