@@ -21,6 +21,7 @@ from runner.errors import (
     CredentialsRefused,
     Denied,
     NotFound,
+    ReadFailed,
     RunnerError,
     TooSlow,
     Unreachable,
@@ -47,6 +48,10 @@ _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 # Of creates of one key at once: S3 asks the loser to try again.
 _CONFLICT = re.compile(r"<Code>(ConditionalRequestConflict|OperationAborted)<")
 _NO_ANSWER_OF_ITS = re.compile(r"Received redirect|Header missing from response")
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList, and Azure's name for the same.
+_ARCHIVED = re.compile(r"InvalidObjectState|BlobArchived")
+# Of a listing, where one key is none to obstore: https://github.com/developmentseed/obstore/issues/429
+_UNREADABLE_KEY = re.compile(r'invalid path: (?:Error parsing )?Path "(.*?)"(?: contained|: Encountered|$)', re.DOTALL)
 _BUSY = re.compile(r"status code: (?:429|5\d\d)")
 
 
@@ -71,7 +76,9 @@ def error_for_response(
         return make_error(no_keys, storage, what, key, found[2])
     if _NO_KEYS.match(text):
         return no_credentials(storage, _words_of_aws(text), transient=_BUSY.search(text) is not None)
-    if isinstance(error, AlreadyExistsError):
+    if unusable := _unusable_object(storage, what, key, str(error), text):
+        return unusable
+    if isinstance(error, AlreadyExistsError) and what == "write":
         return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT.search(str(error)) is not None)
     if not_deleted := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
         return _not_deleted(storage, key, *not_deleted[-1])
@@ -87,6 +94,16 @@ def error_for_response(
     if status.startswith("3") or _NO_ANSWER_OF_ITS.search(str(error)):
         return elsewhere(storage, what, key)
     return make_error(default_error(what), storage, what, key, text or error, transient=may_pass)
+
+
+def _unusable_object(storage: Storage, what: str, key: str, whole: str, text: str) -> RunnerError | None:
+    """Return the error of an object that is there and cannot be used, whoever asks and however often."""
+    detail = hint = ""
+    if unreadable := _UNREADABLE_KEY.search(whole):
+        detail, hint = f"the object {unreadable[1]!r} has a key that cannot be read", "Remove or rename it."
+    elif archived := _ARCHIVED.search(text):
+        detail, hint = f"it is archived ({archived[0]})", "Restore it first."
+    return make_error(ReadFailed, storage, what, key, detail, hint=hint, transient=False) if detail else None
 
 
 def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:

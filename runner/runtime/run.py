@@ -52,11 +52,11 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
     ``reuse`` names a run whose results are taken instead of running their tasks, and in ``from`` the task from which on
     all run again, or None.
     """
-    logs.configure(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"))
+    logs.configure(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"), channel.mark)
     settings = Settings(environ=environ)
     try:
         settings = Settings.from_environ(environ)
-        logs.configure(log_to, settings.log_level, settings.log_format)
+        logs.configure(log_to, settings.log_level, settings.log_format, channel.mark)
         return _run(settings, channel, reuse)
     except RunnerError as error:
         return Verdict.of_error(error, _state(error, channel), advice=_advice(error, settings))
@@ -88,7 +88,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         channel.send(
             {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
         )
-        return repeated(outcome)
+        return repeated(store, outcome)
     key, data = fetch(storage, _bundle_key(location.key, begun))
 
     run_id = settings.run_id or naming.new_run_id()
@@ -114,7 +114,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
-        return repeated(claim.outcome)
+        return repeated(store, claim.outcome)
     logs.run_context(attempt=claim.attempt)
     if isinstance(loaded, RunnerError):
         raise loaded
@@ -180,8 +180,8 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
-    if not fresh and beginning.result():  # a run of other parameters must not be claimed
-        proving = Background(lambda: claims.prove_exclusive(store, request))
+    if not fresh and (there := beginning.result()):  # a run of other parameters must not be claimed
+        proving = Background(lambda: claims.prove_exclusive(store, there))
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if proving:

@@ -22,7 +22,7 @@ from runner.settings import Settings, with_files_read
 from runner.supervisor import reaper
 from runner.supervisor.backlog import LogBuffer
 from runner.supervisor.child_report import ChildReport
-from runner.supervisor.output import OutputReader
+from runner.supervisor.output import OutputReader, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
     from runner.schema.documents import Reuse
+    from runner.supervisor.confirmation import Confirmation
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
@@ -88,6 +89,7 @@ class Supervisor:
         self.secret = os.urandom(32)  # by which an end of the flow's process is known from any other
         self.heartbeat: Heartbeat | None = None
         self.shipper: LogShipper | None = None
+        self.confirmation: Confirmation | None = None  # that what succeeded is stored
         self.stop_signal: int | None = None  # that asked to stop
         self.timed_out = False
         self.over: float | None = None  # when all must be over, as somebody asked to stop
@@ -143,7 +145,7 @@ class Supervisor:
         err, writes_err = self._pipe()
         self.trace = os.memfd_create("trace")
         ours, flows = (messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
-        supervisor = os.getpid()
+        supervisor, mark = os.getpid(), new_mark()
         self.reaper = os.fork()
         if self.reaper == 0:
 
@@ -153,7 +155,7 @@ class Supervisor:
                 spec = ChildSpec(
                     self.environ, self.log_to, (writes_out, writes_err), self.trace, self.stop_signals, reuse
                 )
-                run_child(spec, Channel(tells, hears, os.getppid(), self.secret))
+                run_child(spec, Channel(tells, hears, os.getppid(), self.secret, mark.decode()))
 
             reaper.reap_descendants(supervisor, flow, tells, (*ours, *flows))
         process.adopt_orphans()
@@ -162,7 +164,7 @@ class Supervisor:
             os.close(descriptor)
         with suppress(RunnerError):  # it hides their values
             resolve(self.settings.secrets, self.environ)
-        output = OutputReader({out: (1, "stdout"), err: (2, "stderr")}, self.buffer)
+        output = OutputReader({out: (1, "stdout"), err: (2, "stderr")}, self.buffer, mark)
         listener = threading.Thread(target=self._read_messages, args=(messages,), name="messages", daemon=True)
         output.start()
         listener.start()
@@ -195,6 +197,8 @@ class Supervisor:
             case "attempt ended" | "claim withdrawn" if self.heartbeat and self.shipper:
                 self.heartbeat.stop_beating()
                 self.shipper.on_ended()
+        if message["kind"] == "attempt ended" and message["verdict"] and message["verdict"].exit_code == 0:
+            self.confirmation = self._settlement().confirm()
 
     def _watch_over_attempt(self) -> None:
         """Begin with heartbeats and with shipping the log."""
@@ -203,7 +207,8 @@ class Supervisor:
 
         place, claim = self.report.place, self.report.claim
         if place and claim:
-            self.heartbeat = Heartbeat(self.settings, place, claim, self._fail, self._settlement().open_log)
+            settlement = self._settlement()
+            self.heartbeat = Heartbeat(self.settings, claim, self._fail, settlement.open_store, settlement.open_log)
             self.shipper = LogShipper(self.settings, place, claim.attempt, self.buffer, self._fail)
 
     def _fail(self, reason: BaseException) -> None:
@@ -294,7 +299,7 @@ class Supervisor:
         """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""
         settlement = self._settlement()
         verdict = settlement.verdict(exit_status, kills, self.failure)
-        return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper)
+        return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper, self.confirmation)
 
 
 def _finish(output: OutputReader) -> None:
