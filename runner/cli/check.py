@@ -29,7 +29,7 @@ def check(location: str | None, *, as_json: bool) -> None:
         message = "nothing says which flow to check"
         raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
     storage = open_location(target)
-    key, data = fetch(storage, target.key)
+    key, data = fetch(storage, target, read)
     folders: list[str] = []
     try:
         with stdout_to_stderr(wanted=as_json):

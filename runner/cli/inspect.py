@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from runner.bundle import archive
 from runner.bundle.fetch import fetch
 from runner.bundle.member_names import FLOW
 from runner.cli.format import as_json_option, echo, echo_json, plain
-from runner.cli.locations import open_location, parse_location_argument
+from runner.cli.locations import open_location, parse_location_argument, settings
 from runner.errors import BundleCorrupt
 from runner.serialization import foreign
 from runner.serialization.inspection import inspect_pickle
@@ -31,7 +31,7 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     """
     target = parse_location_argument(location)
     storage = open_location(target)
-    key, data = fetch(storage, target.key)
+    key, data = fetch(storage, target, replace(settings(), max_age=None))
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),
