@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
-from runner.location import Location, check_key, parse_location
+from runner.location import Location, check_key, check_sha256, parse_location, split_digest
 from runner.schemes import BAKED_WORD, storage_words
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ VARIABLES = {
     "whatever none of them signed is refused",
     "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes: for flows at a build, else for runs",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
+    "RUNNER_BUNDLE_SHA256": "refuse any bundle but that of this digest; or `#sha256=…` at the end of the location",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
@@ -61,6 +62,7 @@ class Settings:
     trusted_keys: tuple[PublicKey, ...] = ()
     signing_key: PrivateKey | None = None
     min_version: str | None = None
+    bundle_sha256: str | None = None  # of the variable, or of the location
     log_level: str = "INFO"
     log_format: str | None = None
     image: str | None = None
@@ -91,7 +93,7 @@ class Settings:
         problems: list[str] = []
         variables = _Variables(environ, problems)
         storage = variables.text("RUNNER_STORAGE")
-        location = _read_location(variables, storage, needed=needs_location)
+        location, digest = _read_location(variables, storage, needed=needs_location)
         settings = cls(
             baked=(storage or "").lower() == BAKED_WORD,
             location=location,
@@ -106,6 +108,7 @@ class Settings:
             trusted_keys=_read_trusted_keys(variables),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
             min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
+            bundle_sha256=_read_digest(variables, digest),
             log_level=variables.get("RUNNER_LOG_LEVEL", _choice_of(_LEVELS, str.upper), "INFO"),
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
             image=variables.text("RUNNER_IMAGE"),
@@ -192,30 +195,39 @@ def _read_file(name: str, file: str) -> str:
     return read_text(file, "setting's file")
 
 
-def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:
+def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> tuple[Location | None, str | None]:
+    """Return the location, and the digest that it ends with, if it does."""
     text = variables.text("RUNNER_LOCATION")
     if storage and storage.lower() not in (words := storage_words()):
         variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(words)}")
-        return None
+        return None, None
     if text is None:
         if needed:
             near = _did_you_mean("RUNNER_LOCATION", variables.environ)
             variables.problems.append(f"RUNNER_LOCATION is not set{near}")
             if not storage and (near := _did_you_mean("RUNNER_STORAGE", variables.environ)):
                 variables.problems.append(f"RUNNER_STORAGE is not set{near}")
-        return None
+        return None, None
     if not storage and "://" not in text:
         near = _did_you_mean("RUNNER_STORAGE", variables.environ)
         variables.problems.append(f"RUNNER_STORAGE is not set{near}, and RUNNER_LOCATION is no URL")
-        return None
+        return None, None
     try:
+        text, digest = split_digest(text)
         location = parse_location(text, (storage or "").lower())
         if location.key:
             check_key(location.key)
     except (ValueError, UsageError, OSError, RuntimeError) as error:  # no right to look there, no such home
         variables.problems.append(f"RUNNER_LOCATION: {str(error).rstrip('.')}")
-        return None
-    return location
+        return None, None
+    return location, digest
+
+
+def _read_digest(variables: _Variables, of_location: str | None) -> str | None:
+    digest: str | None = variables.get("RUNNER_BUNDLE_SHA256", check_sha256, None)
+    if digest and of_location and digest != of_location:
+        variables.problems.append("RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest")
+    return digest or of_location
 
 
 def _did_you_mean(name: str, environ: Mapping[str, str]) -> str:

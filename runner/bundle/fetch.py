@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner import naming
+from runner.bundle.trust import check_digest
 from runner.errors import BucketMissing, NotFound
 from runner.limits import limit_of
 from runner.location import invalid_key
@@ -13,11 +14,18 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
 
 
-def fetch(storage: Storage, key: str) -> tuple[str, bytes]:
+def fetch(storage: Storage, key: str, sha256: str | None) -> tuple[str, bytes]:
     """Return key and bytes of the object of that key or, if there is none, of the newest version of the flow there.
 
-    Raises NotFound when there is neither, and what the storage raises.
+    Raises NotFound when there is neither, Untrusted when a digest is given and is not theirs, and what the storage
+    raises.
     """
+    found, data = _find(storage, key)
+    check_digest(data, sha256, storage.url(found))
+    return found, data
+
+
+def _find(storage: Storage, key: str) -> tuple[str, bytes]:
     if not key:
         message = f"{storage.url('')} is a bucket, and names no flow in it"
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")

@@ -85,9 +85,9 @@ def inspect(data: bytes) -> str:
 
 
 def verify(data: bytes) -> object:
-    from runner.bundle import load
+    from runner.bundle import trust
 
-    return type(load.verify(data))
+    return type(trust.verify(data))
 
 
 def end(data: bytes) -> object:
