@@ -105,7 +105,7 @@ class Settings:
             timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
             grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
             heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
-            trusted_keys=_read_trusted_keys(variables),
+            trusted_keys=_never_empty(variables, "RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
             min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
             bundle_sha256=_read_digest(variables, digest),
@@ -224,7 +224,7 @@ def _read_location(variables: _Variables, storage: str | None, *, needed: bool) 
 
 
 def _read_digest(variables: _Variables, of_location: str | None) -> str | None:
-    digest: str | None = variables.get("RUNNER_BUNDLE_SHA256", check_sha256, None)
+    digest: str | None = _never_empty(variables, "RUNNER_BUNDLE_SHA256", check_sha256, None)
     if digest and of_location and digest != of_location:
         variables.problems.append("RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest")
     return digest or of_location
@@ -264,21 +264,20 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(message)
 
 
-def _read_trusted_keys(variables: _Variables) -> tuple[PublicKey, ...]:
-    """Read the trusted keys; a variable that is set and empty is an error, as it would trust everybody."""
-    name = "RUNNER_TRUSTED_KEYS"
-
-    def read(text: str) -> tuple[PublicKey, ...]:
-        from runner.signing.keys import read_public
-
-        return read_public(text)
-
+def _never_empty(variables: _Variables, name: str, read: Callable[[str], Any], default: Any) -> Any:
+    """Read a variable that says what may run: one that is set and empty is an error, as it would let everything."""
     known = len(variables.problems)
-    keys: tuple[PublicKey, ...] = variables.get(name, read, ())
+    value = variables.get(name, read, default)
     named = next((each for each in (name, f"{name}_FILE") if each in variables.environ), None)
-    if named and not keys and len(variables.problems) == known:
-        variables.problems.append(f"{named} is set, but empty: unset it to trust everybody, or name somebody")
-    return keys
+    if named and not value and len(variables.problems) == known:
+        variables.problems.append(f"{named} is set, but empty: unset it to let everything run, or say what may")
+    return value
+
+
+def _read_trusted_keys(text: str) -> tuple[PublicKey, ...]:
+    from runner.signing.keys import read_public
+
+    return read_public(text)
 
 
 def _read_signing_key(text: str) -> PrivateKey:
