@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 _PROCESS_FIELDS: dict[str, Any] = {}  # run_id, flow, attempt: in every line of this process
 _TASK: ContextVar[str | None] = ContextVar("task", default=None)
+# What a terminal obeys, or what makes a text look like another one: control characters (C0, DEL, C1), separators of
+# lines and paragraphs, changes of direction (CVE-2021-42574), characters without a shape, halves of surrogate pairs.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def logger(name: str = "flow") -> logging.Logger:
@@ -123,20 +130,40 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """Text for a person at a terminal."""
+    """Text for a person at a terminal; see `text_block`."""
 
     def format(self, record: logging.LogRecord) -> str:
         source = record.__dict__.get("task") or record.name
         text = f"{_time(record)[11:19]} {record.levelname:7} {source}: {record.getMessage()}"
         if exception := record.__dict__.get("exception") or (record.exc_info and self.formatException(record.exc_info)):
             text += f"\n{exception.rstrip()}"
-        return redact(text)
+        return text_block(redact(text))
+
+
+def printable(text: str) -> str:
+    """Return a stranger's text as one line that a terminal shows and does not obey: control characters as escapes."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a stranger's text, each as `printable` has it but for its tabs."""
+    return ["\t".join(map(printable, line.split("\t"))) for line in text.split("\n")]
+
+
+def text_block(text: str, indent: str = "  ") -> str:
+    """Return a stranger's text of perhaps several lines, of which none but the first begins as a line of ours does."""
+    return f"\n{indent}".join(text_lines(text))
+
+
+def json_text(value: object, **options: Any) -> str:
+    """Return a value as JSON in printable ASCII."""
+    return json.dumps(value, **options).replace("\x7f", "\\u007f")
 
 
 def _dumps(line: dict[str, Any], **options: Any) -> str:
     """Encode a line as JSON; secrets are masked in its texts, so that it stays JSON whatever a secret looks like."""
-    text = json.dumps(line, **options)
-    return json.dumps(_redacted(json.loads(text))) if masks_anything() else text
+    text = json_text(line, **options)
+    return json_text(_redacted(json.loads(text))) if masks_anything() else text
 
 
 def _redacted(value: Any) -> Any:

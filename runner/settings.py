@@ -28,6 +28,7 @@ VARIABLES = {
     "RUNNER_EXECUTOR": "`threads` (default), `threads:8` or `sequential`",
     "RUNNER_TIMEOUT": "seconds that the run may take, from this start on",
     "RUNNER_GRACE": "seconds between asking the flow to stop and killing it (default 10)",
+    "RUNNER_PATIENCE": "seconds that failing storage is borne once a run has begun (default 60); before it, at most 8",
     "RUNNER_HEARTBEAT": "seconds between signs of life (default 15); after three without one another start takes over",
     "RUNNER_TRUSTED_KEYS": "public keys, comma separated, each with its role (`flows:…,runs:…`); "
     "whatever none of them signed is refused",
@@ -58,6 +59,7 @@ class Settings:
     executor: str = "threads"
     timeout: float | None = None
     grace: float = 10.0
+    patience: float = 60.0
     heartbeat: float = 15.0
     trusted_keys: tuple[PublicKey, ...] = ()
     signing_key: PrivateKey | None = None
@@ -104,6 +106,7 @@ class Settings:
             executor=variables.get("RUNNER_EXECUTOR", _check_executor, "threads"),
             timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
             grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
+            patience=variables.get("RUNNER_PATIENCE", _read_seconds, 60.0),
             heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
             trusted_keys=_never_empty(variables, "RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),

@@ -26,7 +26,7 @@ def describe_exception(error: BaseException) -> TaskErrorRecord:
         message = f"its message cannot be told: {type(worse).__name__}"
     text = "".join(traceback.format_exception(type(error), error, strip_runner_frames(error.__traceback__)))
     return {
-        "type": type_name(type(error)),
+        "type": redact(type_name(type(error))),
         "message": redact(message)[:_LONGEST],
         "traceback": redact(text)[-_LONGEST:],
     }

@@ -51,3 +51,17 @@ def test_package_modules_hold_no_code_but_the_lazy_names() -> None:
         if path.name == "__init__.py" and name_of(path.parent) not in code:
             [docstring] = ast.parse(path.read_text("utf-8")).body
             assert isinstance(docstring, ast.Expr)
+
+
+def test_all_that_is_shown_goes_through_one_place() -> None:
+    """What writes to a terminal elsewhere would have to know by itself what a terminal must not get."""
+    written = re.compile(r"\bclick\.(?:echo|secho|style)\(|(?<![\w.])print\(|\bstd(?:out|err)\.write\(")
+    shown = {name_of(path): written.findall(path.read_text("utf-8")) for path in MODULES}
+    assert {name: len(calls) for name, calls in shown.items() if calls and name != "runner/cli/format.py"} == {
+        "runner/__main__.py": 1,  # a constant
+        "runner/errors.py": 6,  # examples
+        "runner/publishing/docker_engine.py": 1,  # printable
+        "runner/publishing/publish.py": 2,  # an id, and printable
+        "runner/runs/unsaved_ends.py": 1,  # JSON
+        "runner/signing/keys.py": 1,  # a repr
+    }

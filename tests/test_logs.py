@@ -59,7 +59,7 @@ def test_text_is_for_people(stream: io.StringIO) -> None:
     first, second, *rest = stream.getvalue().splitlines()
     assert first.endswith(" DEBUG   runner.flow: fine")
     assert second.endswith(" ERROR   runner.flow: failed")
-    assert rest == ["Traceback …", "ValueError: x"]
+    assert rest == ["  Traceback …", "  ValueError: x"]
 
 
 def test_a_terminal_gets_text_unless_json_is_asked_for(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

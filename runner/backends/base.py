@@ -11,6 +11,8 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
   answer was lost nobody could tell. Running deletes nothing, so it works without the right to.
 - **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
 - **Keys** are ``/``-separated, relative, in any script; see `check_key`.
+- **Retries** are this module's, not an SDK's: whatever may pass is tried again, for `Storage.retry_seconds`, by all
+  threads together. A backend makes one request, and says by its error whether another try may go better.
 - **Patience**, where a storage was opened with it, ends every small request in time; see `open_storage`. What has no
   network between, a folder or memory, need not look at it.
 - No exception of an SDK leaves this package: only those of `runner.errors`.
@@ -19,14 +21,23 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 from __future__ import annotations
 
 import io
-import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.backends.retry import may_pass, persistently
-from runner.errors import AlreadyExists, CredentialsRefused, Denied, NotFound, RunnerError, TooLarge, Unreachable
+from runner.backends.retry import Patient
+from runner.errors import (
+    AlreadyExists,
+    BucketMissing,
+    CredentialsRefused,
+    Denied,
+    NotFound,
+    RunnerError,
+    TooLarge,
+    Unreachable,
+    WriteFailed,
+)
 from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key
 
@@ -38,8 +49,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
-REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for another one
-RETRIES_SHARE = 0.95  # of it: when the last one must be over
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Writer:
             self._put(view[start : start + CHUNK])
 
 
-class Storage(ABC):
+class Storage(Patient, ABC):
     """A bucket, container or folder; keys are full keys inside it.
 
     Args:
@@ -83,8 +92,6 @@ class Storage(ABC):
         credential_source: where the credentials that opened it come from; None if it needs none.
     """
 
-    retry_seconds = 0.0  # in which one more try of a read or create may begin, where the backend leaves that to us
-
     def __init__(
         self,
         scheme: str,
@@ -93,9 +100,9 @@ class Storage(ABC):
         patience: float | None = None,
         credential_source: ChosenSource | None = None,
     ) -> None:
+        super().__init__(patience)
         self.scheme = scheme
         self.container = container
-        self.patience = patience
         self.credential_source = credential_source
 
     @property
@@ -116,7 +123,7 @@ class Storage(ABC):
         if self.patience is None:
             return _joined(self.stream(key, limit=limit))
         check_key(key)
-        return self._retry_within_budget(lambda: self._read(key, limit))
+        return self._retry_small(lambda: self._read(key, limit))
 
     def _read(self, key: str, limit: int) -> bytes:
         return _joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
@@ -134,32 +141,6 @@ class Storage(ABC):
             received += len(chunk)
             self.check_size(key, received, limit)
             yield chunk
-
-    def _retry_within_budget(self, action: Callable[[], T], requests: int = 1) -> T:
-        """Retry `action` until its share of the time budget is used; without a budget the backend retries itself.
-
-        ``requests`` is how many requests the action makes, each of which the backend tries once.
-        """
-        if self.patience is None:
-            return action()
-        return self._retry(action, self.patience * (RETRIES_SHARE - REQUEST_SHARE * requests))
-
-    def _retry(self, action: Callable[[], T], deadline: float, again: Callable[[RunnerError], bool] = may_pass) -> T:
-        """Retry until ``deadline`` seconds have passed; the last error's message says how often and how long."""
-        tries, began = 0, time.monotonic()
-
-        def attempt() -> T:
-            nonlocal tries
-            tries += 1
-            return action()
-
-        try:
-            return persistently(attempt, deadline, again)
-        except RunnerError as error:
-            if tries == 1:
-                raise
-            message = f"{error.message} ({tries} tries in {time.monotonic() - began:.1f} s)"
-            raise error.with_message(message) from error.__cause__
 
     def stream(
         self, key: str, offset: int = 0, length: int | None = None, *, limit: int | None = None
@@ -184,7 +165,7 @@ class Storage(ABC):
                 answer = None
                 raise
 
-        while chunk := self._retry(next_chunk, self.retry_seconds):
+        while chunk := self.persistently(next_chunk):
             received += len(chunk)
             yield chunk
 
@@ -213,10 +194,7 @@ class Storage(ABC):
                 if not self._is_ours(key, data, refusal):
                     raise
 
-        if self.patience is None:
-            self._retry(attempt, self.retry_seconds, self._may_retry_create)
-        else:
-            self._retry_within_budget(attempt, requests=2)
+        self._retry_small(attempt, requests=2)
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
@@ -227,10 +205,6 @@ class Storage(ABC):
             if isinstance(refusal, AlreadyExists):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
             return False
-
-    def _may_retry_create(self, error: RunnerError) -> bool:
-        """Return whether a failed create may be made again: not if the backend has done so for as long as it may."""
-        return error.transient
 
     def refuses_create(self, key: str, data: bytes) -> bool:
         """Return whether the storage refuses to create what is there; ``data`` are that object's own bytes.
@@ -246,9 +220,7 @@ class Storage(ABC):
                 return True
             return False
 
-        if self.patience is None:
-            return self._retry(attempt, self.retry_seconds)
-        return self._retry_within_budget(attempt)
+        return self._retry_small(attempt)
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:
@@ -260,7 +232,7 @@ class Storage(ABC):
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
-        self._retry_within_budget(lambda: self._replace(key, data))
+        self._retry_small(lambda: self._replace(key, data))
 
     @abstractmethod
     def _replace(self, key: str, data: bytes) -> None:
@@ -273,8 +245,14 @@ class Storage(ABC):
         For keys that have one writer only: an object that is there already is replaced. Raises what `create` does.
         """
         check_key(key)
-        with self._writer(key) as writer:
-            yield writer
+        try:
+            with self._writer(key) as writer:
+                yield writer
+        except BucketMissing:
+            raise
+        except NotFound as error:  # an upload that is gone, of which nothing is left: it can be begun anew
+            message = f"the upload to {self.url(key)} is gone: {error.message}"
+            raise WriteFailed(message, hint=error.hint) from error
 
     @abstractmethod
     def _writer(self, key: str) -> AbstractContextManager[Writer]:
@@ -286,7 +264,7 @@ class Storage(ABC):
         Raises WriteFailed and what `read` raises, but NotFound only as BucketMissing.
         """
         check_key(key)
-        self._delete(key)
+        self.persistently(lambda: self._delete(key))
 
     @abstractmethod
     def _delete(self, key: str) -> None:
@@ -295,7 +273,23 @@ class Storage(ABC):
     def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
         """Yield every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
         _check_prefix(prefix)
-        return self._list_recursive(prefix)
+        return self._resumed_listing(prefix)
+
+    def _resumed_listing(self, prefix: str) -> Iterator[Entry]:
+        seen, answer = set[str](), None
+
+        def next_entry() -> Entry | None:
+            nonlocal answer
+            answer = answer or self._list_recursive(prefix)
+            try:
+                return next((entry for entry in answer if entry.key not in seen), None)
+            except RunnerError:
+                answer = None
+                raise
+
+        while entry := self._retry_small(next_entry):
+            seen.add(entry.key)
+            yield entry
 
     @abstractmethod
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
@@ -308,10 +302,8 @@ class Storage(ABC):
         consoles leave for a folder are none.
         """
         _check_prefix(prefix)
-        if self.patience is None:
-            return self._retry(lambda: self._list_folder(prefix), self.retry_seconds)
         # two requests: empty objects are asked for one by one
-        return self._retry_within_budget(lambda: self._list_folder(prefix), requests=2)
+        return self._retry_small(lambda: self._list_folder(prefix), requests=2)
 
     @abstractmethod
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
@@ -326,7 +318,7 @@ class Storage(ABC):
         _check_prefix(prefix)
         self._sweep(prefix)
 
-    def _sweep(self, _prefix: str) -> None:  # noqa: B027 - a bucket has nothing to sweep
+    def _sweep(self, _prefix: str) -> None:
         """See `Storage.sweep`."""
 
 

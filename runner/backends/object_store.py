@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore import exceptions
 
-from runner.backends.base import CHUNK, REQUEST_SHARE, Entry, Storage, Writer
+from runner.backends.base import CHUNK, Entry, Storage, Writer
 from runner.backends.object_store_errors import error_for_response
-from runner.errors import AlreadyExists, BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError, WriteFailed
+from runner.backends.retry import ANSWER_SECONDS, PART_SHARE, START_SECONDS
+from runner.errors import BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,16 +26,13 @@ if TYPE_CHECKING:
     Connect = Callable[[str, dict[str, object], dict[str, object]], Any]
 
 T = TypeVar("T")
-# An endpoint that is down is given up well within 15 s: retries begin for so long, the last may take 3 s to connect.
-RETRY_SECONDS = 8.0
-RETRIES: dict[str, object] = {
-    "max_retries": 6,
-    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
-}
+# Requests are tried again by `Storage`; only the parts of an upload, which nobody else could send again, by obstore.
+NO_RETRIES: dict[str, object] = {"max_retries": 0}
+MANY = 1000  # tries: time alone ends them
+BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2}
 CONNECT_TIMEOUT_SECONDS = 3.0
-READ_TIMEOUT_SECONDS = 30.0  # without a byte; obstore's own limit is 30 s for a whole body, too short for 1 GB
-SLOWEST_UPLOAD = 100_000  # bytes a second: a request that sends a large body waits that long for its answer
+UPLOAD_SECONDS = 30.0  # that an answer may take after a large body was sent, at this speed at the least
+SLOWEST_UPLOAD = 100_000  # bytes a second
 PARTS_AT_ONCE = 3  # of an upload, each `CHUNK` bytes of memory
 _WRONG_REGION = re.compile(
     r"AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Received redirect"
@@ -55,7 +53,10 @@ class ObjectStorage(Storage):
         certificates: the path of the authorities to trust instead of the system's, if there is one.
         place: the place to try first.
         relocated: returns the place where the bucket really lies, by what an answer says, or None.
+        renew: returns another ``connect``, with credentials that were looked for anew.
     """
+
+    retry_seconds = START_SECONDS
 
     def __init__(  # noqa: PLR0913 - what a bucket of either cloud has
         self,
@@ -69,71 +70,99 @@ class ObjectStorage(Storage):
         certificates: str | None = None,
         place: str = "",
         relocated: Callable[[str], str | None] = lambda _reason: None,
+        renew: Callable[[], Connect],
     ) -> None:
         super().__init__(scheme, bucket, patience=patience, credential_source=credential_source)
-        self.retry_seconds = RETRY_SECONDS
         self._connect, self._refusal, self._place, self._relocated = connect, refusal, place, relocated
-        wait, connect_within = READ_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
-        self._retries, whole = RETRIES, timedelta(days=1)
-        if patience is not None:
-            wait = patience * REQUEST_SHARE
-            connect_within, whole = min(connect_within, wait * 2 / 3), timedelta(seconds=wait)
-            self._retries = RETRIES | {"max_retries": 0}
-        self._answer_seconds = wait
-        self._options: dict[str, object] = {
-            "allow_http": True,  # only an endpoint that the user wrote with http:// is asked so
-            "connect_timeout": timedelta(seconds=connect_within),
-            "timeout": whole,
-            "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
-        }
+        self._renew = renew
+        self._options: dict[str, object] = {"allow_http": True}  # only an endpoint that the user wrote is asked so
         if certificates:
             self._options["root_certificate"] = _read_certificates(certificates)
-        self._store = self._open()
-        self._uploads: Any = None  # a second store, which waits longer; opened with the first large upload
+        self._stores: dict[float, Any] = {}  # by the seconds that they wait for an answer
+        self._opened = 0  # how often all of them were opened anew
+        self._store_now()
+        self._uploads: tuple[tuple[int, float], Any] | None = None  # opened with the first one
         self._answered = False  # whether an answer of the bucket has shown that this is its place
 
     @property
     def endpoint(self) -> str:
         """See `Storage.endpoint`."""
-        config = self._store.config  # S3 has an endpoint of its own beside that of all of AWS
+        config = self._store_now().config  # S3 has an endpoint of its own beside that of all of AWS
         return str(config.get("endpoint_url_s3") or config.get("endpoint") or "").rstrip("/")
 
-    def _open(self, place: str | None = None, **changed: object) -> Any:
+    def _store_now(self) -> Any:
+        """Return the store that waits for an answer as long as one may take now."""
+        seconds = self.answer_seconds
+        if seconds not in self._stores:
+            whole = timedelta(days=1) if self.patience is None else timedelta(seconds=seconds)
+            connect_within = CONNECT_TIMEOUT_SECONDS if self.patience is None else seconds * 2 / 3
+            self._stores[seconds] = self._open(NO_RETRIES, seconds, timeout=whole, connect=connect_within)
+        return self._stores[seconds]
+
+    def _open(
+        self,
+        retries: dict[str, object],
+        seconds: float,
+        *,
+        timeout: timedelta = timedelta(days=1),  # obstore's own is 30 s for a whole body, too short for 1 GB
+        connect: float = CONNECT_TIMEOUT_SECONDS,
+    ) -> Any:
+        options = self._options | {
+            "connect_timeout": timedelta(seconds=min(connect, CONNECT_TIMEOUT_SECONDS)),
+            "timeout": timeout,
+            "read_timeout": timedelta(seconds=seconds),
+        }
         try:
-            return self._connect(self._place if place is None else place, self._options | changed, self._retries)
+            return self._connect(self._place, options, retries)
         except (exceptions.BaseError, ValueError) as error:
             message = f"the settings for {self.url('')} are not valid: {str(error).splitlines()[0]}"
             raise EnvironmentWrong(message, hint="Correct the variables of this storage.") from error
 
+    def _open_anew(self) -> None:
+        self._stores, self._opened = {}, self._opened + 1
+
+    def _renew_credentials(self) -> None:
+        self._connect = self._renew()
+        self._open_anew()
+
     def _request(self, what: str, key: str, call: Callable[[Any], T]) -> T:
         """Make one call, once more if the bucket turns out to lie elsewhere, and raise our errors for obstore's."""
-        store, began = self._store, time.monotonic()
-        try:
-            answer = call(store)
-        except (exceptions.BaseError, OSError, ValueError) as error:
-            if not self._moved(store, str(error)):
+        store, opened, patience, began = self._store_now(), self._opened, self.answer_seconds, time.monotonic()
+        with self.timed():
+            try:
+                answer = call(store)
+            except (exceptions.BaseError, OSError, ValueError) as error:
+                if self._moved(opened, str(error)):
+                    return self._request(what, key, call)
                 waited = time.monotonic() - began
                 raise error_for_response(
-                    error, self, what, key, waited=waited, patience=self._answer_seconds, refusal=self._refusal
+                    error, self, what, key, waited=waited, patience=patience, refusal=self._refusal
                 ) from error
-            return self._request(what, key, call)
         self._answered = True
         return answer
 
-    def _moved(self, store: object, reason: str) -> bool:
+    def _moved(self, opened: int, reason: str) -> bool:
         """Return whether the bucket turned out to be in another region (found by this or another thread)."""
         if _WRONG_REGION.search(reason) and (place := self._relocated(reason)) and place != self._place:
-            self._store, self._uploads, self._place = self._open(place), None, place
-        return self._store is not store
+            self._place = place
+            self._open_anew()
+        return self._opened != opened
 
     def _store_for(self, size: int) -> Any:
         """Return a store that waits long enough for a body of so many bytes to be sent."""
-        if size <= CHUNK:
-            return self._store
-        if size > PARTS_AT_ONCE * CHUNK:
-            return self._open(read_timeout=_upload_timeout(size))
-        self._uploads = self._uploads or self._open(read_timeout=_upload_timeout(PARTS_AT_ONCE * CHUNK))
-        return self._uploads
+        if size <= ANSWER_SECONDS * SLOWEST_UPLOAD:
+            return self._store_now()
+        return self._open(NO_RETRIES, UPLOAD_SECONDS + size / SLOWEST_UPLOAD)
+
+    def _store_of_uploads(self) -> Any:
+        """Return a store that sends a part again as long as failures are borne."""
+        state = (self._opened, self.retry_seconds)
+        if self._uploads is None or self._uploads[0] != state:
+            borne = timedelta(seconds=self.retry_seconds * PART_SHARE)
+            retries = {"max_retries": MANY, "retry_timeout": borne, "backoff": BACKOFF}
+            wait = UPLOAD_SECONDS + PARTS_AT_ONCE * CHUNK / SLOWEST_UPLOAD
+            self._uploads = (state, self._open(retries, wait))
+        return self._uploads[1]
 
     def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         if length == 0:
@@ -157,12 +186,6 @@ class ObjectStorage(Storage):
 
         self._request("write", key, put)
 
-    def _may_retry_create(self, error: RunnerError) -> bool:
-        """See `Storage._may_retry_create`: obstore repeats no create whose connection broke, nor one in conflict."""
-        if isinstance(error, AlreadyExists):
-            return error.transient
-        return error.transient and isinstance(error, WriteFailed) and "status code: " not in str(error.__cause__)
-
     def _replace(self, key: str, data: bytes) -> None:
         def put(_store: object) -> object:
             return obstore.put(self._store_for(len(data)), key, data, mode="overwrite", use_multipart=False)
@@ -175,8 +198,7 @@ class ObjectStorage(Storage):
             with suppress(NotFound, Denied):
                 for _ in self._stream(key, 0, 1):
                     pass
-        store = self._store_for(PARTS_AT_ONCE * CHUNK)
-        upload = obstore.open_writer(store, key, buffer_size=CHUNK, max_concurrency=PARTS_AT_ONCE)
+        upload = obstore.open_writer(self._store_of_uploads(), key, buffer_size=CHUNK, max_concurrency=PARTS_AT_ONCE)
         yield Writer(lambda part: self._request("write", key, lambda _store: upload.write(part)))
         self._request("write", key, lambda _store: upload.close())  # without it nothing is there
 
@@ -221,10 +243,6 @@ class ObjectStorage(Storage):
         except Denied:
             pass
         return True
-
-
-def _upload_timeout(size: int) -> timedelta:
-    return timedelta(seconds=READ_TIMEOUT_SECONDS + size / SLOWEST_UPLOAD)
 
 
 def _read_certificates(path: str) -> bytes:

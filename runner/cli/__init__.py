@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import sys
+from io import StringIO, TextIOWrapper
 
 import click
 
@@ -14,6 +14,7 @@ from runner import errors
 from runner.cli.build import build
 from runner.cli.check import check
 from runner.cli.doctor import doctor
+from runner.cli.format import echo_block, echo_error, echo_json
 from runner.cli.inspect import inspect
 from runner.cli.keys import keygen, sign, verify
 from runner.cli.logs import logs
@@ -42,24 +43,28 @@ def main() -> int:
 
     With ``--json`` an error of runner's is a document on standard output.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # what the terminal's encoding does not know is no reason to end
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _become_program(sys.argv[1:])
         return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        echo_block(shown.getvalue().rstrip(), err=True)
         return errors.UsageError.code
     except click.Abort:
-        click.echo("stopped", err=True)
+        echo_error("stopped")
         return 130
     except errors.RunnerError as error:
         if "--json" in sys.argv:
             document = {"error": type(error).__name__, "message": str(error), "exit_code": error.code}
-            click.echo(json.dumps(document))
+            echo_json(document)
         else:
-            click.echo(f"runner: {error}", err=True)
+            echo_error(str(error))
         return error.code
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
-        click.echo(f"runner: a bug in runner: {error!r}. Please report it.", err=True)
+        echo_error(f"a bug in runner: {error!r}. Please report it.")
         return errors.InternalError.code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from runner.authoring.flow import Flow
 from runner.authoring.storages import declare
+from runner.cli.format import echo_answer
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.model.loading import loading
@@ -44,10 +44,8 @@ def build(
     with stdout_to_stderr(wanted=as_json):
         flow = _load_flow(file, storage)
         published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
-    if as_json:
-        click.echo(json.dumps({"location": published.url, "files": published.files, "manifest": published.manifest}))
-        return
-    click.echo(published.url)
+    document = {"location": published.url, "files": published.files, "manifest": published.manifest}
+    echo_answer(document, published.url, as_json=as_json)
 
 
 def _load_flow(file: str, storage: str | None) -> Flow:

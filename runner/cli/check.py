@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import click
 from runner.bundle.fetch import fetch
 from runner.bundle.load import load
 from runner.bundle.trust import admit
+from runner.cli.format import echo_answer
 from runner.cli.locations import bundle_location, open_location, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import UsageError
@@ -38,4 +38,4 @@ def check(location: str | None, *, as_json: bool) -> None:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
     facts = {"location": storage.url(key), "flow": flow.name, "tasks": len(flow.nodes)}
-    click.echo(json.dumps(facts) if as_json else f"flow {flow.name!r} can be run here: {facts['location']}")
+    echo_answer(facts, f"flow {flow.name!r} can be run here: {facts['location']}", as_json=as_json)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.format import as_json_option, size_text
+from runner.cli.format import as_json_option, echo, echo_json, size_text
 from runner.doctor.examine import examine
 from runner.environ import process_environ
 from runner.secrets.redaction import redact
@@ -31,9 +30,9 @@ def doctor(url: str | None, *, as_json: bool) -> int:
     """
     report = examine(process_environ(), url)
     if as_json:
-        click.echo(json.dumps(report.document()))
+        echo_json(report.document())
     else:
-        click.echo("\n".join(_lines(report)))
+        echo(*_lines(report))
     return report.code
 
 

@@ -1,10 +1,15 @@
-"""What commands share of their output: the option ``--json``, tables, labels and sizes for a terminal."""
+"""What commands write: lines, fields, blocks, tables or JSON, of which no text is obeyed by a terminal.
+
+Whatever a command writes comes through here, as all of it may come from a bucket, a server or the environment.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from runner.logs import json_text, printable, text_block, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,17 +31,46 @@ def label(task: TaskRecord) -> str:
     return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
 
 
+def echo(*lines: object, err: bool = False) -> None:
+    """Write each value as one line, whatever it contains."""
+    for line in lines:
+        click.echo(printable(str(line)), err=err)
+
+
+def echo_field(name: str, value: object) -> None:
+    """Write a name and what belongs to it; where that has several lines, all stand in its column."""
+    click.echo(f"{name:8} {text_block(str(value).rstrip(), ' ' * 9)}")
+
+
+def echo_block(text: str, *, err: bool = False) -> None:
+    """Write a text of several lines, which begin where it has them."""
+    click.echo("\n".join(text_lines(text)), err=err)
+
+
+def echo_error(text: str) -> None:
+    """Write on standard error what went wrong."""
+    click.echo(f"runner: {text_block(text)}", err=True)
+
+
+def echo_json(document: object) -> None:
+    """Write one document as JSON."""
+    click.echo(json_text(document))
+
+
+def echo_answer(document: object, *lines: object, as_json: bool) -> None:
+    """Write a document if JSON is wanted, else lines."""
+    if as_json:
+        echo_json(document)
+    else:
+        echo(*lines)
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a head, every column as wide as its widest cell."""
     table = [list(head), *(["-" if cell is None else printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def printable(text: str) -> str:
-    """Return a stranger's text as a terminal may show it: control characters and changes of direction as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def size_text(size: int) -> str:

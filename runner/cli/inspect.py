@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 from runner.bundle import archive
 from runner.bundle.fetch import fetch
 from runner.bundle.member_names import FLOW
-from runner.cli.format import as_json_option, plain, printable
+from runner.cli.format import as_json_option, echo, echo_json, plain
 from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt
 from runner.serialization import foreign
@@ -49,13 +48,13 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
         if report.exceeded:
             facts["unclear"] = report.exceeded
     if as_json:
-        click.echo(json.dumps(facts | ({"pickle": report.document()} if report and with_imports else {})))
+        echo_json(facts | ({"pickle": report.document()} if report and with_imports else {}))
         return
     if facts["manifest"] is None:
-        click.echo("a plain pickle, no bundle: nothing of it can be verified")
+        echo("a plain pickle, no bundle: nothing of it can be verified")
     _print_tree(facts)
     if report and with_imports:
-        click.echo("\n" + "\n".join(map(printable, format_report(report))))
+        echo("", *format_report(report))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +89,12 @@ def _read_plain_pickle(data: bytes) -> _Contents:
 def _print_tree(value: Any, indent: str = "") -> None:
     for name, part in value.items():
         if isinstance(part, dict) and part:
-            click.echo(f"{indent}{printable(name)}:")
+            echo(f"{indent}{name}:")
             _print_tree(part, indent + "  ")
         elif isinstance(part, list) and part and isinstance(part[0], dict):
-            click.echo(f"{indent}{printable(name)}:")
+            echo(f"{indent}{name}:")
             for each in part:
                 line = ", ".join(f"{key}: {plain(field)}" for key, field in each.items())
-                click.echo(f"{indent}  - {printable(line)}")
+                echo(f"{indent}  - {line}")
         else:
-            click.echo(printable(f"{indent}{name}: {plain(part)}"))
+            echo(f"{indent}{name}: {plain(part)}")

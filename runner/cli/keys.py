@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from runner import naming
 from runner.bundle import archive, trust
 from runner.bundle.fetch import fetch
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo, echo_answer
 from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import check_key
@@ -57,9 +56,9 @@ def keygen(file: Path, role: keys.Role | None, *, as_json: bool) -> None:
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(key.file)
     document = {"file": str(file), "public": key.public.text, "id": key.public.id, "for": role}
-    click.echo(json.dumps(document) if as_json else key.public.text)
+    echo_answer(document, key.public.text, as_json=as_json)
     if not as_json:
-        click.echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
+        echo(f"{file} holds the private key {key.public.id}; keep it where nobody else reads it", err=True)
 
 
 @click.command(short_help="Check who signed a bundle.")
@@ -83,7 +82,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
-    click.echo(json.dumps(document) if as_json else text)
+    echo_answer(document, text, as_json=as_json)
 
 
 @click.command(short_help="Publish a signed copy of a bundle.")
@@ -115,7 +114,7 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     storage.create(new_key, signed)
     document = _describe(storage, new_key, signed, archive.read_bundle(signed))
     document["copy_of"] = storage.url(key)
-    click.echo(json.dumps(document) if as_json else document["location"])
+    echo_answer(document, document["location"], as_json=as_json)
 
 
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:

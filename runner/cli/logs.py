@@ -1,4 +1,7 @@
-"""``runner logs``: the log of a run, read from its storage, also while it runs."""
+"""``runner logs``: the log of a run, read from its storage, also while it runs.
+
+Whoever can write to the storage may have written anything there: what cannot be read is told, and passed over.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo, echo_block, echo_json
 from runner.cli.locations import open_run
-from runner.errors import NotFound, TooLarge
+from runner.errors import BundleCorrupt, NotFound, TooLarge
 from runner.limits import limit_of
+from runner.logs import text_block
 from runner.runs.status import attempt_status, run_status
 from runner.supervisor.backlog import LOG_END_LOGGER
 
@@ -29,23 +33,28 @@ _LAST_PART_SECONDS = 5.0  # in which the last part may still come after the end
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run, or its last attempt, is over.")
 @as_json_option
 def logs(run: str, *, follow: bool, as_json: bool) -> None:
-    """Show what RUN wrote, attempt after attempt; with --json the lines as they are stored, one object each."""
+    """Show what RUN wrote, attempt after attempt; with --json one object a line, as it is stored."""
     store = open_run(run)
     for attempt in _attempts(store, follow=follow):
         if attempt > 1 and not as_json:
-            click.echo(f"-- attempt {attempt}", err=True)
+            echo(f"-- attempt {attempt}", err=True)
         _print_log(store, attempt, follow=follow, as_json=as_json)
-    click.echo(f"-- run {store.run_id}: {run_status(store).text}", err=True)
+    try:
+        state = run_status(store).text
+    except BundleCorrupt as error:
+        state = error.message
+    echo(f"-- run {store.run_id}: {state}", err=True)
 
 
 def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
     """Yield the numbers of a run's attempts; to follow is to wait for the first one."""
-    number = 1
+    last = 0
     while True:
-        if number in store.list_attempts():
-            yield number
-            number += 1
-        elif number > 1 or not follow:
+        later = [number for number in store.list_attempts() if number > last]
+        if later:
+            last = later[0]
+            yield last
+        elif last or not follow:
             return
         else:
             time.sleep(_POLL_SECONDS)
@@ -54,46 +63,69 @@ def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
 def _print_log(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None:
     for part in _parts(store, attempt, follow=follow):
         for line in filter(None, part.split(b"\n")):
-            if as_json:
-                click.echo(line)
-            elif not _is_last(line):
-                click.echo(_text(_entry(line)))
+            try:
+                _print_entry(_entry(line), as_json=as_json)
+            except (ValueError, RecursionError):  # it could be read, but is nested too deep to be written
+                _print_entry(_wrapped(line), as_json=as_json)
+
+
+def _print_entry(entry: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        echo_json(entry)
+    elif not _is_last(entry):
+        echo_block(_text(entry))
 
 
 def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
     """Yield the parts of an attempt's log in order; to follow is to wait for more until it is over."""
-    part, over_since = 1, None
+    part, over_since, asked_again = 1, None, 0
     while True:
         try:
             data = store.storage.read(store.layout.log(attempt, part), limit=limit_of("log part"))
-        except TooLarge as error:
-            click.echo(f"-- left out: {error.message}", err=True)
-            part += 1
         except NotFound:
+            if later := [number for number in store.list_log_parts(attempt) if number > part]:
+                if asked_again == part:  # it did not come between the read and the listing
+                    echo(f"-- attempt {attempt}: the log is missing from part {part} to {later[0]}", err=True)
+                    part = later[0]
+                asked_again = part
+                continue
             if not follow or (over_since and time.monotonic() - over_since > _LAST_PART_SECONDS):
                 return
-            if over_since is None and not attempt_status(store, attempt).is_active:
+            if over_since is None and not _is_active(store, attempt):
                 over_since = time.monotonic()
             time.sleep(_POLL_SECONDS)
+        except TooLarge as error:
+            echo(f"-- left out: {error.message}", err=True)
+            part += 1
         else:
             yield data
             part += 1
-            if _is_last(data.rstrip().rpartition(b"\n")[2]):
+            if _is_last(_entry(data.rstrip().rpartition(b"\n")[2])):
                 return
 
 
+def _is_active(store: RunStore, attempt: int) -> bool:
+    try:
+        return attempt_status(store, attempt).is_active
+    except BundleCorrupt:  # which is told when all is over
+        return False
+
+
 def _entry(line: bytes) -> dict[str, Any]:
-    """Read a stored line, which may be anything: whoever can write to the storage may have written it."""
+    """Read a stored line, which may be anything; one that is no object becomes one."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         entry = None
-    return entry if isinstance(entry, dict) else {"stream": "", "message": line.decode(errors="backslashreplace")}
+    return entry if isinstance(entry, dict) else _wrapped(line)
 
 
-def _is_last(line: bytes) -> bool:
+def _wrapped(line: bytes) -> dict[str, Any]:
+    return {"stream": "", "message": line.decode(errors="backslashreplace")}
+
+
+def _is_last(entry: dict[str, Any]) -> bool:
     """Return whether a line is the one by which the supervisor ends a log; no flow's own has its logger's name."""
-    entry = _entry(line)
     return entry.get("logger") == LOG_END_LOGGER and entry.get("last") is True
 
 
@@ -103,4 +135,4 @@ def _text(entry: dict[str, Any]) -> str:
         return str(entry.get("message", ""))
     source = entry.get("task") or entry.get("logger") or ""
     text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', '')!s:7} {source}: {entry.get('message', '')}"
-    return f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text
+    return text_block(f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text)

@@ -1,22 +1,45 @@
-"""``runner ls``: flows, versions and runs."""
+"""``runner ls``: flows, versions and runs, the newest first."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, TypedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
 from runner import naming
-from runner.cli.format import as_json_option, print_table, size_text
+from runner.cli.format import as_json_option, echo, echo_json, print_table, size_text
 from runner.cli.locations import open_location, parse_location_argument
-from runner.errors import BundleCorrupt, NotFound, UsageError
+from runner.errors import BundleCorrupt, Denied, NotFound, UsageError
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
 from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from runner.backends.base import Storage
+    from collections.abc import Callable, Sequence
+
+    from runner.backends.base import Entry, Storage
+
+    Name = TypeVar("Name")
+    Listed = TypeVar("Listed")
+
+_AT_ONCE = 8  # requests; an outcome may have 64 MB
+_PASSED_OVER = (BundleCorrupt, Denied, NotFound, UsageError)  # of one folder or run: the others are listed all the same
+
+
+class FlowListing(TypedDict):
+    """A flow in the document of ``runner ls --json``; ``versions`` is None if its folder cannot be listed."""
+
+    flow: str
+    versions: int | None
+    newest: str | None
+
+
+class ObjectListing(TypedDict):
+    """A bundle in the document of ``runner ls --json``, or an object that may be one."""
+
+    location: str
+    size: int
 
 
 class RunListing(TypedDict):
@@ -32,9 +55,14 @@ class RunListing(TypedDict):
 
 @click.command(short_help="List flows, or a flow's versions and runs.")
 @click.argument("url")
+@click.option("-n", "--number", type=click.IntRange(min=1), default=20, show_default=True, help="List so many of each.")
+@click.option("--all", "everything", is_flag=True, help="List all of them.")
 @as_json_option
-def ls(url: str, *, as_json: bool) -> None:
-    """List the flows at URL; of a flow, its versions and runs."""
+def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
+    """List the flows at URL; of a flow, its versions and runs, the newest first, and what else lies there.
+
+    Run ids sort by time if runner made them; given ones are listed in the reverse order of their names.
+    """
     location = parse_location_argument(url).as_root()
     storage = open_location(location)
     prefix = f"{location.key}/".lstrip("/")
@@ -42,57 +70,105 @@ def ls(url: str, *, as_json: bool) -> None:
     if not folders and not entries:
         message = f"there is nothing at {location.url}"
         raise NotFound(message, hint="Check the name.")
-    if not entries and "runs" not in folders:
-        _list_flows(storage, prefix, folders, as_json=as_json)
-        return
-    home = location.key
-    run_ids = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
-    runs = [_describe_run(RunStore(storage, RunLayout(home, run_id))) for run_id in run_ids]
-    if as_json:
-        listed = [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
-        click.echo(json.dumps({"versions": listed, "runs": runs}))
-        return
-    print_table(["VERSION", "SIZE"], [[entry.key.removeprefix(prefix), size_text(entry.size)] for entry in entries])
-    click.echo()
-    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
-
-
-def _list_flows(storage: Storage, prefix: str, folders: list[str], *, as_json: bool) -> None:
-    flows = []
-    for name in folders:
-        inside, entries = storage.list_folder(f"{prefix}{name}/")
-        versions = [entry.key.rpartition("/")[2] for entry in entries]
-        if versions or inside:  # a folder that holds neither is none of ours, or a prefix with flows below it
-            named = [version for version in versions if naming.VERSION.fullmatch(version)]
-            flows.append({"flow": name, "versions": len(versions), "newest": max(named, default=None)})
-    if as_json:
-        click.echo(json.dumps({"flows": flows}))
+    limit = None if everything else number
+    versions = [entry for entry in entries if naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
+    others = [entry for entry in entries if not naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
+    if "runs" in folders or versions or not folders:
+        runs = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
+        _list_flow(storage, location.key, (versions, others, runs), limit, as_json=as_json)
     else:
-        print_table(
-            ["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows]
-        )
+        _list_flows(storage, prefix, [name for name in folders if not name.startswith("_")], limit, as_json=as_json)
+
+
+def _list_flows(storage: Storage, prefix: str, names: list[str], limit: int | None, *, as_json: bool) -> None:
+    def describe(name: str) -> FlowListing | None:
+        try:
+            inside, entries = storage.list_folder(f"{prefix}{name}/")
+        except _PASSED_OVER:
+            return {"flow": name, "versions": None, "newest": None}
+        if not inside and not entries:
+            return None  # it is none of ours
+        versions = [entry.key.removeprefix(f"{prefix}{name}/") for entry in entries]
+        versions = [version for version in versions if naming.VERSION.fullmatch(version)]
+        return {"flow": name, "versions": len(versions), "newest": max(versions, default=None)}
+
+    flows = [flow for flow in _side_by_side(describe, names[:limit]) if flow]
+    more = len(names) - len(names[:limit])
+    if as_json:
+        echo_json({"flows": flows, "more": {"flows": more}})
+        return
+    print_table(["FLOW", "VERSIONS", "NEWEST"], [[flow["flow"], flow["versions"], flow["newest"]] for flow in flows])
+    _tell_more(more)
+
+
+def _list_flow(
+    storage: Storage,
+    home: str,
+    found: tuple[list[Entry], list[Entry], list[str]],
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List a flow's versions, the other objects in its folder (bundles with a key of their own, or anything), runs."""
+
+    def describe(run_id: str) -> RunListing:
+        return _describe_run(RunStore(storage, RunLayout(home, run_id)))
+
+    def listed(entries: list[Entry]) -> list[ObjectListing]:
+        return [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
+
+    versions, others, run_ids = found[0][::-1], found[1], found[2][::-1]
+    more = {
+        name: len(all_of_them) - len(all_of_them[:limit])
+        for name, all_of_them in (("versions", versions), ("others", others), ("runs", run_ids))
+    }
+    versions, others = versions[:limit], others[:limit]
+    runs = _side_by_side(describe, run_ids[:limit])
+    if as_json:
+        echo_json({"versions": listed(versions), "others": listed(others), "runs": runs, "more": more})
+        return
+    for head, name, entries in (("VERSION", "versions", versions), ("OTHER OBJECT", "others", others)):
+        if entries or name == "versions":
+            print_table([head, "SIZE"], [[entry.key.rpartition("/")[2], size_text(entry.size)] for entry in entries])
+            _tell_more(more[name])
+            echo("")
+    print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
+    _tell_more(more["runs"])
+
+
+def _tell_more(number: int) -> None:
+    if number:
+        echo(f"and {number:,} more, which --all lists")
+
+
+def _side_by_side(describe: Callable[[Name], Listed], names: Sequence[Name]) -> list[Listed]:
+    """Return what is said of each, in order; it is asked for at the same time."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        return list(pool.map(describe, names))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _describe_run(store: RunStore) -> RunListing:
-    """Return the status of a run; one that cannot be read is ``unreadable``, and the others are listed all the same."""
+    """Return the status of a run; one that cannot be read is ``unreadable``."""
     try:
         status = run_status(store)
-    except (BundleCorrupt, NotFound, UsageError):
+    except _PASSED_OVER:
         return {
             "run": store.run_id,
             "state": "unreadable",
-            "told": "unreadable",
+            "told": "cannot be read",
             "began": None,
             "silent": None,
             "url": store.url,
         }
     document = status.end or status.claim
-    began = document["started"] if document else None
     return {
         "run": store.run_id,
         "state": status.state,
         "told": status.text,
-        "began": began,
+        "began": document["started"] if document else None,
         "silent": status.silence,
         "url": store.url,
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.format import as_json_option, label, size_text
+from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json, label, size_text
 from runner.cli.locations import check_end, open_run
 from runner.errors import NotFound, UsageError
 from runner.runs import results
@@ -44,19 +42,24 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
         if str(output) == "-":
             return
         copied = {"task": label(found[0]), "file": str(output), **record}
-        click.echo(json.dumps(copied) if as_json else f"{output}: {size_text(record['size'])}, verified")
+        echo_answer(copied, f"{output}: {size_text(record['size'])}, verified", as_json=as_json)
         return
-    whole = found[0]["mapped"] and not re.search(r"\[\d+\]$", task or "")
+    whole = found[0]["mapped"] and (found[0]["index"] is None or task != label(found[0]))
     values = [results.read_result(storage, each["result"]) for each in found if each["result"]]
     value = values if whole else values[0]
     if as_json:
         try:
-            click.echo(json.dumps(value))
+            echo_json(value)
         except (TypeError, ValueError) as error:
             message = f"the value cannot be shown as JSON: {error}"
             raise UsageError(message, hint="Copy it with -o FILE, or leave --json out.") from error
     else:
-        click.echo(repr(value))
+        try:
+            text = repr(value)
+        except Exception as error:
+            message = f"the value cannot be shown: {error!r}"
+            raise UsageError(message, hint="Copy it with -o FILE.") from error
+        echo_block(text)
 
 
 def _results_of(tasks: list[TaskRecord], wanted: str | None) -> list[TaskRecord]:
@@ -93,6 +96,9 @@ def _has_value(task: TaskRecord) -> bool:
 def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
     """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
+        if sys.stdout.isatty():
+            message = "a pickle is bytes, and standard output is a terminal, which would obey some of them"
+            raise UsageError(message, hint="Name a file, or a pipe.")
         results.copy_result(storage, record, sys.stdout.buffer)
         return
     if output.is_dir():

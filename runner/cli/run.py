@@ -13,7 +13,7 @@ import click
 from runner.bundle.fetch import fetch
 from runner.bundle.trust import admit
 from runner.cli.forked import in_forked_process
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo_json
 from runner.cli.locations import check_end, open_location, open_run, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
@@ -104,7 +104,7 @@ def _run(environ: dict[str, str], *, as_json: bool, reuse: Reuse | None = None) 
     with stdout_to_stderr(wanted=as_json):
         finished = supervise(environ, sys.stderr if as_json else sys.stdout, reuse)
     if as_json:
-        click.echo(json.dumps(_outcome(finished) or {"state": None, "exit_code": finished.code}))
+        echo_json(_outcome(finished) or {"state": None, "exit_code": finished.code})
     return finished.code
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.format import as_json_option, label, plain, print_table, size_text
+from runner.cli.format import (
+    as_json_option,
+    echo,
+    echo_block,
+    echo_field,
+    echo_json,
+    label,
+    plain,
+    print_table,
+    size_text,
+)
 from runner.cli.locations import check_end, open_run
 from runner.errors import Untrusted
 from runner.runs.status import run_status
@@ -27,29 +36,38 @@ def show(run: str, *, as_json: bool) -> None:
     end = status.end
     if as_json:
         active = {"run_id": store.run_id, "state": status.state, "silent": status.silence, "claim": status.claim}
-        click.echo(json.dumps(end or active))
+        echo_json(end or active)
         return
-    click.echo(f"run      {store.run_id}\nstate    {status.text}")
+    echo_field("run", store.run_id)
+    echo_field("state", status.text)
     if end is None:
         if claim := status.claim:
-            click.echo(f"attempt  {claim['attempt']}, since {claim['started']} on {claim['host']}")
+            echo_field("attempt", f"{claim['attempt']}, since {claim['started']} on {claim['host']}")
         return
-    click.echo(f"flow     {plain(end['flow'])}\nbundle   {end['bundle']['url']}")
+    echo_field("flow", plain(end["flow"]))
+    echo_field("bundle", end["bundle"]["url"])
     try:
         check_end(store, end)
     except Untrusted as error:
-        click.echo(f"signed   by nobody who is trusted here: {error.message}")
-    click.echo(f"exit     {end['exit_code']}")
-    click.echo(f"began    {end['started']}\nended    {end['ended']}, attempt {end['attempt']}")
+        echo_field("signed", f"by nobody who is trusted here: {error.message}")
+    echo_field("exit", end["exit_code"])
+    echo_field("began", end["started"])
+    echo_field("ended", f"{end['ended']}, attempt {end['attempt']}")
     if end["error"]:
-        click.echo(f"error    {end['error']['message']}")
+        echo_field("error", end["error"]["message"])
     _print_death(end.get("death"))
     if end["tasks"]:
-        click.echo()
+        echo("")
         _print_tasks(store.storage, end["tasks"])
     for task in end["tasks"]:
         if task["error"]:
-            click.echo(f"\n{label(task)}:\n{task['error']['traceback'].rstrip()}")
+            _print_text(f"{label(task)}:", task["error"]["traceback"])
+
+
+def _print_text(head: str, text: str) -> None:
+    """Print a text of several lines below a head, indented."""
+    echo("", head)
+    echo_block(f"  {text.rstrip()}".replace("\n", "\n  "))
 
 
 def _print_death(death: DeathRecord | None) -> None:
@@ -57,18 +75,20 @@ def _print_death(death: DeathRecord | None) -> None:
     if death is None:
         return
     if death["peak_memory"]:
-        click.echo(f"memory   {size_text(death['peak_memory'])} at the most")
+        echo_field("memory", f"{size_text(death['peak_memory'])} at the most")
     if death["log"]:
-        click.echo(f"\nits last lines:\n{death['log'].rstrip()}")
+        _print_text("its last lines:", death["log"])
     if death["trace"]:
-        click.echo(f"\n{death['trace'].rstrip()}")
+        _print_text("its trace:", death["trace"])
 
 
 def _print_tasks(storage: Storage, tasks: list[TaskRecord]) -> None:
     """Print a row a task; the elements of a mapped one are counted, and their results lie in one folder."""
     rows = []
-    for slug in dict.fromkeys(task["task"] for task in tasks):
-        units = [task for task in tasks if task["task"] == slug]
+    by_slug: dict[str, list[TaskRecord]] = {}
+    for task in tasks:
+        by_slug.setdefault(task["task"], []).append(task)
+    for slug, units in by_slug.items():
         stored = [task["result"] for task in units if task["result"]]
         states = [task["state"] for task in units]
         state = next((each for each in ("failed", "cancelled", "skipped") if each in states), "succeeded")
@@ -77,7 +97,7 @@ def _print_tasks(storage: Storage, tasks: list[TaskRecord]) -> None:
             done = sum(task["state"] == "succeeded" for task in elements)
             state += f" ({done} of {len(elements)})"
         seconds = sum(_seconds(task) for task in units)
-        url = "" if not stored else storage.url(stored[0]["key"])
+        url = "" if not stored else storage.url(stored[0]["key"].encode(errors="backslashreplace").decode())
         if len(stored) > 1:
             url = f"{url.rpartition('/')[0]}/"
         size = size_text(sum(result["size"] for result in stored)) if stored else ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import platform
 
 import click
 
-from runner.cli.format import as_json_option
+from runner.cli.format import as_json_option, echo_answer
 from runner.environ import process_environ
 from runner.version import __version__
 
@@ -21,4 +20,4 @@ def version(*, as_json: bool) -> None:
     facts = {"runner": __version__, "python": platform.python_version()}
     environ = process_environ()
     facts |= {name: environ[f"RUNNER_{name.upper()}"] for name in _IMAGE_FACTS if f"RUNNER_{name.upper()}" in environ}
-    click.echo(json.dumps(facts) if as_json else "\n".join(f"{name} {value}" for name, value in facts.items()))
+    echo_answer(facts, *(f"{name} {value}" for name, value in facts.items()), as_json=as_json)

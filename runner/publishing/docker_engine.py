@@ -25,6 +25,7 @@ from runner.errors import (
     WriteFailed,
     from_code,
 )
+from runner.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +114,7 @@ def build_image(engine: Any, **options: Any) -> str:
             text = line.get("stream", "")
             output.append(text)
             if text.startswith("Step "):
-                print(text.rstrip(), file=sys.stderr)  # noqa: T201 - a build may take minutes
+                print(printable(text.rstrip()), file=sys.stderr)  # noqa: T201 - a build may take minutes
             image = line.get("aux", {}).get("ID", image)
     except DockerException as error:
         message = f"the image cannot be built: {getattr(error, 'explanation', None) or error}"

@@ -16,6 +16,7 @@ from runner.environ import process_environ
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.limits import limit_of
 from runner.location import check_key, parse_location
+from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
 from runner.secrets import scanner
@@ -130,7 +131,7 @@ def publish(
     if key_of_signer:
         print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
     for name, content in files.items():
-        print(f"takes along {name} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is listed
+        print(f"takes along {printable(name)} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is listed
     return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
 
 

@@ -6,7 +6,6 @@ import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
-from runner.backends.retry import persistently
 from runner.errors import AlreadyExists, RunHeld, WriteFailed
 from runner.runs.documents import FORMAT, TERMINAL_STATES, is_own, own_token
 
@@ -70,20 +69,20 @@ def end_document(
     return end
 
 
-def commit_end(store: RunStore, end: EndDocument, *, patience: float = 0.0) -> None:
+def commit_end(store: RunStore, end: EndDocument) -> None:
     """Commit how an attempt ended, and the run's outcome with it if that concludes the run.
 
-    Storage that fails for a while is asked again for ``patience`` seconds. Raises RunHeld when another attempt declared
+    Raises RunHeld when another attempt declared
     this one lost, AlreadyExists when it has an end already, and what the storage raises.
     """
     try:
-        persistently(lambda: store.create_end(end), patience)
+        store.create_end(end)
     except AlreadyExists:
         if lost := lost_end(store, end["attempt"]):
             raise run_held_elsewhere(lost) from None
         raise
     if end["state"] in TERMINAL_STATES:
-        persistently(lambda: store.create_outcome(end), patience)
+        store.create_outcome(end)
 
 
 def finish_dead_attempt(

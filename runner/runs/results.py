@@ -12,7 +12,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner.backends.base import CHUNK
-from runner.backends.retry import persistently
 from runner.errors import BundleCorrupt, RunnerError, WriteFailed
 from runner.runs.trailer import copy_verified, trailer
 from runner.serialization import pickling
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import ResultRecord
 
-PATIENCE_SECONDS = 60.0  # in which what a flow gave is stored again and again while storage fails
 SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and tasks after it need not wait for its upload
 
 
@@ -41,18 +39,23 @@ class Results:
     def save(self, node: Node, index: int | None, value: Any) -> Callable[[], ResultRecord]:
         """Pickle a value; the callable that is returned stores it and returns its record.
 
-        A large value is streamed now, so that nobody changes it while it is under way; a small one is stored again and
-        again for `PATIENCE_SECONDS` where storage fails for a while. Raises TaskError when the value cannot be pickled,
-        and WriteFailed.
+        A large value is streamed now, so that nobody changes it while it is under way, and again from its beginning if
+        its upload fails in a way that may pass. Raises TaskError when the value cannot be pickled, and WriteFailed.
         """
         store = self._store
         key = store.layout.result(self._attempt, node.slug, index)
         label = node.slug if index is None else f"{node.slug}[{index}]"
-        with _as_write_failed(), ExitStack() as stack:
-            spool = _Spool(lambda: stack.enter_context(store.storage.writer(key)))
-            pickling.dump_result(value, spool, label)  # type: ignore[arg-type]
-            digest, size = spool.digest.digest(), spool.size
-            spool.write(trailer(size, digest))
+
+        def stream() -> tuple[_Spool, bytes, int]:
+            with ExitStack() as stack:
+                spool = _Spool(lambda: stack.enter_context(store.storage.writer(key)))
+                pickling.dump_result(value, spool, label)  # type: ignore[arg-type]
+                digest, size = spool.digest.digest(), spool.size
+                spool.write(trailer(size, digest))
+            return spool, digest, size
+
+        with _as_write_failed():
+            spool, digest, size = store.storage.persistently(stream)
         record: ResultRecord = {"key": key, "size": size, "sha256": digest.hex(), "type": type_name(type(value))}
         signer = store.signer
         signature = signer and signer.sign_result(store.run_id, node.slug, index, size, digest.hex())
@@ -60,9 +63,9 @@ class Results:
         def finish() -> ResultRecord:
             with _as_write_failed():
                 if signature:  # before the result, which then never lies there without it
-                    persistently(lambda: store.storage.create(f"{key}{SUFFIX}", signature), PATIENCE_SECONDS)
+                    store.storage.create(f"{key}{SUFFIX}", signature)
                 if spool.writer is None:
-                    persistently(lambda: store.storage.create(key, bytes(spool.buffer)), PATIENCE_SECONDS)
+                    store.storage.create(key, bytes(spool.buffer))
             return record
 
         return finish

@@ -141,6 +141,12 @@ class RunStore:
         names, _ = self.storage.list_folder(self.layout.attempts)
         return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
 
+    def list_log_parts(self, attempt: int) -> list[int]:
+        """Return the numbers of the parts of an attempt's log, in order."""
+        _, entries = self.storage.list_folder(self.layout.log(attempt, 1).removesuffix("000001.jsonl"))
+        names = (entry.key.rpartition("/")[2].removesuffix(".jsonl") for entry in entries)
+        return sorted(int(name) for name in names if name.isdecimal())
+
     def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
         data = encode(document)
         if len(data) > limit_of(kind):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.backends.retry import persistently
 from runner.errors import Untrusted
 from runner.runs.trailer import TRAILER, read_trailer
 
@@ -24,7 +23,7 @@ def list_results(store: RunStore) -> Iterator[tuple[Key, Entry]]:
     Of two for the same, the later attempt's comes last. None of them was read yet.
     """
     prefix = store.layout.attempts
-    found = persistently(lambda: list(store.storage.list_recursive(prefix)), store.storage.retry_seconds)
+    found = list(store.storage.list_recursive(prefix))
     for entry in sorted(found, key=lambda entry: entry.key):
         attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
         slug, _, index = name.removesuffix(".pkl").partition("/")

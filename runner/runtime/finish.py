@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs.ends import commit_end, end_document
-from runner.runs.results import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from runner.engine.report import Report
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.runtime.channel import Channel
     from runner.runtime.messages import StopOrder
+    from runner.schema.documents import EndDocument
+
+COMMIT_SHARE = 0.125  # of the time to come to a safe point, after it: in which the end is written, or else printed
 
 
 class Finalizer:
@@ -37,10 +40,12 @@ class Finalizer:
     def __init__(self, store: RunStore, claim: Claim, facts: RunFacts, channel: Channel, temporary: str) -> None:
         self._store, self._claim, self._facts, self._channel = store, claim, facts, channel
         self._temporary = temporary
-        self._lock = threading.Lock()
+        self._lock, self._aside = threading.Lock(), threading.Lock()
         self._verdict: Verdict | None = None
         self._order: StopOrder | None = None
         self._returned = threading.Event()
+        self._end: EndDocument | None = None  # as soon as there is one
+        self._settled = threading.Event()  # it is stored, or another's, or saved aside
 
     def flow_returned(self) -> None:
         """Record that the flow returned on its own; no forced end is needed."""
@@ -55,16 +60,25 @@ class Finalizer:
         if order is None:
             return
         self._order = order
+        over = time.monotonic() + order["within"] * (1 + COMMIT_SHARE)
+        if order["signal"] is not None:  # whoever sent it kills what has not ended in time
+            self._store.storage.end_within(over - time.monotonic())
         engine.cancel()
         if order["signal"] and signal.getsignal(order["signal"]) not in {signal.SIG_DFL, signal.SIG_IGN}:
             os.kill(os.getpid(), order["signal"])  # the flow has a handler of its own for it
         if not self._returned.wait(order["within"]):
-            try:
-                self.commit(engine.report())
-            except RunnerError as error:
-                self._channel.send({"kind": "finished", "verdict": Verdict.of_error(error, "crashed")})
-            finally:
-                os._exit(1)  # the verdict has the exit code
+            threading.Thread(target=self._force, args=(engine,), daemon=True).start()
+        if not self._settled.wait(over - time.monotonic()) and self._end is not None:
+            self._save_aside(self._end)
+
+    def _force(self, engine: Engine) -> None:
+        """Commit the end of a flow as far as it is, and end the process."""
+        try:
+            self.commit(engine.report())
+        except RunnerError as error:
+            self._channel.send({"kind": "finished", "verdict": Verdict.of_error(error, "crashed")})
+        finally:
+            os._exit(1)  # the verdict has the exit code
 
     def commit(self, report: Report) -> Verdict:
         """Commit the end, and return the verdict in it. Raises RunHeld and WriteFailed."""
@@ -84,24 +98,36 @@ class Finalizer:
             self._store.signer,
             self._channel.secret,
         )
+        self._end = end
         try:
-            commit_end(self._store, end, patience=PATIENCE_SECONDS)
+            commit_end(self._store, end)
         except RunHeld:
+            self._settled.set()
             self._channel.send({"kind": "attempt ended", "verdict": None})
             raise
         except RunnerError as refusal:
-            self._channel.send({"kind": "end saved aside"})
-            from runner.runs import unsaved_ends
-
-            unsaved_ends.save(end, self._temporary)
+            self._save_aside(end)
             message = f"the end of the run could not be written: {refusal.message}"
             raise WriteFailed(message, hint=refusal.hint) from refusal
         self._channel.send({"kind": "attempt ended", "verdict": verdict})
-        if self._claim.attempt > 1:
+        with self._aside:
+            was_saved = self._settled.is_set()
+            self._settled.set()
+        if was_saved or self._claim.attempt > 1:
             from runner.runs import unsaved_ends
 
-            unsaved_ends.discard(self._store.run_id, self._claim.attempt, self._temporary)
+            unsaved_ends.discard(self._store.run_id, self._claim.attempt + was_saved, self._temporary)
         return verdict
+
+    def _save_aside(self, end: EndDocument) -> None:
+        """Print an end that is not stored, or not yet, and save it in the temporary folder."""
+        with self._aside:
+            if not self._settled.is_set():
+                self._settled.set()
+                self._channel.send({"kind": "end saved aside"})
+                from runner.runs import unsaved_ends
+
+                unsaved_ends.save(end, self._temporary)
 
     def _verdict_on(self, report: Report) -> Verdict:
         if report.state == "cancelled":

@@ -78,6 +78,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         settings.signing_key.check_role("runs")
     credentials = resolve(settings.secrets, settings.environ)
     storage = open_storage(location, credentials, settings.environ)
+    storage.retry_seconds = min(storage.retry_seconds, settings.patience)
     warm = Background(_import_what_loading_needs)  # while the network is waited for
     stores = RunStores(settings, credentials, storage)
     begun, outcome = find_begun(settings, stores, f"{location.key}/")
@@ -180,6 +181,7 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     if proving:
         proving.result()
     if not isinstance(claim, Concluded):
+        store.storage.bear(settings.patience)
         channel.send({"kind": "claim held"})
     beginning.result()
     return claim

@@ -131,6 +131,12 @@ _TASK = {
     "error": _or_none(_shaped(_ERROR | {"traceback": _text})),
     "result": _or_none(_shaped(_RESULT)),
 }
+_DEATH = {
+    "trace": _or_none(_text),
+    "log": _text,
+    "peak_memory": _or_none(_count),
+    "memory": _or_none(_text),
+}
 _ONLY = {"run": {"requested", "by", "parameters"}, "end": {"ended", "exit_code", "tasks"}, "claim": {"pid", "started"}}
 SHAPES: dict[str, dict[str, Any]] = {
     "manifest": {
@@ -172,5 +178,6 @@ SHAPES: dict[str, dict[str, Any]] = {
         "exit_code": _count,
         "error": _or_none(_shaped(_ERROR)),
         "tasks": [_TASK],
+        "death": _if_there(_or_none(_shaped(_DEATH))),
     },
 }

@@ -75,7 +75,15 @@ def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
 
 
 def find_secret(name: str, environ: Mapping[str, str]) -> Any:
-    """Look one secret up and mask it: ``/run/secrets/NAME``, the file that ``NAME_FILE`` names, the variable ``NAME``.
+    """Return one secret's value, as `read_secret` finds it, and mask it."""
+    text, value = read_secret(name, environ)
+    if register_secret(text, value):
+        _PROCESS_SECRETS.too_short[name] = "the secret" if len(text) < SHORTEST else "a part of the secret"
+    return value
+
+
+def read_secret(name: str, environ: Mapping[str, str]) -> tuple[str, Any]:
+    """Return one secret's text and value, from ``/run/secrets/NAME``, the file in ``NAME_FILE``, the variable ``NAME``.
 
     A JSON object or array is parsed, anything else is text as it stands, less one trailing newline.
     Raises EnvironmentWrong if it is in none of these, or its file cannot be read.
@@ -99,10 +107,7 @@ def find_secret(name: str, environ: Mapping[str, str]) -> Any:
         hint = f"Mount it as {mounted}, or set {name}_FILE to its file or {name} to its value."
         raise EnvironmentWrong(message, hint=hint)
     text = text.removesuffix("\n").removesuffix("\r")
-    value = parse_secret(text)
-    if register_secret(text, value):
-        _PROCESS_SECRETS.too_short[name] = "the secret" if len(text) < SHORTEST else "a part of the secret"
-    return value
+    return text, parse_secret(text)
 
 
 def secret(name: str) -> Any:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from runner.schemes import backends
-from runner.secrets.encodings import SHORTEST
-from runner.secrets.redaction import mask
+from runner.secrets.encodings import SHORTEST, encodings_of, quoted_encodings
+from runner.secrets.redaction import mask_encodings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,11 +19,23 @@ _PUBLIC_NAME = re.compile(
     r"|account(_?name)?|endpoint(_?suffix)?|\w+endpoint|default_?endpoints_?protocol",
     re.IGNORECASE,
 )
-_PASSWORD_IN_URL = re.compile(r"://[^/\s]*:[^/\s]*@|[?&]sig=")
 _SIGNATURE = re.compile(r"(?:^|[?&=])sig=([^&;\s]+)")
 _HEADER = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 _RANDOM = re.compile(r"[A-Za-z0-9]{16,}")  # what is not all in small letters is no word
 _MOST_RANDOM = 8  # of one value
+# Where URLs have a password: before @, also where it holds an @ or a slash as it should not; without a host, as Airflow
+# writes them. And where other connection strings have one: of libpq, ODBC, ADO and JDBC, and in a URL's query.
+_PASSWORDS_IN_URL = (
+    r"://[^\s:/?#@]*:([^\s/?#]+)@",
+    r"://[^\s:/?#@]*:(\S+)@",
+    r"://[^\s:/?#@]+:(?!\d*(?:[/?#]|$))([^\s/?#@]+)(?:[/?#]|$)",
+)
+_USER_IN_URL = r"://([^\s:/?#@]+):?[^\s/?#@]*@"
+_KEYWORDS = (
+    r"(?i)(?:^|[\s;?&,])(?:\w*passw(?:or)?d|\w*pwd|pass|passphrase|(?:shared)?access_?key|\w*secret|\w*token|api_?key)"
+    r"\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|\{([^}]*)\}|([^\s;&]+))"
+)
+_NAMES_OF_PASSWORDS = ("pass", "pwd", "secret", "token", "key=", "key =")
 
 
 def known_secrets() -> dict[str, tuple[str, ...]]:
@@ -36,18 +48,42 @@ def register_secret(text: str, value: object) -> bool:
 
     ``value`` is what `parse_secret` made of the text.
     """
+    mask_encodings(secret_encodings(text, value))
+    return any(0 < len(each) < SHORTEST for each in secret_parts(value))
+
+
+def secret_encodings(text: str, value: object) -> list[list[str]]:
+    """Return what a build looks for, and a run hides, of a secret: the encodings of each part, the part itself first.
+
+    Of lines, which are parts of something longer, base64 is not looked for: it is found as that of the whole.
+    """
     whole = (text,) if value is not text else ()
-    parts = secret_parts(value)
-    texts = [*whole, *parts]
-    mask(*(each for each in texts if len(each) >= SHORTEST), lines=secret_lines(value))
-    return any(0 < len(each) < SHORTEST for each in parts)
+    stripped = dict.fromkeys(each.strip() for each in (*whole, *secret_parts(value)))
+    texts = [each for each in stripped if len(each) >= SHORTEST]
+    return [*map(encodings_of, texts), *(list(quoted_encodings(line)) for line in secret_lines(value))]
 
 
 def secret_parts(value: object) -> list[str]:
-    """Return the texts that are as secret as a value: its leaves, and the keys and signatures in them."""
+    """Return the texts that are as secret as a value: its leaves, and the keys, signatures and passwords in them."""
     leaves = [str(leaf) for leaf in secret_leaves(value)]
-    keys = [key for leaf in leaves for key in (*connection_keys(leaf), *_signatures_in(leaf), *_random_parts(leaf))]
-    return [*leaves, *keys]
+    parts_of = (connection_keys, _signatures_in, passwords_in, _random_parts)
+    return [*leaves, *(part for leaf in leaves for parts in parts_of for part in parts(leaf))]
+
+
+def passwords_in(text: str) -> list[str]:
+    """Return the passwords in a URL or another connection string, as they stand there and decoded."""
+    found: list[str] = []
+    if "://" in text:
+        found += [each for pattern in _PASSWORDS_IN_URL for each in re.findall(pattern, text)]
+        found += [part for user in re.findall(_USER_IN_URL, text) for part in _random_parts(user) and [user]]
+    lowered = text.lower()
+    if "=" in text and any(name in lowered for name in _NAMES_OF_PASSWORDS):
+        found += ["".join(groups) for groups in re.findall(_KEYWORDS, text)]
+    if "%" in text and found:
+        from urllib.parse import unquote
+
+        found += [unquote(each) for each in found]
+    return [*dict.fromkeys(filter(None, found))]
 
 
 def secret_lines(value: object) -> list[str]:
@@ -102,7 +138,7 @@ def connection_keys(text: str) -> list[str]:
 
 def _is_public(name: str, text: str) -> bool:
     """Return whether a part of a JSON secret is no secret by its name, such as ``client_email``."""
-    return bool(_PUBLIC_NAME.fullmatch(name)) and not _PASSWORD_IN_URL.search(text)
+    return bool(_PUBLIC_NAME.fullmatch(name)) and not (_SIGNATURE.search(text) or passwords_in(text))
 
 
 def _signatures_in(text: str) -> Iterator[str]:

@@ -5,34 +5,37 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from runner.secrets.encodings import SHORTEST, encodings_of, quoted_encodings
+from runner.secrets.encodings import SHORTEST, encodings_of, to_bytes
 from runner.secrets.matcher import SecretMatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
-_EMPTY = SecretMatcher({})
+_EMPTY = SecretMatcher({}, {})
 # What this process masks: its logs, documents and errors all pass here. It only grows, each time into a new matcher.
 _PROCESS_MATCHER = _EMPTY
 _PROCESS_LOCK = threading.Lock()  # held while it grows
 
 
-def mask(*texts: str, lines: Iterable[str] = ()) -> None:
-    """Replace these texts, in all their encodings and however short they are, in all that is redacted from now on.
+def mask(*texts: str) -> None:
+    """Replace these texts, in all their encodings and however short they are, in all that is redacted from now on."""
+    mask_encodings(map(encodings_of, texts))
 
-    Of ``lines``, which are parts of something longer, base64 is not looked for: it is found as that of the whole.
-    """
+
+def mask_encodings(values: Iterable[Iterable[str]]) -> None:
+    """Do as `mask` does, with the encodings of each text."""
     global _PROCESS_MATCHER  # noqa: PLW0603 - it is what this process masks
-    values = [*map(encodings_of, texts), *(list(quoted_encodings(line)) for line in lines)]
     with _PROCESS_LOCK:
         _PROCESS_MATCHER = _PROCESS_MATCHER.with_values(values)
 
 
 def redact(text: str) -> str:
     """Return the text with every masked value replaced by ``***``; one that contains another is replaced as a whole."""
-    for encoding in _PROCESS_MATCHER.text_candidates(text):
-        text = text.replace(encoding, MASK)
+    matcher = _PROCESS_MATCHER
+    if matcher:
+        for encoding in matcher.candidates(to_bytes(text)):
+            text = text.replace(encoding, MASK)
     return text
 
 
@@ -63,7 +66,7 @@ class Redactor:
             return data
         data = self._held + data
         end = matcher.possible_start(data)
-        candidates = matcher.byte_candidates(data)
+        candidates = [to_bytes(each) for each in matcher.candidates(data)]
         while crossing := [found for each in candidates if (found := _crossing(each, data, end)) >= 0]:
             end = min(crossing)
         self._held = data[end:]
@@ -71,7 +74,8 @@ class Redactor:
 
     def rest(self) -> bytes:
         """Return what is held back, as nothing follows any more; of a value's beginning, 8 bytes or more are masked."""
-        rest, self._held = _masked(self._held, _PROCESS_MATCHER.byte_candidates(self._held)), b""
+        candidates = [to_bytes(each) for each in _PROCESS_MATCHER.candidates(self._held)]
+        rest, self._held = _masked(self._held, candidates), b""
         start = _PROCESS_MATCHER.possible_start(rest)
         return rest[:start] + MASK.encode() if len(rest) - start >= SHORTEST else rest
 

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 
 from runner.errors import EnvironmentWrong, FlowFailed
 from runner.schemes import backends
-from runner.secrets.encodings import SHORTEST, encodings_of, to_bytes
-from runner.secrets.named import find_secret
-from runner.secrets.parts import parse_secret, secret_lines, secret_parts
+from runner.secrets.encodings import SHORTEST, encodings_of
+from runner.secrets.matcher import SecretMatcher
+from runner.secrets.named import read_secret
+from runner.secrets.parts import parse_secret, passwords_in, secret_encodings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 log = logging.getLogger("runner.leaks")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|CONNECTION_?STRING", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASSCODE|_PASS$|_PAT$|CREDENTIAL|CONNECTION_?STRING|(?<!^)(?<!^OLD)PWD$",
+    re.IGNORECASE,
+)
 _HARMLESS_NAME = re.compile(
-    r"RUNNER_(TRUSTED_KEYS|SECRETS)|GPG_KEY|\w+_(FILE|PATH|DIR|NAME|SOCK|URI|ENDPOINT)|.*KEYBOARD.*", re.IGNORECASE
+    r"RUNNER_(TRUSTED_KEYS|SECRETS)|GPG_KEY|\w+_(FILE|PATH|DIR|NAME|SOCK)|(?!.*(SECRET|PASSW))\w+_(URI|ENDPOINT)"
+    r"|.*KEYBOARD.*",
+    re.IGNORECASE,
 )
 _AZURITE_KEY = (
     rb"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"  # its key is in its documentation, the same for everybody
 )
 _PLACEHOLDER = rb"pass|secret|changeme|example"
+_PLACEHOLDER_PASSWORD = re.compile(f"{_PLACEHOLDER.decode()}|.*[{{}}<>$*]", re.IGNORECASE)
 # What is shaped like a key that a cloud gives out, by what messages call it.
 _SHAPES = {
     "an AWS access key": re.compile(rb"(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z2-7]{16}(?![A-Za-z0-9])(?<!EXAMPLE)"),
@@ -45,22 +52,28 @@ class Secret:
     """A value to look for: what messages call it, and the encodings in which it may stand in a file or a pickle."""
 
     name: str
-    encodings: frozenset[bytes]
+    matcher: SecretMatcher
+
+    def is_in(self, data: bytes) -> bool:
+        """Return whether some bytes contain the value."""
+        return any(self.matcher.encodings[each] in data for each in self.matcher.candidates(data))
 
 
 def collect_secrets(names: Iterable[str], environ: Mapping[str, str]) -> list[Secret]:
-    """Return the secrets to look for: those of the names that can be found, and variables named like secrets."""
+    """Return the secrets to look for: those of the names that can be found, and variables named like secrets.
+
+    Of a variable that nobody named, and whose name says nothing, the passwords in a URL are looked for.
+    """
     found = []
     named = set(names)
     for name in sorted(named):
         try:
-            value = find_secret(name, environ)
+            text, value = read_secret(name, environ)
         except EnvironmentWrong:
             continue  # where the flow is built it need not be
-        secret = _secret(f"the secret {name}", _texts_of(value))
-        if secret.encodings:
-            found.append(secret)
-        elif value:
+        encodings = secret_encodings(text, value)
+        found.append(_secret(f"the secret {name}", encodings))
+        if value and not encodings:
             log.warning(
                 "the secret %s is shorter than %d characters, and is neither looked for nor hidden", name, SHORTEST
             )
@@ -69,22 +82,27 @@ def collect_secrets(names: Iterable[str], environ: Mapping[str, str]) -> list[Se
         if name in named:
             continue
         if name in private:  # the clouds' own are as good as named
-            found.append(_secret(f"the variable {name}", _texts_of(parse_secret(text))))
+            encodings = secret_encodings(text, parse_secret(text))
         elif _SECRET_NAME.search(name) and not _HARMLESS_NAME.fullmatch(name):
-            texts = (each for each in _texts_of(parse_secret(text)) if not _is_harmless(each))
-            found.append(_secret(f"the variable {name}", texts))
-    return [secret for secret in found if secret.encodings]
+            encodings = [each for each in secret_encodings(text, parse_secret(text)) if not _is_harmless(each[0])]
+        elif "://" in text:
+            passwords = (each for each in passwords_in(text) if len(each) >= SHORTEST)
+            encodings = [encodings_of(each) for each in passwords if not _PLACEHOLDER_PASSWORD.match(each)]
+        else:
+            continue
+        found.append(_secret(f"the variable {name}", encodings))
+    return [secret for secret in found if secret.matcher]
 
 
 def handed_over_secret(texts: Iterable[str]) -> Secret:
     """Return the secret of what an author handed over in the flow's own code, however short it is."""
     name = "the connection string that was handed over, or the key in it"
-    return Secret(name, frozenset(text.encode() for text in texts if text))
+    return Secret(name, SecretMatcher({}, {}).with_values(map(encodings_of, filter(None, texts))))
 
 
 def find_secrets(data: bytes, secrets: Iterable[Secret]) -> list[str]:
     """Return the names of the secrets, and of the well-known shapes, that some bytes contain."""
-    known = [f"the value of {secret.name}" for secret in secrets if any(each in data for each in secret.encodings)]
+    known = [f"the value of {secret.name}" for secret in secrets if secret.is_in(data)]
     return known + [name for name, shape in _SHAPES.items() if shape.search(data)]
 
 
@@ -108,17 +126,10 @@ def refuse_secrets(
         raise FlowFailed(message, hint=hint)
 
 
-def _texts_of(value: object) -> list[str]:
-    """Return the texts to look for, which are those that are masked in what a run writes."""
-    return [*secret_parts(value), *secret_lines(value)]
-
-
-def _secret(name: str, texts: Iterable[str]) -> Secret:
-    """Return the secret of texts that are long enough, but for the key of Azurite, which is everybody's."""
+def _secret(name: str, encodings: Iterable[list[str]]) -> Secret:
+    """Return a secret of parts, each with its encodings, but for the key of Azurite, which is everybody's."""
     known = _AZURITE_KEY.decode()
-    stripped = (text.strip() for text in texts)
-    private = {text for text in stripped if len(text) >= SHORTEST and not text.startswith(known)}
-    return Secret(name, frozenset(to_bytes(form) for text in private for form in encodings_of(text)))
+    return Secret(name, SecretMatcher({}, {}).with_values(each for each in encodings if not each[0].startswith(known)))
 
 
 def _is_harmless(text: str) -> bool:

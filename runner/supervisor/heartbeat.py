@@ -77,23 +77,25 @@ class Heartbeat:
         number, due, is_troubled = 0, 0.0, False  # at first only the storage is opened
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
             due = time.monotonic() + interval
+            trouble: RunnerError | None = None
             try:
                 if store is None:
                     store = open_run_store(self._place, self._settings, patience=REQUEST_SHARE * interval)
                     due = self._claimed + interval
                     continue
-                if lost := lost_end(store, self._claim.attempt):
-                    self._on_failure(run_held_elsewhere(lost))
-                    return
                 number += 1
                 store.write_heartbeat(self._claim, number)
             except RunnerError as error:
-                due = time.monotonic() + interval / 3
-                if not is_troubled and not self._stopped.is_set():
-                    self._warn(error)
-                is_troubled = True
-            else:
-                is_troubled = False
+                trouble, due = error, time.monotonic() + interval / 3
+            try:  # after the beat, so that a read which hangs does not hold it up
+                if store and (lost := lost_end(store, self._claim.attempt)):
+                    self._on_failure(run_held_elsewhere(lost))
+                    return
+            except RunnerError as error:
+                trouble = trouble or error
+            if trouble and not is_troubled and not self._stopped.is_set():
+                self._warn(trouble)
+            is_troubled = trouble is not None
 
     def _warn(self, error: RunnerError) -> None:
         """Log in a thread of its own: where nobody takes the log, the heartbeat must not stop."""

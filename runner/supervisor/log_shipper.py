@@ -47,8 +47,8 @@ class LogShipper:
         self._started, self._stopped = threading.Event(), threading.Event()
         self._unshipped = b""
         buffer.set_shipping(works=True)
-        self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
+        self.thread.start()
 
     def on_started(self) -> None:
         """Signal that the flow's first line has run; background work may start."""
@@ -59,12 +59,15 @@ class LogShipper:
         self._stopped.set()
         self._started.set()
 
-    def flush(self) -> bool:
-        """Ship the rest of the log; False if it could not be."""
+    def close(self) -> None:
+        """Ship the rest of the log, and end; within `LAST_SECONDS`, but for a request that is under way then."""
         self.on_ended()
         self._buffer.close()
-        self._thread.join(LAST_SECONDS + 1)
-        return not self._thread.is_alive() and not self._unshipped
+
+    @property
+    def has_shipped_all(self) -> bool:
+        """Whether nothing is left to ship."""
+        return not self.thread.is_alive() and not self._unshipped
 
     def _run(self) -> None:
         try:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
+from runner.runtime.background import Background
 from runner.supervisor.backlog import log_entry
 from runner.supervisor.log_tee import LogTee
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import threading
+    from collections.abc import Callable, Mapping
     from logging import Logger
 
     from runner.runs.ends import RunFacts
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
     from runner.supervisor.log_shipper import LogShipper
 
 
+LEAST_SECONDS = 1.5  # to write the end in, also where the grace is over
+PROMPT_SECONDS = 0.5  # after which an end that is under way is printed and kept first, and the log is given up
+LOOK_SECONDS = 0.1  # between two looks whether somebody asked to stop meanwhile
+
+
 class Settlement:
     """Settles one start, when the flow's process is gone.
 
@@ -35,6 +44,7 @@ class Settlement:
         report: what the flow's process has told.
         buffer: the lines of its log.
         secret: bytes that only that process and this one know, by which its end is known.
+        left: returns the seconds that are left, once somebody has asked to stop; None before.
     """
 
     def __init__(
@@ -45,9 +55,11 @@ class Settlement:
         report: ChildReport,
         buffer: LogBuffer,
         secret: bytes,
+        left: Callable[[], float | None],
     ) -> None:
         self._settings, self._environ, self._log_to = settings, environ, log_to
-        self._report, self._buffer, self._secret = report, buffer, secret
+        self._report, self._buffer, self._secret, self._left = report, buffer, secret, left
+        self._is_saved = False  # the end was printed, and saved aside, by this process
 
     def open_log(self) -> Logger:
         """Return the logger of the supervisor's own lines."""
@@ -102,18 +114,52 @@ class Settlement:
         log.log(logs.ERROR if verdict.exit_code else logs.INFO, "%s", verdict.message, extra=details)
         if shipper and is_ours:
             self._buffer.add(log_entry(f"the log of attempt {report.attempt} ends", last=True))
-            if not shipper.flush():
+            shipper.close()
+            self._wait_for(shipper.thread, PROMPT_SECONDS)
+            if not shipper.has_shipped_all:
                 logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)
                 log.warning("the end of the log could not be shipped to the storage")
         return verdict.exit_code
 
     def _end(self, claim: Claim, verdict: Verdict, log: Logger) -> Verdict:
         """Write the end of an attempt that was left without one, and return the verdict that stands then."""
+        writing = Background(lambda: self._write_end(claim, verdict))
         try:
-            return self._write_end(claim, verdict)
+            if not self._wait_for(writing, PROMPT_SECONDS, PROMPT_SECONDS):
+                self._save_aside(claim, verdict)
+                if not self._wait_for(writing, LEAST_SECONDS):
+                    raise WriteFailed("the storage did not answer before the grace was over")  # noqa: TRY301
+            return writing.result()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the last word must still be said
             log.warning("the attempt's end could not be written: %s", error)
             return self._end_not_written(claim, verdict, error) if isinstance(error, RunnerError) else verdict
+
+    def _wait_for(self, thread: threading.Thread, least: float, most: float = math.inf) -> bool:
+        """Wait until a thread has ended; once somebody asked to stop, at most for what is left of the grace.
+
+        Then ``least`` seconds are given in any case, and no more than ``most``.
+        """
+        began, asked = time.monotonic(), None
+        while thread.is_alive():
+            now, left = time.monotonic(), self._left()
+            if left is not None:
+                asked = asked or now
+                if now >= min(max(now + left, began + least), asked + most):
+                    return False
+            thread.join(LOOK_SECONDS)
+        return True
+
+    def _save_aside(self, claim: Claim, verdict: Verdict) -> None:
+        """Print the end, and save it where it can be kept, unless the flow's process has done so."""
+        place = self._report.place
+        if self._is_saved or self._report.is_end_saved or not place:
+            return
+        from runner.runs import unsaved_ends
+        from runner.runs.ends import end_document
+
+        self._is_saved = True
+        end = end_document(place.run_id, claim, self._facts(), verdict, signer=self._signer())
+        unsaved_ends.save(end, self._settings.temporary)
 
     def _write_end(self, claim: Claim, verdict: Verdict) -> Verdict:
         """Write the end of the attempt, or find the one that the child committed before it died.
@@ -134,13 +180,7 @@ class Settlement:
         """Save an end that cannot be stored where it can be kept, and return the verdict that this start has then."""
         if isinstance(error, RunHeld):
             return Verdict("lost", error.code, error.message, "RunHeld")
-        place = self._report.place
-        if not self._report.is_end_saved and place:
-            from runner.runs import unsaved_ends
-            from runner.runs.ends import end_document
-
-            end = end_document(place.run_id, claim, self._facts(), verdict, signer=self._signer())
-            unsaved_ends.save(end, self._settings.temporary)
+        self._save_aside(claim, verdict)
         if verdict.exit_code == WriteFailed.code:
             return verdict
         message = f"{verdict.message}; and the end of the run could not be written: {error}"
@@ -150,7 +190,9 @@ class Settlement:
         from runner.runs.store import open_run_store
 
         assert self._report.place is not None  # noqa: S101 - told before any claim
-        return open_run_store(self._report.place, self._settings, signer=self._signer())
+        store = open_run_store(self._report.place, self._settings, signer=self._signer())
+        store.storage.bear(self._settings.patience)
+        return store
 
     def _facts(self) -> RunFacts:
         from runner.runs.ends import RunFacts

@@ -83,12 +83,14 @@ class Supervisor:
         with suppress(RunnerError):  # the child tells what is wrong, and leaves
             self.settings = Settings.from_environ(environ, needs_location=False)
         self.report = ChildReport()
+        self.stop_signals = set[int]()
         self.buffer = LogBuffer()
         self.secret = os.urandom(32)  # by which an end of the flow's process is known from any other
         self.heartbeat: Heartbeat | None = None
         self.shipper: LogShipper | None = None
         self.stop_signal: int | None = None  # that asked to stop
         self.timed_out = False
+        self.over: float | None = None  # when all must be over, as somebody asked to stop
         self.reaper = 0
         self.reaper_started = 0  # as the kernel counts
         self.failure: BaseException | None = None  # why the flow must not go on
@@ -245,6 +247,8 @@ class Supervisor:
     def _stop(self, deadline: float | None, stop_signal: int | None) -> float | None:
         """Ask the flow to come to a safe point, or end it if it has not begun; return the time when it must be over."""
         is_stopping = self.timed_out
+        if stop_signal is not None:
+            self.over = time.monotonic() + self.settings.grace
         self.stop_signal, self.timed_out = stop_signal, self.timed_out or stop_signal is None
         if not self.report.has_begun:
             self._kill()
@@ -266,10 +270,16 @@ class Supervisor:
             file.seek(0)
             return file.read().decode(errors="backslashreplace")
 
+    def _left(self) -> float | None:
+        """Return the seconds that are left of the grace; None if nobody asked to stop yet."""
+        if self.over is None and self.stop_signals & signal.sigpending():
+            self.over = time.monotonic() + self.settings.grace
+        return None if self.over is None else self.over - time.monotonic()
+
     def _settlement(self) -> Settlement:
         from runner.supervisor.settle import Settlement
 
-        return Settlement(self.settings, self.environ, self.log_to, self.report, self.buffer, self.secret)
+        return Settlement(self.settings, self.environ, self.log_to, self.report, self.buffer, self.secret, self._left)
 
     def _settle(self, exit_status: ExitStatus, kills: int | None) -> int:
         """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""

@@ -47,7 +47,7 @@ def test_show_prints_the_error_and_the_users_traceback(here: Place) -> None:
     text = run_command({}, "show", run_url(here, home="trouble")).stdout
     assert "exit     1\n" in text
     assert "error    task misbehave failed: ValueError: why\n" in text
-    assert "\nmisbehave:\nTraceback (most recent call last):\n" in text
+    assert "\nmisbehave:\n  Traceback (most recent call last):\n" in text
     assert "trouble.py" in text
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
-import urllib.parse
-from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.secrets.redaction import MASK, Redactor, mask, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from runner.secrets.redaction import MASK, Redactor, mask, redact, reset_masks
+from support.secret_forms import FORMS, IN_BASH, INSIDE
 
 VALUES = [
     "correct-horse-battery",
@@ -21,31 +16,14 @@ VALUES = [
     "lines\nand\ttabs\r\n  too",
     "ümläut€😀🔑 wide",
 ]
-ENCODINGS: dict[str, Callable[[str], str]] = {
-    "as it is": str,
-    "JSON": json.dumps,
-    "JSON in UTF-8": lambda text: json.dumps([text], ensure_ascii=False),
-    "JSON in JSON": lambda text: json.dumps(json.dumps({"a": text})),
-    "repr": repr,
-    "repr of more": lambda text: repr({"a": f'it\'s "{text}"'}),
-    "ascii": ascii,
-    "repr of bytes": lambda text: repr(text.encode()),
-    "quote": lambda text: f"?a={urllib.parse.quote(text)}&b=1",
-    "quote all": lambda text: urllib.parse.quote(text, safe=""),
-    "quote_plus": lambda text: urllib.parse.urlencode({"a": text}),
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "base64 without padding": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
-    "URL-safe base64": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64 in lines": lambda text: base64.encodebytes(text.encode() * 4).decode(),
-}
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", FORMS)
 @pytest.mark.parametrize("value", VALUES)
 def test_no_encoding_is_left(encoding: str, value: str) -> None:
     mask(value * 4 if encoding == "base64 in lines" else value)
-    shown = ENCODINGS[encoding](value)
-    plain = ENCODINGS[encoding]("")
+    shown = FORMS[encoding](value)
+    plain = FORMS[encoding]("")
     left = redact(f"begin {shown} end")
     assert MASK in left
     assert len(left) <= len(f"begin {plain} end") + 16, left
@@ -54,17 +32,52 @@ def test_no_encoding_is_left(encoding: str, value: str) -> None:
     assert b"".join([*map(redactor.feed, pieces), redactor.rest()]).decode() == left
 
 
-@pytest.mark.parametrize("before", range(4))
-def test_in_longer_base64_nothing_is_left_but_its_first_and_last_characters(before: int) -> None:
+@pytest.mark.parametrize("form", IN_BASH)
+@pytest.mark.parametrize("value", ["it's-a-pass word", 'say"$HOME`x`\\-and!more', "plain-enough-9", "foo'bar&baz;qux"])
+def test_what_a_shell_prints_of_a_value_is_masked(form: str, value: str) -> None:
+    """Jenkins hid only the value as it is, and bash traces it as it quotes it (JENKINS-42950)."""
+    mask(value)
+    left = redact(IN_BASH[form](value))
+    assert MASK in left
+    assert len(left) < 12, left
+
+
+@pytest.mark.parametrize("before", range(6))
+@pytest.mark.parametrize("form", INSIDE)
+def test_inside_something_longer_nothing_is_left_but_its_first_and_last_characters(form: str, before: int) -> None:
+    """GitHub looked for the padded base64 alone, and ``echo $SECRET | base64`` adds a newline (actions/runner 291)."""
     value = "correct-horse-battery"
     mask(value)
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        whole = encode(b"?" * before + value.encode() + b":and more").decode()
+    for after in (b"", b"\n", b":and more"):
+        whole = INSIDE[form](b"?" * before + value.encode() + after).decode()
         left = redact(whole)
         assert MASK in left
-        longest = max(len(part) for part in left.split(MASK))
-        assert longest <= 4 * before // 3 + 4 + 16
-        assert all(b"orse" not in base64.b64decode(part[: len(part) // 4 * 4], b"-_") for part in left.split(MASK))
+        around = len(INSIDE[form](b"?" * before)) + len(INSIDE[form](after))
+        assert len(left.replace(MASK, "")) <= around + 8, (whole, left)
+
+
+def test_only_letters_are_changed_to_capitals_or_small_ones_and_nothing_is_hidden_by_halves() -> None:
+    mask("Pa55-Wort-Straße")
+    assert redact("PA55-WORT-STRASSE pa55-wort-straße Pa55-Wort-Straße") == "*** *** ***"
+    assert redact("pA55-Wort") == "pA55-Wort"
+
+
+def test_a_long_value_is_masked_as_a_short_one_is() -> None:
+    value = "".join(random.Random(2).choices("abcXYZ012+/=\"'&", k=3000))
+    mask(value)
+    for form in ("as it is", "JSON three deep", "base64", "base85", "hexadecimal", "quote all", "HTML", "shell", "CSV"):
+        assert MASK in redact(FORMS[form](value)), form
+        assert len(redact(FORMS[form](value))) < 40, form
+
+
+def test_values_of_every_length_are_found_wherever_they_begin() -> None:
+    for length in (1, 3, 6, 7, 8, 14, 15, 16, 40):
+        value = "z" + "y" * (length - 1)
+        mask(value)
+        for before in range(18):
+            for after in ("", ".", "." * 9):
+                assert "z" not in redact("." * before + value + after)
+        reset_masks()
 
 
 def test_a_stream_is_redacted_as_a_text_is_wherever_it_is_cut() -> None:

@@ -53,7 +53,7 @@ def reported(**told: Any) -> ChildReport:
 
 def settlement(report: ChildReport, log: io.StringIO) -> Settlement:
     """The settlement of a process that told this and is gone."""
-    return Settlement(Settings(environ={}), {}, log, report, LogBuffer(), SECRET)
+    return Settlement(Settings(environ={}), {}, log, report, LogBuffer(), SECRET, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.backends import object_store
+from runner.backends import object_store, retry
 from runner.backends.gcp import gcs
 from runner.location import parse_location
 from support.places import Place
@@ -161,13 +161,18 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 def without_retries(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let an answer take as long, and ask once."""
-    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", seconds)
+    """Let an answer take as long, and try for no longer."""
+    monkeypatch.setattr(retry, "ANSWER_SECONDS", seconds)
+    for module in (object_store, gcs):
+        monkeypatch.setattr(module, "UPLOAD_SECONDS", seconds)
     monkeypatch.setattr(object_store, "PARTS_AT_ONCE", 0)  # a writer is as impatient
-    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 0})
-    monkeypatch.setattr(object_store, "RETRY_SECONDS", seconds / 2)
-    monkeypatch.setattr(gcs, "READ_TIMEOUT_SECONDS", seconds)
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", seconds / 2)
+    impatient(monkeypatch, 0)
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let tries begin for so long."""
+    for kind in (object_store.ObjectStorage, gcs.GCSStorage):
+        monkeypatch.setattr(kind, "retry_seconds", seconds)
 
 
 def write_all(storage: Storage, key: str, *parts: bytes) -> None:

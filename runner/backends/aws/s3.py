@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.backends.aws.config import AwsConfig
-    from runner.backends.object_store import ObjectStorage
+    from runner.backends.aws.credentials import AwsAccess
+    from runner.backends.object_store import Connect, ObjectStorage
     from runner.secrets.named import Credentials
 
 # What obstore itself reads from the environment and runner has no opinion on; named here so that a mapping which is
@@ -48,7 +49,6 @@ def open_s3(
     from runner.backends.object_store import ObjectStorage
 
     settings = read_config(environ)
-    access = find_aws(bucket, credentials, settings)
     endpoint = settings.endpoint("s3")
     passed_on = {name: environ[variable] for variable, name in _OBSTORE_SETTINGS.items() if variable in environ}
     if "virtual_hosted_style_request" not in passed_on and settings.s3.get("addressing_style") == "virtual":
@@ -58,37 +58,42 @@ def open_s3(
     else:
         given = endpoint
 
-    def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
-        # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys it
-        # is given: what must win is named here, and the keys come by a function
-        config = {
-            **passed_on,
-            **access.config,
-            "region": region,
-            "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
-            "conditional_put": "etag",
-        }
-        return S3Store(
-            bucket,
-            config=config,  # type: ignore[arg-type]
-            client_options=options,  # type: ignore[arg-type]
-            retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=access.provider,
-        )
+    def connecting(access: AwsAccess) -> Connect:
+        def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
+            # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys
+            # it is given: what must win is named here, and the keys come by a function
+            config = {
+                **passed_on,
+                **access.config,
+                "region": region,
+                "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
+                "conditional_put": "etag",
+            }
+            return S3Store(
+                bucket,
+                config=config,  # type: ignore[arg-type]
+                client_options=options,  # type: ignore[arg-type]
+                retry_config=retries,  # type: ignore[arg-type]
+                credential_provider=access.provider,
+            )
+
+        return connect
 
     def relocated(reason: str) -> str | None:
         return _region_in(reason) or _look_up_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
 
+    access = find_aws(bucket, credentials, settings)
     return ObjectStorage(
         S3.scheme,
         bucket,
-        connect,
+        connecting(access),
         refusal,
         patience=patience,
         credential_source=access.source,
         certificates=environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"),
         place=settings.region,
         relocated=relocated,
+        renew=lambda: connecting(find_aws(bucket, credentials, read_config(environ))),
     )
 
 

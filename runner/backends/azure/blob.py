@@ -9,7 +9,8 @@ from runner.schemes import AZURE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.backends.object_store import ObjectStorage
+    from runner.backends.azure.credentials import AzureAccess
+    from runner.backends.object_store import Connect, ObjectStorage
     from runner.secrets.named import Credentials
 
 
@@ -27,27 +28,31 @@ def open_azure(
     from runner.backends.azure.errors import refusal
     from runner.backends.object_store import ObjectStorage
 
+    def connecting(access: AzureAccess) -> Connect:
+        # obstore reads the process's own environment first, and there a pod's AZURE_CLIENT_ID or a stray token would
+        # win over what was found: so keys and tokens come by a function, or their kind is named, with what must win
+        config = {"account_name": access.account, "endpoint": access.endpoint, "use_emulator": "false"}
+        config |= {"skip_signature": "false", **access.config}
+
+        def connect(_place: str, options: dict[str, object], retries: dict[str, object]) -> object:
+            return AzureStore(
+                container,
+                config=config,  # type: ignore[arg-type]
+                client_options=options,  # type: ignore[arg-type]
+                retry_config=retries,  # type: ignore[arg-type]
+                credential_provider=access.provider,
+            )
+
+        return connect
+
     access = find_azure(credentials, environ)
-    # obstore reads the process's own environment first, and there a pod's AZURE_CLIENT_ID or a stray token would win
-    # over what was found: so keys and tokens come by a function, or their kind is named, with what else must win
-    config = {"account_name": access.account, "endpoint": access.endpoint, "use_emulator": "false"}
-    config |= {"skip_signature": "false", **access.config}
-
-    def connect(_place: str, options: dict[str, object], retries: dict[str, object]) -> object:
-        return AzureStore(
-            container,
-            config=config,  # type: ignore[arg-type]
-            client_options=options,  # type: ignore[arg-type]
-            retry_config=retries,  # type: ignore[arg-type]
-            credential_provider=access.provider,
-        )
-
     return ObjectStorage(
         AZURE.scheme,
         container,
-        connect,
+        connecting(access),
         refusal,
         patience=patience,
         credential_source=access.source,
         certificates=environ.get("SSL_CERT_FILE"),
+        renew=lambda: connecting(find_azure(credentials, environ)),
     )

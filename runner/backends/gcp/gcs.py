@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.backends.base import CHUNK, REQUEST_SHARE, Entry, Storage, Writer
+from runner.backends.base import CHUNK, Entry, Storage, Writer
 from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error
 from runner.backends.gcp.errors import causes, reason
+from runner.backends.retry import PART_SHARE, REQUEST_SHARE, START_SECONDS
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from runner.backends.credential_sources import ChosenSource
+    from runner.backends.gcp.credentials import GcpAccess
     from runner.secrets.named import Credentials
 
     class _Options(TypedDict):
@@ -42,9 +44,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-RETRY_SECONDS = 8.0  # in which a retry may begin; the library's own is 120
 CONNECT_TIMEOUT_SECONDS = 3.0
-READ_TIMEOUT_SECONDS = 30.0  # without a byte
+UPLOAD_SECONDS = 30.0  # that an answer to a part of an upload may take
 
 
 def open_gcs(
@@ -66,15 +67,25 @@ def open_gcs(
     options: dict[str, dict[str, str]] = {}
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
         options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+    # else a token server that is down is asked for 120 s
+    refresh_seconds = patience * REQUEST_SHARE if patience else START_SECONDS
+
+    def open_bucket(access: GcpAccess) -> Any:
+        session = AuthorizedSession(access.credentials, refresh_timeout=refresh_seconds)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _block_adapter())
+        # only buckets belong to a project, and none is made here
+        project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
+        client = storage.Client(project=project, credentials=access.credentials, _http=session, **options)
+        return client.bucket(bucket)
+
     access = find_gcp(bucket, credentials, environ)
-    refresh_seconds = patience * REQUEST_SHARE if patience else RETRY_SECONDS  # else a token server that is down: 120
-    session = AuthorizedSession(access.credentials, refresh_timeout=refresh_seconds)
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _block_adapter())
-    # only buckets belong to a project, and none is made here
-    project = environ.get("GOOGLE_CLOUD_PROJECT") or "none"
-    client = storage.Client(project=project, credentials=access.credentials, _http=session, **options)
-    return GCSStorage(client.bucket(bucket), patience=patience, credential_source=access.source)
+    return GCSStorage(
+        open_bucket(access),
+        patience=patience,
+        credential_source=access.source,
+        renew=lambda: open_bucket(find_gcp(bucket, credentials, environ)),
+    )
 
 
 def _block_adapter() -> Any:
@@ -94,11 +105,18 @@ def _block_adapter() -> Any:
 
 
 class GCSStorage(Storage):
-    """See `Storage`; ``bucket`` is the library's own."""
+    """See `Storage`; ``bucket`` is the library's own, and ``renew`` returns another, with credentials of now."""
 
-    def __init__(self, bucket: Any, *, patience: float | None, credential_source: ChosenSource) -> None:
+    retry_seconds = START_SECONDS
+
+    def __init__(
+        self, bucket: Any, *, patience: float | None, credential_source: ChosenSource, renew: Callable[[], Any]
+    ) -> None:
         super().__init__(GCS.scheme, bucket.name, patience=patience, credential_source=credential_source)
-        self._bucket = bucket
+        self._bucket, self._renew = bucket, renew
+
+    def _renew_credentials(self) -> None:
+        self._bucket = self._renew()
 
     @property
     def endpoint(self) -> str:
@@ -106,32 +124,45 @@ class GCSStorage(Storage):
         return str(self._bucket.client.api_endpoint).rstrip("/")
 
     def _request(self, what: str, key: str, call: Callable[[_Options], T]) -> T:
-        """Make one call with our timeouts and retries, and raise our errors for the library's."""
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-        options: _Options = {"timeout": timeouts, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
+        """Make one call with our timeouts, and raise our errors for the library's."""
+        connect, answer = CONNECT_TIMEOUT_SECONDS, self.answer_seconds
         if self.patience is not None:
-            share = self.patience * REQUEST_SHARE
-            connect = min(CONNECT_TIMEOUT_SECONDS, share / 3)
-            options = {"timeout": (connect, share - connect), "retry": None}
+            connect = min(connect, answer / 3)
+            answer -= connect
+        options: _Options = {"timeout": (connect, answer), "retry": None}
         began = time.monotonic()
-        try:
-            return call(options)
-        except RunnerError:
-            raise
-        except Exception as error:
-            raise self._error(what, key, error, time.monotonic() - began) from error
+        with self.timed():
+            try:
+                return call(options)
+            except RunnerError:
+                raise
+            except Exception as error:
+                raise self._error(what, key, error, time.monotonic() - began) from error
 
     def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
+        return self._ranges(key, offset, length, limit, lambda read: read())
+
+    def _resumed_stream(self, key: str, offset: int, length: int | None, limit: int | None) -> Iterator[bytes]:
+        """See `Storage`: here a range that fails is asked for again, of the same generation as those before it."""
+        return self._ranges(key, offset, length, limit, self.persistently)
+
+    def _ranges(
+        self,
+        key: str,
+        offset: int,
+        length: int | None,
+        limit: int | None,
+        ask: Callable[[Callable[[], bytes]], bytes],
+    ) -> Iterator[bytes]:
         blob = _blob(self._bucket, key)
         end = None if length is None else offset + length
         while end is None or offset < end:
             last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
             if limit is not None:
                 last = min(last, max(offset, limit))  # one byte more shows that there are too many
+            read = self._range(blob, offset, last)
             try:
-                chunk = self._request("read", key, self._range(blob, offset, last))
+                chunk = ask(lambda read=read: self._request("read", key, read))  # type: ignore[misc]
             except (NotFound, AlreadyExists) as error:
                 if blob.generation is None:
                     raise
@@ -168,8 +199,12 @@ class GCSStorage(Storage):
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:
-        blob = self._bucket.blob(key)
-        upload = self._request("write", key, lambda options: blob.open("wb", chunk_size=CHUNK, **options))
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        # a part is sent again by the library, as nobody else could
+        retries = DEFAULT_RETRY.with_timeout(self.retry_seconds * PART_SHARE)
+        timeouts = (CONNECT_TIMEOUT_SECONDS, UPLOAD_SECONDS)
+        upload = self._bucket.blob(key).open("wb", chunk_size=CHUNK, timeout=timeouts, retry=retries)
         try:
             yield Writer(lambda part: self._request("write", key, lambda _options: upload.write(part)))
             self._request("write", key, lambda _options: upload.close())
@@ -284,4 +319,5 @@ def _blob(bucket: Any, key: str) -> Any:
 
 
 def _entry(blob: Any) -> Entry:
-    return Entry(blob.name, blob.size, blob.updated.timestamp())
+    """Return an entry of a listing; what an answer says nothing of is 0."""
+    return Entry(blob.name, blob.size or 0, blob.updated.timestamp() if blob.updated else 0.0)

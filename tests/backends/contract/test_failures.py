@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import errors
-from runner.backends import object_store
-from runner.backends.gcp import gcs
 from support.contract import (
     CLOUDS,
     DENIALS,
     MB,
     METHODS,
     REFUSALS,
+    impatient,
     noise,
     operations,
     relayed,
@@ -76,9 +75,7 @@ def test_wrong_credentials_are_another_error_than_a_lack_of_rights(place: Place)
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_body_that_always_breaks_off_is_a_failed_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", 1)
-    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 2})
-    monkeypatch.setattr(object_store, "RETRY_SECONDS", 1)
+    impatient(monkeypatch, 1)
     place.write("large", noise(MB))
     with (
         relayed(place, Fault("cut", "GET", "large")) as (_, storage),
@@ -91,9 +88,7 @@ def test_a_body_that_always_breaks_off_is_a_failed_read(place: Place, monkeypatc
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_a_server_that_stays_broken_fails_the_write(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", 1)
-    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 1})
-    monkeypatch.setattr(object_store, "RETRY_SECONDS", 1)
+    impatient(monkeypatch, 1)
     broken = [Fault("answer", method, status=500, body=b"<Error/>") for method in ("PUT", "POST")]
     with relayed(place, *broken) as (_, storage):
         for what in ("create", "replace", "write"):

@@ -155,9 +155,8 @@ def test_with_patience_a_server_that_is_busy_is_tried_again(place: Place) -> Non
 
 @pytest.mark.parametrize("backend", ["s3", "gcs"], indirect=True)  # azure's bytes are moved as those of s3 are
 def test_an_upload_may_take_longer_than_an_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(object_store, "UPLOAD_SECONDS", 1)
     monkeypatch.setattr(gcs, "CONNECT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(gcs, "READ_TIMEOUT_SECONDS", 10.0)
     data = noise(9 * MB)
     with relayed(place, Fault("slow", "PUT")) as (_, storage), ThreadPoolExecutor(2) as pool:
         for done in [

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import errors
-from runner.backends import object_store
-from runner.backends.gcp import gcs
 from support.contract import (
     CLOUDS,
     CREATES,
@@ -24,6 +22,7 @@ from support.contract import (
     MISSING,
     REFUSALS,
     endpoint,
+    impatient,
     noise,
     relayed,
     through,
@@ -78,7 +77,7 @@ def test_a_create_that_finds_its_own_bytes_has_succeeded(root: Root) -> None:
 def test_a_create_whose_answer_is_lost_recognises_its_own_object(
     place: Place, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", 1)
+    impatient(monkeypatch, 1)
     method, words = CREATES[place.word]
     with relayed(place, Fault("lose", method, words, times=times)) as (relay, storage):
         storage.create("lost", b"mine")
@@ -143,9 +142,7 @@ def test_what_does_not_pass_is_not_tried_again(place: Place, patience: float | N
 
 @pytest.mark.parametrize("backend", CLOUDS, indirect=True)
 def test_whose_object_it_is_stays_open_while_it_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", 1)
-    monkeypatch.setattr(object_store, "RETRIES", object_store.RETRIES | {"max_retries": 1})
-    monkeypatch.setattr(object_store, "RETRY_SECONDS", 1)
+    impatient(monkeypatch, 1)
     place.write("lost", b"theirs")
     broken = Fault("answer", "GET", "lost", status=500, body=b"no")
     with relayed(place, broken) as (_, storage), pytest.raises(errors.ReadFailed) as refusal:
