@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+# What follows ``runner.`` in the names of loggers by which runner speaks: nobody else's line is told to be of these.
+OWN_NAMES = frozenset(
+    {"", "claims", "credentials", "engine", "leaks", "load", "publish", "pump", "resume", "run", "storage"}
+)
 _PROCESS_FIELDS: dict[str, Any] = {}  # run_id, flow, attempt: in every line of this process
 _TASK: ContextVar[str | None] = ContextVar("task", default=None)
 # What a terminal obeys, or what makes a text look like another one: control characters (C0, DEL, C1), separators of
@@ -46,6 +50,7 @@ def logger(name: str = "flow") -> logging.Logger:
 
 
 logger.__module__ = "runner"  # see runner.model.flow.FlowGraph
+_PACKAGE = logger.__code__.co_filename.removesuffix("logs.py")
 
 
 class Stream(Protocol):
@@ -61,12 +66,15 @@ class Stream(Protocol):
         """Return whether it is a terminal."""
 
 
-def configure(stream: Stream, level: str, line_format: str | None) -> None:
-    """Send all log lines of this process to a stream, as ``json`` or ``text`` (None: text at a terminal, else JSON)."""
-    handler = _StreamHandler(stream)
+def configure(stream: Stream, level: str, line_format: str | None, mark: str = "") -> None:
+    """Send all log lines of this process to a stream, as ``json`` or ``text`` (None: text at a terminal, else JSON).
+
+    A ``mark`` stands before each line of JSON, for a supervisor that takes it off.
+    """
+    is_text = (line_format or ("text" if stream.isatty() else "json")) == "text"
+    handler = _StreamHandler(stream, "" if is_text else mark)
     handler.addFilter(_add_context)
-    line_format = line_format or ("text" if stream.isatty() else "json")
-    handler.setFormatter(_TextFormatter() if line_format == "text" else _JsonFormatter())
+    handler.setFormatter(_TextFormatter() if is_text else _JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
 
 
@@ -91,6 +99,9 @@ def task_context(label: str) -> Iterator[None]:
 
 
 def _add_context(record: logging.LogRecord) -> bool:
+    package, _, name = record.name.partition(".")
+    if package == "runner" and name.partition(".")[0] in OWN_NAMES and not record.pathname.startswith(_PACKAGE):
+        record.name = "runner.flow"
     record.__dict__.update(_PROCESS_FIELDS)
     if label := _TASK.get():
         record.task = label
@@ -99,6 +110,10 @@ def _add_context(record: logging.LogRecord) -> bool:
 
 class _StreamHandler(logging.StreamHandler[Stream]):
     """Writes lines; an error takes the place of one that cannot be formatted; a closed stream is ignored."""
+
+    def __init__(self, stream: Stream, mark: str) -> None:
+        super().__init__(stream)
+        self._mark = mark
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -109,7 +124,7 @@ class _StreamHandler(logging.StreamHandler[Stream]):
             plain = {"name": record.name, "levelno": ERROR, "levelname": "ERROR", "msg": message}
             line = self.format(logging.makeLogRecord({**plain, **_PROCESS_FIELDS}))
         with suppress(OSError, ValueError):
-            self.stream.write(f"{line}\n")
+            self.stream.write(f"{self._mark}{line}\n")
             self.flush()
 
 
@@ -119,14 +134,26 @@ class _JsonFormatter(logging.Formatter):
     _formatter: logging.Formatter | None = None
 
     def format(self, record: logging.LogRecord) -> str:
-        if self._formatter is None:
-            from pythonjsonlogger.json import JsonFormatter
-
-            names = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
-            line_format = "%(asctime)s %(levelname)s %(name)s %(message)s"
-            self._formatter = JsonFormatter(line_format, rename_fields=names, json_serializer=_dumps)
-            self._formatter.formatTime = _time  # type: ignore[method-assign, assignment]
+        self._formatter = self._formatter or _json_formatter()
         return self._formatter.format(record)
+
+
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    class Formatter(JsonFormatter):
+        """Lets no field that a line brings along take the place of its time, level and logger."""
+
+        def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+            return _time(record, datefmt)
+
+        def add_fields(self, log_data: Any, record: logging.LogRecord, message_dict: Any) -> None:
+            super().add_fields(log_data, record, message_dict)
+            log_data |= {"time": _time(record), "level": record.levelname, "logger": record.name}
+
+    names = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
+    line_format = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    return Formatter(line_format, rename_fields=names, json_serializer=_dumps)
 
 
 class _TextFormatter(logging.Formatter):

@@ -199,8 +199,12 @@ class Storage(Patient, ABC):
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
             return self._read(key, len(data)) == data
-        except (NotFound, TooLarge, CredentialsRefused):
-            return False  # not stored, or nobody here may know more
+        except NotFound as absent:
+            if isinstance(refusal, AlreadyExists) and type(absent) is NotFound:
+                refusal.transient = True  # in conflict with another request, and nothing is stored yet
+            return False
+        except (TooLarge, CredentialsRefused):
+            return False  # another's, or nobody here may know more
         except RunnerError as error:
             if isinstance(refusal, AlreadyExists):
                 raise error from refusal  # whose it is was not found out, so nothing is concluded
@@ -216,11 +220,17 @@ class Storage(Patient, ABC):
         def attempt() -> bool:
             try:
                 self._create(key, data)
-            except (AlreadyExists, Denied):
+            except RunnerError as error:
+                if not self._is_refusal(error):
+                    raise
                 return True
             return False
 
         return self._retry_small(attempt)
+
+    def _is_refusal(self, error: RunnerError) -> bool:
+        """Return whether an error says that what is there stays."""
+        return isinstance(error, AlreadyExists | Denied)
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> None:

@@ -14,6 +14,7 @@ from runner.errors import (
     CredentialsRefused,
     Denied,
     NotFound,
+    ReadFailed,
     RunnerError,
     TooSlow,
     Unreachable,
@@ -39,6 +40,10 @@ _NO_KEYS = re.compile(
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 # Of creates of one key at once: S3 asks the loser to try again.
 _CONFLICT = "<Code>ConditionalRequestConflict<"
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList, and Azure's name for the same.
+_ARCHIVED = re.compile(r"InvalidObjectState|BlobArchived")
+# Of a listing, where one key is none to obstore: https://github.com/developmentseed/obstore/issues/429
+_UNREADABLE_KEY = re.compile(r'invalid path: (?:Error parsing )?Path "(.*?)"(?: contained|: Encountered|$)', re.DOTALL)
 _BUSY = re.compile(r"status code: (?:429|5\d\d)")
 
 
@@ -63,7 +68,14 @@ def error_for_response(
         return make_error(no_keys, storage, what, key, found[2])
     if _NO_KEYS.match(text):
         return no_credentials(storage, _words_of_aws(text), transient=_BUSY.search(text) is not None)
-    if isinstance(error, AlreadyExistsError):
+    if unreadable := _UNREADABLE_KEY.search(str(error)):
+        detail = f"the object {unreadable[1]!r} has a key that cannot be read"
+        return make_error(ReadFailed, storage, what, key, detail, hint="Remove or rename it.", transient=False)
+    if archived := _ARCHIVED.search(text):
+        return make_error(
+            ReadFailed, storage, what, key, f"it is archived ({archived[0]})", hint="Restore it first.", transient=False
+        )
+    if isinstance(error, AlreadyExistsError) and what == "write":
         return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT in str(error))
     if not_deleted := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
         return _not_deleted(storage, key, *not_deleted[-1])

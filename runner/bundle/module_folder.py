@@ -13,6 +13,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from runner.backends.local.private import open_folder
+
 _PREFIX = "runner-modules-"
 _PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, and so locked, until it ends
 
@@ -23,7 +25,7 @@ def make_folder(inside: str) -> str:
         made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=inside))
     except OSError:
         made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-    descriptor = os.open(made, os.O_RDONLY)
+    descriptor = open_folder(str(made))
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _PROCESS_LOCKS.append(descriptor)
     folder = made.with_name(made.name.removeprefix("."))
@@ -32,10 +34,10 @@ def make_folder(inside: str) -> str:
 
 
 def sweep(inside: str) -> None:
-    """Remove the folders that nobody uses any more."""
+    """Remove this user's folders that nobody uses any more."""
     for folder in Path(inside).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # it is used, another user's, or gone
-            descriptor = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # it is used, another user's, no folder, or gone
+            descriptor = open_folder(str(folder))
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.backends.local.private import create_file
 from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json, label, size_text
 from runner.cli.locations import check_end, open_run
 from runner.errors import NotFound, UsageError
@@ -94,7 +96,7 @@ def _has_value(task: TaskRecord) -> bool:
 
 
 def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
-    """Copy a result to a file, whole and verified or not at all; ``-`` is standard output."""
+    """Copy a result to a file of this user alone, whole and verified or not at all; ``-`` is standard output."""
     if str(output) == "-":
         if sys.stdout.isatty():
             message = "a pickle is bytes, and standard output is a terminal, which would obey some of them"
@@ -104,13 +106,18 @@ def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
     if output.is_dir():
         message = f"{output} is a folder"
         raise UsageError(message, hint="Name a file in it.")
-    temporary = output.with_name(f".{output.name}.part")
+    if output.exists() and not output.is_file():
+        message = f"{output} is no plain file"
+        raise UsageError(message, hint="Choose another one, or - for standard output.")
+    temporary = None
     try:
-        with temporary.open("wb") as file:
+        descriptor, temporary = create_file(str(output.parent), output.name)
+        with os.fdopen(descriptor, "wb") as file:
             results.copy_result(storage, record, file)
-        temporary.replace(output)
+        Path(temporary).replace(output)
     except OSError as error:
         message = f"{output} cannot be written: {error.strerror}"
         raise UsageError(message, hint="Choose another file.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)

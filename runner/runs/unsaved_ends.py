@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runner import logs
+from runner.backends.local.private import create_file
 
 if TYPE_CHECKING:
     from runner.schema.documents import EndDocument
@@ -22,8 +23,13 @@ def save(end: EndDocument, temporary: str) -> None:
         print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):
         path = _path(end["run_id"], end["attempt"], temporary)
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the supervisor memory
+        descriptor, made = create_file(temporary, path.rpartition("/")[2])
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+        try:
+            os.rename(made, path)  # noqa: PTH104 - pathlib costs the supervisor memory
+        except OSError:  # somebody else has put something there that is in the way
+            path = made
         log.warning("the end of the run could not be stored; it is printed here, and kept in %s", path)
 
 

@@ -55,10 +55,11 @@ class Channel:
         orders: that of the pipe for what is ordered.
         reaper: the id of the process to die with.
         secret: bytes that only this process and the supervisor know, by which that knows an end of this one.
+        mark: what stands before each line of the log, by which the supervisor knows it from what is printed.
     """
 
-    def __init__(self, messages: int, orders: int, reaper: int, secret: bytes) -> None:
-        self.reaper, self.secret = reaper, secret
+    def __init__(self, messages: int, orders: int, reaper: int, secret: bytes, mark: str = "") -> None:
+        self.reaper, self.secret, self.mark = reaper, secret, mark
         self.has_begun = False  # whether it was told that the flow's first line is near
         self._messages, self._orders = messages, orders
         # which pipe it is: a flow may close what it did not open, or have another file of that number

@@ -52,11 +52,11 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
     ``reuse`` names a run whose results are taken instead of running their tasks, and in ``from`` the task from which on
     all run again, or None.
     """
-    logs.configure(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"))
+    logs.configure(log_to, "INFO", environ.get("RUNNER_LOG_FORMAT"), channel.mark)
     settings = Settings(environ=environ)
     try:
         settings = Settings.from_environ(environ)
-        logs.configure(log_to, settings.log_level, settings.log_format)
+        logs.configure(log_to, settings.log_level, settings.log_format, channel.mark)
         return _run(settings, channel, reuse)
     except RunnerError as error:
         return Verdict.of_error(error, _state(error, channel), advice=_advice(error, settings))

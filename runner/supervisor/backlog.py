@@ -82,7 +82,7 @@ def log_entry(message: str, **fields: object) -> bytes:
 
 
 def _is_entry(line: bytes) -> bool:
-    """Return whether a line is one of the log; any other JSON is what a flow printed."""
+    """Return whether a line of the log is whole: another process may have written into it."""
     if not line.startswith(b"{"):
         return False
     try:

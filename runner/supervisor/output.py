@@ -1,7 +1,8 @@
 """What the flow's processes write: passed on as it comes, redacted, and kept as lines until they are shipped.
 
 A shipped line is one JSON object: a line of the log as it stands, anything else as ``time``, ``stream`` and
-``message`` (with ``"cut": true`` where a line is longer than `LONGEST` and goes on in the next one).
+``message`` (with ``"cut": true`` where a line is longer than `LONGEST` and goes on in the next one). Which it is does
+not depend on what it says: a line of the log begins with a mark that only the flow's process was given.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ CHUNK = 64 * 1024  # bytes: what a pipe holds
 LONGEST = 256 * 1024  # bytes of a shipped line
 _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
+_MARK_BEGINS = b"\x1e"
+
+
+def new_mark() -> bytes:
+    """Return what nobody can guess, and so nobody print, who was not given it."""
+    return _MARK_BEGINS + os.urandom(16).hex().encode()
 
 
 class _Stream:
@@ -32,6 +39,7 @@ class _Stream:
     def __init__(self, target: int | None, name: str) -> None:
         self.target, self.name = target, name
         self.redactor, self.line = Redactor(), bytearray()
+        self.held = b""  # perhaps the beginning of a mark
 
 
 class OutputReader(threading.Thread):
@@ -40,12 +48,13 @@ class OutputReader(threading.Thread):
     Args:
         streams: by the descriptor to read from, the one to pass on to, and the name, ``stdout`` or ``stderr``.
         backlog: takes the lines.
+        mark: what stands before a line of the log; it is taken off.
     """
 
-    def __init__(self, streams: Mapping[int, tuple[int, str]], backlog: LogBuffer) -> None:
+    def __init__(self, streams: Mapping[int, tuple[int, str]], backlog: LogBuffer, mark: bytes) -> None:
         super().__init__(name="output", daemon=True)
         self._streams = {reader: _Stream(target, name) for reader, (target, name) in streams.items()}
-        self._backlog = backlog
+        self._backlog, self._mark = backlog, mark
         self.tail: deque[str] = deque(maxlen=_TAIL)  # the last lines, shortened
         self.passed = 0  # bytes
 
@@ -65,8 +74,9 @@ class OutputReader(threading.Thread):
 
     def _pass(self, stream: _Stream, data: bytes) -> None:
         """Pass on, and keep, what can no longer be the beginning of a secret; no data is the end."""
-        data = stream.redactor.feed(data) if data else stream.redactor.rest()
-        if stream.target is not None and not _write(stream.target, data):
+        is_end = not data
+        data = stream.redactor.rest() if is_end else stream.redactor.feed(data)
+        if stream.target is not None and not _write(stream.target, self._unmarked(stream, data, is_end=is_end)):
             stream.target = None  # nobody reads any more
         self.passed += len(data)
         *lines, rest = (bytes(stream.line) + data).split(b"\n")
@@ -74,11 +84,24 @@ class OutputReader(threading.Thread):
             self._keep(stream, self._cut(stream, line))
         stream.line = bytearray(self._cut(stream, rest))
 
+    def _unmarked(self, stream: _Stream, data: bytes, *, is_end: bool) -> bytes:
+        """Return data without marks; what may be the beginning of one is held back until more has come."""
+        data = (stream.held + data).replace(self._mark, b"")
+        begins = data.rfind(_MARK_BEGINS, max(0, len(data) - len(self._mark)))
+        if is_end or begins < 0 or not self._mark.startswith(data[begins:]):
+            begins = len(data)
+        stream.held = data[begins:]
+        return data[:begins]
+
     def _cut(self, stream: _Stream, line: bytes) -> bytes:
-        """Keep the beginning of a line that is too long, and return the rest."""
+        """Keep the beginning of a line that is too long, and return the rest; no mark is cut in two."""
         while len(line) > LONGEST:
-            self._keep(stream, line[:LONGEST], cut=True)
-            line = line[LONGEST:]
+            end = line.find(self._mark, 1, LONGEST)
+            if end < 0:  # perhaps one begins at the end
+                end = line.find(_MARK_BEGINS, LONGEST - len(self._mark), LONGEST)
+            end = LONGEST if end < 0 else end
+            self._keep(stream, line[:end], cut=True)
+            line = line[end:]
         return line
 
     def finish(self) -> None:
@@ -88,8 +111,16 @@ class OutputReader(threading.Thread):
                 self._keep(stream, bytes(stream.line))
 
     def _keep(self, stream: _Stream, line: bytes, *, cut: bool = False) -> None:
+        printed, mark, logged = line.partition(self._mark)
+        if printed or not mark:
+            self._add(printed, _wrapped(printed, stream.name, cut=cut and not mark))
+        if mark:
+            logged = logged.replace(self._mark, b"")  # two processes wrote at once
+            self._add(logged, logged if _is_entry(logged) else _wrapped(logged, stream.name, cut=cut))
+
+    def _add(self, line: bytes, shipped: bytes) -> None:
         self.tail.append(line[:_QUOTED].decode(errors="backslashreplace"))
-        self._backlog.add(line if _is_entry(line) else _wrapped(line, stream.name, cut=cut))
+        self._backlog.add(shipped)
 
 
 def _wrapped(line: bytes, name: str, *, cut: bool) -> bytes:

@@ -22,7 +22,7 @@ from runner.settings import Settings, with_files_read
 from runner.supervisor import reaper
 from runner.supervisor.backlog import LogBuffer
 from runner.supervisor.child_report import ChildReport
-from runner.supervisor.output import OutputReader
+from runner.supervisor.output import OutputReader, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ class Supervisor:
         err, writes_err = os.pipe()
         self.trace = os.memfd_create("trace")
         ours, flows = (messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
-        supervisor = os.getpid()
+        supervisor, mark = os.getpid(), new_mark()
         self.reaper = os.fork()
         if self.reaper == 0:
 
@@ -144,7 +144,7 @@ class Supervisor:
                 spec = ChildSpec(
                     self.environ, self.log_to, (writes_out, writes_err), self.trace, self.stop_signals, reuse
                 )
-                run_child(spec, Channel(tells, hears, os.getppid(), self.secret))
+                run_child(spec, Channel(tells, hears, os.getppid(), self.secret, mark.decode()))
 
             reaper.reap_descendants(supervisor, flow, tells, (*ours, *flows))
         process.adopt_orphans()
@@ -153,7 +153,7 @@ class Supervisor:
             os.close(descriptor)
         with suppress(RunnerError):  # it hides their values
             resolve(self.settings.secrets, self.environ)
-        output = OutputReader({out: (1, "stdout"), err: (2, "stderr")}, self.buffer)
+        output = OutputReader({out: (1, "stdout"), err: (2, "stderr")}, self.buffer, mark)
         listener = threading.Thread(target=self._read_messages, args=(messages,), name="messages", daemon=True)
         output.start()
         listener.start()

@@ -12,17 +12,19 @@ import pytest
 from runner.secrets import redaction
 from runner.supervisor import backlog, output
 from runner.supervisor.backlog import LogBuffer
-from runner.supervisor.output import OutputReader
+from runner.supervisor.output import OutputReader, new_mark
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MARK = new_mark()
 
 
 def passed_on(pieces: list[bytes], path: Path, buffer: LogBuffer) -> bytes:
     """Read pieces, each written by itself, into a file, and give what came through."""
     reader, writer = os.pipe()
     with path.open("wb") as file:
-        made = OutputReader({reader: (file.fileno(), "stdout")}, buffer)
+        made = OutputReader({reader: (file.fileno(), "stdout")}, buffer, MARK)
         made.start()
         for piece in pieces:
             os.write(writer, piece)
@@ -43,13 +45,39 @@ def lines(buffer: LogBuffer) -> list[dict[str, object]]:
 def test_bytes_are_passed_on_as_they_are_and_kept_as_lines(tmp_path: Path) -> None:
     buffer = LogBuffer()
     logged = b'{"time": "t", "level": "INFO", "logger": "l", "message": "m"}'
-    pieces = [b"one\ntw", b"o\r\n" + logged + b'\n{"level": "INFO"}\n[1]\n\xff\0\n', b"the end"]
-    assert passed_on(pieces, tmp_path / "out", buffer) == b"".join(pieces)
+    pieces = [b"one\ntw", b"o\r\n" + MARK + logged + b'\n{"level": "INFO"}\n[1]\n\xff\0\n', b"the end"]
+    assert passed_on(pieces, tmp_path / "out", buffer) == b"".join(pieces).replace(MARK, b"")
     kept = lines(buffer)
     assert kept[2] == json.loads(logged)
     reported = [line.get("message") for line in kept]
     assert reported == ["one", "two", "m", '{"level": "INFO"}', "[1]", "\\xff\0", "the end"]
     assert {line.get("stream") for line in kept} == {"stdout", None}
+
+
+@pytest.mark.parametrize("size", [1, 5, 33, 34, 1000])
+def test_only_what_comes_with_the_mark_is_a_line_of_the_log(tmp_path: Path, size: int) -> None:
+    buffer = LogBuffer()
+    logged = b'{"time": "t", "level": "INFO", "logger": "l", "message": "m"}'
+    other = b"\x1e" + b"0" * (len(MARK) - 1)
+    printed = logged + b"\nno end" + MARK + logged + b"\n" + MARK + b"no json\n" + other + logged + b"\n\x1e" + MARK[:9]
+    pieces = [printed[start : start + size] for start in range(0, len(printed), size)]
+    assert passed_on(pieces, tmp_path / "out", buffer) == printed.replace(MARK, b"")
+    kept = lines(buffer)
+    assert [line["message"] for line in kept] == [
+        logged.decode(), "no end", "m", "no json", (other + logged).decode(), (b"\x1e" + MARK[:9]).decode(),
+    ]  # fmt: skip
+    assert ["stream" in line for line in kept] == [True, True, False, True, True, True]
+
+
+@pytest.mark.parametrize("before", range(output.LONGEST - 40, output.LONGEST + 3, 6))
+def test_no_mark_is_cut_in_two(tmp_path: Path, before: int) -> None:
+    buffer = LogBuffer()
+    logged = b'{"time": "t", "level": "INFO", "logger": "l", "message": "m"}'
+    data = b"x" * before + MARK + logged + b"\n"
+    assert passed_on([data], tmp_path / "out", buffer) == data.replace(MARK, b"")
+    *printed, entry = lines(buffer)
+    assert "".join(str(line["message"]) for line in printed) == "x" * before
+    assert entry == json.loads(logged)
 
 
 def test_a_line_without_end_is_kept_in_pieces(tmp_path: Path) -> None:
@@ -86,7 +114,7 @@ def test_where_nobody_reads_any_more_lines_are_kept_all_the_same() -> None:
     reader, writer = os.pipe()
     gone, target = os.pipe()
     os.close(gone)
-    made = OutputReader({reader: (target, "stderr")}, buffer)
+    made = OutputReader({reader: (target, "stderr")}, buffer, MARK)
     made.start()
     os.write(writer, b"one\n")
     os.write(writer, b"two\n")

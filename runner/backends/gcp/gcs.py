@@ -66,7 +66,8 @@ def open_gcs(
 
     options: dict[str, dict[str, str]] = {}
     if emulator := environ.get("STORAGE_EMULATOR_HOST"):
-        options["client_options"] = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+        endpoint = emulator.rstrip("/")
+        options["client_options"] = {"api_endpoint": endpoint if "://" in endpoint else f"http://{endpoint}"}
     # else a token server that is down is asked for 120 s
     refresh_seconds = patience * REQUEST_SHARE if patience else START_SECONDS
 
@@ -192,6 +193,12 @@ class GCSStorage(Storage):
     def _create(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
         self._request("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
+
+    def _is_refusal(self, error: RunnerError) -> bool:
+        """See `Storage._is_refusal`; only Google says that an object is written too often, and it costs a second."""
+        from google.api_core.exceptions import TooManyRequests
+
+        return isinstance(error.__cause__, TooManyRequests) or super()._is_refusal(error)
 
     def _replace(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
