@@ -58,11 +58,13 @@ def count(heartbeats: int) -> tuple[Counter[str], Counter[str]]:
         def note(asked: Asked) -> None:
             name = asked.key.rpartition("/")[2]
             what = f"{asked.method} {'a part of the log' if name.endswith('.jsonl') else name}"
+            if asked.verb == "list":
+                what = "LIST the results"
             passing = name == "beat" or name.endswith(".jsonl") or what == "GET end.json"
             if passing and time.monotonic() - began > MINUTE + 1:
                 later[what] += 1
             elif not passing:
-                others[what if "runs/" in asked.key else f"{asked.method} the bundle"] += 1
+                others[what if "runs/" in asked.key or asked.verb == "list" else f"{asked.method} the bundle"] += 1
 
         proxy.fault = note
         environ = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.backends.base import CHUNK
 from runner.backends.local.private import create_file
 from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json, label, size_text
 from runner.cli.locations import check_end, open_run
@@ -101,7 +104,10 @@ def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
         if sys.stdout.isatty():
             message = "a pickle is bytes, and standard output is a terminal, which would obey some of them"
             raise UsageError(message, hint="Name a file, or a pipe.")
-        results.copy_result(storage, record, sys.stdout.buffer)
+        with SpooledTemporaryFile(max_size=CHUNK) as verified:
+            results.copy_result(storage, record, verified)  # type: ignore[arg-type]  # it is a file
+            verified.seek(0)
+            copyfileobj(verified, sys.stdout.buffer)
         return
     if output.is_dir():
         message = f"{output} is a folder"

@@ -186,7 +186,9 @@ def _outcome(finished: SupervisedRun) -> EndDocument | None:
     if finished.place is None:
         return None
     try:
-        end = run_status(open_run_store(finished.place, settings())).end
+        store = open_run_store(finished.place, settings())
+        end = run_status(store).end
+        check_end(store, end)
     except RunnerError:  # why is in the log already
         return None
     return end if end and end["exit_code"] == finished.code else None

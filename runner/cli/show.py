@@ -23,7 +23,8 @@ from runner.runs.status import run_status
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
-    from runner.schema.documents import DeathRecord, TaskRecord
+    from runner.runs.store import RunStore
+    from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
 
 
 @click.command(short_help="Show a run: state, tasks, error.")
@@ -36,7 +37,8 @@ def show(run: str, *, as_json: bool) -> None:
     end = status.end
     if as_json:
         active = {"run_id": store.run_id, "state": status.state, "silent": status.silence, "claim": status.claim}
-        echo_json(end or active)
+        told = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
+        echo_json({**end, **told} if end else active)
         return
     echo_field("run", store.run_id)
     echo_field("state", status.text)
@@ -46,10 +48,8 @@ def show(run: str, *, as_json: bool) -> None:
         return
     echo_field("flow", plain(end["flow"]))
     echo_field("bundle", end["bundle"]["url"])
-    try:
-        check_end(store, end)
-    except Untrusted as error:
-        echo_field("signed", f"by nobody who is trusted here: {error.message}")
+    if untrusted := _untrusted(store, end):
+        echo_field("signed", f"by nobody who is trusted here: {untrusted}")
     echo_field("exit", end["exit_code"])
     echo_field("began", end["started"])
     echo_field("ended", f"{end['ended']}, attempt {end['attempt']}")
@@ -68,6 +68,16 @@ def _print_text(head: str, text: str) -> None:
     """Print a text of several lines below a head, indented."""
     echo("", head)
     echo_block(f"  {text.rstrip()}".replace("\n", "\n  "))
+
+
+def _untrusted(store: RunStore, end: EndDocument | None) -> str:
+    """Return why an end is not to be trusted here; empty if it is, or everybody is."""
+    try:
+        if end:
+            check_end(store, end)
+    except Untrusted as error:
+        return error.message
+    return ""
 
 
 def _print_death(death: DeathRecord | None) -> None:

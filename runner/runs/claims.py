@@ -59,34 +59,36 @@ def new_request(
     }
 
 
-def begin_run(store: RunStore, request: RunRequest) -> bool:
-    """Write down what was asked for, and return True, or find that just this was asked for before.
+def begin_run(store: RunStore, request: RunRequest) -> RunRequest | None:
+    """Write down what was asked for, or find that just this was asked for before.
 
-    Raises EnvironmentWrong when the run id stands for another bundle or other parameters; where only signed documents
-    are believed, Untrusted, and also for another executor or for results that another run is to give.
+    Returns what lies there now, or None where the storage has refused to store over it. Raises EnvironmentWrong when
+    the run id stands for another bundle or other parameters; where only signed documents are believed, Untrusted, and
+    also for another executor or for results that another run is to give.
     """
-    if store.known_request is None:
+    known = store.known_request
+    if known is None:
         try:
             store.create_request(request)
         except AlreadyExists:
             pass
         else:
-            return True
+            return request
     distrusts = store.signer is not None and bool(store.signer.trusted_keys)
     if different := _difference(store.read_request() or {}, request, strictly=distrusts):
         message = f"run {store.run_id!r} was begun with {different}"
         kind = Untrusted if distrusts else EnvironmentWrong
         raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.")
-    return False
+    return known
 
 
-def prove_exclusive(store: RunStore, request: RunRequest) -> None:
-    """Prove by the ``run.json`` of this start that the storage refuses a second create, on which every claim rests.
+def prove_exclusive(store: RunStore, there: RunRequest) -> None:
+    """Prove by the ``run.json`` that is there that the storage refuses a second create, on which every claim rests.
 
     If it was stored again, the answer to the first create may have been a lie: then the next one is refused. Raises
     EnvironmentWrong.
     """
-    if not any(store.refuses_second_request(request) for _ in range(2)):
+    if not any(store.refuses_second_request(there) for _ in range(2)):
         message = f"{store.storage.url('')} stores an object a second time that was to be created only if there is none"
         hint = "Use a storage that knows conditional writes (S3: If-None-Match), and no proxy that drops their headers."
         raise EnvironmentWrong(f"{message}: two starts could both hold this run", hint=hint)

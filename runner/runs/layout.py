@@ -51,10 +51,14 @@ class RunLayout(NamedTuple):
         """Return the key of an attempt's ``end.json``."""
         return f"{self.attempt(number)}/end.json"
 
+    def results(self, number: int) -> str:
+        """Return the folder of an attempt's results, with a slash at its end."""
+        return f"{self.attempt(number)}/results/"
+
     def result(self, number: int, slug: str, index: int | None) -> str:
         """Return the key of a task's result; ``index`` is the element's place in a mapped task."""
         name = slug if index is None else f"{slug}/{index}"
-        return f"{self.attempt(number)}/results/{name}.pkl"
+        return f"{self.results(number)}{name}.pkl"
 
 
 class RunPlace(NamedTuple):

@@ -105,7 +105,7 @@ class RunStore:
         self._create(self.layout.run, request, "run")
 
     def refuses_second_request(self, request: RunRequest) -> bool:
-        """Return whether the storage refuses to store again what was just stored there."""
+        """Return whether the storage refuses to store again what the run was begun with, and lies there."""
         return self.storage.refuses_create(self.layout.run, encode(request))
 
     def create_claim(self, document: ClaimDocument) -> None:

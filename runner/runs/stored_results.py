@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.errors import Untrusted
+from runner.errors import NotFound, Untrusted
+from runner.location import invalid_key
 from runner.runs.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from runner.backends.base import Entry
     from runner.runs.store import RunStore
-    from runner.schema.documents import TaskRecord
+    from runner.schema.documents import EndDocument, ResultRecord, TaskRecord
 
     Key = tuple[str, int | None]  # a task's slug, and the element's index
 
@@ -29,6 +30,47 @@ def list_results(store: RunStore) -> Iterator[tuple[Key, Entry]]:
         slug, _, index = name.removesuffix(".pkl").partition("/")
         if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):
             yield (slug, int(index) if index else None), entry
+
+
+def result_sizes(store: RunStore, folder: str) -> dict[str, int]:
+    """Return the sizes of all objects in a folder of results, by their keys."""
+    return {entry.key: entry.size for entry in store.storage.list_recursive(folder)}
+
+
+def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -> str:
+    """Return the URL of a result that an end lists and the storage does not hold in its size; empty if it has all.
+
+    ``listing`` has the sizes that are known; of further attempts and runs the folders are listed here. What a listing
+    lacks is asked for by its key: no listing need be up to date. Raises what the storage raises.
+    """
+    results = [task["result"] for task in end["tasks"] if task["result"]]
+    listing = dict(listing)
+    for folder in sorted({_folder(result["key"]) for result in results if result["key"] not in listing}):
+        if folder and not invalid_key(folder.removesuffix("/")):
+            listing |= result_sizes(store, folder)
+    for result in results:
+        is_listed = listing.get(result["key"]) == result["size"] + TRAILER.size and "offset" not in result
+        if not is_listed and not _is_stored(store, result):
+            return ascii(result["key"]) if invalid_key(result["key"]) else store.storage.url(result["key"])
+    return ""
+
+
+def _folder(key: str) -> str:
+    """Return the folder of the results of the attempt that a result is of."""
+    home, found, _ = key.rpartition("/results/")
+    return home + found
+
+
+def _is_stored(store: RunStore, result: ResultRecord) -> bool:
+    """Return whether a result's trailer lies where it must."""
+    if invalid_key(result["key"]):
+        return False
+    start = result.get("offset", 0) + result["size"]
+    try:
+        found = read_trailer(b"".join(store.storage.stream(result["key"], start, TRAILER.size)))
+    except NotFound:
+        return False
+    return found == (result["size"], result["sha256"])
 
 
 def describe_results(store: RunStore) -> list[TaskRecord]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
-from runner.errors import BucketMissing, EnvironmentWrong
+from runner.errors import BucketMissing, EnvironmentWrong, WriteFailed
 from runner.location import Location
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.claims import same_json
@@ -66,8 +66,17 @@ def find_begun(settings: Settings, stores: RunStores, key: str) -> tuple[RunRequ
     return begun, store.read_outcome()
 
 
-def repeated(outcome: EndDocument) -> Verdict:
-    """Return the outcome of a run that is over as the verdict on this start, which does not run it."""
+def repeated(store: RunStore, outcome: EndDocument) -> Verdict:
+    """Return the outcome of a run that is over as the verdict on this start, which does not run it.
+
+    Raises WriteFailed if it succeeded and a result that it lists is not there.
+    """
+    if outcome["exit_code"] == 0:
+        from runner.runs.stored_results import missing_result
+
+        if lost := missing_result(store, outcome, {}):
+            message = f"run {outcome['run_id']} succeeded, but {lost}, which it lists, is not there"
+            raise WriteFailed(message, hint="Take another run id; runner retry makes again only what is lost.")
     error = outcome["error"]
     message = f"run {outcome['run_id']} is over since {outcome['ended']}: {outcome['state']}; nothing is run again"
     message += f". {error['message']}" if error else ""

@@ -88,7 +88,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         channel.send(
             {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
         )
-        return repeated(outcome)
+        return repeated(store, outcome)
     key, data = fetch(storage, _bundle_key(location.key, begun), settings.bundle_sha256)
 
     run_id = settings.run_id or naming.new_run_id()
@@ -115,7 +115,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
-        return repeated(claim.outcome)
+        return repeated(store, claim.outcome)
     logs.run_context(attempt=claim.attempt)
     if isinstance(loaded, RunnerError):
         raise loaded
@@ -174,8 +174,8 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
     beginning = Background(lambda: claims.begin_run(store, request))
-    if not fresh and beginning.result():  # a run of other parameters must not be claimed
-        proving = Background(lambda: claims.prove_exclusive(store, request))
+    if not fresh and (there := beginning.result()):  # a run of other parameters must not be claimed
+        proving = Background(lambda: claims.prove_exclusive(store, there))
     facts = RunFacts(None, request["bundle"])
     claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
     if proving:

@@ -10,13 +10,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, Untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from logging import Logger
 
-    from runner.runs.layout import Claim, RunPlace
+    from runner.runs.layout import Claim
     from runner.runs.store import RunStore
     from runner.settings import Settings
 
@@ -30,23 +30,23 @@ class Heartbeat:
 
     Args:
         settings: with the seconds between heartbeats.
-        place: where the run lies.
         claim: the attempt.
         on_failure: called once with the reason for which the flow must not go on: RunHeld if another attempt took this
-            one for dead.
+            one for dead, Untrusted if somebody else wrote its end.
+        open_store: opens the run, with the patience that it is given.
         open_log: returns the logger for what goes wrong here.
     """
 
     def __init__(
         self,
         settings: Settings,
-        place: RunPlace,
         claim: Claim,
         on_failure: Callable[[BaseException], None],
+        open_store: Callable[[float | None], RunStore],
         open_log: Callable[[], Logger],
     ) -> None:
-        self._settings, self._place, self._claim = settings, place, claim
-        self._on_failure, self._open_log = on_failure, open_log
+        self._settings, self._claim = settings, claim
+        self._on_failure, self._open_store, self._open_log = on_failure, open_store, open_log
         self._claimed = time.monotonic()
         self._started, self._stopped = threading.Event(), threading.Event()
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
@@ -71,7 +71,6 @@ class Heartbeat:
         self._started.wait(min(FIRST_LINE_SECONDS, interval / 2))
         self._stopped.wait(min(SETTLE_SECONDS, interval / 4))
         from runner.runs.ends import lost_end, run_held_elsewhere
-        from runner.runs.store import open_run_store
 
         store: RunStore | None = None
         number, due, is_troubled = 0, 0.0, False  # at first only the storage is opened
@@ -80,7 +79,7 @@ class Heartbeat:
             trouble: RunnerError | None = None
             try:
                 if store is None:
-                    store = open_run_store(self._place, self._settings, patience=REQUEST_SHARE * interval)
+                    store = self._open_store(REQUEST_SHARE * interval)
                     due = self._claimed + interval
                     continue
                 number += 1
@@ -91,6 +90,9 @@ class Heartbeat:
                 if store and (lost := lost_end(store, self._claim.attempt)):
                     self._on_failure(run_held_elsewhere(lost))
                     return
+            except Untrusted as error:
+                self._on_failure(error)
+                return
             except RunnerError as error:
                 trouble = trouble or error
             if trouble and not is_troubled and not self._stopped.is_set():

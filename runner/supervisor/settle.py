@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runner.signing.run_signatures import RunSigner
     from runner.supervisor.backlog import LogBuffer
     from runner.supervisor.child_report import ChildReport
+    from runner.supervisor.confirmation import Confirmation
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
@@ -91,9 +93,18 @@ class Settlement:
         return status._replace(memory=cgroup.describe_oom_kill(kills)).verdict
 
     def conclude(
-        self, verdict: Verdict, failure: BaseException | None, heartbeat: Heartbeat | None, shipper: LogShipper | None
+        self,
+        verdict: Verdict,
+        failure: BaseException | None,
+        heartbeat: Heartbeat | None,
+        shipper: LogShipper | None,
+        confirmation: Confirmation | None = None,
     ) -> int:
-        """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""
+        """End the attempt if it was left without an end, log how it all ended, once, and return the exit code.
+
+        What succeeded is told here only when it was seen in the storage; the log there says meanwhile what its outcome
+        says, so that the look costs no time.
+        """
         from runner import logs
 
         log, report = self.open_log(), self._report
@@ -106,19 +117,24 @@ class Settlement:
             verdict = self._end(report.claim, verdict, log)
         if heartbeat:
             heartbeat.stop_beating()  # only now: until its end is there, an attempt without a beat is taken for dead
-        details: dict[str, object] = {"code": verdict.exit_code}
-        if verdict.error is not None:
-            details["error"] = verdict.error
-        if exception := (verdict.death["trace"] if verdict.death else None) or verdict.exception:
-            details["exception"] = exception
-        log.log(logs.ERROR if verdict.exit_code else logs.INFO, "%s", verdict.message, extra=details)
+        must_be_seen = verdict.exit_code == 0 and report.attempt is not None and is_ours
+        if must_be_seen:
+            confirmation = confirmation or self.confirm()
+            logs.configure(LogTee(StringIO(), self._buffer), self._settings.log_level, self._settings.log_format)
+        _tell(log, verdict)
+        is_shipped = True
         if shipper and is_ours:
             self._buffer.add(log_entry(f"the log of attempt {report.attempt} ends", last=True))
             shipper.close()
             self._wait_for(shipper.thread, PROMPT_SECONDS)
-            if not shipper.has_shipped_all:
-                logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)
-                log.warning("the end of the log could not be shipped to the storage")
+            is_shipped = shipper.has_shipped_all
+        logs.configure(self._log_to, self._settings.log_level, self._settings.log_format)  # what follows is not shipped
+        if must_be_seen and confirmation:
+            self._wait_for(confirmation.thread, LEAST_SECONDS)
+            verdict = confirmation.verdict(verdict)
+            _tell(log, verdict)
+        if not is_shipped:
+            log.warning("the end of the log could not be shipped to the storage")
         return verdict.exit_code
 
     def _end(self, claim: Claim, verdict: Verdict, log: Logger) -> Verdict:
@@ -168,7 +184,7 @@ class Settlement:
         """
         from runner.runs.ends import finish_dead_attempt
 
-        store = self._open_store()
+        store = self.open_store()
         stands = finish_dead_attempt(store, claim, self._facts(), verdict, self._secret)
         if stands is None or stands["error"] == verdict.error_record:
             return verdict
@@ -186,13 +202,24 @@ class Settlement:
         message = f"{verdict.message}; and the end of the run could not be written: {error}"
         return Verdict(verdict.state, WriteFailed.code, message, "WriteFailed")
 
-    def _open_store(self) -> RunStore:
+    def open_store(self, patience: float | None = None) -> RunStore:
+        """Open the run, with what its ends are signed and known by. Raises what `open_storage` raises."""
         from runner.runs.store import open_run_store
 
         assert self._report.place is not None  # noqa: S101 - told before any claim
-        store = open_run_store(self._report.place, self._settings, signer=self._signer())
-        store.storage.bear(self._settings.patience)
+        store = open_run_store(
+            self._report.place, self._settings, signer=self._signer(), secret=self._secret, patience=patience
+        )
+        if patience is None:
+            store.storage.bear(self._settings.patience)
         return store
+
+    def confirm(self) -> Confirmation:
+        """Begin to look whether outcome and results of the attempt are in the storage."""
+        from runner.supervisor.confirmation import Confirmation
+
+        assert self._report.attempt is not None  # noqa: S101 - told with its claim
+        return Confirmation(self.open_store, self._report.attempt)
 
     def _facts(self) -> RunFacts:
         from runner.runs.ends import RunFacts
@@ -206,3 +233,15 @@ class Settlement:
         from runner.signing.run_signatures import RunSigner
 
         return RunSigner(self._report.request_digest, self._settings.signing_key, self._settings.trusted_keys)
+
+
+def _tell(log: Logger, verdict: Verdict) -> None:
+    """Log how a start ended."""
+    from runner import logs
+
+    details: dict[str, object] = {"code": verdict.exit_code}
+    if verdict.error is not None:
+        details["error"] = verdict.error
+    if exception := (verdict.death["trace"] if verdict.death else None) or verdict.exception:
+        details["exception"] = exception
+    log.log(logs.ERROR if verdict.exit_code else logs.INFO, "%s", verdict.message, extra=details)

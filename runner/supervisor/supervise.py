@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
     from runner.schema.documents import Reuse
+    from runner.supervisor.confirmation import Confirmation
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
@@ -88,6 +89,7 @@ class Supervisor:
         self.secret = os.urandom(32)  # by which an end of the flow's process is known from any other
         self.heartbeat: Heartbeat | None = None
         self.shipper: LogShipper | None = None
+        self.confirmation: Confirmation | None = None  # that what succeeded is stored
         self.stop_signal: int | None = None  # that asked to stop
         self.timed_out = False
         self.over: float | None = None  # when all must be over, as somebody asked to stop
@@ -186,6 +188,8 @@ class Supervisor:
             case "attempt ended" | "claim withdrawn" if self.heartbeat and self.shipper:
                 self.heartbeat.stop_beating()
                 self.shipper.on_ended()
+        if message["kind"] == "attempt ended" and message["verdict"] and message["verdict"].exit_code == 0:
+            self.confirmation = self._settlement().confirm()
 
     def _watch_over_attempt(self) -> None:
         """Begin with heartbeats and with shipping the log."""
@@ -194,7 +198,8 @@ class Supervisor:
 
         place, claim = self.report.place, self.report.claim
         if place and claim:
-            self.heartbeat = Heartbeat(self.settings, place, claim, self._fail, self._settlement().open_log)
+            settlement = self._settlement()
+            self.heartbeat = Heartbeat(self.settings, claim, self._fail, settlement.open_store, settlement.open_log)
             self.shipper = LogShipper(self.settings, place, claim.attempt, self.buffer, self._fail)
 
     def _fail(self, reason: BaseException) -> None:
@@ -285,7 +290,7 @@ class Supervisor:
         """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""
         settlement = self._settlement()
         verdict = settlement.verdict(exit_status, kills, self.failure)
-        return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper)
+        return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper, self.confirmation)
 
 
 def _finish(output: OutputReader) -> None:

@@ -131,10 +131,10 @@ class _Gathering(Relay):
 
     together = threading.Barrier(5)
 
-    def fault(self, method: str, path: str) -> Fault | None:
+    def fault(self, method: str, path: str, name: str = "") -> Fault | None:
         if "outcome.json" in path:
             self.together.wait(60)
-        return super().fault(method, path)
+        return super().fault(method, path, name)
 
 
 def test_a_listing_without_sizes_is_listed() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import re
 import socket
 import struct
 import threading
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+_HEAD = 2000  # bytes of a body in which the name of its object stands
+_NAME = re.compile(rb'"name":\s*"([^"]+)"')
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s; the close is then a reset
 
 
@@ -46,15 +50,18 @@ def blackhole() -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to requests of this method whose path has these words; `times` of them after the first `after`.
+    """What happens to requests of this method whose path, or object's name, has these words.
+
+    It happens to `times` of them after the first `after`.
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
     drop: the connection is reset, and the server is not reached · silent: no answer, ever ·
     slow: the request is read at 2 MB/s · answer: `status` and `body`, and the server is not reached ·
-    unconditional: passed on without what makes a create fail where there is something.
+    unconditional: passed on without what makes a create fail where there is something ·
+    eat: answered as if it were stored, and the server is not reached.
     """
 
-    how: Literal["lose", "drop", "cut", "silent", "slow", "answer", "unconditional"]
+    how: Literal["lose", "drop", "cut", "silent", "slow", "answer", "unconditional", "eat"]
     method: str
     words: str = ""
     times: int = 1_000_000
@@ -101,12 +108,12 @@ class Relay:
         """Where it answers."""
         return int(self._httpd.server_address[1])
 
-    def fault(self, method: str, path: str) -> Fault | None:
+    def fault(self, method: str, path: str, name: str = "") -> Fault | None:
         """Note a request, and find what is to happen to it."""
         with self._turn:
             self.requests.append((method, path))
             for fault in self.faults:
-                if method == fault.method and fault.words in path:
+                if method == fault.method and (fault.words in path or fault.words in name):
                     number = self._seen[fault] = self._seen.get(fault, 0) + 1
                     if fault.after < number <= fault.after + fault.times:
                         return fault
@@ -128,14 +135,23 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _serve(self) -> None:
-        fault = self.relay.fault(self.command, self.path)
-        body = self._body(slowly=fault is not None and fault.how == "slow")
+        # the objects that go to Google's storage are named in their requests' bodies
+        early = b"" if "uploadType=multipart" not in self.path else self._body(slowly=False)
+        found = _NAME.search(early[:_HEAD])
+        name = found[1].decode() if found else ""
+        fault = self.relay.fault(self.command, self.path, name)
+        body = early or self._body(slowly=fault is not None and fault.how == "slow")
         if fault and fault.how == "silent":
             self.relay.over.wait()
             self.close_connection = True
             return
         if fault and fault.how == "answer":
             self._answer(fault.status, [], fault.body)
+            return
+        if fault and fault.how == "eat":
+            told = json.dumps({"name": name, "size": "1", "generation": "1"}).encode() if name else b""
+            status = 201 if "x-ms-version" in self.headers else 200
+            self._answer(status, [("ETag", '"0x8D4BCC2E4835CD0"')], told)
             return
         if fault and fault.how == "drop":
             self._reset()
