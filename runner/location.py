@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from runner.errors import UsageError
 from runner.schemes import LOCAL, storage_words
 
 LONGEST_KEY_BYTES = 1024  # of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,62}")  # the name of an alias: ``prod`` in ``my-flows/etl@prod``
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a storage: scheme, bucket (container, or absolute folder) and key, which may be empty."""
+    """A place in a storage: scheme, bucket (container, or absolute folder) and key, which may be empty.
+
+    ``alias`` is what a location of a flow has after its last ``@``. Of a storage's root, and of a run's folder, that is
+    a part of the key.
+    """
 
     scheme: str
     container: str
     key: str
+    alias: str = ""
+
+    def __setstate__(self, state: list[str]) -> None:
+        """Restore one that was pickled, perhaps before there were aliases."""
+        for name, value in zip(self.__slots__, [*state, ""], strict=False):
+            object.__setattr__(self, name, value)
 
     @property
     def url(self) -> str:
         """The location as a URL."""
+        key = self._whole_key
         if self.scheme == LOCAL.scheme:
             from pathlib import Path
 
-            return Path(self.container, self.key).as_uri()
-        return f"{self.scheme}://{self.container}/{self.key}".rstrip("/")
+            return Path(self.container, key).as_uri()
+        return f"{self.scheme}://{self.container}/{key}".rstrip("/")
+
+    @property
+    def _whole_key(self) -> str:
+        return f"{self.key}@{self.alias}" if self.alias else self.key
 
     def as_root(self) -> Location:
         """Return the same place as a storage's root: keys of a folder's own files then begin inside it."""
         if self.scheme != LOCAL.scheme:
-            return self
+            return replace(self, key=self._whole_key, alias="")
         from pathlib import Path
 
-        return Location(LOCAL.scheme, str(Path(self.container, self.key)), "")
+        return Location(LOCAL.scheme, str(Path(self.container, self._whole_key)), "")
 
     def as_run(self) -> Location:
         """Return a run's folder with a key that begins, as in its documents, with the folder that holds the bundle."""
         if self.scheme != LOCAL.scheme:
-            return self
+            return replace(self, key=self._whole_key, alias="")
         from pathlib import Path
 
-        folder = Path(self.container, self.key)
+        folder = Path(self.container, self._whole_key)
         root = folder.parents[min(2, len(folder.parents) - 1)]
         return Location(LOCAL.scheme, str(root), folder.relative_to(root).as_posix())
 
@@ -78,7 +95,7 @@ def parse_location(text: str, storage: str = "") -> Location:
     if not container or rest.startswith("/"):
         message = f"{text!r} names no bucket or container"
         raise ValueError(message)
-    return Location(scheme, container, key)
+    return Location(scheme, container, *split_alias(key))
 
 
 def split_digest(text: str) -> tuple[str, str | None]:
@@ -112,9 +129,16 @@ def _parse_path(text: str, *, is_url: bool) -> Location:
     if not text:
         message = "the location is empty"
         raise ValueError(message)
-    path = Path(text).expanduser().absolute()
+    plain, alias = split_alias(text)
+    path = Path(plain).expanduser().absolute()
     root = path.parent.parent if path.is_file() else path.parent
-    return Location(LOCAL.scheme, str(root), path.relative_to(root).as_posix())
+    return Location(LOCAL.scheme, str(root), path.relative_to(root).as_posix(), alias)
+
+
+def split_alias(key: str) -> tuple[str, str]:
+    """Return the key of a flow, and the alias that stands after the last ``@``; an empty one where there is none."""
+    flow, _, alias = key.rpartition("@")
+    return (flow, alias) if ALIAS.fullmatch(alias) and flow.rpartition("/")[2] else (key, "")
 
 
 def check_key(key: str) -> None:

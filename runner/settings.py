@@ -34,6 +34,7 @@ VARIABLES = {
     "whatever none of them signed is refused",
     "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes: for flows at a build, else for runs",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
+    "RUNNER_MAX_AGE": "seconds; with trusted keys, refuse pointers to the newest version, and aliases, that are older",
     "RUNNER_BUNDLE_SHA256": "refuse any bundle but that of this digest; or `#sha256=…` at the end of the location",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
@@ -64,6 +65,7 @@ class Settings:
     trusted_keys: tuple[PublicKey, ...] = ()
     signing_key: PrivateKey | None = None
     min_version: str | None = None
+    max_age: float | None = None
     bundle_sha256: str | None = None  # of the variable, or of the location
     log_level: str = "INFO"
     log_format: str | None = None
@@ -111,12 +113,15 @@ class Settings:
             trusted_keys=_never_empty(variables, "RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
             min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
+            max_age=variables.get("RUNNER_MAX_AGE", _read_seconds, None),
             bundle_sha256=_read_digest(variables, digest),
             log_level=variables.get("RUNNER_LOG_LEVEL", _choice_of(_LEVELS, str.upper), "INFO"),
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
             image=variables.text("RUNNER_IMAGE"),
             environ=environ,
         )
+        if settings.max_age and not settings.trusted_keys:
+            problems.append("RUNNER_MAX_AGE: without RUNNER_TRUSTED_KEYS anybody can make a pointer of any age")
         return settings, problems
 
 

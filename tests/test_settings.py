@@ -69,6 +69,8 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_RUN_ID", ".hidden", "run id"),
         ("RUNNER_RUN_ID", "a" * 129, "127"),
         ("RUNNER_MIN_VERSION", "1", "begin with a date"),
+        ("RUNNER_MAX_AGE", "7d", "no positive number of seconds"),
+        ("RUNNER_MAX_AGE", "60", "without RUNNER_TRUSTED_KEYS"),
         ("RUNNER_EXECUTOR", "processes", "threads"),
         ("RUNNER_EXECUTOR", "threads:", "threads"),
         ("RUNNER_EXECUTOR", "sequential:1", "threads"),

@@ -19,14 +19,15 @@ from runner.cli.inspect import inspect
 from runner.cli.keys import keygen, sign, verify
 from runner.cli.logs import logs
 from runner.cli.ls import ls
+from runner.cli.promote import promote
 from runner.cli.result import result
 from runner.cli.run import retry, run
 from runner.cli.show import show
 from runner.cli.version import version
 from runner.environ import process_environ
 
-_HELP = """Run Python flows from a bucket, and look at what became of them; without a command, run the one that the
-environment names. A LOCATION is a URL or a path; a RUN is its folder's URL, or its id where RUNNER_LOCATION is set."""
+_HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
+RUN its folder's URL, or its id."""
 
 
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -34,7 +35,23 @@ def cli() -> None:
     """Group the commands; its help is ``_HELP``."""
 
 
-for command in (run, retry, build, check, doctor, inspect, ls, show, logs, result, keygen, sign, verify, version):
+for command in (
+    run,
+    retry,
+    build,
+    promote,
+    check,
+    doctor,
+    inspect,
+    ls,
+    show,
+    logs,
+    result,
+    keygen,
+    sign,
+    verify,
+    version,
+):
     cli.add_command(command)
 
 

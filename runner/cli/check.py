@@ -29,11 +29,11 @@ def check(location: str | None, *, as_json: bool) -> None:
         message = "nothing says which flow to check"
         raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
     storage = open_location(target)
-    key, data = fetch(storage, target.key, read.bundle_sha256)
+    key, data = fetch(storage, target, read)
     folders: list[str] = []
     try:
         with stdout_to_stderr(wanted=as_json):
-            flow = load(admit(data, replace(target, key=key), read), read, folders.append).flow
+            flow = load(admit(data, replace(target, key=key, alias=""), read), read, folders.append).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -31,7 +31,7 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     """
     target, read = bundle_location(location)
     storage = open_location(target)
-    key, data = fetch(storage, target.key, read.bundle_sha256)
+    key, data = fetch(storage, target, replace(read, max_age=None))
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),

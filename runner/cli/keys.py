@@ -12,11 +12,14 @@ import click
 
 from runner import naming
 from runner.bundle import archive, trust
-from runner.bundle.fetch import fetch
+from runner.bundle.fetch import fetch, newest_version
+from runner.bundle.member_names import MANIFEST
+from runner.bundle.pointers import Named
 from runner.cli.format import as_json_option, echo, echo_answer
 from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
-from runner.location import check_key
+from runner.location import Location, check_key
+from runner.publishing.newest import point_to_newest
 from runner.signing import keys, signatures
 
 if TYPE_CHECKING:
@@ -77,8 +80,8 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
         message = "nothing says whose signature to look for"
         raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
     storage = open_location(target)
-    key, data = fetch(storage, target.key, trusting.bundle_sha256)
-    opened = trust.admit(data, replace(target, key=key), trusting).opened
+    key, data = fetch(storage, target, trusting)
+    opened = trust.admit(data, replace(target, key=key, alias=""), trusting).opened
     assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
@@ -92,16 +95,18 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
 def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     """Publish the bundle at LOCATION once more, signed with RUNNER_SIGNING_KEY, as the flow's newest version.
 
+    If it is the newest, and signed with that key, it stays as it is, and only the pointer to it is made anew.
+
     Nothing of it is unpickled; a signature says that you answer for what it does. Look at it before, with
     «runner inspect --imports», and give the digest that is told there, so that nobody can exchange it meanwhile.
     """
-    target, read = bundle_location(location)
-    private = read.signing_key
+    target, environment = bundle_location(location)
+    private = environment.signing_key
     if private is None:
         message = "there is no key to sign with"
         raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
     storage = open_location(target)
-    key, data = fetch(storage, target.key, read.bundle_sha256)
+    key, data = fetch(storage, target, replace(environment, max_age=None))
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and sha256.lower() != digest:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
@@ -110,11 +115,29 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     if not isinstance(opened, archive.Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
-    new_key, signed = _signed_copy(opened, key, private)
-    storage.create(new_key, signed)
+    if _is_newest_and_ours(storage, key, opened, private):
+        new_key, signed = key, data
+    else:
+        new_key, signed = _signed_copy(opened, key, private)
+        storage.create(new_key, signed)
     document = _describe(storage, new_key, signed, archive.read_bundle(signed))
-    document["copy_of"] = storage.url(key)
+    if new_key != key:
+        document["copy_of"] = storage.url(key)
+    folder, _, version = new_key.rpartition("/")
+    named = Named(document["flow"]["name"], version, document["sha256"])
+    point_to_newest(storage, folder, named, private, environment.trusted_keys)
     echo_answer(document, document["location"], as_json=as_json)
+
+
+def _is_newest_and_ours(storage: Storage, key: str, opened: Bundle, private: keys.PrivateKey) -> bool:
+    """Return whether a bundle is its flow's newest, in its place, and signed with this key."""
+    try:
+        manifest = bytes(opened.members[MANIFEST])
+        signatures.check((private.public,), signatures.BUNDLE, manifest, opened.signature, key)
+        trust.check_place(opened.manifest["flow"], Location(storage.scheme, storage.container, key))
+    except Untrusted:
+        return False
+    return newest_version(storage, key[: key.rfind("/") + 1]) == key
 
 
 def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[str, bytes]:

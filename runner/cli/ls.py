@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import click
 
 from runner import naming
+from runner.bundle import pointers
+from runner.bundle.pointers import Pointer
 from runner.cli.format import as_json_option, echo, echo_json, print_table, size_text
-from runner.cli.locations import open_location, parse_location_argument
-from runner.errors import BundleCorrupt, Denied, NotFound, UsageError
+from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.promote import describe_alias, unusable_alias
+from runner.errors import BundleCorrupt, Denied, NotFound, Untrusted, UsageError
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
 from runner.runs.store import RunStore
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.backends.base import Entry, Storage
+    from runner.cli.promote import AliasListing
 
     Name = TypeVar("Name")
     Listed = TypeVar("Listed")
@@ -59,7 +63,7 @@ class RunListing(TypedDict):
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
 @as_json_option
 def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
-    """List the flows at URL; of a flow, its versions and runs, the newest first, and what else lies there.
+    """List the flows at URL; of a flow, its versions, aliases and runs, the newest first, and what else lies there.
 
     Run ids sort by time if runner made them; given ones are listed in the reverse order of their names.
     """
@@ -73,9 +77,11 @@ def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
     limit = None if everything else number
     versions = [entry for entry in entries if naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
     others = [entry for entry in entries if not naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
+    others = [entry for entry in others if not pointers.is_pointer(entry.key)]
     if "runs" in folders or versions or not folders:
         runs = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
-        _list_flow(storage, location.key, (versions, others, runs), limit, as_json=as_json)
+        aliases = _describe_aliases(url, limit) if pointers.ALIASES in folders else ([], 0)
+        _list_flow(storage, location.key, (versions, others, runs), aliases, limit, as_json=as_json)
     else:
         _list_flows(storage, prefix, [name for name in folders if not name.startswith("_")], limit, as_json=as_json)
 
@@ -105,6 +111,7 @@ def _list_flow(
     storage: Storage,
     home: str,
     found: tuple[list[Entry], list[Entry], list[str]],
+    aliases: tuple[list[AliasListing], int],
     limit: int | None,
     *,
     as_json: bool,
@@ -122,18 +129,42 @@ def _list_flow(
         name: len(all_of_them) - len(all_of_them[:limit])
         for name, all_of_them in (("versions", versions), ("others", others), ("runs", run_ids))
     }
+    more["aliases"] = aliases[1]
     versions, others = versions[:limit], others[:limit]
     runs = _side_by_side(describe, run_ids[:limit])
     if as_json:
-        echo_json({"versions": listed(versions), "others": listed(others), "runs": runs, "more": more})
+        told = {"versions": listed(versions), "others": listed(others), "aliases": aliases[0], "runs": runs}
+        echo_json(told | {"more": more})
         return
     for head, name, entries in (("VERSION", "versions", versions), ("OTHER OBJECT", "others", others)):
         if entries or name == "versions":
             print_table([head, "SIZE"], [[entry.key.rpartition("/")[2], size_text(entry.size)] for entry in entries])
             _tell_more(more[name])
             echo("")
+    if aliases[0]:
+        rows = [[one["alias"], one["version"] or one["problem"], one["made"]] for one in aliases[0]]
+        print_table(["ALIAS", "VERSION", "MADE"], rows)
+        _tell_more(more["aliases"])
+        echo("")
     print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
     _tell_more(more["runs"])
+
+
+def _describe_aliases(url: str, limit: int | None) -> tuple[list[AliasListing], int]:
+    """Return what each alias of a flow stands for, or why it cannot be used, and how many others there are."""
+    flow = parse_location_argument(url)
+    storage, environment = open_location(flow), settings()
+    names = pointers.aliases(storage, flow.key)
+
+    def describe(alias: str) -> AliasListing | None:
+        try:
+            document = pointers.read(storage, Pointer(flow.key, alias), environment)
+        except (*_PASSED_OVER, Untrusted) as error:
+            return unusable_alias(flow.url, alias, error)
+        return describe_alias(flow.url, document) if document else None
+
+    described = [alias for alias in _side_by_side(describe, names[:limit]) if alias]
+    return described, len(names) - len(names[:limit])
 
 
 def _tell_more(number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -172,7 +172,7 @@ def _locations(
             )
         return
     if settings.location:
-        yield _as_root(settings.location), not (settings.results or settings.baked)
+        yield _as_root(replace(settings.location, alias="")), not (settings.results or settings.baked)
     else:
         checks.append(
             Check("storage", "location", "unknown", "nothing names a storage: give a URL, or set the variables")

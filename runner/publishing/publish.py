@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from dataclasses import dataclass, field
@@ -12,13 +13,15 @@ from runner.backends import open_storage
 from runner.bundle import archive, manifest
 from runner.bundle.fetch import newest_version
 from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
+from runner.bundle.pointers import Named
 from runner.environ import process_environ
 from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
 from runner.limits import limit_of
-from runner.location import check_key, parse_location
+from runner.location import check_key, parse_location, split_alias
 from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
+from runner.publishing.newest import point_to_newest
 from runner.secrets import scanner
 from runner.secrets.named import Credentials, known_secrets_present, resolve
 from runner.serialization import diagnosis, pickling
@@ -84,10 +87,12 @@ def publish(
 ) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
-    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one. A bundle that
-    holds a secret is refused, unless that is allowed. Raises UsageError for a key that is none and while a flow is
-    being loaded, FlowFailed when it cannot travel, must not or is too large, AlreadyExists when the key is taken,
-    WriteFailed when the slug's newest bundle belongs to a flow of another name, and what the storage raises.
+    It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one, and so is then
+    the pointer to the flow's newest version. A bundle that holds a secret is refused, unless that is allowed.
+
+    Raises UsageError for a key that is none and while a flow is being loaded, FlowFailed when it cannot travel, must
+    not or is too large, AlreadyExists when the key is taken, WriteFailed when the slug's newest bundle belongs to a
+    flow of another name, and what the storage raises.
     """
     if is_loading():
         message = f"flow {flow.name!r} is built while a flow is being loaded"
@@ -98,6 +103,9 @@ def publish(
     version = naming.new_version()
     key = f"{root}/{destination.key or f'{flow.slug}/{version}'}".strip("/")
     check_key(key)
+    if split_alias(key)[1]:
+        message = f"{key} could not be run: what stands after its @ would be taken for an alias"
+        raise UsageError(message, hint="Choose another key.")
     _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
     module = capture.defining_module(flow.module)
@@ -128,6 +136,9 @@ def publish(
         _refuse_secrets(flow, pickled.functions, written, secrets)
 
     opened.create(key, data)
+    if key_of_signer and not destination.key:
+        pointed_to = Named(flow.name, version, hashlib.sha256(data).hexdigest())
+        point_to_newest(opened, key.rpartition("/")[0], pointed_to, key_of_signer, settings.trusted_keys)
     if key_of_signer:
         print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
     for name, content in files.items():

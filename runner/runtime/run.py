@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from runner import logs, naming
 from runner.backends import open_storage
+from runner.backends.background import Background, T
 from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.load import load
@@ -23,7 +24,6 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
-from runner.runtime.background import Background, T
 from runner.runtime.request import RunStores, find_begun, repeated
 from runner.schemes import backend_of
 from runner.secrets.named import known_secrets_present, resolve
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from runner.bundle.archive import ForeignObject
     from runner.bundle.load import Loaded
+    from runner.location import Location
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
     from runner.runs.store import RunStore
@@ -89,7 +90,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
             {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
         )
         return repeated(store, outcome)
-    key, data = fetch(storage, _bundle_key(location.key, begun), settings.bundle_sha256)
+    key, data = fetch(storage, _bundle_location(location, begun), settings)
 
     run_id = settings.run_id or naming.new_run_id()
     logs.run_context(run_id=run_id)
@@ -101,7 +102,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
-    admitted = _or_error(lambda: admit(data, replace(location, key=key), settings))
+    admitted = _or_error(lambda: admit(data, replace(location, key=key, alias=""), settings))
     opened = admitted.opened if isinstance(admitted, Admitted) else None
     request = _request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
     store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
@@ -126,9 +127,11 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
 
 
-def _bundle_key(key: str, begun: RunRequest | None) -> str:
-    """Return the key of the bundle that a run was begun with, which lies beside it, or the one that is asked for."""
-    return f"{key}/{begun['bundle']['url'].rpartition('/')[2]}" if begun else key
+def _bundle_location(location: Location, begun: RunRequest | None) -> Location:
+    """Return where the bundle lies that a run was begun with, beside the run, or the one that is asked for."""
+    if begun is None:
+        return location
+    return replace(location, key=f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}", alias="")
 
 
 def _check_heartbeat(settings: Settings, store: RunStore) -> None:

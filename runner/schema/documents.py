@@ -224,3 +224,19 @@ class Manifest(ManifestFacts):
 
     format: Literal[1]
     members: list[MemberRecord]
+
+
+class PointerDocument(TypedDict):
+    """``latest.json`` and ``aliases/*.json``: which version of a flow is the newest, or what an alias stands for.
+
+    ``place`` is the key of the flow's folder; ``alias`` is None in ``latest.json``.
+    """
+
+    format: Literal[1]
+    alias: str | None
+    flow: str
+    place: str
+    version: str
+    sha256: str
+    made: str
+    signature: NotRequired[SignatureRecord]

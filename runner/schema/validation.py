@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**63
 _ABSENT = object()
 _MOST_SECRETS = 1000
+_VERSION = re.compile(r"\d{4}-\d\d-\d\dt[a-z0-9-]{1,64}")
 _SECRET_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}")
 
 
@@ -72,6 +73,10 @@ def _seconds(value: Any) -> bool:
     return type(value) in {int, float} and 0 < value < _LARGEST
 
 
+def _version(value: Any) -> bool:
+    return isinstance(value, str) and bool(_VERSION.fullmatch(value))
+
+
 def _digest(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
 
@@ -96,6 +101,11 @@ def _secret_names(value: Any) -> bool:
 
 def _object(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _signature(value: Any) -> bool:
+    """Return whether this is flat: whether it is a signature as well is for `runner.signing` to say."""
+    return isinstance(value, dict) and len(value) == 4 and all(type(part) in {str, int} for part in value.values())  # noqa: PLR2004
 
 
 def _or_none(check: Check) -> Check:
@@ -147,6 +157,16 @@ SHAPES: dict[str, dict[str, Any]] = {
         "labels": _texts,
         "image": _or_none(_text),
         "secrets": _secret_names,
+    },
+    "pointer": {
+        "format": lambda value: value == 1,
+        "alias": _or_none(_text),
+        "flow": _text,
+        "place": _text,
+        "version": _version,
+        "sha256": _digest,
+        "made": _time,
+        "signature": _if_there(_signature),
     },
     "run": {
         "token": _text,

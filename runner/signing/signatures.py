@@ -29,6 +29,8 @@ class Purpose(NamedTuple):
 
 
 BUNDLE = Purpose("bundle manifest", "flows")
+LATEST_POINTER = Purpose("latest pointer", "flows")
+ALIAS_POINTER = Purpose("alias pointer", "aliases")
 DOCUMENT = Purpose("run document", "runs")  # an end, and the outcome that is a copy of it
 RESULT = Purpose("task result", "runs")
 _SIGNATURE_SIZE = 64  # bytes

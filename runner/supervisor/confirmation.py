@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.backends.background import Background
 from runner.errors import WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs.documents import is_own
 from runner.runs.stored_results import missing_result, result_sizes
-from runner.runtime.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable

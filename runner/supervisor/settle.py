@@ -7,9 +7,9 @@ import time
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
+from runner.backends.background import Background
 from runner.errors import InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.runtime.background import Background
 from runner.supervisor.backlog import log_entry
 from runner.supervisor.log_tee import LogTee
 

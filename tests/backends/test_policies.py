@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 import uuid
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from support.canary import AUTHOR
 from support.flows import HERE
 from support.servers import Server, moto
 from support.starting import Ran, start
@@ -34,7 +36,7 @@ class Guarded:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        self.users = {name: self._user(name) for name in ("run", "build", "look")}
+        self.users = {name: self._user(name) for name in ("run", "build", "promote", "look")}
         self.users["nobody"] = self._user(None)
 
     def _user(self, policy: str | None) -> dict[str, str]:
@@ -79,7 +81,7 @@ def guarded() -> Iterator[Guarded]:
 
 
 def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded) -> None:
-    for who in ("nobody", "run", "look"):
+    for who in ("nobody", "run", "promote", "look"):
         done = guarded.build(who)
         assert done.code == 77, (who, done)
     built = guarded.build("build")
@@ -88,7 +90,13 @@ def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded
     url = built.stdout.strip()
     flow = url.rpartition("/")[0]
 
-    for who in ("nobody", "build", "look"):
+    signing = {"RUNNER_SIGNING_KEY": base64.b64encode(AUTHOR.raw).decode()}
+    for who, code in {"nobody": 77, "run": 77, "look": 77, "build": 77, "promote": 0}.items():
+        done = guarded.does(who, "promote", url, "--as", "prod")
+        assert done.code == code, (who, done)
+        assert guarded.does(who, "sign", url, **signing).code == (0 if who == "build" else 77), who
+
+    for who in ("nobody", "build", "promote", "look"):
         assert guarded.does(who, RUNNER_LOCATION=flow, RUNNER_RUN_ID=who).code in {73, 77}, who
     ran = guarded.does("run", RUNNER_LOCATION=flow, RUNNER_RUN_ID="r")
     assert ran.code == 0, ran
@@ -113,5 +121,5 @@ def test_no_policy_lets_more_than_it_must(path: Path) -> None:
         assert actions <= {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket"}
         assert all("my-flows" in entry["Resource"] for entry in policy["Statement"])
     else:
-        may_delete = path.name == "gcs-run.json"  # to replace a beat
+        may_delete = path.name in {"gcs-run.json", "gcs-promote.json"}  # to replace a beat, a pointer
         assert ("objects.delete" in path.read_text() or "blobs/delete" in path.read_text()) is may_delete

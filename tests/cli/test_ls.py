@@ -89,7 +89,7 @@ def test_ls_counts_as_versions_only_what_is_named_like_one(here: Place) -> None:
     listed = printed_json(run_command({}, "ls", here.url, "--json"))
     assert listed == {"flows": [{"flow": "etl", "versions": 2, "newest": "2026-11-23t12"}], "more": {"flows": 0}}
     of_flow = printed_json(run_command({}, "ls", f"{here.url}/etl", "--json"))
-    assert [one["location"].rpartition("/")[2] for one in of_flow["others"]] == ["latest.json", "notes.txt"]
+    assert [one["location"].rpartition("/")[2] for one in of_flow["others"]] == ["notes.txt"]
 
 
 def test_ls_lists_the_newest_and_says_how_many_more_there_are(here: Place) -> None:
@@ -104,8 +104,8 @@ def test_ls_lists_the_newest_and_says_how_many_more_there_are(here: Place) -> No
 
     versions, runs, more = listed()
     assert (versions[0], versions[-1], runs[0], runs[-1]) == ("24", "05", "r24", "r05")
-    assert more == {"versions": 5, "others": 0, "runs": 5}
-    assert listed("-n", "2") == (["24", "23"], ["r24", "r23"], {"versions": 23, "others": 0, "runs": 23})
+    assert more == {"versions": 5, "others": 0, "aliases": 0, "runs": 5}
+    assert listed("-n", "2") == (["24", "23"], ["r24", "r23"], {"versions": 23, "others": 0, "aliases": 0, "runs": 23})
     assert [len(each) for each in listed("--all")[:2]] == [25, 25]
     assert run_command({}, "ls", f"{here.url}/etl").stdout.count("and 5 more, which --all lists\n") == 2
     assert "and 6 more" in run_command({}, "ls", here.url).stdout

@@ -18,6 +18,7 @@ KINDS: dict[str, Any] = {
     "end": documents.EndDocument,
     "outcome": documents.EndDocument,
     "manifest": documents.Manifest,
+    "pointer": documents.PointerDocument,
 }
 NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
