@@ -154,7 +154,9 @@ def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
     # those that the flow names and that are here, and those that RUNNER_SECRETS names, as for any other command
     named = {*destination.secrets, *settings.secrets} & set(known_secrets_present(environ))
     credentials = Credentials(dict(extra)) if extra else resolve(sorted(named), environ)
-    return location.key, open_storage(location, credentials, environ)
+    storage = open_storage(location, credentials, environ)
+    storage.warn_of_writers()
+    return location.key, storage
 
 
 def _refuse_another(storage: Storage, folder: str, name: str) -> None:
