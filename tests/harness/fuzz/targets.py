@@ -312,6 +312,7 @@ def _files(given: dict[str, bytes]) -> None:
     for name, data in given.items():
         file = _folder() / name
         file.write_bytes(data)
+        file.chmod(0o600)
         environ[f"{name}_FILE"] = str(file)
     with_files_read(environ)
     Settings.from_environ({"RUNNER_LOCATION": "s3://b/k"} | environ)
