@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str, bytes]:
     """Return key and bytes of what a location names: an object, the newest version of a flow, or that of its alias.
 
-    With trusted keys the newest version is no older than the one that the signed pointer beside it names. Raises
-    NotFound when there is no such thing, Untrusted, and what the storage raises.
+    With trusted keys the newest version is no older than the one that the signed pointer beside it names. A storage
+    that everybody may write to is warned of.
+
+    Raises NotFound when there is no such thing, Untrusted, and what the storage raises.
     """
     key = location.key
     if not key:
         message = f"{storage.url('')} is a bucket, and names no flow in it"
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")
+    storage.warn_of_writers()
     if location.alias:
         return _fetch_alias(storage, Pointer(key, location.alias), settings)
     is_version = bool(naming.VERSION.fullmatch(key.rpartition("/")[2]))

@@ -23,7 +23,7 @@ def check(location: str | None, *, as_json: bool) -> None:
 
     Loading runs the code of the author's modules. If it fails, it does so with the exit code that a run would have.
     """
-    read = settings()
+    read = settings(with_location=not location)
     target = parse_location_argument(location) if location else read.location
     if target is None:
         message = "nothing says which flow to check"

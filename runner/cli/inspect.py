@@ -31,7 +31,7 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     """
     target = parse_location_argument(location)
     storage = open_location(target)
-    key, data = fetch(storage, target, replace(settings(), max_age=None))
+    key, data = fetch(storage, target, replace(settings(with_location=False), max_age=None))
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),

@@ -74,7 +74,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
     """
     target = parse_location_argument(location)
-    trusting = replace(settings(), location=target)
+    trusting = replace(settings(with_location=False), location=target)
     if keys:
         trusting = replace(trusting, trusted_keys=tuple(key for given in keys for key in _read_public_keys(given)))
     if not trusting.trusted_keys:
@@ -102,7 +102,7 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     Nothing of it is unpickled; a signature says that you answer for what it does. Look at it before, with
     «runner inspect --imports», and give the digest that is told there, so that nobody can exchange it meanwhile.
     """
-    environment = settings()
+    environment = settings(with_location=False)
     private = environment.signing_key
     if private is None:
         message = "there is no key to sign with"

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from runner.schema.documents import EndDocument
 
 
-def settings() -> Settings:
-    """Read the environment: a command needs its secrets and perhaps its location."""
-    return Settings.from_environ(process_environ(), needs_location=False)
+_LOCATION_VARIABLES = ("RUNNER_STORAGE", "RUNNER_LOCATION")
+
+
+def settings(*, with_location: bool = True) -> Settings:
+    """Read the environment: a command needs its secrets and, unless an argument takes its place, its location."""
+    environ = process_environ()
+    if not with_location:
+        environ = {name: text for name, text in environ.items() if not name.startswith(_LOCATION_VARIABLES)}
+    return Settings.from_environ(environ, needs_location=False)
 
 
 def parse_location_argument(text: str) -> Location:
@@ -31,18 +37,19 @@ def parse_location_argument(text: str) -> Location:
             text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
         )
     except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
-        raise UsageError(str(error)) from error
+        message = f"{text!r} is no location: {error}"
+        raise UsageError(message, hint="Give a URL or a path, or bucket/key where RUNNER_STORAGE is set.") from error
 
 
 def open_location(location: Location) -> Storage:
     """Open a location's storage with the secrets that RUNNER_SECRETS names."""
     environ = process_environ()
-    return open_storage(location, resolve(settings().secrets, environ), environ)
+    return open_storage(location, resolve(settings(with_location=False).secrets, environ), environ)
 
 
 def check_end(store: RunStore, end: EndDocument | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
-    environment = settings()
+    environment = settings(with_location=False)
     if not environment.trusted_keys:
         return
     request = store.read_request()

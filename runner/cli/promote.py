@@ -40,7 +40,7 @@ def promote(location: str, alias: str, sha256: str | None, *, as_json: bool) -> 
         message = f"{alias!r} can be no alias"
         raise UsageError(message, hint="Take lower-case letters, digits and '-', a letter first; not «latest».")
     target = parse_location_argument(location)
-    environment = replace(settings(), location=target, max_age=None)
+    environment = replace(settings(with_location=False), location=target, max_age=None)
     storage = open_location(target)
     key, data = fetch(storage, target, environment)
     named = _named(storage, key, data, sha256, environment)

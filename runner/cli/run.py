@@ -12,7 +12,7 @@ import click
 
 from runner.cli.forked import in_forked_process
 from runner.cli.format import as_json_option, echo_json
-from runner.cli.locations import check_end, open_run, settings
+from runner.cli.locations import check_end, open_run, parse_location_argument, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
 from runner.errors import NotFound, RunHeld, RunnerError, UsageError
@@ -56,6 +56,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
         environ = in_forked_process(RunAgain, partial(_prepare_resume, environ, run_to_resume)).environ
     if location:
+        parse_location_argument(location)  # what is wrong with it is told of the argument, not of the variable
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
             environ.pop("RUNNER_STORAGE", None)

@@ -41,6 +41,7 @@ class RunStores:
         root = results.as_root()
         if self._elsewhere is None:
             self._elsewhere = open_storage(root, self._credentials, settings.environ)
+            self._elsewhere.warn_of_writers()
         return self._store(self._elsewhere, RunLayout(f"{root.key}/{flow}".lstrip("/"), run_id))
 
     def _store(self, storage: Storage, layout: RunLayout) -> RunStore:

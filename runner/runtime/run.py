@@ -223,7 +223,8 @@ def _reusable(
         store.storage.sweep(f"{store.layout.attempt(attempt)}/")
     module_folder.sweep(temporary)
     reusable = reusable_results(store, loaded.flow, request)
-    log.info("%d results of earlier attempts are there and need not be made again", len(reusable))
+    origins = (["earlier attempts"] if claim.attempt > 1 else []) + ([f"run {reuse['run_id']}"] if reuse else [])
+    log.info("%d results of %s are there and need not be made again", len(reusable), " and ".join(origins))
     return reusable
 
 

@@ -86,8 +86,11 @@ def inspect(data: bytes) -> str:
 
 def verify(data: bytes) -> object:
     from runner.bundle import load
+    from runner.bundle.archive import ForeignObject
+    from runner.serialization import foreign
 
-    return type(load.verify(data))
+    opened = load.verify(data)
+    return foreign.open_pickle(opened.data) if isinstance(opened, ForeignObject) else type(opened)
 
 
 def end(data: bytes) -> object:

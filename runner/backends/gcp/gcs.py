@@ -306,7 +306,8 @@ class _Room(io.BytesIO):
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > self._size:
-            raise ValueError(f"the answer is longer than the {self._size:,} bytes that were asked for")
+            message = f"an answer of the storage is longer than the {self._size:,} bytes that were asked for"
+            raise ReadFailed(message, hint="Ask the provider: no storage does that.", transient=False)
         return super().write(data)
 
 
