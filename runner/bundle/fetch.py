@@ -8,6 +8,7 @@ from runner import naming
 from runner.backends.background import Background
 from runner.bundle import pointers
 from runner.bundle.pointers import Pointer
+from runner.bundle.trust import check_digest
 from runner.errors import BucketMissing, NotFound, Untrusted
 from runner.limits import limit_of
 from runner.location import invalid_key
@@ -25,8 +26,15 @@ def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str
     With trusted keys the newest version is no older than the one that the signed pointer beside it names. A storage
     that everybody may write to is warned of.
 
-    Raises NotFound when there is no such thing, Untrusted, and what the storage raises.
+    Raises NotFound when there is no such thing, Untrusted, also when another digest is asked for, and what the storage
+    raises.
     """
+    key, data = _find(storage, location, settings)
+    check_digest(data, settings.bundle_sha256, storage.url(key))
+    return key, data
+
+
+def _find(storage: Storage, location: Location, settings: Settings) -> tuple[str, bytes]:
     key = location.key
     if not key:
         message = f"{storage.url('')} is a bucket, and names no flow in it"

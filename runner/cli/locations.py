@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.backends import open_storage
 from runner.environ import process_environ
 from runner.errors import NotFound, Untrusted, UsageError
-from runner.location import Location, parse_location
+from runner.location import Location, parse_location, split_digest
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 from runner.secrets.named import resolve
@@ -39,6 +40,23 @@ def parse_location_argument(text: str) -> Location:
     except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
         message = f"{text!r} is no location: {error}"
         raise UsageError(message, hint="Give a URL or a path, or bucket/key where RUNNER_STORAGE is set.") from error
+
+
+def bundle_location(text: str) -> tuple[Location, Settings]:
+    """Read the location of a bundle, and the environment with it in the place of that which RUNNER_LOCATION names.
+
+    The digest that it ends with, or that of RUNNER_BUNDLE_SHA256, is what the bundle must have. Raises UsageError.
+    """
+    read = settings(with_location=False)
+    try:
+        text, digest = split_digest(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="Give the digest that runner inspect tells.") from error
+    if digest and read.bundle_sha256 not in {None, digest}:
+        message = "RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest"
+        raise UsageError(message, hint="Give one of them.")
+    location = parse_location_argument(text)
+    return location, replace(read, location=location, bundle_sha256=digest or read.bundle_sha256)
 
 
 def open_location(location: Location) -> Storage:

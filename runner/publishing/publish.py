@@ -119,7 +119,7 @@ def publish(
         flow,
         version,
         _installed(modules),
-        key=destination.key,
+        key=key,
         labels=destination.labels,
         image=destination.image,
         secrets=destination.secrets,

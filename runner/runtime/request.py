@@ -60,7 +60,9 @@ def find_begun(settings: Settings, stores: RunStores, key: str) -> tuple[RunRequ
         begun = store.read_request()
     except BucketMissing:
         return None, None
-    if begun is None or not (settings.parameters is None or same_json(settings.parameters, begun["parameters"])):
+    if begun is None or settings.bundle_sha256 not in {None, begun["bundle"]["sha256"]}:
+        return begun, None  # its outcome would be that of another bundle
+    if not (settings.parameters is None or same_json(settings.parameters, begun["parameters"])):
         return begun, None
     return begun, store.read_outcome()
 

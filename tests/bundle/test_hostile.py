@@ -158,7 +158,7 @@ def measured(data: bytes, folder: Path) -> tuple[int, float, float]:
     """Verify in a process of its own; give its exit code, seconds of work, and megabytes beyond those of the data."""
     script = """
 import re, sys, time
-from runner.bundle import archive, load
+from runner.bundle import archive, trust
 from runner.serialization import foreign
 from runner.signing import signatures
 from runner.errors import RunnerError
@@ -167,7 +167,7 @@ def peak():  # kilobytes; getrusage also counts what the parent had before exec
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before, began, code = peak(), time.process_time(), 0
 try:
-    if not isinstance(load.verify(data), archive.Bundle):
+    if not isinstance(trust.verify(data), archive.Bundle):
         foreign.open_pickle(data)
 except RunnerError as error:
     code = error.code

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from runner.backends.local.files import LocalStorage
-from runner.bundle import archive, load, manifest, member_names, pointers, trust
+from runner.bundle import archive, manifest, member_names, pointers, trust
 from runner.cli.show import show
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
-from runner.location import invalid_key, parse_location
+from runner.location import Location, invalid_key, parse_location
 from runner.model import parameters
 from runner.runs import documents, trailer
 from runner.runs.layout import RunLayout
@@ -177,10 +177,10 @@ TRUSTING = Settings.from_environ(
 
 def _verify(data: bytes) -> None:
     """Make every check that is made before unpickling."""
-    opened = load.verify(data)
+    opened = trust.verify(data)
     assert isinstance(opened, archive.Bundle)
     for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
-        trust.check_trust(opened, f"taglich/{VERSION}", settings)
+        trust.admit(data, Location("s3", "b", f"taglich/{VERSION}"), settings)
     manifest.check_fit(opened.manifest, "org/runner:slim")
     parameters.check_parameters(opened.manifest["parameters"], {"day": 1})
 
