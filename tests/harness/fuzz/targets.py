@@ -20,10 +20,8 @@ from hypothesis import strategies as st
 
 from runner import cgroup
 from runner.backends.local.files import LocalStorage
-from runner.bundle import archive, manifest, member_names, trust
+from runner.bundle import archive, manifest, member_names, pointers, trust
 from runner.bundle.fetch import newest_version
-from runner.bundle.pointers import Pointer, aliases
-from runner.bundle.pointers import read as read_pointer
 from runner.cli.logs import logs
 from runner.cli.show import show
 from runner.errors import BucketMissing, BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted, UsageError
@@ -233,6 +231,44 @@ def _standing(stored: dict[str, bytes]) -> None:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
 
 
+POINTER: dict[str, Any] = {
+    "format": 1,
+    "alias": "prod",
+    "flow": "f",
+    "place": "f",
+    "version": VERSION,
+    "sha256": "0" * 64,
+    "made": AT,
+}
+RELEASER = keys.PrivateKey(KEY.raw, "aliases")
+YOUNG = Settings.from_environ(
+    {"RUNNER_TRUSTED_KEYS": RELEASER.public.text, "RUNNER_MAX_AGE": "9e9"}, needs_location=False
+)
+
+
+def _signed_pointer(document: dict[str, Any]) -> bytes:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    signature = json.loads(signatures.sign(RELEASER, signatures.ALIAS_POINTER, text))
+    return json.dumps(document | {"signature": signature}).encode()
+
+
+def _pointer(data: bytes) -> None:
+    """Read a pointer without trusted keys, and with them; a true one is taken."""
+    pointer = pointers.Pointer("f", "prod")
+    path = _folder() / pointer.key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_signed_pointer(POINTER))
+    assert pointers.read(LocalStorage(str(_folder())), pointer, YOUNG)
+    path.write_bytes(data)
+    for settings in (Settings(), YOUNG):
+        try:
+            pointers.read(LocalStorage(str(_folder())), pointer, settings)
+        except BundleCorrupt:
+            assert not settings.trusted_keys
+        except Untrusted:
+            continue
+
+
 def _quietly(command: click.Command, **arguments: Any) -> None:
     """Run a command, whose output nobody wants."""
     assert command.callback is not None
@@ -333,7 +369,7 @@ def _names(names: list[str]) -> None:
     store = RunStore(storage, layout)
     store.list_attempts()
     list(list_results(store))
-    aliases(storage, "f")
+    pointers.aliases(storage, "f")
 
 
 @st.composite
@@ -352,13 +388,6 @@ def listed(draw: st.DrawFn) -> str:
             ]
         )
     ) + draw(st.sampled_from(["", "", "/", "x"]) | TEXT)
-
-
-def _pointer(data: bytes) -> None:
-    storage = MemoryStorage("memory", "fuzzed")
-    BUCKETS["fuzzed"] = {"f/latest.json": (data, 0.0)}
-    for settings in (Settings(), TRUSTING):
-        read_pointer(storage, Pointer("f"), settings)
 
 
 def _outline(data: bytes) -> None:
@@ -408,16 +437,6 @@ LINES = [
     b'{"time": "t", "level": "INFO", "logger": "runner.pump", "message": "over", "last": true}\n',
 ]
 BEAT: Any = {"format": 1, "token": "0" * 32, "beat": 1, "time": AT}
-POINTED: Any = {
-    "format": 1,
-    "alias": None,
-    "flow": "f",
-    "place": "f",
-    "version": VERSION,
-    "sha256": "0" * 64,
-    "made": AT,
-}
-POINTER = documents.encode(POINTED)
 
 TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
@@ -449,6 +468,9 @@ TARGETS = {
         _standing,
         (BundleCorrupt, NotFound),
     ),
+    "pointer": Target(
+        _documents(POINTER) | altered(POINTER).map(_signed_pointer) | changed([_signed_pointer(POINTER)]), _pointer
+    ),
     "envelope": Target(changed([ENVELOPE, PICKLES[4]]) | st.binary(), foreign.open_pickle, (BundleCorrupt,)),
     "logs": Target(st.lists(changed([b"".join(LINES)]), max_size=3), _logs, (NotFound, BundleCorrupt)),
     "beat": Target(st.binary(max_size=5000) | changed([documents.encode(BEAT)]), _beat),
@@ -463,7 +485,6 @@ TARGETS = {
     ),
     "key file": Target(changed([KEY.pem]), _key_file, (ValueError, UsageError)),
     "listed names": Target(st.lists(listed(), max_size=8), _names, (BucketMissing,)),
-    "pointer": Target(changed([POINTER]) | _documents(POINTED), _pointer, (BundleCorrupt, Untrusted)),
     "outline": Target(_documents(END), _outline, (ValueError,)),
     "imports": Target(changed(PICKLES), lambda data: inspection.inspect_pickle(data, platform.python_version())),
 }
