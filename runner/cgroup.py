@@ -148,9 +148,24 @@ def describe_process_limit(root: str = "/") -> str:
 
 
 def process_limit_error(error: BaseException) -> EnvironmentWrong | None:
-    """Return the error to report where an exception is the kernel's refusal of another process or thread, else None."""
+    """Return the error to report where an exception is the kernel's refusal of more of something, else None.
+
+    That is another process, thread or file, or memory for one.
+    """
+    import errno
+    import resource
+
     words = str(error)
     panicked = type(error).__name__ == "PanicException" and "Resource temporarily unavailable" in words
+    if getattr(error, "errno", None) == errno.EMFILE or "Too many open files" in words:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        message = f"the kernel refused to open another file: {files} are all that one process may have open"
+        return EnvironmentWrong(message, hint="Allow it more: ulimit -n, or docker run --ulimit nofile=1024.")
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    is_short = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if space != resource.RLIM_INFINITY and (is_short or panicked or "can't start new thread" in words):
+        message = f"the kernel refused it more memory: its address space is limited to {_size(space)}"
+        return EnvironmentWrong(message, hint="Allow it more, or all: ulimit -v unlimited.")
     if isinstance(error, BlockingIOError) or "can't start new thread" in words or panicked:
         return EnvironmentWrong(describe_process_limit())
     return None
