@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from runner.backends.local.files import LocalStorage
-from runner.bundle import archive, manifest, member_names, trust
+from runner.bundle import archive, manifest, member_names, pointers, trust
 from runner.cli.show import show
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
 from runner.location import Location, invalid_key, parse_location
@@ -229,6 +229,44 @@ def _standing(stored: dict[str, bytes]) -> None:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
 
 
+POINTER: dict[str, Any] = {
+    "format": 1,
+    "alias": "prod",
+    "flow": "f",
+    "place": "f",
+    "version": VERSION,
+    "sha256": "0" * 64,
+    "made": AT,
+}
+RELEASER = keys.PrivateKey(KEY.raw, "aliases")
+YOUNG = Settings.from_environ(
+    {"RUNNER_TRUSTED_KEYS": RELEASER.public.text, "RUNNER_MAX_AGE": "9e9"}, needs_location=False
+)
+
+
+def _signed_pointer(document: dict[str, Any]) -> bytes:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    signature = json.loads(signatures.sign(RELEASER, signatures.ALIAS_POINTER, text))
+    return json.dumps(document | {"signature": signature}).encode()
+
+
+def _pointer(data: bytes) -> None:
+    """Read a pointer without trusted keys, and with them; a true one is taken."""
+    pointer = pointers.Pointer("f", "prod")
+    path = _folder() / pointer.key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_signed_pointer(POINTER))
+    assert pointers.read(LocalStorage(str(_folder())), pointer, YOUNG)
+    path.write_bytes(data)
+    for settings in (Settings(), YOUNG):
+        try:
+            pointers.read(LocalStorage(str(_folder())), pointer, settings)
+        except BundleCorrupt:
+            assert not settings.trusted_keys
+        except Untrusted:
+            continue
+
+
 def _documents(kind: dict[str, Any]) -> st.SearchStrategy[bytes]:
     sound = documents.encode(kind)
     return altered(kind).map(lambda reported: json.dumps(reported).encode()) | changed([sound])
@@ -283,6 +321,9 @@ TARGETS = {
         ),
         _standing,
         (BundleCorrupt, NotFound),
+    ),
+    "pointer": Target(
+        _documents(POINTER) | altered(POINTER).map(_signed_pointer) | changed([_signed_pointer(POINTER)]), _pointer
     ),
     "envelope": Target(changed([ENVELOPE, PICKLES[4]]) | st.binary(), foreign.open_pickle, (BundleCorrupt,)),
     "imports": Target(changed(PICKLES), lambda data: inspection.inspect_pickle(data, platform.python_version())),
