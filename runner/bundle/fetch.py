@@ -53,9 +53,9 @@ def _find(storage: Storage, location: Location, settings: Settings) -> tuple[str
     except NotFound:
         newest = newest_version(storage, f"{key}/")
     else:
-        if settings.max_age and not is_version:
+        if settings.max_age and not is_version and not settings.bundle_sha256:
             message = f"{storage.url(key)} has a key of its own, and nothing tells its age, which RUNNER_MAX_AGE limits"
-            raise Untrusted(message, hint="Name a version in full, or unset RUNNER_MAX_AGE for what has its own key.")
+            raise Untrusted(message, hint="Give its digest, RUNNER_BUNDLE_SHA256, or name a version in full.")
         return key, data
     if pointing:
         return _fetch_pointed_at(storage, key, newest, pointing.result(), settings)

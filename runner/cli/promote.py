@@ -16,7 +16,6 @@ from runner.cli.format import as_json_option, echo_answer
 from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import ALIAS, Location
-from runner.naming import VERSION
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -62,10 +61,9 @@ def _named(storage: Storage, key: str, data: bytes, sha256: str | None, environm
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles have versions.")
     flow = opened.manifest["flow"]
-    if not VERSION.fullmatch(key.rpartition("/")[2]):
+    if key.rpartition("/")[2] != flow["version"]:
         message = f"{storage.url(key)} has a key of its own, and an alias stands for a version"
         raise UsageError(message, hint="Build the flow without a key of its own; or run that key.")
-    trust.check_place(flow, place)
     return Named(flow["name"], flow["version"], digest)
 
 

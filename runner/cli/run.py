@@ -154,7 +154,7 @@ def _refuse_outside(place: Location, read: Settings) -> None:
 
     What else a bucket says of where it lies is not even asked. Raises Untrusted.
     """
-    flow = read.location
+    flow = read.location and replace(read.location, alias="")
     if read.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
         message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
         raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
