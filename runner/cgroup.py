@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _NO_LIMIT_FROM = 1 << 60  # version 1 writes "no limit" as the greatest number of pages
+_DIGITS, _LONGEST = 20, 65536  # of a number of 64 bits; characters of a file
 _TOLERANCE = 4 << 20  # bytes: the kernel gives memory in pieces as large as a huge page, so a limit is not met exactly
 _RAISE_LIMIT = (
     "give it more (docker run --memory, or resources.limits.memory in Kubernetes), or let tasks hold less at a time"
@@ -106,7 +107,7 @@ def count_oom_kills(root: str = "/") -> int | None:
         for name in names:
             for _, text in _read_files([folder], name):
                 counts = dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line)
-                return int(counts["oom_kill"]) if counts.get("oom_kill", "").isdigit() else None
+                return _number(counts.get("oom_kill", ""))
     return None
 
 
@@ -148,9 +149,24 @@ def describe_process_limit(root: str = "/") -> str:
 
 
 def process_limit_error(error: BaseException) -> EnvironmentWrong | None:
-    """Return the error to report where an exception is the kernel's refusal of another process or thread, else None."""
+    """Return the error to report where an exception is the kernel's refusal of more of something, else None.
+
+    That is another process, thread or file, or memory for one.
+    """
+    import errno
+    import resource
+
     words = str(error)
     panicked = type(error).__name__ == "PanicException" and "Resource temporarily unavailable" in words
+    if getattr(error, "errno", None) == errno.EMFILE or "Too many open files" in words:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        message = f"the kernel refused to open another file: {files} are all that one process may have open"
+        return EnvironmentWrong(message, hint="Allow it more: ulimit -n, or docker run --ulimit nofile=1024.")
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    is_short = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if space != resource.RLIM_INFINITY and (is_short or panicked or "can't start new thread" in words):
+        message = f"the kernel refused it more memory: its address space is limited to {_size(space)}"
+        return EnvironmentWrong(message, hint="Allow it more, or all: ulimit -v unlimited.")
     if isinstance(error, BlockingIOError) or "can't start new thread" in words or panicked:
         return EnvironmentWrong(describe_process_limit())
     return None
@@ -176,8 +192,9 @@ def _group_paths(root: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for _, text in _read_files([root.rstrip("/") + "/proc/self"], "cgroup"):
         for line in text.splitlines():
-            _, controllers, path = line.split(":", 2)
-            found |= dict.fromkeys(controllers.split(","), path)
+            _, _, group = line.partition(":")
+            controllers, _, path = group.partition(":")
+            found |= dict.fromkeys(controllers.split(","), path.replace("\0", ""))
     return found
 
 
@@ -197,16 +214,21 @@ def _read_files(folders: Sequence[str], name: str) -> Iterator[tuple[str, str]]:
     for folder in folders:
         path = f"{folder}/{name}"
         try:
-            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs the start 5 ms
-                text = file.read().strip()
+            with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs the start 5 ms
+                text = file.read(_LONGEST).strip()
         except OSError:  # the topmost group has no limits, and some may not be read
             continue
         yield path, text
 
 
 def _read_numbers(folders: Sequence[str], name: str) -> list[Bound]:
-    numbers = ((path, int(text)) for path, text in _read_files(folders, name) if text.isdigit())
-    return [Bound(number, path) for path, number in numbers if number < _NO_LIMIT_FROM]
+    numbers = ((path, _number(text)) for path, text in _read_files(folders, name))
+    return [Bound(number, path) for path, number in numbers if number is not None and number < _NO_LIMIT_FROM]
+
+
+def _number(text: str) -> int | None:
+    """Return a number of the kernel's; None for ``max``, and for what is none."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _nearest_number(folders: Sequence[str], name: str) -> int | None:
@@ -223,21 +245,24 @@ def _memory_limit(group: _Group) -> Bound | None:
 
 def _inherited(folders: Sequence[str]) -> Iterator[Bound]:
     """Yield the limit of the groups above that version 1 reports, whose files a container does not see."""
-    for path, text in _read_files(folders, "memory.stat"):
-        for line in text.splitlines():
-            name, _, number = line.partition(" ")
-            if name == "hierarchical_memory_limit" and int(number) < _NO_LIMIT_FROM:
-                yield Bound(int(number), path)
+    for path, stat in _read_files(folders, "memory.stat"):
+        for line in stat.splitlines():
+            name, _, text = line.partition(" ")
+            number = _number(text)
+            if name == "hierarchical_memory_limit" and number is not None and number < _NO_LIMIT_FROM:
+                yield Bound(number, path)
 
 
 def _total(root: str) -> int | None:
     for _, text in _read_files([root.rstrip("/") + "/proc"], "meminfo"):
         for line in text.splitlines():
             if line.startswith("MemTotal:"):
-                return int(line.split()[1]) * 1024
+                total = _number(line.removeprefix("MemTotal:").removesuffix("kB").strip())
+                return None if total is None else total * 1024
     return None
 
 
 def _quota(quota: str, period: str) -> float | None:
     """Return microseconds of a period as a number of processors; None for ``max`` and -1, which are no limit."""
-    return int(quota) / int(period) if quota.isdigit() else None
+    each, every = _number(quota), _number(period)
+    return each / every if each is not None and every else None

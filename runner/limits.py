@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Kind = Literal[
         "bundle",
         "manifest",
+        "envelope",
         "signature",
         "run",
         "claim",
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _KB, _MB = 1024, 1024 * 1024
 
+# Values in a document, as `parts_in` counts them: what a few bytes of JSON become in memory is many times as large.
+MOST_PARTS: Final = 400_000
+
 
 class Limit(NamedTuple):
     """Bytes that an object of a kind may have, and why just so many."""
@@ -38,14 +42,15 @@ class Limit(NamedTuple):
 LIMITS: Final[dict[Kind, Limit]] = {
     "bundle": Limit(4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),
     "manifest": Limit(8 * _MB, "a flow of 50,000 tasks has about so much"),
+    "envelope": Limit(16 * _MB, "a flow of Prefect 1.4 in JSON; a plain pickle may be as large as a bundle"),
     "signature": Limit(1 * _KB, "it has about 200 bytes, whatever is signed"),
-    "run": Limit(8 * _MB, "parameters, each character of them escaped at the worst"),
+    "run": Limit(4 * _MB, "the parameters are most of it"),
     "claim": Limit(64 * _KB, "it has some names and numbers"),
     "beat": Limit(4 * _KB, "it has a token, a number and a time"),
-    "end": Limit(64 * _MB, "an entry of about 400 bytes for each task and element: 150,000 of them"),
+    "end": Limit(64 * _MB, "an entry of about 400 bytes for each task and element, so 150,000 of them"),
     "pointer": Limit(16 * _KB, "it has about 500 bytes, and a key of 1,024, each character of it escaped"),
     "log part": Limit(8 * _MB, "1 MB is shipped at once, and a line of 256 KiB that is all control characters"),
-    "setting's file": Limit(4 * _MB, "parameters of which run.json can still tell"),
+    "setting's file": Limit(2 * _MB, "parameters of which run.json can still tell"),
     "secret's file": Limit(1 * _MB, "a Secret of Kubernetes has no more"),
     "key's file": Limit(64 * _KB, "a key in PEM has about 120 bytes"),
 }
@@ -55,6 +60,11 @@ LARGEST_DOCUMENT: Final = max(limit.size for kind, limit in LIMITS.items() if ki
 def limit_of(kind: Kind) -> int:
     """Return how many bytes an object of a kind may have; an outcome is an end."""
     return LIMITS[kind].size
+
+
+def parts_in(document: bytes) -> int:
+    """Return at least how many values JSON has, without reading it."""
+    return sum(map(document.count, (b",", b"[", b"{")))
 
 
 def read_text(path: str, kind: Kind) -> str:

@@ -98,6 +98,20 @@ def parse_location(text: str, storage: str = "") -> Location:
     return Location(scheme, container, *split_alias(key))
 
 
+def split_digest(text: str) -> tuple[str, str | None]:
+    """Return a location without the ``#sha256=…`` at its end, and that digest, if it has one. Raises ValueError."""
+    location, mark, digest = text.rpartition("#sha256=")
+    return (location, check_sha256(digest)) if mark else (text, None)
+
+
+def check_sha256(text: str) -> str:
+    """Return a SHA-256 in lower case. Raises ValueError for anything else."""
+    if len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):  # noqa: PLR2004 - digits of a SHA-256
+        message = f"{text!r} is no SHA-256: 64 hexadecimal digits"
+        raise ValueError(message)
+    return text.lower()
+
+
 parse_location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
 
 

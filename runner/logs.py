@@ -23,10 +23,12 @@ _PROCESS_FIELDS: dict[str, Any] = {}  # run_id, flow, attempt: in every line of 
 _TASK: ContextVar[str | None] = ContextVar("task", default=None)
 # What a terminal obeys, or what makes a text look like another one: control characters (C0, DEL, C1), separators of
 # lines and paragraphs, changes of direction (CVE-2021-42574), characters without a shape, halves of surrogate pairs.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+_OBEYED = (
+    r"\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    r"\U000e0000-\U000e007f"
 )
+_IN_A_LINE = re.compile(rf"[\x00-\x1f{_OBEYED}]")
+_IN_A_BLOCK = re.compile(rf"[\x00-\x08\x0b-\x1f{_OBEYED}]")  # which has tabs and lines
 
 
 def logger(name: str = "flow") -> logging.Logger:
@@ -169,17 +171,16 @@ class _TextFormatter(logging.Formatter):
 
 def printable(text: str) -> str:
     """Return a stranger's text as one line that a terminal shows and does not obey: control characters as escapes."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def text_lines(text: str) -> list[str]:
-    """Return the lines of a stranger's text, each as `printable` has it but for its tabs."""
-    return ["\t".join(map(printable, line.split("\t"))) for line in text.split("\n")]
+    return _IN_A_LINE.sub(_escaped, text)
 
 
 def text_block(text: str, indent: str = "  ") -> str:
     """Return a stranger's text of perhaps several lines, of which none but the first begins as a line of ours does."""
-    return f"\n{indent}".join(text_lines(text))
+    return _IN_A_BLOCK.sub(_escaped, text).replace("\n", f"\n{indent}")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def json_text(value: object, **options: Any) -> str:

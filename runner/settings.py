@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong, UsageError
-from runner.location import Location, check_key, parse_location
+from runner.location import Location, check_key, check_sha256, parse_location, split_digest
 from runner.schemes import BAKED_WORD, storage_words
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ VARIABLES = {
     "RUNNER_SIGNING_KEY": "a private key, which signs what this process writes: for flows at a build, else for runs",
     "RUNNER_MIN_VERSION": "refuse bundles older than this version",
     "RUNNER_MAX_AGE": "seconds; with trusted keys, refuse pointers to the newest version, and aliases, that are older",
+    "RUNNER_BUNDLE_SHA256": "refuse any bundle but that of this digest; or `#sha256=…` at the end of the location",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
@@ -65,6 +66,7 @@ class Settings:
     signing_key: PrivateKey | None = None
     min_version: str | None = None
     max_age: float | None = None
+    bundle_sha256: str | None = None  # of the variable, or of the location
     log_level: str = "INFO"
     log_format: str | None = None
     image: str | None = None
@@ -95,7 +97,7 @@ class Settings:
         problems: list[str] = []
         variables = _Variables(environ, problems)
         storage = variables.text("RUNNER_STORAGE")
-        location = _read_location(variables, storage, needed=needs_location)
+        location, digest = _read_location(variables, storage, needed=needs_location)
         settings = cls(
             baked=(storage or "").lower() == BAKED_WORD,
             location=location,
@@ -108,10 +110,11 @@ class Settings:
             grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
             patience=variables.get("RUNNER_PATIENCE", _read_seconds, 60.0),
             heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
-            trusted_keys=_read_trusted_keys(variables),
+            trusted_keys=_never_empty(variables, "RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
             min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
             max_age=variables.get("RUNNER_MAX_AGE", _read_seconds, None),
+            bundle_sha256=_read_digest(variables, digest),
             log_level=variables.get("RUNNER_LOG_LEVEL", _choice_of(_LEVELS, str.upper), "INFO"),
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
             image=variables.text("RUNNER_IMAGE"),
@@ -200,30 +203,39 @@ def _read_file(name: str, file: str) -> str:
     return read_text(file, "setting's file")
 
 
-def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> Location | None:
+def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> tuple[Location | None, str | None]:
+    """Return the location, and the digest that it ends with, if it does."""
     text = variables.text("RUNNER_LOCATION")
     if storage and storage.lower() not in (words := storage_words()):
         variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(words)}")
-        return None
+        return None, None
     if text is None:
         if needed:
             near = _did_you_mean("RUNNER_LOCATION", variables.environ)
             variables.problems.append(f"RUNNER_LOCATION is not set{near}")
             if not storage and (near := _did_you_mean("RUNNER_STORAGE", variables.environ)):
                 variables.problems.append(f"RUNNER_STORAGE is not set{near}")
-        return None
+        return None, None
     if not storage and "://" not in text:
         near = _did_you_mean("RUNNER_STORAGE", variables.environ)
         variables.problems.append(f"RUNNER_STORAGE is not set{near}, and RUNNER_LOCATION is no URL")
-        return None
+        return None, None
     try:
+        text, digest = split_digest(text)
         location = parse_location(text, (storage or "").lower())
         if location.key:
             check_key(location.key)
     except (ValueError, UsageError, OSError, RuntimeError) as error:  # no right to look there, no such home
         variables.problems.append(f"RUNNER_LOCATION: {str(error).rstrip('.')}")
-        return None
-    return location
+        return None, None
+    return location, digest
+
+
+def _read_digest(variables: _Variables, of_location: str | None) -> str | None:
+    digest: str | None = _never_empty(variables, "RUNNER_BUNDLE_SHA256", check_sha256, None)
+    if digest and of_location and digest != of_location:
+        variables.problems.append("RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest")
+    return digest or of_location
 
 
 def _did_you_mean(name: str, environ: Mapping[str, str]) -> str:
@@ -260,21 +272,20 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(message)
 
 
-def _read_trusted_keys(variables: _Variables) -> tuple[PublicKey, ...]:
-    """Read the trusted keys; a variable that is set and empty is an error, as it would trust everybody."""
-    name = "RUNNER_TRUSTED_KEYS"
-
-    def read(text: str) -> tuple[PublicKey, ...]:
-        from runner.signing.keys import read_public
-
-        return read_public(text)
-
+def _never_empty(variables: _Variables, name: str, read: Callable[[str], Any], default: Any) -> Any:
+    """Read a variable that says what may run: one that is set and empty is an error, as it would let everything."""
     known = len(variables.problems)
-    keys: tuple[PublicKey, ...] = variables.get(name, read, ())
+    value = variables.get(name, read, default)
     named = next((each for each in (name, f"{name}_FILE") if each in variables.environ), None)
-    if named and not keys and len(variables.problems) == known:
-        variables.problems.append(f"{named} is set, but empty: unset it to trust everybody, or name somebody")
-    return keys
+    if named and not value and len(variables.problems) == known:
+        variables.problems.append(f"{named} is set, but empty: unset it to let everything run, or say what may")
+    return value
+
+
+def _read_trusted_keys(text: str) -> tuple[PublicKey, ...]:
+    from runner.signing.keys import read_public
+
+    return read_public(text)
 
 
 def _read_signing_key(text: str) -> PrivateKey:

@@ -230,6 +230,18 @@ def test_too_few_processes_are_described_with_their_limit_and_the_remedy(tmp_pat
     assert "ulimit" in cgroup.describe_process_limit(root)
 
 
+@pytest.mark.parametrize("refusal", ['RuntimeError("can\'t start new thread")', "MemoryError()"])
+def test_a_limited_address_space_is_told_as_that_and_not_as_too_few_processes(refusal: str) -> None:
+    script = f"from runner import cgroup; print(cgroup.process_limit_error({refusal}))"
+    limited = ["prlimit", "--as=1073741824", sys.executable, "-c", script]
+    told = subprocess.run(limited, capture_output=True, text=True, check=True).stdout
+    assert "its address space is limited to 1024 MiB" in told
+    assert "ulimit -v" in told
+    assert "process or thread" not in told
+    free = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "address space" not in free
+
+
 def test_it_loads_nothing_that_is_not_loaded_already() -> None:
     before = "import sys, runner.errors; before = set(sys.modules); "
     script = before + "import runner.cgroup; print(*set(sys.modules) - before)"

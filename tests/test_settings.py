@@ -41,6 +41,7 @@ def test_without_more_than_a_location_everything_has_its_default() -> None:
         ("RUNNER_GRACE", "3", "grace", 3.0),
         ("RUNNER_PATIENCE", "2.5", "patience", 2.5),
         ("RUNNER_MIN_VERSION", "2026-01-01t", "min_version", "2026-01-01t"),
+        ("RUNNER_BUNDLE_SHA256", "0A" * 32, "bundle_sha256", "0a" * 32),
         ("RUNNER_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("RUNNER_LOG_FORMAT", "TEXT", "log_format", "text"),
     ],
@@ -53,7 +54,8 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
     assert getattr(read(**{name: text}), field) == value
     assert getattr(read(**{f"{name}_FILE": str(tmp_path / "file")}), field) == value
     assert getattr(read(**{name: text, f"{name}_FILE": "/none"}), field) == value
-    assert getattr(read(**{name: " "}), field) == getattr(read(), field)
+    if name != "RUNNER_BUNDLE_SHA256":  # which never means that anything may run
+        assert getattr(read(**{name: " "}), field) == getattr(read(), field)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,13 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_TRUSTED_KEYS", "", "set, but empty"),
         ("RUNNER_TRUSTED_KEYS", " , ", "holds no key"),
         ("RUNNER_TRUSTED_KEYS_FILE", "/dev/null", "set, but empty"),
+        ("RUNNER_BUNDLE_SHA256", "", "set, but empty"),
+        ("RUNNER_BUNDLE_SHA256", "0" * 63, "64 hexadecimal digits"),
+        ("RUNNER_BUNDLE_SHA256", "sha256:" + "0" * 57, "64 hexadecimal digits"),
+        ("RUNNER_BUNDLE_SHA256", "g" * 64, "64 hexadecimal digits"),
+        ("RUNNER_BUNDLE_SHA256_FILE", "/dev/null", "set, but empty"),
+        ("RUNNER_LOCATION", "s3://b/k#sha256=", "64 hexadecimal digits"),
+        ("RUNNER_LOCATION", "s3://b/k#sha256=1", "64 hexadecimal digits"),
         ("RUNNER_TRUSTED_KEYS_FILE", "/none", "cannot be read"),
         ("RUNNER_TIMEOUT_FILE", "/none", "cannot be read"),
     ],
@@ -116,6 +125,20 @@ def test_a_location_is_read_with_its_storage_or_as_a_url(
     found = Settings.from_environ({"RUNNER_STORAGE": storage, "RUNNER_LOCATION": location}).location
     assert found is not None
     assert (found.scheme, found.container, found.key) == expected
+
+
+def test_a_digest_is_read_from_its_variable_or_from_the_end_of_the_location() -> None:
+    one, other = "0a" * 32, "1b" * 32
+    assert read(RUNNER_BUNDLE_SHA256=one.upper()).bundle_sha256 == one
+    pinned = read(RUNNER_LOCATION=f"s3://b/k#sha256={one}")
+    assert (pinned.bundle_sha256, pinned.location) == (one, read().location)
+    assert read(RUNNER_LOCATION=f"s3://b/k#sha256={one}", RUNNER_BUNDLE_SHA256=one).bundle_sha256 == one
+    with pytest.raises(EnvironmentWrong, match="not the same digest"):
+        read(RUNNER_LOCATION=f"s3://b/k#sha256={one}", RUNNER_BUNDLE_SHA256=other)
+    for text in (f"file:///flows/k#sha256={one}", f"gs://b/a#b#sha256={one}"):
+        location = read(RUNNER_LOCATION=text).location
+        assert location is not None
+        assert location.url.endswith(("/k", "/a#b"))
 
 
 def test_commands_that_need_no_location_get_none() -> None:

@@ -114,6 +114,9 @@ class Storage(Patient, ABC):
         """Return the URL of a key, as a person would write it."""
         return f"{self.scheme}://{self.container}/{key}"
 
+    def warn_of_writers(self) -> None:
+        """Warn, once in this process, if everybody may put here what is then executed or believed."""
+
     def read(self, key: str, *, limit: int = LARGEST_DOCUMENT) -> bytes:
         """Return a whole object, of at most ``limit`` bytes.
 

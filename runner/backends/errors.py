@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from runner.backends.credential_sources import format_tried
@@ -34,7 +35,31 @@ _TEXTS: dict[type[RunnerError], tuple[str, str]] = {
     ReadFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
     WriteFailed: ("{what} {where} failed: {detail}", "Try again; if it stays, ask the provider."),
 }
-TRANSIENT_STATUSES = {408, 409, 425, 429}  # of those that blame the client, the ones that another try may not get
+# Statuses that another try may not get: those of botocore, azure-core, azure-storage-blob and google-cloud-storage,
+# with which a test compares this; besides 409, as S3 answers one of two writers at once, and 425.
+TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, *range(500, 600)} - {501, 505})
+# S3's codes of the same kind, some of which come with 400: botocore's, with which a test compares this.
+TRANSIENT_CODES = frozenset(
+    {
+        "BadDigest",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
 _CLOCK = "Check the clock of this machine: it is wrong by minutes, or what was signed has expired."
 # What a detail says by itself about the remedy.
 _HINTS = {
@@ -44,6 +69,10 @@ _HINTS = {
     "specified time frame": _CLOCK,  # Azure, of a SAS
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
     "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
+    "CaUsedAsEndEntity": (
+        "The server shows an authority's certificate (CA:TRUE), as «openssl req -x509» makes it, and obstore's TLS"
+        " takes none of those, whatever AWS_CA_BUNDLE says: make it with -addext basicConstraints=critical,CA:FALSE."
+    ),
     "certificate": "Name the authority's file in AWS_CA_BUNDLE (S3) or SSL_CERT_FILE.",
 }
 
@@ -83,6 +112,12 @@ def make_error(
     return kind(message, hint=remedy, transient=transient)
 
 
+def is_transient(status: int | None, text: str) -> bool:
+    """Return whether another try may get another answer than this one; without a status there was none."""
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    return status is None or status in TRANSIENT_STATUSES or (code is not None and code[1] in TRANSIENT_CODES)
+
+
 def format_seconds(seconds: float) -> str:
     """Return how long an answer was waited for, as a number of seconds for a message."""
     return f"{seconds:.1f}".removesuffix(".0") if seconds >= 1 else f"{seconds:.2f}"
@@ -110,3 +145,9 @@ def no_credentials(storage: Storage, detail: str = "", *, transient: bool | None
 def default_error(what: str) -> type[RunnerError]:
     """Return the class of a failure that has no class of its own."""
     return WriteFailed if what in {"write", "delete"} else ReadFailed
+
+
+def elsewhere(storage: Storage, what: str, key: str, why: str = "it is a page, or a redirect") -> RunnerError:
+    """Return the error of an answer that is none of the storage's."""
+    hint = "Check the endpoint's address, and whether a proxy or a login page stands before it."
+    return make_error(default_error(what), storage, what, key, f"the answer is not the storage's: {why}", hint=hint)

@@ -12,9 +12,10 @@ import obstore
 from obstore import exceptions
 
 from runner.backends.base import CHUNK, Entry, Storage, Writer
+from runner.backends.errors import elsewhere
 from runner.backends.object_store_errors import error_for_response
 from runner.backends.retry import ANSWER_SECONDS, PART_SHARE, START_SECONDS
-from runner.errors import BucketMissing, Denied, EnvironmentWrong, NotFound, RunnerError
+from runner.errors import BucketMissing, CredentialsRefused, Denied, EnvironmentWrong, NotFound, RunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ class ObjectStorage(Storage):
         self._connect, self._refusal, self._place, self._relocated = connect, refusal, place, relocated
         self._renew = renew
         self._options: dict[str, object] = {"allow_http": True}  # only an endpoint that the user wrote is asked so
+        self._certificates = certificates
         if certificates:
             self._options["root_certificate"] = _read_certificates(certificates)
         self._stores: dict[float, Any] = {}  # by the seconds that they wait for an answer
@@ -135,11 +137,33 @@ class ObjectStorage(Storage):
                 if self._moved(opened, str(error)):
                     return self._request(what, key, call)
                 waited = time.monotonic() - began
-                raise error_for_response(
+                meant = error_for_response(
                     error, self, what, key, waited=waited, patience=patience, refusal=self._refusal
-                ) from error
+                )
+                if isinstance(meant, CredentialsRefused) and not self._answered and (host := self._redirected_to(key)):
+                    meant = elsewhere(self, what, key, f"it is redirected to {host}")
+                raise meant from error
         self._answered = True
         return answer
+
+    def _redirected_to(self, key: str) -> str:
+        """Return the host that an unsigned request is sent on to, where nobody knows the credentials; empty if none."""
+        import http.client
+        import ssl
+        from urllib.parse import quote, urlsplit
+
+        url = urlsplit(self.endpoint)
+        try:
+            asked = http.client.HTTPConnection(url.netloc, timeout=CONNECT_TIMEOUT_SECONDS)
+            if url.scheme == "https":
+                context = ssl.create_default_context(cafile=self._certificates)
+                asked = http.client.HTTPSConnection(url.netloc, timeout=CONNECT_TIMEOUT_SECONDS, context=context)
+            asked.request("HEAD", f"{url.path}/{self.container}/{quote(key)}")
+            found = urlsplit(asked.getresponse().getheader("Location", "")).netloc
+            asked.close()
+        except (OSError, http.client.HTTPException, ValueError):
+            return ""
+        return found if found != url.netloc else ""
 
     def _moved(self, opened: int, reason: str) -> bool:
         """Return whether the bucket turned out to be in another region (found by this or another thread)."""
@@ -175,6 +199,8 @@ class ObjectStorage(Storage):
             if options and _NO_RANGE.search(str(error.__cause__)):
                 return
             raise
+        if found.meta["e_tag"] is None and str(found.attributes.get("Content-Type", "")).startswith("text/html"):
+            raise elsewhere(self, "read", key)
         self.check_size(key, found.meta["size"], limit)
         chunks = iter(found.stream(min_chunk_size=CHUNK))
         while chunk := self._request("read", key, lambda _store: next(chunks, None)):

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError
 
-from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error, no_credentials
+from runner.backends.errors import (
+    default_error,
+    elsewhere,
+    format_seconds,
+    is_transient,
+    make_error,
+    no_credentials,
+)
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -39,7 +46,8 @@ _NO_KEYS = re.compile(
 # A delete is answered inside a list: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _NOT_DELETED = re.compile(r'code: "(\w+)",\s+(?:reason|message): "([^"]*)"')
 # Of creates of one key at once: S3 asks the loser to try again.
-_CONFLICT = "<Code>ConditionalRequestConflict<"
+_CONFLICT = re.compile(r"<Code>(ConditionalRequestConflict|OperationAborted)<")
+_NO_ANSWER_OF_ITS = re.compile(r"Received redirect|Header missing from response")
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList, and Azure's name for the same.
 _ARCHIVED = re.compile(r"InvalidObjectState|BlobArchived")
 # Of a listing, where one key is none to obstore: https://github.com/developmentseed/obstore/issues/429
@@ -68,15 +76,10 @@ def error_for_response(
         return make_error(no_keys, storage, what, key, found[2])
     if _NO_KEYS.match(text):
         return no_credentials(storage, _words_of_aws(text), transient=_BUSY.search(text) is not None)
-    if unreadable := _UNREADABLE_KEY.search(str(error)):
-        detail = f"the object {unreadable[1]!r} has a key that cannot be read"
-        return make_error(ReadFailed, storage, what, key, detail, hint="Remove or rename it.", transient=False)
-    if archived := _ARCHIVED.search(text):
-        return make_error(
-            ReadFailed, storage, what, key, f"it is archived ({archived[0]})", hint="Restore it first.", transient=False
-        )
+    if unusable := _unusable_object(storage, what, key, str(error), text):
+        return unusable
     if isinstance(error, AlreadyExistsError) and what == "write":
-        return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT in str(error))
+        return make_error(AlreadyExists, storage, what, key, transient=_CONFLICT.search(str(error)) is not None)
     if not_deleted := _NOT_DELETED.findall(text or str(error)):  # in what stands last the key is quoted
         return _not_deleted(storage, key, *not_deleted[-1])
     status = found[1] if (found := re.search(r"non-2xx status code: (\d+)", text)) else ""
@@ -85,10 +88,22 @@ def error_for_response(
         return make_error(kind, storage, what, key, detail, transient="InvalidCertificate" not in text)
     if status == "404":
         return make_error(BucketMissing if _NO_BUCKET.search(text) else NotFound, storage, what, key)
-    if refused := refusal(storage, what, key, status, text):
+    may_pass = is_transient(int(status) if status else None, text)
+    if not may_pass and (refused := refusal(storage, what, key, status, text)):
         return refused
-    may_pass = not status.startswith("4") or int(status) in TRANSIENT_STATUSES
+    if status.startswith("3") or _NO_ANSWER_OF_ITS.search(str(error)):
+        return elsewhere(storage, what, key)
     return make_error(default_error(what), storage, what, key, text or error, transient=may_pass)
+
+
+def _unusable_object(storage: Storage, what: str, key: str, whole: str, text: str) -> RunnerError | None:
+    """Return the error of an object that is there and cannot be used, whoever asks and however often."""
+    detail = hint = ""
+    if unreadable := _UNREADABLE_KEY.search(whole):
+        detail, hint = f"the object {unreadable[1]!r} has a key that cannot be read", "Remove or rename it."
+    elif archived := _ARCHIVED.search(text):
+        detail, hint = f"it is archived ({archived[0]})", "Restore it first."
+    return make_error(ReadFailed, storage, what, key, detail, hint=hint, transient=False) if detail else None
 
 
 def _not_deleted(storage: Storage, key: str, code: str, reason: str) -> RunnerError:
@@ -117,7 +132,7 @@ def _unanswered(what: str, text: str, waited: float, patience: float) -> tuple[t
 
 def _cause(text: str) -> str:
     """Return the system's own words in obstore's: ``Connection refused``, ``UnknownIssuer`` and their like."""
-    if found := re.search(r"InvalidCertificate\(\s*(\w+)", text):
+    if found := re.search(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)", text):
         return f"its certificate is not trusted ({found[1]})"
     words = re.findall(r'(?:message|error): "([^"]+)"|kind: (TimedOut)|(IncompleteMessage)', text)
     return next((word for match in reversed(words) for word in match if word), text)

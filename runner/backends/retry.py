@@ -128,7 +128,7 @@ class Patient:
     def __init__(self, patience: float | None) -> None:
         self.patience = patience
         self._retries = Retries()
-        self._is_slow = False  # the last answer took longer than an answer should
+        self._is_slow = False  # an answer took longer than an answer should
         self._has_time = True  # for an answer that takes twice as long
         self._has_worked = self._bears_refusals = self._is_refused = False
 
@@ -152,13 +152,11 @@ class Patient:
     @contextmanager
     def timed(self) -> Iterator[None]:
         """Learn from one request whether this storage needs more time for its answers."""
-        began = time.monotonic()
         try:
             yield
         except TooSlow:
             self._is_slow = True
             raise
-        self._is_slow = self._is_slow and time.monotonic() - began > self.answer_seconds / 2
 
     def _retry_small(self, action: Callable[[], T], requests: int = 1) -> T:
         """Retry what moves few bytes; ``requests`` is how many requests the action makes.

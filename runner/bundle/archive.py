@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from runner.bundle.member_names import FLOW, MANIFEST, SIGNATURE, invalid_name
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible
-from runner.limits import limit_of
+from runner.limits import MOST_PARTS, limit_of, parts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 _MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can count
 _LONGEST_MANIFEST = limit_of("manifest")
-_MOST_PARTS = 400_000  # values in it: what a few bytes of JSON become in memory is many times as large
 _ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -71,7 +70,7 @@ def write_bundle(facts: ManifestFacts, members: dict[str, bytes], key: PrivateKe
         {"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()
     ]
     manifest = encode_manifest({"format": FORMAT, **facts, "members": digests})
-    if len(manifest) > _LONGEST_MANIFEST or _parts_in(manifest) > _MOST_PARTS:
+    if len(manifest) > _LONGEST_MANIFEST or parts_in(manifest) > MOST_PARTS:
         message = f"the flow's manifest has {len(manifest):,} bytes, and at most {_LONGEST_MANIFEST:,} can be read"
         raise FlowFailed(message, hint="Map a task over a list instead of calling it in a loop.")
     signed = {SIGNATURE: _signed(manifest, key)} if key else {}
@@ -155,7 +154,7 @@ def _signature(rest: memoryview) -> memoryview | None:
 
 
 def _manifest(data: bytes) -> Manifest:
-    if _parts_in(data) > _MOST_PARTS:
+    if parts_in(data) > MOST_PARTS:
         raise _corrupt("its manifest has more parts than any that runner writes")
     try:
         manifest = json.loads(data)
@@ -186,11 +185,6 @@ def _check_members(members: list[MemberRecord]) -> None:
         raise _corrupt("its manifest is not as runner writes it")
     if fault := invalid_name(listed):
         raise _corrupt(f"the name of a member is not safe: {fault}")
-
-
-def _parts_in(manifest: bytes) -> int:
-    """Return at least how many values JSON has, without reading it."""
-    return sum(map(manifest.count, (b",", b"[", b"{")))
 
 
 def _is_canonical(manifest: object, data: bytes) -> bool:

@@ -8,6 +8,7 @@ from runner import naming
 from runner.backends.background import Background
 from runner.bundle import pointers
 from runner.bundle.pointers import Pointer
+from runner.bundle.trust import check_digest
 from runner.errors import BucketMissing, NotFound, Untrusted
 from runner.limits import limit_of
 from runner.location import invalid_key
@@ -22,13 +23,23 @@ if TYPE_CHECKING:
 def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str, bytes]:
     """Return key and bytes of what a location names: an object, the newest version of a flow, or that of its alias.
 
-    With trusted keys the newest version is no older than the one that the signed pointer beside it names. Raises
-    NotFound when there is no such thing, Untrusted, and what the storage raises.
+    With trusted keys the newest version is no older than the one that the signed pointer beside it names. A storage
+    that everybody may write to is warned of.
+
+    Raises NotFound when there is no such thing, Untrusted, also when another digest is asked for, and what the storage
+    raises.
     """
+    key, data = _find(storage, location, settings)
+    check_digest(data, settings.bundle_sha256, storage.url(key))
+    return key, data
+
+
+def _find(storage: Storage, location: Location, settings: Settings) -> tuple[str, bytes]:
     key = location.key
     if not key:
         message = f"{storage.url('')} is a bucket, and names no flow in it"
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")
+    storage.warn_of_writers()
     if location.alias:
         return _fetch_alias(storage, Pointer(key, location.alias), settings)
     is_version = bool(naming.VERSION.fullmatch(key.rpartition("/")[2]))
@@ -42,9 +53,9 @@ def fetch(storage: Storage, location: Location, settings: Settings) -> tuple[str
     except NotFound:
         newest = newest_version(storage, f"{key}/")
     else:
-        if settings.max_age and not is_version:
+        if settings.max_age and not is_version and not settings.bundle_sha256:
             message = f"{storage.url(key)} has a key of its own, and nothing tells its age, which RUNNER_MAX_AGE limits"
-            raise Untrusted(message, hint="Name a version in full, or unset RUNNER_MAX_AGE for what has its own key.")
+            raise Untrusted(message, hint="Give its digest, RUNNER_BUNDLE_SHA256, or name a version in full.")
         return key, data
     if pointing:
         return _fetch_pointed_at(storage, key, newest, pointing.result(), settings)

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner import images, logs
-from runner.bundle import manifest, trust
-from runner.bundle.archive import ForeignObject, is_bundle, read_bundle
+from runner.bundle import manifest
+from runner.bundle.archive import ForeignObject
 from runner.bundle.member_names import FLOW, SOURCES
 from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
 from runner.model import parameters
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.bundle.archive import Bundle
+    from runner.bundle.trust import Admitted
     from runner.settings import Settings
 
 log = logs.logger("load")
@@ -30,38 +31,18 @@ class Loaded(NamedTuple):
     parameters: dict[str, Any]
 
 
-def verify(data: bytes) -> Bundle | ForeignObject:
-    """Verify that what was fetched is a whole bundle, unless it is an object that runner did not write.
-
-    Raises BundleCorrupt, and Incompatible for a bundle of a newer format.
-    """
-    if not is_bundle(data):
-        return ForeignObject(data)
-    opened = read_bundle(data)
-    manifest.check_complete(opened.manifest)
-    return opened
-
-
-def load(
-    opened: Bundle | ForeignObject,
-    scheme: str,
-    settings: Settings,
-    on_unpacked: Callable[[str], None],
-    key: str | None = None,
-) -> Loaded:
-    """Load the flow of what `verify` returned.
+def load(admitted: Admitted, settings: Settings, on_unpacked: Callable[[str], None]) -> Loaded:
+    """Load the flow of what may run here.
 
     Args:
-        opened: the bundle, or the object that runner did not write.
-        scheme: that of the location, for advice which image to use.
-        settings: whom to trust, the parameters, and the folder for temporary files.
+        admitted: what `runner.bundle.trust.admit` returned.
+        settings: the parameters, and the folder for temporary files.
         on_unpacked: called with the temporary folder that holds the author's modules; the caller removes it.
-        key: that of the object; without it a location must name slug and version, where keys are trusted.
 
-    Raises BundleCorrupt, Incompatible, Untrusted and EnvironmentWrong; of a bundle nothing is unpickled before all of
-    these are ruled out.
+    Raises BundleCorrupt, Incompatible and EnvironmentWrong; of a bundle nothing is unpickled before all of these are
+    ruled out.
     """
-    trust.check_trust(opened, key, settings)
+    opened, scheme = admitted.opened, admitted.place.scheme
     if isinstance(opened, ForeignObject):
         return _load_foreign(opened.data, scheme, settings)
     facts = opened.manifest

@@ -27,21 +27,19 @@ def facts_of(
     version: str,
     requires: Sequence[Requirement],
     *,
-    key: str | None,
+    key: str,
     labels: Iterable[str],
     image: str | None,
     secrets: Iterable[str],
 ) -> ManifestFacts:
     """Return a bundle's manifest, all but its format and members.
 
-    ``requires`` is what unpickling and running the flow imports, ``key`` the own key that its storage declares, if any:
-    it is in the manifest so that it is signed too.
+    ``requires`` is what unpickling and running the flow imports, ``key`` where it will lie in its bucket or folder: it
+    is in the manifest so that it is signed too.
     """
     import cloudpickle
 
-    reference: FlowReference = {"name": flow.name, "version": version}
-    if key:
-        reference["key"] = key
+    reference: FlowReference = {"name": flow.name, "version": version, "key": key}
     return {
         "flow": reference,
         "python": {"version": platform.python_version(), "implementation": sys.implementation.name},

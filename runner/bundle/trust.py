@@ -1,69 +1,93 @@
-"""Whether what was fetched may run here: who signed it, whether it is what its key says, and how old it may be."""
+"""Whether what was fetched may run here: whole, signed by whom, in the place that it was built for, and how old."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from runner.bundle.archive import Bundle
+from runner.bundle import manifest
+from runner.bundle.archive import Bundle, ForeignObject, is_bundle, read_bundle
 from runner.errors import Untrusted
-from runner.naming import VERSION, slugify
+from runner.naming import slugify
+from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
-    from runner.bundle.archive import ForeignObject
+    from runner.location import Location
     from runner.schema.documents import FlowReference
     from runner.settings import Settings
 
 
-def check_trust(opened: Bundle | ForeignObject, key: str | None, settings: Settings) -> None:
-    """Refuse what must not run here; nothing of it was unpickled, unpacked or believed before.
+class Admitted(NamedTuple):
+    """What may run here, and the location of the object that it was read from; only `admit` makes one."""
 
-    ``key`` is that of the object which was fetched, if that is known. With ``RUNNER_TRUSTED_KEYS`` the manifest must be
-    signed by one of them and the object lie where the manifest says. Raises Untrusted.
+    opened: Bundle | ForeignObject
+    place: Location
+
+
+def verify(data: bytes) -> Bundle | ForeignObject:
+    """Verify that what was fetched is a whole bundle, unless it is an object that runner did not write.
+
+    Raises BundleCorrupt, and Incompatible for a bundle of a newer format.
     """
+    if not is_bundle(data):
+        return ForeignObject(data)
+    opened = read_bundle(data)
+    manifest.check_complete(opened.manifest)
+    return opened
+
+
+def admit(data: bytes, place: Location, settings: Settings) -> Admitted:
+    """Verify what was fetched from a place, and refuse what must not run here; nothing of it is believed before.
+
+    With ``RUNNER_TRUSTED_KEYS`` the manifest must be signed by one of them, and the object lie where the manifest says
+    unless its digest was given. Raises BundleCorrupt, Incompatible and Untrusted.
+    """
+    opened = verify(data)
     if settings.trusted_keys:
-        _check_signed(opened, key, settings)
+        _check_signed(opened, place, settings)
     version = opened.manifest["flow"]["version"] if isinstance(opened, Bundle) else ""
     if settings.min_version and version < settings.min_version:
         message = f"the bundle's version {version} is older than RUNNER_MIN_VERSION, {settings.min_version}"
         raise Untrusted(message, hint="Build the flow again, or lower RUNNER_MIN_VERSION.")
+    return Admitted(opened, place)
 
 
-def _check_signed(opened: Bundle | ForeignObject, key: str | None, settings: Settings) -> None:
+def check_digest(data: bytes, sha256: str | None, url: str) -> None:
+    """Refuse any bytes but those that were asked for by their digest, if they were. Raises Untrusted."""
+    if sha256 is None:
+        return
+    import hashlib
+
+    if (found := hashlib.sha256(data).hexdigest()) != sha256:
+        message = f"{url} has the SHA-256 {found}, and {sha256} was asked for"
+        raise Untrusted(message, hint="Look who exchanged it, or ask for the other: RUNNER_BUNDLE_SHA256, #sha256=….")
+
+
+def _check_signed(opened: Bundle | ForeignObject, place: Location, settings: Settings) -> None:
     from runner.bundle.member_names import MANIFEST
     from runner.signing import signatures
 
-    named = settings.location.key if settings.location else ""
-    if key is None:  # then nobody knows whether it is the object that is named, or one below
-        key, named = named, ""
     if not isinstance(opened, Bundle):
-        message = f"{key} is no bundle but a plain pickle, which nobody can have signed"
+        message = f"{place.key} is no bundle but a plain pickle, which nobody can have signed"
         raise Untrusted(
             message, hint="Build the flow with runner and RUNNER_SIGNING_KEY, or unset RUNNER_TRUSTED_KEYS."
         )
-    manifest = bytes(opened.members[MANIFEST])
-    signatures.check(settings.trusted_keys, signatures.BUNDLE, manifest, opened.signature, "the bundle")
-    check_place(opened.manifest["flow"], key, named)
+    data = bytes(opened.members[MANIFEST])
+    signatures.check(settings.trusted_keys, signatures.BUNDLE, data, opened.signature, "the bundle")
+    if settings.bundle_sha256 is None:
+        check_place(opened.manifest["flow"], place)
 
 
-def check_place(flow: FlowReference, key: str, named: str) -> None:
-    """Refuse a bundle under another flow's or version's name: its signature is true, and its place a lie.
+def check_place(flow: FlowReference, place: Location) -> None:
+    """Refuse a bundle in another place than that it was built for: its signature is true, and its place a lie.
 
-    It must lie at ``…/<slug>/<version>``, or be ``named`` in full. Then its folder may be any, but a name that is a
-    version must be its own; and a name that a flow could have must be its flow's, or the key that it was built for:
-    where a flow is named, whoever writes to the bucket could put an object of that name. Raises Untrusted.
+    Its key is in the manifest, prefix included. A folder may be mounted anywhere, so there the path must end with it. A
+    bundle of before that was so lies at ``…/<slug>/<version>``. Raises Untrusted.
     """
-    slug, version, own = slugify(flow["name"]), flow["version"], flow.get("key", "")
-    folder, _, name = f"/{key}".rpartition("/")
-    if name == version and (folder.endswith(f"/{slug}") or key == named):
+    own = flow.get("key") or f"{slugify(flow['name'])}/{flow['version']}"
+    whole = f"{place.container}/{place.key}" if place.scheme == LOCAL.scheme else place.key
+    anywhere = place.scheme == LOCAL.scheme or "key" not in flow
+    if whole == own or (anywhere and whole.endswith(f"/{own}")):
         return
-    if name and key == named and not VERSION.fullmatch(name):
-        built_for_it = bool(own) and (f"/{key}".endswith(f"/{own}") or f"/{own}".endswith(f"/{key}"))
-        if name == slug or built_for_it or not _is_slug(name):
-            return
-    message = f"{key} holds version {version} of flow {flow['name']!r}, which belongs at …/{slug}/{version}"
-    hint = "Somebody put it there under another's name: look who. A copy keeps the names of its folder and its version."
+    message = f"{place.key} holds version {flow['version']} of flow {flow['name']!r}, which belongs at {own}"
+    hint = "Look who put it there under another's name. What you moved yourself, sign again, or give its SHA-256."
     raise Untrusted(message, hint=hint)
-
-
-def _is_slug(name: str) -> bool:
-    return any(char.isalnum() for char in name) and slugify(name) == name

@@ -8,9 +8,10 @@ from dataclasses import replace
 import click
 
 from runner.bundle.fetch import fetch
-from runner.bundle.load import load, verify
+from runner.bundle.load import load
+from runner.bundle.trust import admit
 from runner.cli.format import echo_answer
-from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.locations import bundle_location, open_location, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import UsageError
 
@@ -23,8 +24,7 @@ def check(location: str | None, *, as_json: bool) -> None:
 
     Loading runs the code of the author's modules. If it fails, it does so with the exit code that a run would have.
     """
-    read = settings()
-    target = parse_location_argument(location) if location else read.location
+    target, read = bundle_location(location) if location else (settings().location, settings())
     if target is None:
         message = "nothing says which flow to check"
         raise UsageError(message, hint="Give its location, or set RUNNER_STORAGE and RUNNER_LOCATION.")
@@ -33,7 +33,7 @@ def check(location: str | None, *, as_json: bool) -> None:
     folders: list[str] = []
     try:
         with stdout_to_stderr(wanted=as_json):
-            flow = load(verify(data), target.scheme, replace(read, location=target), folders.append, key).flow
+            flow = load(admit(data, replace(target, key=key, alias=""), read), read, folders.append).flow
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.logs import json_text, printable, text_block, text_lines
+from runner.logs import json_text, printable, text_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def echo_field(name: str, value: object) -> None:
 
 def echo_block(text: str, *, err: bool = False) -> None:
     """Write a text of several lines, which begin where it has them."""
-    click.echo("\n".join(text_lines(text)), err=err)
+    click.echo(text_block(text, ""), err=err)
 
 
 def echo_error(text: str) -> None:

@@ -12,7 +12,7 @@ from runner.bundle import archive
 from runner.bundle.fetch import fetch
 from runner.bundle.member_names import FLOW
 from runner.cli.format import as_json_option, echo, echo_json, plain
-from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt
 from runner.serialization import foreign
 from runner.serialization.inspection import inspect_pickle
@@ -29,9 +29,9 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     With --imports also what unpickling it would import, and the names that the code in it uses. That is an aid for a
     review and no boundary: code can make names while it runs. Only a signature says whose code it is.
     """
-    target = parse_location_argument(location)
+    target, read = bundle_location(location)
     storage = open_location(target)
-    key, data = fetch(storage, target, replace(settings(), max_age=None))
+    key, data = fetch(storage, target, replace(read, max_age=None))
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 import click
 
 from runner import naming
-from runner.bundle import archive, load, trust
+from runner.bundle import archive, trust
 from runner.bundle.fetch import fetch, newest_version
 from runner.bundle.member_names import MANIFEST
 from runner.bundle.pointers import Named
 from runner.cli.format import as_json_option, echo, echo_answer
-from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
-from runner.location import check_key
+from runner.location import Location, check_key
 from runner.publishing.newest import point_to_newest
 from runner.signing import keys, signatures
 
@@ -73,8 +73,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
 
     Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
     """
-    target = parse_location_argument(location)
-    trusting = replace(settings(), location=target)
+    target, trusting = bundle_location(location)
     if keys:
         trusting = replace(trusting, trusted_keys=tuple(key for given in keys for key in _read_public_keys(given)))
     if not trusting.trusted_keys:
@@ -82,8 +81,7 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
         raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
     storage = open_location(target)
     key, data = fetch(storage, target, trusting)
-    opened = load.verify(data)
-    trust.check_trust(opened, key, trusting)
+    opened = trust.admit(data, replace(target, key=key, alias=""), trusting).opened
     assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
@@ -102,19 +100,18 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     Nothing of it is unpickled; a signature says that you answer for what it does. Look at it before, with
     «runner inspect --imports», and give the digest that is told there, so that nobody can exchange it meanwhile.
     """
-    environment = settings()
+    target, environment = bundle_location(location)
     private = environment.signing_key
     if private is None:
         message = "there is no key to sign with"
         raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
-    target = parse_location_argument(location)
     storage = open_location(target)
     key, data = fetch(storage, target, replace(environment, max_age=None))
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and sha256.lower() != digest:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
         raise Untrusted(message, hint="Look at it again: runner inspect.")
-    opened = load.verify(data)
+    opened = trust.verify(data)
     if not isinstance(opened, archive.Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles are signed.")
@@ -137,7 +134,7 @@ def _is_newest_and_ours(storage: Storage, key: str, opened: Bundle, private: key
     try:
         manifest = bytes(opened.members[MANIFEST])
         signatures.check((private.public,), signatures.BUNDLE, manifest, opened.signature, key)
-        trust.check_place(opened.manifest["flow"], key, "")
+        trust.check_place(opened.manifest["flow"], Location(storage.scheme, storage.container, key))
     except Untrusted:
         return False
     return newest_version(storage, key[: key.rfind("/") + 1]) == key
@@ -147,12 +144,12 @@ def _signed_copy(opened: Bundle, key: str, private: keys.PrivateKey) -> tuple[st
     """Return the key and the bytes of a new version with the same members, signed; its key is always a version's."""
     version = naming.new_version()
     flow = opened.manifest["flow"]["name"]
-    kept = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
-    facts = cast("ManifestFacts", kept | {"flow": {"name": flow, "version": version}})
     slug = naming.slugify(flow)
     home = key.rpartition("/")[0]
     folder = home if home.rpartition("/")[2] == slug else f"{home}/{slug}".lstrip("/")
     check_key(new_key := f"{folder}/{version}")
+    kept = {name: value for name, value in opened.manifest.items() if name not in {"format", "members"}}
+    facts = cast("ManifestFacts", kept | {"flow": {"name": flow, "version": version, "key": new_key}})
     names = [member["name"] for member in opened.manifest["members"]]
     return new_key, archive.write_bundle(facts, {name: bytes(opened.members[name]) for name in names}, private)
 

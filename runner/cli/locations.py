@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.backends import open_storage
 from runner.environ import process_environ
 from runner.errors import NotFound, Untrusted, UsageError
-from runner.location import Location, parse_location
+from runner.location import Location, parse_location, split_digest
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 from runner.secrets.named import resolve
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
     from runner.schema.documents import EndDocument
 
 
-def settings() -> Settings:
-    """Read the environment: a command needs its secrets and perhaps its location."""
-    return Settings.from_environ(process_environ(), needs_location=False)
+_LOCATION_VARIABLES = ("RUNNER_STORAGE", "RUNNER_LOCATION")
+
+
+def settings(*, with_location: bool = True) -> Settings:
+    """Read the environment: a command needs its secrets and, unless an argument takes its place, its location."""
+    environ = process_environ()
+    if not with_location:
+        environ = {name: text for name, text in environ.items() if not name.startswith(_LOCATION_VARIABLES)}
+    return Settings.from_environ(environ, needs_location=False)
 
 
 def parse_location_argument(text: str) -> Location:
@@ -31,18 +38,36 @@ def parse_location_argument(text: str) -> Location:
             text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
         )
     except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
-        raise UsageError(str(error)) from error
+        message = f"{text!r} is no location: {error}"
+        raise UsageError(message, hint="Give a URL or a path, or bucket/key where RUNNER_STORAGE is set.") from error
+
+
+def bundle_location(text: str) -> tuple[Location, Settings]:
+    """Read the location of a bundle, and the environment with it in the place of that which RUNNER_LOCATION names.
+
+    The digest that it ends with, or that of RUNNER_BUNDLE_SHA256, is what the bundle must have. Raises UsageError.
+    """
+    read = settings(with_location=False)
+    try:
+        text, digest = split_digest(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="Give the digest that runner inspect tells.") from error
+    if digest and read.bundle_sha256 not in {None, digest}:
+        message = "RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest"
+        raise UsageError(message, hint="Give one of them.")
+    location = parse_location_argument(text)
+    return location, replace(read, location=location, bundle_sha256=digest or read.bundle_sha256)
 
 
 def open_location(location: Location) -> Storage:
     """Open a location's storage with the secrets that RUNNER_SECRETS names."""
     environ = process_environ()
-    return open_storage(location, resolve(settings().secrets, environ), environ)
+    return open_storage(location, resolve(settings(with_location=False).secrets, environ), environ)
 
 
 def check_end(store: RunStore, end: EndDocument | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
-    environment = settings()
+    environment = settings(with_location=False)
     if not environment.trusted_keys:
         return
     request = store.read_request()

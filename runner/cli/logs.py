@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.format import as_json_option, echo, echo_block, echo_json
+from runner.cli.format import as_json_option, echo, echo_block
 from runner.cli.locations import open_run
 from runner.errors import BundleCorrupt, NotFound, TooLarge
 from runner.limits import limit_of
-from runner.logs import text_block
+from runner.logs import json_text, text_block
 from runner.runs.status import attempt_status, run_status
 from runner.supervisor.backlog import LOG_END_LOGGER
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from runner.runs.store import RunStore
 
+_AT_ONCE = 1000  # lines written
 _POLL_SECONDS = 1.0  # between two reads for more
 _LAST_PART_SECONDS = 5.0  # in which the last part may still come after the end
 
@@ -62,18 +63,22 @@ def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
 
 def _print_log(store: RunStore, attempt: int, *, follow: bool, as_json: bool) -> None:
     for part in _parts(store, attempt, follow=follow):
-        for line in filter(None, part.split(b"\n")):
-            try:
-                _print_entry(_entry(line), as_json=as_json)
-            except (ValueError, RecursionError):  # it could be read, but is nested too deep to be written
-                _print_entry(_wrapped(line), as_json=as_json)
+        lines = [line for line in part.split(b"\n") if line]
+        for start in range(0, len(lines), _AT_ONCE):
+            shown = [_shown(line, as_json=as_json) for line in lines[start : start + _AT_ONCE]]
+            if kept := [text for text in shown if text is not None]:
+                echo_block("\n".join(kept))
 
 
-def _print_entry(entry: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        echo_json(entry)
-    elif not _is_last(entry):
-        echo_block(_text(entry))
+def _shown(line: bytes, *, as_json: bool) -> str | None:
+    """Return a stored line as it is shown; None for the one that ends the log, which is for programs."""
+    entry = _entry(line)
+    if not as_json and _is_last(entry):
+        return None
+    try:
+        return json_text(entry) if as_json else _text(entry)
+    except (ValueError, RecursionError):  # it could be read, but is nested too deep to be written
+        return json_text(_wrapped(line)) if as_json else _text(_wrapped(line))
 
 
 def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
@@ -114,7 +119,7 @@ def _is_active(store: RunStore, attempt: int) -> bool:
 def _entry(line: bytes) -> dict[str, Any]:
     """Read a stored line, which may be anything; one that is no object becomes one."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line) if line.lstrip().startswith(b"{") else None
     except (ValueError, RecursionError):
         entry = None
     return entry if isinstance(entry, dict) else _wrapped(line)

@@ -153,7 +153,7 @@ def _list_flow(
 def _describe_aliases(url: str, limit: int | None) -> tuple[list[AliasListing], int]:
     """Return what each alias of a flow stands for, or why it cannot be used, and how many others there are."""
     flow = parse_location_argument(url)
-    storage, environment = open_location(flow), settings()
+    storage, environment = open_location(flow), settings(with_location=False)
     names = pointers.aliases(storage, flow.key)
 
     def describe(alias: str) -> AliasListing | None:

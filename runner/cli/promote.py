@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from runner.bundle import load, pointers, trust
+from runner.bundle import pointers, trust
 from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.pointers import Named, Pointer
 from runner.cli.format import as_json_option, echo_answer
-from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.locations import bundle_location, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
-from runner.location import ALIAS
-from runner.naming import VERSION
+from runner.location import ALIAS, Location
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -39,8 +38,8 @@ def promote(location: str, alias: str, sha256: str | None, *, as_json: bool) -> 
     if not ALIAS.fullmatch(alias) or alias == "latest":
         message = f"{alias!r} can be no alias"
         raise UsageError(message, hint="Take lower-case letters, digits and '-', a letter first; not «latest».")
-    target = parse_location_argument(location)
-    environment = replace(settings(), location=target, max_age=None)
+    target, environment = bundle_location(location)
+    environment = replace(environment, max_age=None)
     storage = open_location(target)
     key, data = fetch(storage, target, environment)
     named = _named(storage, key, data, sha256, environment)
@@ -56,16 +55,15 @@ def _named(storage: Storage, key: str, data: bytes, sha256: str | None, environm
     if sha256 and sha256.lower() != digest:
         message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
         raise Untrusted(message, hint="Look at it again: runner inspect.")
-    opened = load.verify(data)
-    trust.check_trust(opened, key, environment)
+    place = Location(storage.scheme, storage.container, key)
+    opened = trust.admit(data, place, environment).opened
     if not isinstance(opened, Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles have versions.")
     flow = opened.manifest["flow"]
-    if not VERSION.fullmatch(key.rpartition("/")[2]):
+    if key.rpartition("/")[2] != flow["version"]:
         message = f"{storage.url(key)} has a key of its own, and an alias stands for a version"
         raise UsageError(message, hint="Build the flow without a key of its own; or run that key.")
-    trust.check_place(flow, key, "")
     return Named(flow["name"], flow["version"], digest)
 
 

@@ -36,6 +36,7 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
     store = open_run(run)
     storage, end = store.storage, run_status(store).end
     check_end(store, end)
+    store.storage.warn_of_writers()
     found = _results_of(end["tasks"] if end else [], task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):

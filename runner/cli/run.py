@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.bundle.fetch import fetch
+from runner.bundle.trust import admit
 from runner.cli.forked import in_forked_process
 from runner.cli.format import as_json_option, echo_json
-from runner.cli.locations import check_end, open_run, settings
+from runner.cli.locations import check_end, open_location, open_run, parse_location_argument, settings
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
-from runner.errors import NotFound, RunHeld, RunnerError, UsageError
+from runner.errors import BundleCorrupt, NotFound, RunHeld, RunnerError, Untrusted, UsageError
+from runner.location import Location, parse_location
 from runner.runs.status import run_status
 from runner.runs.store import open_run_store
 from runner.schemes import BAKED_WORD
@@ -25,6 +28,7 @@ from runner.supervisor.supervise import SupervisedRun, supervise
 if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument, Reuse
+    from runner.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
         environ = in_forked_process(RunAgain, partial(_prepare_resume, environ, run_to_resume)).environ
     if location:
+        parse_location_argument(location)  # what is wrong with it is told of the argument, not of the variable
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
             environ.pop("RUNNER_STORAGE", None)
@@ -105,9 +110,10 @@ def _run(environ: dict[str, str], *, as_json: bool, reuse: Reuse | None = None) 
 
 
 def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, str]:
-    """Return the environment that asks for the bundle and the parameters that a run was begun with.
+    """Return the environment that asks for the very bundle and the parameters that a run was begun with.
 
-    The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. Raises NotFound.
+    The bundle is looked for beside the run first: a folder may be mounted elsewhere than it was. With trusted keys it
+    is seen to be the run's, signed and in its place, before its digest is asked for. Raises NotFound and Untrusted.
     """
     storage, layout = store.storage, store.layout
     request = store.read_request()
@@ -117,15 +123,41 @@ def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, s
     variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
     if variables.get("RUNNER_STORAGE", "").lower() != BAKED_WORD:
         variables.pop("RUNNER_STORAGE", None)
-    key = f"{layout.home}/{request['bundle']['url'].rpartition('/')[2]}".lstrip("/")
+    bundle, read = request["bundle"], settings()
+    if read.bundle_sha256 not in {None, bundle["sha256"]}:
+        message = f"run {store.run_id} is of the bundle {bundle['sha256']}, and {read.bundle_sha256} is asked for"
+        raise Untrusted(message, hint="Unset RUNNER_BUNDLE_SHA256, or look who changed the run.")
+    place = Location(storage.scheme, storage.container, f"{layout.home}/{bundle['url'].rpartition('/')[2]}".lstrip("/"))
+    variables |= {"RUNNER_PARAMETERS": json.dumps(request["parameters"]), "RUNNER_BUNDLE_SHA256": bundle["sha256"]}
     try:
-        next(storage.stream(key, 0, 1), None)
+        next(storage.stream(place.key, 0, 1), None)
     except NotFound:  # then it lies in another storage than the run
-        results = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
-        variables |= {"RUNNER_LOCATION": request["bundle"]["url"], "RUNNER_RESULTS": results}
-    else:
-        variables["RUNNER_LOCATION"] = storage.url(key)
-    return variables | {"RUNNER_PARAMETERS": json.dumps(request["parameters"])}
+        place = _parse_bundle_url(bundle["url"])
+        _refuse_outside(place, read)
+        variables["RUNNER_RESULTS"] = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
+    if read.trusted_keys:
+        _, data = fetch(open_location(place), place, replace(read, bundle_sha256=bundle["sha256"], max_age=None))
+        admit(data, place, read)
+    return variables | {"RUNNER_LOCATION": place.url}
+
+
+def _parse_bundle_url(url: str) -> Location:
+    try:
+        return parse_location(url)
+    except (ValueError, OSError, RuntimeError) as error:
+        message = f"the run says that its bundle is {url!r}, which is no location"
+        raise BundleCorrupt(message, hint="Look who wrote its run.json.") from error
+
+
+def _refuse_outside(place: Location, read: Settings) -> None:
+    """With trusted keys, refuse a bundle that lies neither beside its run nor in the flow that the environment names.
+
+    What else a bucket says of where it lies is not even asked. Raises Untrusted.
+    """
+    flow = read.location and replace(read.location, alias="")
+    if read.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
+        message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
+        raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
 
 
 def _read_parameters(text: str | None) -> dict[str, Any]:

@@ -120,4 +120,5 @@ def _seconds(task: TaskRecord) -> float:
 
     if not task["started"] or not task["ended"]:
         return 0.0
-    return (datetime.fromisoformat(task["ended"]) - datetime.fromisoformat(task["started"])).total_seconds()
+    seconds = (datetime.fromisoformat(task["ended"]) - datetime.fromisoformat(task["started"])).total_seconds()
+    return max(0.0, seconds)  # of a version whose tasks were timed by a clock that may be set back

@@ -59,6 +59,7 @@ class Engine:
         self.executor = executor
         self.policy = CachePolicy(self.graph, cache) if cache else None
         self.events: SimpleQueue[Event | None] = SimpleQueue()  # what happened in the slots; None only wakes `run`
+        self._epoch = time.time() - time.monotonic()
         self.runner = TaskRunner(self.graph, save, self.policy, self.events.put)
         self.due: deque[Callable[[], None]] = deque()  # what follows from it
         self.ready: list[tuple[int, int, int, Unit]] = []  # deepest first: what was begun is finished, memory stays low
@@ -193,11 +194,15 @@ class Engine:
         self.count += 1
         heapq.heappush(self.ready, (-unit.group.depth, unit.group.order, self.count, unit))
 
+    def _now(self) -> float:
+        """Return the time of day, by a clock that nobody sets back while the flow runs: durations are true."""
+        return self._epoch + time.monotonic()
+
     def _dispatch(self) -> None:
         while self.ready and self.busy < self.executor.slots and not self.runner.cancelled:
             unit = heapq.heappop(self.ready)[3]
             unit.tries += 1
-            unit.started = unit.started or time.time()
+            unit.started = unit.started or self._now()
             self.busy += 1
             self._submit(unit, unit.tries, unit.group.node.task.timeout)
 
@@ -246,7 +251,7 @@ class Engine:
                 self._end(unit, "succeeded", None, failed_upstream=False)
             case Stopped():
                 self.busy -= 1
-                unit.ended = time.time()
+                unit.ended = self._now()
                 log.info("task %s was interrupted", unit.label, extra={"task": unit.label})
             case _:
                 assert_never(event)
@@ -262,7 +267,7 @@ class Engine:
 
     def _end(self, unit: Unit, state: TaskState, error: BaseException | None, *, failed_upstream: bool) -> None:
         unit.state, unit.failed_upstream, unit.done = state, failed_upstream, True
-        unit.ended = time.time() if unit.started else None
+        unit.ended = self._now() if unit.started else None
         named = {"task": unit.label}
         if error is not None:
             record = describe_exception(error)

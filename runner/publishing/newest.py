@@ -13,6 +13,7 @@ from runner.bundle.pointers import Named, Pointer
 from runner.bundle.trust import check_place
 from runner.errors import RunnerError
 from runner.limits import limit_of
+from runner.location import Location
 from runner.signing import signatures
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _named_if_signed(storage: Storage, folder: str, version: str, trusted: Seque
         opened = archive.read_bundle(data)
         manifest = bytes(opened.members[MANIFEST])
         signatures.check(trusted, signatures.BUNDLE, manifest, opened.signature, object_key)
-        check_place(opened.manifest["flow"], object_key, folder)
+        check_place(opened.manifest["flow"], Location(storage.scheme, storage.container, object_key))
     except RunnerError as error:
         log.warning("%s is newer, and is not pointed to: %s", storage.url(object_key), error)
         return None

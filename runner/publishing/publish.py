@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
+from runner.backends.errors import make_error
 from runner.bundle import archive, manifest
 from runner.bundle.fetch import newest_version
 from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.bundle.pointers import Named
 from runner.environ import process_environ
-from runner.errors import BucketMissing, FlowFailed, RunnerError, UsageError, WriteFailed
+from runner.errors import AlreadyExists, BucketMissing, FlowFailed, NotFound, RunnerError, UsageError, WriteFailed
 from runner.limits import limit_of
 from runner.location import check_key, parse_location, split_alias
 from runner.logs import printable
@@ -118,7 +119,7 @@ def publish(
         flow,
         version,
         _installed(modules),
-        key=destination.key,
+        key=key,
         labels=destination.labels,
         image=destination.image,
         secrets=destination.secrets,
@@ -135,6 +136,8 @@ def publish(
         ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
 
+    if destination.key:
+        _refuse_taken(opened, key)
     opened.create(key, data)
     if key_of_signer and not destination.key:
         pointed_to = Named(flow.name, version, hashlib.sha256(data).hexdigest())
@@ -154,7 +157,18 @@ def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
     # those that the flow names and that are here, and those that RUNNER_SECRETS names, as for any other command
     named = {*destination.secrets, *settings.secrets} & set(known_secrets_present(environ))
     credentials = Credentials(dict(extra)) if extra else resolve(sorted(named), environ)
-    return location.key, open_storage(location, credentials, environ)
+    storage = open_storage(location, credentials, environ)
+    storage.warn_of_writers()
+    return location.key, storage
+
+
+def _refuse_taken(storage: Storage, key: str) -> None:
+    """Refuse a key at which something lies, also where the storage would store over it."""
+    try:
+        next(storage.stream(key, 0, 1), None)
+    except NotFound:
+        return
+    raise make_error(AlreadyExists, storage, "write", key)
 
 
 def _refuse_another(storage: Storage, folder: str, name: str) -> None:

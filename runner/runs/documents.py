@@ -31,11 +31,29 @@ def decode(data: bytes, kind: Kind | None = None) -> Any:
 
     Raises ValueError if it is none that this version knows.
     """
+    from runner.schema.outline import is_large
+
+    large = is_large(data)
     try:
+        if large:  # then no part is left of it that was not seen
+            _check(_outline(data), kind)
         document = json.loads(data)
     except RecursionError as error:
         message = "a document that is nested deeper than any of runner's"
         raise ValueError(message) from error
+    if not large:
+        _check(document, kind)
+    return document
+
+
+def _outline(data: bytes) -> Any:
+    from runner.schema.outline import outline
+    from runner.schema.validation import entry_violation
+
+    return outline(data, "tasks", entry_violation)
+
+
+def _check(document: Any, kind: Kind | None) -> None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         message = "not a document of this version of runner"
         raise ValueError(message)
@@ -44,7 +62,6 @@ def decode(data: bytes, kind: Kind | None = None) -> Any:
     if fault := first_violation(document, kind):
         message = f"a document whose {fault} is not as runner writes it"
         raise ValueError(message)
-    return document
 
 
 def own_token(end: Mapping[str, Any], secret: bytes) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from runner.schema.documents import BundleReference, EndDocument, TaskRecord
     from runner.signing.run_signatures import RunSigner
 
+ERRORS = 8 * 1024 * 1024  # characters of errors that an end has room for
+SHORT = 200  # characters of an error for which there is no more room
+
 
 class RunFacts(NamedTuple):
     """Which flow a run is of, by its name where it is known, and which bundle."""
@@ -59,7 +62,7 @@ def end_document(
         "state": verdict.state,
         "exit_code": verdict.exit_code,
         "error": verdict.error_record,
-        "tasks": list(tasks),
+        "tasks": _shortened(tasks),
     }
     if verdict.death is not None:
         end["death"] = verdict.death
@@ -67,6 +70,18 @@ def end_document(
     if signer and (signature := signer.sign(end)):
         end["signature"] = signature  # type: ignore[typeddict-item]
     return end
+
+
+def _shortened(tasks: Iterable[TaskRecord]) -> list[TaskRecord]:
+    """Return the tasks with as much of their errors as an end has room for: the first in full, of others the start."""
+    room, shortened = ERRORS, []
+    for task in tasks:
+        if error := task["error"]:
+            room -= len(error["message"]) + len(error["traceback"])
+            if room < 0:
+                task = task | {"error": error | {"message": error["message"][:SHORT], "traceback": ""}}  # noqa: PLW2901
+        shortened.append(task)
+    return shortened
 
 
 def commit_end(store: RunStore, end: EndDocument) -> None:

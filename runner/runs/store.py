@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runner import naming
 from runner.errors import BundleCorrupt, Denied, NotFound, TooLarge, Untrusted, WriteFailed
-from runner.limits import limit_of
+from runner.limits import MOST_PARTS, limit_of, parts_in
 from runner.runs.documents import FORMAT, TERMINAL_STATES, decode, encode, is_own
 from runner.runs.layout import RunLayout, RunPlace
 from runner.signing.run_signatures import SUFFIX
@@ -149,9 +149,8 @@ class RunStore:
 
     def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
         data = encode(document)
-        if len(data) > limit_of(kind):
-            sizes = f"{len(data):,} bytes, and at most {limit_of(kind):,} can be read"
-            message = f"{self.storage.url(key)} would have {sizes}"
+        if len(data) > limit_of(kind) or (kind == "run" and parts_in(data) > MOST_PARTS):
+            message = f"{self.storage.url(key)} would be larger than can be read again: {len(data):,} bytes"
             raise WriteFailed(message, hint="Map over fewer elements, or give smaller parameters.", transient=False)
         try:
             self.storage.create(key, data)

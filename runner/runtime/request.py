@@ -41,6 +41,7 @@ class RunStores:
         root = results.as_root()
         if self._elsewhere is None:
             self._elsewhere = open_storage(root, self._credentials, settings.environ)
+            self._elsewhere.warn_of_writers()
         return self._store(self._elsewhere, RunLayout(f"{root.key}/{flow}".lstrip("/"), run_id))
 
     def _store(self, storage: Storage, layout: RunLayout) -> RunStore:
@@ -59,7 +60,9 @@ def find_begun(settings: Settings, stores: RunStores, key: str) -> tuple[RunRequ
         begun = store.read_request()
     except BucketMissing:
         return None, None
-    if begun is None or not (settings.parameters is None or same_json(settings.parameters, begun["parameters"])):
+    if begun is None or settings.bundle_sha256 not in {None, begun["bundle"]["sha256"]}:
+        return begun, None  # its outcome would be that of another bundle
+    if not (settings.parameters is None or same_json(settings.parameters, begun["parameters"])):
         return begun, None
     return begun, store.read_outcome()
 

@@ -17,8 +17,8 @@ from runner.backends import open_storage
 from runner.backends.background import Background, T
 from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
-from runner.bundle.load import load, verify
-from runner.bundle.trust import check_trust
+from runner.bundle.load import load
+from runner.bundle.trust import Admitted, admit
 from runner.errors import CredentialsRefused, EnvironmentWrong, InternalError, RunnerError, WriteFailed
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
@@ -102,7 +102,8 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
         settings = replace(settings, parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
-    opened = _or_error(lambda: _verify(data, key, settings))
+    admitted = _or_error(lambda: admit(data, replace(location, key=key, alias=""), settings))
+    opened = admitted.opened if isinstance(admitted, Admitted) else None
     request = _request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
     store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
     store.secret = channel.secret
@@ -111,7 +112,7 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
     die_with(channel.reaper, signal.SIGKILL)
-    loaded = opened if isinstance(opened, RunnerError) else _or_error(lambda: _load(opened, settings, channel, key))
+    loaded = admitted if isinstance(admitted, RunnerError) else _or_error(lambda: _load(admitted, settings, channel))
 
     claim = claiming.result()
     if isinstance(claim, Concluded):
@@ -133,13 +134,6 @@ def _bundle_location(location: Location, begun: RunRequest | None) -> Location:
     return replace(location, key=f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}", alias="")
 
 
-def _verify(data: bytes, key: str, settings: Settings) -> Bundle | ForeignObject:
-    """Verify a bundle, and that it may run here, before anything of its manifest is acted on."""
-    opened = verify(data)
-    check_trust(opened, key, settings)
-    return opened
-
-
 def _check_heartbeat(settings: Settings, store: RunStore) -> None:
     backend = backend_of(store.storage.scheme)
     if settings.heartbeat < (least := backend.seconds_between_writes):
@@ -152,7 +146,7 @@ def _request(
     run_id: str,
     bundle: BundleReference,
     settings: Settings,
-    opened: Bundle | ForeignObject | RunnerError,
+    opened: Bundle | ForeignObject | None,
     reuse: Reuse | None,
 ) -> RunRequest:
     """Return what this start asks for; an object that runner did not write says nothing of labels and image."""
@@ -168,7 +162,7 @@ def _request(
     )
 
 
-def _secrets_of(opened: Bundle | ForeignObject | RunnerError) -> list[str]:
+def _secrets_of(opened: Bundle | ForeignObject | None) -> list[str]:
     return opened.manifest["secrets"] if isinstance(opened, Bundle) else []
 
 
@@ -196,13 +190,11 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
     return claim
 
 
-def _load(opened: Bundle | ForeignObject, settings: Settings, channel: Channel, key: str) -> Loaded:
-    assert settings.location is not None  # noqa: S101 - as in _run
-
+def _load(admitted: Admitted, settings: Settings, channel: Channel) -> Loaded:
     def announce(folder: str) -> None:
         channel.send({"kind": "modules unpacked", "folder": folder})
 
-    return load(opened, settings.location.scheme, settings, announce, key)
+    return load(admitted, settings, announce)
 
 
 def _reusable(
@@ -223,7 +215,8 @@ def _reusable(
         store.storage.sweep(f"{store.layout.attempt(attempt)}/")
     module_folder.sweep(temporary)
     reusable = reusable_results(store, loaded.flow, request)
-    log.info("%d results of earlier attempts are there and need not be made again", len(reusable))
+    origins = (["earlier attempts"] if claim.attempt > 1 else []) + ([f"run {reuse['run_id']}"] if reuse else [])
+    log.info("%d results of %s are there and need not be made again", len(reusable), " and ".join(origins))
     return reusable
 
 

@@ -153,7 +153,10 @@ class EndDocument(TypedDict):
 
 
 class FlowReference(TypedDict):
-    """Which flow a bundle holds; ``key`` is the own key below the root that its author chose, if any."""
+    """Which flow a bundle holds; ``key`` is the whole key that it was built for, below the bucket or folder.
+
+    It is missing from what was written before this was so, or is the own key that the author chose below the root.
+    """
 
     name: str
     version: str

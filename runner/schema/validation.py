@@ -31,6 +31,11 @@ def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str
     return _violation(document, SHAPES[kind], kind) if kind else ""
 
 
+def entry_violation(entry: Any) -> str:
+    """Return the path of the first part of an end's entry of a task that no reader could use."""
+    return _violation(entry, _TASK, "task")
+
+
 def _violation(value: Any, shape: Mapping[str, Any], path: str) -> str:
     if not isinstance(value, dict):
         return path

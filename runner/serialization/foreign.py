@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import BundleCorrupt, UsageError
+from runner.limits import limit_of, parts_in
 from runner.model.flow import FlowGraph
 from runner.model.task import Node, Parameter, Task
 
@@ -62,7 +63,7 @@ def open_pickle(data: bytes) -> tuple[bytes, dict[str, str]]:
         message = "the object is empty"
         raise BundleCorrupt(message, hint=hint)
     try:
-        if data.count(b",") + data.count(b"[") + data.count(b"{") > _MOST_PARTS:
+        if len(data) > limit_of("envelope") or parts_in(data) > _MOST_PARTS:
             raise ValueError  # noqa: TRY301 - handled as any other JSON that is no envelope
         envelope = json.loads(data)
         versions = envelope["versions"]

@@ -25,6 +25,7 @@ CHUNK = 64 * 1024  # bytes: what a pipe holds
 LONGEST = 256 * 1024  # bytes of a shipped line
 _TAIL = 20  # lines that an end quotes of a process that died
 _QUOTED = 500  # characters of each
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once, for millions of lines
 _MARK_BEGINS = b"\x1e"
 
 
@@ -40,6 +41,11 @@ class _Stream:
         self.target, self.name = target, name
         self.redactor, self.line = Redactor(), bytearray()
         self.held = b""  # perhaps the beginning of a mark
+        self.stamp()
+
+    def stamp(self) -> None:
+        """Take the time for the lines that come now; ``head`` is what a shipped line begins with."""
+        self.head = f'{{"time": "{now()}", "stream": "{self.name}", "message": '.encode()
 
 
 class OutputReader(threading.Thread):
@@ -79,6 +85,7 @@ class OutputReader(threading.Thread):
         if stream.target is not None and not _write(stream.target, self._unmarked(stream, data, is_end=is_end)):
             stream.target = None  # nobody reads any more
         self.passed += len(data)
+        stream.stamp()
         *lines, rest = (bytes(stream.line) + data).split(b"\n")
         for line in lines:
             self._keep(stream, self._cut(stream, line))
@@ -113,19 +120,19 @@ class OutputReader(threading.Thread):
     def _keep(self, stream: _Stream, line: bytes, *, cut: bool = False) -> None:
         printed, mark, logged = line.partition(self._mark)
         if printed or not mark:
-            self._add(printed, _wrapped(printed, stream.name, cut=cut and not mark))
+            self._add(printed, _wrapped(printed, stream.head, cut=cut and not mark))
         if mark:
             logged = logged.replace(self._mark, b"")  # two processes wrote at once
-            self._add(logged, logged if _is_entry(logged) else _wrapped(logged, stream.name, cut=cut))
+            self._add(logged, logged if _is_entry(logged) else _wrapped(logged, stream.head, cut=cut))
 
     def _add(self, line: bytes, shipped: bytes) -> None:
         self.tail.append(line[:_QUOTED].decode(errors="backslashreplace"))
         self._backlog.add(shipped)
 
 
-def _wrapped(line: bytes, name: str, *, cut: bool) -> bytes:
-    fields = {"time": now(), "stream": name, "message": line.rstrip(b"\r").decode(errors="backslashreplace")}
-    return json.dumps(fields | ({"cut": True} if cut else {}), ensure_ascii=False).encode()
+def _wrapped(line: bytes, head: bytes, *, cut: bool) -> bytes:
+    message = _encode(line.rstrip(b"\r").decode(errors="backslashreplace"))
+    return head + message.encode() + (b', "cut": true}' if cut else b"}")
 
 
 def _write(target: int, data: bytes) -> bool:

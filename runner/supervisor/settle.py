@@ -210,7 +210,7 @@ class Settlement:
         store = open_run_store(
             self._report.place, self._settings, signer=self._signer(), secret=self._secret, patience=patience
         )
-        if patience is None:
+        if patience is None and not self._report.is_end_saved:  # else the flow's process has borne it for so long
             store.storage.bear(self._settings.patience)
         return store
 

@@ -93,6 +93,7 @@ class Supervisor:
         self.stop_signal: int | None = None  # that asked to stop
         self.timed_out = False
         self.over: float | None = None  # when all must be over, as somebody asked to stop
+        self.opened: list[int] = []
         self.reaper = 0
         self.reaper_started = 0  # as the kernel counts
         self.failure: BaseException | None = None  # why the flow must not go on
@@ -105,7 +106,10 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, {*self.stop_signals, *process.WAITED_SIGNALS})
         try:
             output, listener = self._start(reuse)
-        except (OSError, RuntimeError) as error:  # no more processes, or threads
+        except (OSError, RuntimeError) as error:  # no more processes, threads or files
+            for descriptor in self.opened:  # to import what says so takes one as well
+                with suppress(OSError):
+                    os.close(descriptor)
             from runner.supervisor.exit_status import ExitStatus
 
             self._fail(error)
@@ -128,12 +132,17 @@ class Supervisor:
         _discard_unwritten(self.log_to)
         return SupervisedRun(code, self.report.place)
 
+    def _pipe(self) -> tuple[int, int]:
+        pipe = os.pipe()
+        self.opened += pipe
+        return pipe
+
     def _start(self, reuse: Reuse | None) -> tuple[OutputReader, threading.Thread]:
         """Start the flow's process, and the threads that take what it writes and tells."""
-        messages, tells = os.pipe()
-        hears, self.orders = os.pipe()
-        out, writes_out = os.pipe()
-        err, writes_err = os.pipe()
+        messages, tells = self._pipe()
+        hears, self.orders = self._pipe()
+        out, writes_out = self._pipe()
+        err, writes_err = self._pipe()
         self.trace = os.memfd_create("trace")
         ours, flows = (messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
         supervisor, mark = os.getpid(), new_mark()

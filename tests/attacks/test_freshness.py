@@ -150,6 +150,7 @@ def test_the_old_bundle_is_put_under_the_name_of_the_flow(moto: Server, tmp_path
     target.accepts(SLUG, **HOUR)
     target.put(data, SLUG)
     target.refuses(79, "a key of its own", "RUNNER_MAX_AGE", location=SLUG, **HOUR)
+    target.accepts(SLUG, RUNNER_BUNDLE_SHA256=hashlib.sha256(data).hexdigest(), **HOUR)
 
 
 def test_another_bundle_of_the_same_version_is_put_in_the_place_of_the_newest(built: Target) -> None:

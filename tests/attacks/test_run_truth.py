@@ -6,7 +6,9 @@ The flow is signed by its author, who also signs what runs of it write. Mallory 
 from __future__ import annotations
 
 import json
+import re
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,6 @@ from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from runner.schema.documents import RunRequest
 
@@ -117,6 +118,13 @@ def test_a_document_is_read_once_whatever_lies_there_later(scene: Scene) -> None
     scene.write(FOLDER.end(1), scene.document(FOLDER.end(1)) | {"state": "succeeded"})
     assert store.read_request() is first
     assert store.read_end(1) is end
+
+
+def test_no_other_module_reads_a_document_of_a_run() -> None:
+    """What bypasses the one reader would bypass limits, schemas and signatures."""
+    modules = Path(documents.__file__).parents[1].rglob("*.py")
+    readers = {path.name for path in modules if re.search(r"runs\.documents import .*\bdecode\b", path.read_text())}
+    assert readers == {"store.py"}
 
 
 # Ends that conclude nothing

@@ -399,6 +399,23 @@ def test_a_result_is_shown_and_not_obeyed_and_its_bytes_not_thrown_at_a_terminal
     assert obeyed(at_terminal({}, "logs", url).text) == set()
 
 
+def test_a_folder_of_everybodys_is_told_once_and_in_the_log(tmp_path: Path) -> None:
+    """The warning went to standard error, raw, from each process that opened the folder."""
+    place = local_place(tmp_path / "all\x1b[2J\u202eof us")
+    publish(place, "etl.py")
+    (tmp_path / "all\x1b[2J\u202eof us").chmod(0o777)
+    environ = located(place, "e-t-l-taglich") | {"RUNNER_RUN_ID": "r", "RUNNER_HEARTBEAT": "0.2"}
+    done = start(environ | {"RUNNER_LOCATION": str(tmp_path / "all\x1b[2J\u202eof us" / "e-t-l-taglich")})
+    assert (done.code, done.stderr) == (0, "")
+    [told] = [line for line in done.lines if "everybody on this machine" in line["message"]]
+    assert (told["level"], told["logger"]) == ("WARNING", "runner.storage")
+    for arguments in (("check", f"{place.url}/e-t-l-taglich"), ("retry", f"{place.url}/e-t-l-taglich/runs/r")):
+        shown = at_terminal({}, *arguments)
+        assert shown.code == 0, shown
+        assert shown.text.count("everybody on this machine") == 1
+        assert obeyed(shown.text) == set()
+
+
 def test_a_terminal_with_another_encoding_is_no_reason_to_stop(place: Place) -> None:
     url = plant(place, end(error={"type": "x", "message": f"für „{ALL}“ 日本"}))
     for encoding, japanese in (

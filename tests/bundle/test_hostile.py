@@ -158,7 +158,7 @@ def measured(data: bytes, folder: Path) -> tuple[int, float, float]:
     """Verify in a process of its own; give its exit code, seconds of work, and megabytes beyond those of the data."""
     script = """
 import re, sys, time
-from runner.bundle import archive, load
+from runner.bundle import archive, trust
 from runner.serialization import foreign
 from runner.signing import signatures
 from runner.errors import RunnerError
@@ -167,7 +167,7 @@ def peak():  # kilobytes; getrusage also counts what the parent had before exec
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before, began, code = peak(), time.process_time(), 0
 try:
-    if not isinstance(load.verify(data), archive.Bundle):
+    if not isinstance(trust.verify(data), archive.Bundle):
         foreign.open_pickle(data)
 except RunnerError as error:
     code = error.code
@@ -313,7 +313,7 @@ def test_planted_names_neither_hide_runs_nor_reach_the_terminal(here: Place) -> 
     assert done.code == 0, done
     assert "\x1b" not in done.stdout
     assert "\\x1b[2J" in done.stdout
-    assert "unreadable" in done.stdout
+    assert "cannot be read" in done.stdout
 
 
 # A folder's links
@@ -405,5 +405,5 @@ def test_a_root_that_everybody_may_write_to_is_told_once(
 ) -> None:
     (tmp_path / "storage").chmod(mode)
     for _ in range(2):
-        here.open()
+        here.open().warn_of_writers()
     assert sum("everybody on this machine can write" in line.message for line in caplog.records) == warnings

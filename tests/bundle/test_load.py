@@ -12,8 +12,9 @@ from runner import (
     Flow,
     Parameter,  # UNKNOWN
 )
-from runner.bundle import load, manifest, module_folder
+from runner.bundle import load, manifest, module_folder, trust
 from runner.errors import EnvironmentWrong, Incompatible
+from runner.location import Location
 from runner.model import parameters
 from runner.settings import Settings
 from support.flows import HERE, publish
@@ -30,6 +31,10 @@ def modular(tmp_path: Path) -> bytes:
     return place.read(f"modular/{url.rpartition('/')[2]}")
 
 
+def admitted(data: bytes) -> trust.Admitted:
+    return trust.admit(data, Location("file", "/flows", "modular/it"), Settings())
+
+
 def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
     modular: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,7 +44,7 @@ def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
 
     monkeypatch.setattr(tempfile, "mkdtemp", no_room)
     with pytest.raises(EnvironmentWrong, match="--tmpfs /tmp"):
-        load.load(load.verify(modular), "file", Settings(), lambda _folder: None)
+        load.load(admitted(modular), Settings(), lambda _folder: None)
 
 
 def test_a_flows_modules_never_hide_installed_ones(
@@ -48,7 +53,7 @@ def test_a_flows_modules_never_hide_installed_ones(
     """They come last on the path, and whoever removes the folder hears of it before anything lies in it."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     folders: list[str] = []
-    load.load(load.verify(modular), "file", Settings(environ={"TMPDIR": str(tmp_path)}), folders.append)
+    load.load(admitted(modular), Settings(environ={"TMPDIR": str(tmp_path)}), folders.append)
     assert sys.path[-1] == folders[0]
     assert folders[0].startswith(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shipped"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import schemas
-from support.command_line import assert_refused, printed_json
+from support.command_line import ETL, assert_refused, printed_json, run_command, run_url
 from support.flows import located, publish
 from support.starting import start
 
@@ -93,3 +93,26 @@ def test_json_is_asked_for_also_where_a_standard_stream_is_closed(tmp_path: Path
     done = start({}, *command, preexec_fn=lambda: os.close(closed))
     assert done.code == 0, done
     assert closed == 1 or printed_json(done)["files"] == {}
+
+
+@pytest.mark.parametrize("command", ["run", "check", "ls", "inspect", "verify"])
+def test_what_is_wrong_with_a_location_is_told_of_the_argument(command: str) -> None:
+    done = run_command({}, command, "ftp://x/etl")
+    assert_refused(done, 2, "'ftp://x/etl' is no location", "unknown scheme 'ftp'")
+    assert "RUNNER_LOCATION" not in done.stderr
+
+
+def test_a_wrong_location_in_the_environment_is_none_of_an_arguments_concern(ran: Place) -> None:
+    wrong = {"RUNNER_STORAGE": "s4", "RUNNER_LOCATION": "ftp://x"}
+    for arguments in (("ls", ran.url), ("show", run_url(ran)), ("check", f"{ran.url}/{ETL}")):
+        assert run_command(wrong, *arguments).code == 0
+    assert_refused(run_command(wrong, "show", "r"), 78, "RUNNER_STORAGE")
+
+
+def test_a_retry_says_of_which_run_the_results_are(here: Place) -> None:
+    publish(here, "trouble.py")
+    given = {"RUNNER_PARAMETERS": '{"kind": "fail"}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "trouble") | given).code == 1
+    done = start({}, "retry", run_url(here, home="trouble"))
+    assert "results of run r are there and need not be made again" in done.stdout
+    assert "earlier attempts" not in done.stdout

@@ -71,3 +71,16 @@ def test_show_of_a_document_that_cannot_be_read_says_so(ran: Place) -> None:
     ran.write(f"{ETL}/runs/r/outcome.json", b'{"format": 9}')
     assert_refused(run_command({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
     ran.write(f"{ETL}/runs/r/outcome.json", original)
+
+
+def test_show_of_tasks_that_a_clock_set_back_timed_shows_no_negative_time(ran: Place) -> None:
+    [key] = [key for key in ran.keys() if key.endswith("outcome.json")]  # noqa: SIM118 - it is no dict
+    outcome = json.loads(ran.read(key))
+    for record in outcome["tasks"]:
+        record["ended"] = "2026-01-01T00:00:00.000000+00:00"
+    for copy in (key, key.replace("outcome.json", "attempts/0001/end.json")):
+        ran.write(copy, json.dumps(outcome).encode())
+    text = start({}, "show", run_url(ran)).stdout
+    rows = text.partition("SECONDS")[2].splitlines()[1:]
+    assert [row.split("  ") for row in rows if " -" in row] == []
+    assert sum(" 0.00 " in row for row in rows) >= len({record["task"] for record in outcome["tasks"]}) - 1

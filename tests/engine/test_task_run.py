@@ -342,3 +342,19 @@ def test_time_limits_that_run_out_as_the_task_ends_disturb_nothing() -> None:
         else:
             assert each["state"] == "succeeded" or error_of(each)["message"] == "took longer than 0.01 s"
     assert len(report.tasks) == 120
+
+
+def test_a_clock_that_is_set_back_makes_no_duration_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTP set the clock back by six hours while a task ran, and the table said -21551 seconds."""
+    true = time.time
+
+    @task
+    def set_back() -> None:
+        monkeypatch.setattr(time, "time", lambda: true() - 21551)
+
+    with Flow("clock") as flow:
+        set_back()
+    [record] = run(flow).tasks
+    assert record["started"]
+    assert record["ended"]
+    assert record["started"] <= record["ended"]

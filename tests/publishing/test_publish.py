@@ -140,7 +140,8 @@ def test_the_manifest_says_what_a_run_needs_to_know(tmp_path: Path) -> None:
     published = publish.publish(flow, flow.storage.destination(), exclude=["*.py"])
     manifest = published.manifest
     assert published.files == {}
-    assert manifest["flow"] == {"name": "ETL", "version": published.url.rpartition("/")[2]}
+    version = published.url.rpartition("/")[2]
+    assert manifest["flow"] == {"name": "ETL", "version": version, "key": f"etl/{version}"}
     assert manifest["python"] == {"version": platform.python_version(), "implementation": "cpython"}
     assert manifest["parameters"] == [
         {"name": "day", "required": True},

@@ -117,7 +117,7 @@ def test_success_is_never_told_before_the_outcome_is_durable(tmp_path: Path, ref
 
         s3._act = act  # type: ignore[method-assign]
         environ = s3.server.environ | {"RUNNER_LOCATION": f"s3://{s3.bucket}/trouble", "RUNNER_RUN_ID": "r"}
-        environ |= {"RUNNER_PARAMETERS": '{"kind": "do well"}', "RUNNER_HEARTBEAT": "0.3"}
+        environ |= {"RUNNER_PARAMETERS": '{"kind": "do well"}', "RUNNER_HEARTBEAT": "0.3", "RUNNER_PATIENCE": "1"}
         done = start(environ)
         assert done.code == 73
         assert "the end of the run could not be written" in done.error["message"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.errors import AlreadyExists
 from support.contract import CLOUDS, endpoint, through
 from support.flows import located, outcome_of, publish
 from support.places import unsigned
@@ -53,6 +54,18 @@ def test_a_run_whose_id_runner_makes_needs_no_proof(place: Place) -> None:
     careless = [Fault("unconditional", method) for method in METHODS]
     with before(place, *careless) as (_, environ):
         assert start(environ).code == 0
+
+
+def test_a_bundle_under_a_key_of_its_own_is_not_replaced_either(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    careless = [Fault("unconditional", method) for method in METHODS]
+    with before(place, *careless) as (_, environ):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        publish(place, "etl.py", key="own")
+        first = place.read("own")
+        with pytest.raises(AlreadyExists, match="own exists already"):
+            publish(place, "etl.py", key="own")
+    assert place.read("own") == first
 
 
 @pytest.mark.parametrize("backend", ["s3", "azure"], indirect=True)  # whose paths name the object

@@ -501,7 +501,7 @@ def test_an_outcome_that_cannot_be_stored_is_printed_and_kept(tmp_path: Path, no
             return answer(request)
 
         s3._act = act  # type: ignore[method-assign]
-        environ = steps(place, notes) | s3.server.environ | {"TMPDIR": str(temporary)}
+        environ = steps(place, notes, RUNNER_PATIENCE="1") | s3.server.environ | {"TMPDIR": str(temporary)}
         del environ["RUNNER_STORAGE"]
         environ["RUNNER_LOCATION"] = f"s3://{s3.bucket}/steps"
         done = start(environ)

@@ -28,6 +28,7 @@ NEWER = "2026-12-24t00-00-00-000000-00-00"
 SLUG = "payroll"
 KEY = f"{SLUG}/{VERSION}"
 AUTHOR = keys.PrivateKey(hashlib.sha256(b"author").digest())  # fixed, so that the names of tests are
+FLOWS, RUNS, ALIASES = (keys.PrivateKey(hashlib.sha256(f"for {role}".encode()).digest(), role) for role in keys.ROLES)
 MALLORY = keys.PrivateKey(hashlib.sha256(b"mallory").digest())
 
 
@@ -84,6 +85,12 @@ class Target:
     ) -> bytes:
         members = {FLOW: self.canary.pickled, "src/mod.py": self.canary.source}
         return archive.write_bundle(facts_of(flow, version, **changed), members, key)
+
+    def built_for(self, place: str, flow: str = SLUG, version: str = VERSION, key: PrivateKey | None = AUTHOR) -> bytes:
+        """Return what a build stores at a place; `bundle` is without it, as bundles were before they named theirs."""
+        members = {FLOW: self.canary.pickled}
+        reference = {"name": flow, "version": version, "key": place}
+        return archive.write_bundle(facts_of() | {"flow": reference}, members, key)
 
     def put(self, data: bytes, key: str = KEY) -> None:
         self.place.write(key, data)

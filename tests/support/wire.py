@@ -56,18 +56,21 @@ class Fault:
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
     drop: the connection is reset, and the server is not reached · silent: no answer, ever ·
-    slow: the request is read at 2 MB/s · answer: `status` and `body`, and the server is not reached ·
+    slow: the request is read at 2 MB/s · late: passed on after `seconds` ·
+    answer: `status`, `headers` and `body`, and the server is not reached ·
     unconditional: passed on without what makes a create fail where there is something ·
     eat: answered as if it were stored, and the server is not reached.
     """
 
-    how: Literal["lose", "drop", "cut", "silent", "slow", "answer", "unconditional", "eat"]
+    how: Literal["lose", "drop", "cut", "silent", "slow", "late", "answer", "unconditional", "eat"]
     method: str
     words: str = ""
     times: int = 1_000_000
     after: int = 0
     status: int = 0
     body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
 
 
 class Relay:
@@ -146,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if fault and fault.how == "answer":
-            self._answer(fault.status, [], fault.body)
+            self._answer(fault.status, list(fault.headers), fault.body)
             return
         if fault and fault.how == "eat":
             told = json.dumps({"name": name, "size": "1", "generation": "1"}).encode() if name else b""
@@ -156,6 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.how == "drop":
             self._reset()
             return
+        if fault and fault.how == "late":
+            self.relay.over.wait(fault.seconds)
         status, headers, content = self._ask(body, unconditional=fault is not None and fault.how == "unconditional")
         if fault and fault.how == "lose":
             self._reset()

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.backends.base import CHUNK, Entry, Storage, Writer
-from runner.backends.errors import TRANSIENT_STATUSES, default_error, format_seconds, make_error
+from runner.backends.errors import default_error, elsewhere, format_seconds, is_transient, make_error
 from runner.backends.gcp.errors import causes, reason
 from runner.backends.retry import PART_SHARE, REQUEST_SHARE, START_SECONDS
 from runner.errors import (
@@ -128,7 +128,7 @@ class GCSStorage(Storage):
         """Make one call with our timeouts, and raise our errors for the library's."""
         connect, answer = CONNECT_TIMEOUT_SECONDS, self.answer_seconds
         if self.patience is not None:
-            connect = min(connect, answer / 3)
+            connect = min(connect, answer / 6)
             answer -= connect
         options: _Options = {"timeout": (connect, answer), "retry": None}
         began = time.monotonic()
@@ -168,6 +168,8 @@ class GCSStorage(Storage):
                 if blob.generation is None:
                     raise
                 raise make_error(ReadFailed, self, "read", key, "it was replaced meanwhile") from error
+            if blob.generation is None and str(blob.content_type).startswith("text/html"):
+                raise elsewhere(self, "read", key)
             self.check_size(key, max(blob.whole_size, offset + len(chunk)), limit)
             if chunk:
                 yield chunk
@@ -293,7 +295,8 @@ class GCSStorage(Storage):
             return make(default_error(what) if broken else Unreachable, chain[-1], transient=trusted)
         if isinstance(error, GoogleAuthError):
             return make(CredentialsRefused, error)
-        may_pass = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRANSIENT_STATUSES
+        # a session of an upload that is gone: all of it can be sent again, in another one
+        may_pass = is_transient(status, "") or status == HTTPStatus.GONE
         return make(default_error(what), error, transient=may_pass)
 
 
@@ -306,7 +309,8 @@ class _Room(io.BytesIO):
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > self._size:
-            raise ValueError(f"the answer is longer than the {self._size:,} bytes that were asked for")
+            message = f"an answer of the storage is longer than the {self._size:,} bytes that were asked for"
+            raise ReadFailed(message, hint="Ask the provider: no storage does that.", transient=False)
         return super().write(data)
 
 

@@ -53,6 +53,6 @@ def warn_of_writers(root: str) -> None:
         import logging
 
         message = (
-            "everybody on this machine can write to %s, and so decide what a run executes: chmod o-w, or trust keys"
+            "everybody on this machine can write to %r, and so decide what a run executes: chmod o-w, or trust keys"
         )
         logging.getLogger("runner.storage").warning(message, root)

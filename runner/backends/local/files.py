@@ -33,11 +33,14 @@ def open_local(
 
 
 class LocalStorage(Storage):
-    """See `Storage`. The container is the folder's absolute path; a folder that everybody may write to is warned of."""
+    """See `Storage`. The container is the folder's absolute path."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(LOCAL.scheme, folder)
-        warn_of_writers(folder)
+
+    def warn_of_writers(self) -> None:
+        """See `Storage.warn_of_writers`."""
+        warn_of_writers(self.container)
 
     def url(self, key: str) -> str:
         """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""

@@ -78,6 +78,9 @@ class Endless(BaseHTTPRequestHandler):
         block = bytes(65536)
         if "Transfer-Encoding" in self.headers_of_all:
             block = b"%x\r\n%s\r\n" % (len(block), block)
+        if not self.path.partition("?")[0].endswith("object"):  # Google's library asks for the bucket
+            self.close_connection = True
+            return
         self.sent.append(0)
         with contextlib.suppress(OSError):
             while self.sent[-1] < 512 * MB:

@@ -127,7 +127,8 @@ class Report:
         yield "### Troubles that were met"
         yield (
             "Each was done to a run on each storage that can have it; the number is the exit code of the start that "
-            "met it. Where that is not 0, the next starts finished the run."
+            "met it. Where that is not 0, the next starts finished the run; but an outcome that lists what was never "
+            "stored makes each of them end with 73, and `runner retry` does again what is lost."
         )
         rows: list[list[object]] = []
         for kind, trouble in TROUBLES.items():

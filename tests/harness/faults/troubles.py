@@ -112,8 +112,8 @@ TROUBLES: dict[str, Trouble] = {
         clouds=("gcs",),
     ),
     "hang": Trouble(
-        "S4: no answer at all",
-        lambda seconds: Spell(r"results/small", Fault("hang"), seconds),
+        "S4: no answer to any small request",  # a large upload may take 280 s where the network is slow
+        lambda seconds: Spell(r"results/small", Fault("hang"), seconds, hits=lambda asked: "large" not in asked.key),
         seconds=35.0,
     ),
     "careless": Trouble("S5: a second create is not refused: three starts at once", ends=frozenset({STORED_OVER})),
@@ -152,7 +152,13 @@ class TroubleCase:
         beat = 2.0 if self.kind == "late" else BEAT
         with worker.new_run(self.backend, self.name, {"seed": 1, "pace": pace, "size": SIZE}, beat) as run:
             run.environ.update(self.trouble.environ)
-            doing = {"late": self._late, "careless": self._careless, "resumed": self._resumed, "stopped": self._stopped}
+            doing = {
+                "eaten-result": self._lacking,
+                "late": self._late,
+                "careless": self._careless,
+                "resumed": self._resumed,
+                "stopped": self._stopped,
+            }
             doing.get(self.kind, self._met)(run, reported, worker)
             reported.starts = len(run.starts)
             if reported.violations:
@@ -177,6 +183,21 @@ class TroubleCase:
             return code in trouble.ends if start.number == first else code == HELD
 
         finish(run, reported, worker.undisturbed(1, SIZE), disturb, allowed)
+
+    def _lacking(self, run: Run, reported: Told, worker: Worker) -> None:
+        """Lose a result that was answered for: only a run that has all ends with 0, and others say what is lost."""
+        assert run.proxy is not None
+        assert self.trouble.spell is not None
+        run.proxy.fault = self.trouble.spell(self.seconds)
+        for number in (1, 2):
+            run.durable[number] = set()
+            start = run.begin()
+            reported.codes.append(_code(start))
+            if reported.codes[-1] == 0:
+                reported.violations += check.violations(run, 0, worker.undisturbed(1, SIZE), "nothing")
+                return
+            if reported.codes[-1] not in self.trouble.ends or "results/small.pkl" not in start.output.read_text():
+                reported.violations.append(f"start {number} ended with {reported.codes[-1]}, and names no lost result")
 
     def _late(self, run: Run, reported: Told, worker: Worker) -> None:
         """Answer late, and start once more meanwhile: the second is held off, and the first works on."""

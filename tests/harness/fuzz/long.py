@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from harness.fuzz.bounds import bounded
 from harness.fuzz.targets import TARGETS, Target
 
 BATCH = 500  # inputs between two looks at the clock
@@ -34,7 +35,8 @@ def fuzz(target: Target, seconds: float, first: int) -> tuple[Counter[str], list
         @given(target.inputs)
         def read(value: Any) -> None:
             try:
-                target.read(value)
+                with bounded(value):
+                    target.read(value)
             except target.declared as error:
                 came[type(error).__name__] += 1
             else:
@@ -59,7 +61,7 @@ def main() -> int:
         reported = ", ".join(f"{kind} {count:,}" for kind, count in came.most_common())
         print(f"{name:14} {came.total():9,} {came.total() / share:7,.0f}  {reported}", flush=True)
         print("".join(undeclared), end="", flush=True)
-    print(f"{total:,} inputs in {time.monotonic() - began:,.0f} s, {failed} undeclared errors")
+    print(f"{total:,} inputs in {time.monotonic() - began:,.0f} s, {failed} undeclared errors or beyond 1 s or 64 MB")
     return 1 if failed else 0
 
 

@@ -18,22 +18,30 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from runner import cgroup
 from runner.backends.local.files import LocalStorage
-from runner.bundle import archive, load, manifest, member_names, trust
+from runner.bundle import archive, manifest, member_names, pointers, trust
+from runner.bundle.fetch import newest_version
+from runner.cli.logs import logs
 from runner.cli.show import show
-from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
-from runner.location import invalid_key, parse_location
+from runner.errors import BucketMissing, BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted, UsageError
+from runner.location import Location, invalid_key, parse_location
 from runner.model import parameters
 from runner.runs import documents, trailer
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
 from runner.runs.store import RunStore
+from runner.runs.stored_results import list_results
+from runner.schema import outline
 from runner.serialization import foreign, inspection
-from runner.settings import VARIABLES, Settings
+from runner.settings import VARIABLES, Settings, with_files_read
 from runner.signing import keys, signatures
+from support.memory.storage import BUCKETS, MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import click
 
 VERSION = "2026-11-22t12-10-24-845190-00-00"
 KEY = keys.read_private("q" * 42 + "Y=")
@@ -177,10 +185,10 @@ TRUSTING = Settings.from_environ(
 
 def _verify(data: bytes) -> None:
     """Make every check that is made before unpickling."""
-    opened = load.verify(data)
+    opened = trust.verify(data)
     assert isinstance(opened, archive.Bundle)
     for settings in (TRUSTING, Settings(min_version="2020-01-01t")):
-        trust.check_trust(opened, f"taglich/{VERSION}", settings)
+        trust.admit(data, Location("s3", "b", f"taglich/{VERSION}"), settings)
     manifest.check_fit(opened.manifest, "org/runner:slim")
     parameters.check_parameters(opened.manifest["parameters"], {"day": 1})
 
@@ -217,16 +225,182 @@ def _standing(stored: dict[str, bytes]) -> None:
         path.write_bytes(data)
     try:
         run_status(RunStore(storage, layout))
-        assert show.callback is not None
-        with tempfile.TemporaryFile("w") as nowhere:
-            sys.stdout, kept = nowhere, sys.stdout
-            try:
-                show.callback(run=f"{_folder()}/f/runs/r", as_json=False)
-            finally:
-                sys.stdout = kept
+        _quietly(show, run=f"{_folder()}/f/runs/r", as_json=False)
     finally:
         for key in stored:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
+
+
+POINTER: dict[str, Any] = {
+    "format": 1,
+    "alias": "prod",
+    "flow": "f",
+    "place": "f",
+    "version": VERSION,
+    "sha256": "0" * 64,
+    "made": AT,
+}
+RELEASER = keys.PrivateKey(KEY.raw, "aliases")
+YOUNG = Settings.from_environ(
+    {"RUNNER_TRUSTED_KEYS": RELEASER.public.text, "RUNNER_MAX_AGE": "9e9"}, needs_location=False
+)
+
+
+def _signed_pointer(document: dict[str, Any]) -> bytes:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    signature = json.loads(signatures.sign(RELEASER, signatures.ALIAS_POINTER, text))
+    return json.dumps(document | {"signature": signature}).encode()
+
+
+def _pointer(data: bytes) -> None:
+    """Read a pointer without trusted keys, and with them; a true one is taken."""
+    pointer = pointers.Pointer("f", "prod")
+    path = _folder() / pointer.key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_signed_pointer(POINTER))
+    assert pointers.read(LocalStorage(str(_folder())), pointer, YOUNG)
+    path.write_bytes(data)
+    for settings in (Settings(), YOUNG):
+        try:
+            pointers.read(LocalStorage(str(_folder())), pointer, settings)
+        except BundleCorrupt:
+            assert not settings.trusted_keys
+        except Untrusted:
+            continue
+
+
+def _quietly(command: click.Command, **arguments: Any) -> None:
+    """Run a command, whose output nobody wants."""
+    assert command.callback is not None
+    with tempfile.TemporaryFile("w+b", buffering=0) as nowhere, io.TextIOWrapper(nowhere, "utf-8") as text:
+        kept = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = text
+        try:
+            command.callback(**arguments)
+        finally:
+            sys.stdout, sys.stderr = kept
+
+
+def _logs(parts: list[bytes]) -> None:
+    """Show a log whose parts are these."""
+    folder = _folder() / "f/runs/r/attempts/0001/logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{number:06}.jsonl" for number, _ in enumerate(parts, 1)]
+    try:
+        for file, part in zip(files, parts, strict=True):
+            file.write_bytes(part)
+        for as_json in (False, True):
+            _quietly(logs, run=f"{_folder()}/f/runs/r", follow=False, as_json=as_json)
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def _beat(data: bytes) -> None:
+    path = _folder() / "f/runs/r/attempts/0001/beat"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    RunStore(LocalStorage(str(_folder())), RunLayout("f", "r")).read_heartbeat(1)
+    path.unlink()
+
+
+CGROUP = {
+    "proc/self/cgroup": b"0::/a/b\n3:memory:/a\n2:cpu,cpuacct:/a\n1:pids:/a\n",
+    "proc/meminfo": b"MemTotal:       16384 kB\n",
+    "memory.max": b"1048576\n",
+    "memory.current": b"4096\n",
+    "memory.peak": b"8192\n",
+    "memory.events": b"oom 1\noom_kill 1\n",
+    "cpu.max": b"100000 50000\n",
+    "pids.max": b"10\n",
+    "memory.limit_in_bytes": b"9223372036854771712\n",
+    "memory.usage_in_bytes": b"1\n",
+    "memory.stat": b"hierarchical_memory_limit 4096\n",
+    "memory.oom_control": b"oom_kill_disable 0\noom_kill 1\n",
+    "cpu.cfs_quota_us": b"-1\n",
+    "cpu.cfs_period_us": b"100000\n",
+}
+
+
+def _cgroup(given: tuple[bool, dict[str, bytes]]) -> None:
+    """Read the limits where the kernel's files say anything, in either version."""
+    is_second, files = given
+    with tempfile.TemporaryDirectory() as root:
+        mount = Path(root, "sys/fs/cgroup")
+        for name, data in files.items():
+            folders = [Path(root)] if name.startswith("proc") else [mount / "a", mount / "memory/a", mount / "cpu"]
+            for folder in folders:
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+        if is_second:
+            mount.mkdir(parents=True, exist_ok=True)
+            (mount / "cgroup.controllers").write_bytes(b"")
+        cgroup.read_limits(root)
+        cgroup.memory_limit(root)
+        cgroup.describe_oom_kill(0, root)
+        cgroup.describe_process_limit(root)
+
+
+def _files(given: dict[str, bytes]) -> None:
+    """Read settings, and a key, from files."""
+    environ = {}
+    for name, data in given.items():
+        file = _folder() / name
+        file.write_bytes(data)
+        file.chmod(0o600)
+        environ[f"{name}_FILE"] = str(file)
+    with_files_read(environ)
+    Settings.from_environ({"RUNNER_LOCATION": "s3://b/k"} | environ)
+
+
+def _key_file(data: bytes) -> None:
+    file = _folder() / "key.pem"
+    file.write_bytes(data)
+    file.chmod(0o600)
+    keys.read_private(keys.read_file(file))
+
+
+def _names(names: list[str]) -> None:
+    """List what anybody may have put into a folder of runs."""
+    storage, layout = MemoryStorage("memory", "fuzzed"), RunLayout("f", "r")
+    BUCKETS["fuzzed"] = {f"f/{name}": (b"", 0.0) for name in names if not invalid_key(f"f/{name}")}
+    newest_version(storage, "f/")
+    store = RunStore(storage, layout)
+    store.list_attempts()
+    list(list_results(store))
+    pointers.aliases(storage, "f")
+
+
+@st.composite
+def listed(draw: st.DrawFn) -> str:
+    """A name as a listing may have it, sound or not."""
+    number = draw(st.sampled_from(["0001", "1", "٣", "²", "9" * 400, "", "-1", "x"]))
+    return draw(
+        st.sampled_from(
+            [
+                VERSION,
+                "aliases/prod.json",
+                f"runs/r/attempts/{number}/claim.json",
+                f"runs/r/attempts/{number}",
+                f"runs/r/attempts/0001/results/t/{number}.pkl",
+                f"runs/r/attempts/{number}/results/t.pkl",
+            ]
+        )
+    ) + draw(st.sampled_from(["", "", "/", "x"]) | TEXT)
+
+
+def _outline(data: bytes) -> None:
+    """Look through a document in small pieces: what is passed is what JSON has there."""
+    kept, outline._PIECE = outline._PIECE, 300
+    try:
+        found = outline.outline(data, "tasks", lambda _: "")
+    finally:
+        outline._PIECE = kept
+    whole = json.loads(data)
+    if isinstance(whole.get("tasks"), list):
+        whole["tasks"] = []
+    assert json.dumps(found) == json.dumps(whole)
 
 
 def _documents(kind: dict[str, Any]) -> st.SearchStrategy[bytes]:
@@ -253,6 +427,16 @@ PLACES = st.sampled_from(["s3://b/k", "gs://b", "azure://c/k/", "file:///tmp/x",
 WORDS = st.sampled_from(["", "s3", "local", "gcs", "azure", "docker", "ftp"])
 VALUES = TEXT | PLACES | JSON.map(json.dumps) | st.sampled_from([VERSION, "1e400", KEY.public.text])
 ENVIRON = st.dictionaries(st.sampled_from([*VARIABLES, *(f"{name}_FILE" for name in VARIABLES)]), VALUES, max_size=3)
+
+VARIABLES_OF_FILES = [name for name in VARIABLES if name != "RUNNER_SECRETS"]
+FILES = [b"s3://b/k\n", b'{"day": 1}', b"60", KEY.public.text.encode(), KEY.pem, VERSION.encode()]
+LINES = [
+    b'{"time": "2026-11-22T12:10:24.845Z", "level": "INFO", "logger": "runner.run", "message": "m", "task": "t"}\n',
+    b'{"time": "2026-11-22T12:10:24.845Z", "stream": "stdout", "message": "printed"}\n',
+    b'{"time": "t", "level": "ERROR", "logger": "x", "message": "m", "exception": "Traceback"}\n',
+    b'{"time": "t", "level": "INFO", "logger": "runner.pump", "message": "over", "last": true}\n',
+]
+BEAT: Any = {"format": 1, "token": "0" * 32, "beat": 1, "time": AT}
 
 TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
@@ -284,6 +468,23 @@ TARGETS = {
         _standing,
         (BundleCorrupt, NotFound),
     ),
+    "pointer": Target(
+        _documents(POINTER) | altered(POINTER).map(_signed_pointer) | changed([_signed_pointer(POINTER)]), _pointer
+    ),
     "envelope": Target(changed([ENVELOPE, PICKLES[4]]) | st.binary(), foreign.open_pickle, (BundleCorrupt,)),
+    "logs": Target(st.lists(changed([b"".join(LINES)]), max_size=3), _logs, (NotFound, BundleCorrupt)),
+    "beat": Target(st.binary(max_size=5000) | changed([documents.encode(BEAT)]), _beat),
+    "cgroup files": Target(
+        st.tuples(st.booleans(), st.fixed_dictionaries({}, optional={n: changed([d]) for n, d in CGROUP.items()})),
+        _cgroup,
+    ),
+    "settings files": Target(
+        st.dictionaries(st.sampled_from(VARIABLES_OF_FILES), changed(FILES) | st.binary(max_size=60), max_size=3),
+        _files,
+        (EnvironmentWrong,),
+    ),
+    "key file": Target(changed([KEY.pem]), _key_file, (ValueError, UsageError)),
+    "listed names": Target(st.lists(listed(), max_size=8), _names, (BucketMissing,)),
+    "outline": Target(_documents(END), _outline, (ValueError,)),
     "imports": Target(changed(PICKLES), lambda data: inspection.inspect_pickle(data, platform.python_version())),
 }

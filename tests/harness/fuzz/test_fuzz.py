@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from harness.fuzz.bounds import bounded
 from harness.fuzz.targets import TARGETS
 
 
@@ -18,7 +19,7 @@ def test_only_declared_errors_come_out(name: str) -> None:
     @settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(target.inputs)
     def read(value: Any) -> None:
-        with suppress(*target.declared):
+        with suppress(*target.declared), bounded(value):
             target.read(value)
 
     read()
