@@ -75,7 +75,7 @@ def test_a_storage_that_fails_now_and_then_costs_time_and_no_result(servers: dic
 TROUBLED = [
     *(("eaten", "s3"), ("eaten-result", "azure"), ("eaten-end", "s3"), ("late", "s3"), ("down", "azure")),
     *(("careless", "s3"), ("careless", "azure"), ("careless", "gcs")),
-    *(("refused", "gcs"), ("resumed", "s3"), ("stopped", "azure")),
+    *(("refused", "gcs"), ("resumed", "s3"), ("stopped", "azure"), ("gone", "gcs"), ("request-timeout", "s3")),
 ]
 
 
