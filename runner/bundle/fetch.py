@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends.background import Background
-from runner.bundle import pointers
-from runner.bundle.pointers import Pointer
 from runner.bundle.trust import check_digest
 from runner.errors import BucketMissing, NotFound, Untrusted
 from runner.limits import limit_of
@@ -15,6 +13,7 @@ from runner.location import invalid_key
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.bundle.pointers import Pointer
     from runner.location import Location
     from runner.schema.documents import PointerDocument
     from runner.settings import Settings
@@ -41,11 +40,13 @@ def _find(storage: Storage, location: Location, settings: Settings) -> tuple[str
         raise NotFound(message, hint="Add the flow's name; runner ls lists what is there.")
     storage.warn_of_writers()
     if location.alias:
-        return _fetch_alias(storage, Pointer(key, location.alias), settings)
+        return _fetch_alias(storage, key, location.alias, settings)
     is_version = bool(naming.VERSION.fullmatch(key.rpartition("/")[2]))
     pointing = None
     if settings.trusted_keys and not is_version:  # beside the other requests, so that it costs no round trip in a row
-        pointing = Background(lambda: pointers.read(storage, Pointer(key), settings))
+        from runner.bundle import pointers
+
+        pointing = Background(lambda: pointers.read(storage, pointers.Pointer(key), settings))
     try:
         data = storage.read(key, limit=limit_of("bundle"))
     except BucketMissing:
@@ -74,7 +75,10 @@ def newest_version(storage: Storage, folder: str) -> str | None:
     return max((key for key in versions if not invalid_key(key)), default=None)
 
 
-def _fetch_alias(storage: Storage, pointer: Pointer, settings: Settings) -> tuple[str, bytes]:
+def _fetch_alias(storage: Storage, folder: str, alias: str, settings: Settings) -> tuple[str, bytes]:
+    from runner.bundle import pointers
+
+    pointer = pointers.Pointer(folder, alias)
     document = pointers.read(storage, pointer, settings)
     if document is None:
         message = f"there is no alias {pointer.alias!r} of {storage.url(pointer.folder)}"
@@ -90,12 +94,15 @@ def _fetch_pointed_at(
     That must be signed as well, so who cannot sign gains nothing by it; and a pointer that is put back to an older
     version, by somebody or by an older build that ends later, is no step back while the newer bundle is there.
     """
+    from runner.bundle.pointers import Pointer
+
+    pointer = Pointer(folder)
     if document is None and settings.max_age:
-        message = f"there is no {storage.url(Pointer(folder).key)}, which RUNNER_MAX_AGE asks for"
-        raise Untrusted(message, hint=f"Build the flow with RUNNER_SIGNING_KEY, or make it: {Pointer(folder).remedy}.")
+        message = f"there is no {storage.url(pointer.key)}, which RUNNER_MAX_AGE asks for"
+        raise Untrusted(message, hint=f"Build the flow with RUNNER_SIGNING_KEY, or make it: {pointer.remedy}.")
     listed = newest.rpartition("/")[2] if newest else ""
     if document and listed <= document["version"]:
-        return _read_named(storage, Pointer(folder), document, settings)
+        return _read_named(storage, pointer, document, settings)
     if newest is None:
         raise _nothing_at(storage, folder)
     return newest, storage.read(newest, limit=limit_of("bundle"))

@@ -1,8 +1,7 @@
 """Attacks on what is the newest, and on what an alias stands for: rollback, freeze, and mix-and-match.
 
-Their names, and what must come of each, are those of The Update Framework and the tests of its reference
-implementation (https://github.com/theupdateframework/python-tuf/tree/develop/tests). All that Mallory uses was truly
-signed, unless the story says otherwise.
+Their names are those of The Update Framework (https://theupdateframework.github.io/specification/latest/). All that
+Mallory uses was truly signed, unless the story says otherwise.
 """
 
 from __future__ import annotations
