@@ -21,15 +21,15 @@ def open_storage(
 
     With ``patience`` every read, create, replace and listing of what is small is over within that many seconds, its
     retries included: it ends with Unreachable, TooSlow or the last failure. One request has `REQUEST_SHARE` of that
-    time, so what is large is moved by a storage without. Not cut are the time that a cloud's own SDK takes for new
-    keys, the system's search for a host of Google's, and anything that a folder's file system does: a read from a
-    mount that hangs cannot be given up.
+    time, or twice as much once an answer came later, so what is large is moved by a storage without. Not cut are the
+    time that a cloud's own SDK takes for new keys, the system's search for a host of Google's, and anything that a
+    folder's file system does: a read from a mount that hangs cannot be given up.
 
     Args:
         location: its container is opened; the key is ignored.
         credentials: the named secrets.
         environ: the environment, which the clouds' own variables are read from.
-        patience: seconds that a small request may take; None leaves the retries to the backend.
+        patience: seconds that a small request may take; None: tries begin for `Storage.retry_seconds`.
 
     Raises:
         CredentialsRefused: if no credentials are found, or what was found cannot be used.
