@@ -58,11 +58,16 @@ def cost_of(reader: str, data: bytes, folder: Path, sound: bytes = b"") -> Cost:
     """Read data with ``module:function`` in a process of its own; something ``sound`` is read before it."""
     (folder / "data").write_bytes(data)
     (folder / "sound").write_bytes(sound)
-    arguments = [reader, str(folder / "data"), str(folder / "sound")]
+    command = [sys.executable, "-c", MEASURE, reader, str(folder / "data"), str(folder / "sound")]
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(TESTS)}
-    done = subprocess.run([sys.executable, "-c", MEASURE, *arguments], env=environ, capture_output=True, check=False)
-    assert done.returncode == 0, (done.returncode, done.stderr.decode()[-2000:])
-    return Cost(*json.loads(done.stdout))
+    costs = []
+    for _ in range(3):  # a machine that others use as well may be half as fast for a while
+        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+        assert done.returncode == 0, (done.returncode, done.stderr.decode()[-2000:])
+        costs.append(Cost(*json.loads(done.stdout)))
+        if costs[-1].seconds < 1:
+            break
+    return min(costs, key=lambda cost: cost.seconds)
 
 
 def cheap(cost: Cost, seconds: float = 1.0, memory: float = 64) -> Cost:

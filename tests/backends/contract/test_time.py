@@ -120,11 +120,11 @@ def test_with_patience_no_small_request_takes_longer(place: Place, patience: flo
             for port, what, seconds, error in pool.map(lambda case: attempt(*case), cases):
                 if not (what == "create" and port == losses.port):  # it is read back as well, and another's is there
                     assert type(error) in kinds[port], (what, error)
-                assert seconds < patience + 0.1, (what, error)
+                assert seconds < patience + 0.5, (what, error)  # a busy machine lets threads wait for their turn
                 if text := re.search(r"\(\d+ tries in ([\d.]+) s\)", error.message):
-                    assert float(text[1]) == pytest.approx(seconds, abs=0.2)
+                    assert float(text[1]) == pytest.approx(seconds, abs=0.5)
                 elif text := re.search(r"no answer within ([\d.]+) s", error.message):
-                    assert float(text[1]) <= seconds + 0.1
+                    assert float(text[1]) <= seconds + 0.5
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
