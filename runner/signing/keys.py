@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import re
+import stat
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -161,7 +162,8 @@ def warn_if_exposed(path: str) -> None:
         status = os.stat(path)  # noqa: PTH116 - pathlib costs the start 5 ms
     except (OSError, ValueError):  # whoever reads it tells
         return
-    if hasattr(os, "getuid") and status.st_uid == os.getuid() and status.st_mode & 0o077 and sys.stderr:
+    is_ours = stat.S_ISREG(status.st_mode) and hasattr(os, "getuid") and status.st_uid == os.getuid()
+    if is_ours and status.st_mode & 0o077 and sys.stderr:
         mode = f"{status.st_mode & 0o777:04o}"
         advice = f"warning: the private key in {path!r} has mode {mode}, and others can read it: chmod 600"
         print(advice, file=sys.stderr)  # noqa: T201 - no log is open yet

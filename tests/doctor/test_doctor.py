@@ -133,7 +133,8 @@ def test_settings_are_shown_with_their_origin_and_secrets_never(s3: S3AsAws, tmp
     assert "setting  RUNNER_STORAGE = s3 (variable)" in lines
     assert "setting  RUNNER_PARAMETERS = day (variable)" in lines
     assert "setting  AWS_SESSION_TOKEN = (set, not shown) (variable)" in lines
-    assert "default  RUNNER_EXECUTOR=threads, RUNNER_GRACE=10.0, RUNNER_HEARTBEAT=15.0, RUNNER_LOG_LEVEL=INFO" in lines
+    seconds = "RUNNER_GRACE=10.0, RUNNER_PATIENCE=60.0, RUNNER_HEARTBEAT=15.0"
+    assert f"default  RUNNER_EXECUTOR=threads, {seconds}, RUNNER_LOG_LEVEL=INFO" in lines
     assert "secret   AWS_CREDENTIALS (variable)" in lines
     assert f"secret   TOKEN (file {tmp_path}/secret)" in lines
     assert document["secrets"][0] == {"name": "AWS_CREDENTIALS", "origin": "variable"}
