@@ -116,15 +116,21 @@ def _binary_encodings(text: str) -> Iterator[str]:
     for each in (whole, whole.rstrip("=")):
         yield each
         yield each.translate(_URL_SAFE)
+    yield from base64_lines(text)
+    escaped = (json.dumps(text, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    for inner in dict.fromkeys((raw, *map(to_bytes, escaped))):
+        yield from _base64_parts(inner)
+    yield from _base85_parts(raw)
+
+
+def base64_lines(text: str) -> Iterator[str]:
+    """Yield the base64 of a text that is too long for one line of it, in lines, also as JSON and Python escape them."""
+    whole = b2a_base64(to_bytes(text), newline=False).decode()
     for width in _LINE_WIDTHS:
         if len(whole) > width:
             lines = [whole[start : start + width] for start in range(0, len(whole), width)]
             yield "\n".join(lines)
             yield "\\n".join(lines)
-    escaped = (json.dumps(text, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
-    for inner in dict.fromkeys((raw, *map(to_bytes, escaped))):
-        yield from _base64_parts(inner)
-    yield from _base85_parts(raw)
 
 
 def _base64_parts(raw: bytes) -> Iterator[str]:

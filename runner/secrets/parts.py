@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from runner.schemes import backends
-from runner.secrets.encodings import SHORTEST, encodings_of, quoted_encodings
+from runner.secrets.encodings import SHORTEST, base64_lines, encodings_of, quoted_encodings
 from runner.secrets.redaction import mask_encodings
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ def secret_encodings(text: str, value: object) -> list[list[str]]:
 
     Of lines, which are parts of something longer, base64 is not looked for: it is found as that of the whole.
     """
-    whole = (text,) if value is not text else ()
-    stripped = dict.fromkeys(each.strip() for each in (*whole, *secret_parts(value)))
-    texts = [each for each in stripped if len(each) >= SHORTEST]
-    return [*map(encodings_of, texts), *(list(quoted_encodings(line)) for line in secret_lines(value))]
+    parts = [*((text,) if value is not text else ()), *secret_parts(value)]
+    texts = [each for each in dict.fromkeys(part.strip() for part in parts) if len(each) >= SHORTEST]
+    in_lines = (list(base64_lines(part)) for part in parts if part != part.strip())  # whose last one ends otherwise
+    quoted = (list(quoted_encodings(line)) for line in secret_lines(value))
+    return [*map(encodings_of, texts), *filter(None, in_lines), *quoted]
 
 
 def secret_parts(value: object) -> list[str]:

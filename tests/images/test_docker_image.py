@@ -62,7 +62,7 @@ def looked(image: str, folder: Place, *options: str) -> tuple[str | None, list[s
     done = run_image(image, environ=environ, options=[mount, *options])
     assert done.code == 0, done
     other = [line["message"] for line in done.lines if line["level"] != "INFO"]
-    assert [message for message in other if "can write to /results" not in message] == []
+    assert [message for message in other if "can write to '/results'" not in message] == []
     outcome = json.loads(folder.read(f"{SLUG}/runs/r/outcome.json"))
     assert outcome["bundle"]["url"].startswith(f"file:///opt/flows/{SLUG}/")
     seen: tuple[str | None, list[str]] = pickle.loads(folder.read(outcome["tasks"][0]["result"]["key"]))
