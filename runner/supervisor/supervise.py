@@ -158,6 +158,7 @@ class Supervisor:
                 run_child(spec, Channel(tells, hears, os.getppid(), self.secret, mark.decode()))
 
             reaper.reap_descendants(supervisor, flow, tells, (*ours, *flows))
+        self.opened = []  # from now on others use them
         process.adopt_orphans()
         self.reaper_started = reaper.start_ticks(self.reaper)
         for descriptor in flows:

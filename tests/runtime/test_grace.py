@@ -52,7 +52,8 @@ def begin_and_wait(behind: tuple[Relay, Place], folder: Path, grace: float) -> t
     more = {"RUNNER_GRACE": str(grace), "RUNNER_HEARTBEAT": "0.5", "TMPDIR": str(folder)}
     process = begin(trouble(place, "wait", file=str(marker), **more))
     child = int(wait_for(marker, process))
-    asked_for(relay, 0, "PUT", "/beat", process)
+    for _ in range(2):  # the second one half a second later, when it knows that the flow has begun
+        asked_for(relay, len(relay.requests), "PUT", "/beat", process)
     return process, child
 
 
