@@ -78,6 +78,13 @@ def pause_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
         measuring.start()
 
 
+@pytest.fixture
+def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without coverage, which takes time and memory itself, and stalls where threads are interrupted."""
+    for name in [name for name in os.environ if name.startswith(("COVERAGE_", "COV_"))]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing of this machine's settings reaches a test, and nothing of one test another."""

@@ -33,7 +33,10 @@ FAULTS = {
 }
 
 
-pytestmark = pytest.mark.parametrize("backend", ["s3"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("backend", ["s3"], indirect=True),
+    pytest.mark.usefixtures("_unmeasured"),  # a flow is interrupted, and that takes long where it is measured
+]
 
 
 @pytest.fixture

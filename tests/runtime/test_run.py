@@ -329,13 +329,6 @@ def test_a_flow_that_takes_logging_down_still_ends_with_the_one_line(here: Place
 # How long it takes, and what is not imported for it
 
 
-@pytest.fixture
-def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start without coverage, which takes time and imports much itself."""
-    for name in [name for name in os.environ if name.startswith(("COVERAGE_", "COV_"))]:
-        monkeypatch.delenv(name)
-
-
 @pytest.mark.usefixtures("_unmeasured")
 def test_ten_thousand_mapped_tasks_run(here: Place) -> None:
     publish(here, "wide.py")

@@ -532,13 +532,6 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-@pytest.fixture
-def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start without coverage, which needs memory itself."""
-    for name in [name for name in os.environ if name.startswith(("COVERAGE_", "COV_"))]:
-        monkeypatch.delenv(name)
-
-
 def peak_of_supervisor(place: Place, notes: Path) -> int:
     """Give the bytes that a supervisor used at the most when it has beaten and shipped."""
     with holding(place, notes) as process:
