@@ -41,7 +41,8 @@ test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all 
 	$(MAKE) types
 	$(MAKE) .cache/tests-installed
 	coverage erase
-	coverage run -m pytest
+	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images
+	coverage run -m pytest tests/images
 	$(MAKE) coverage
 
 # In the folder tests nothing but what is installed can be imported as runner.

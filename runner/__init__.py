@@ -45,7 +45,7 @@ _HOMES = {
     "Destination": "runner.publishing.publish",
     "FlowGraph": "runner.model.flow",
     "ForeignCall": "runner.serialization.foreign",
-    "ForeignFailed": "runner.serialization.foreign",
+    "ForeignFailed": "runner.serialization.prefect_states",
     "Interrupted": "runner.engine.interrupt",
     "Node": "runner.model.task",
     "Prefect1Run": "runner.serialization.foreign",

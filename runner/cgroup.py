@@ -106,7 +106,7 @@ def count_oom_kills(root: str = "/") -> int | None:
     for folder in group.memory:
         for name in names:
             for _, text in _read_files([folder], name):
-                counts = dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line)
+                counts = {name: count for name, _, count in (line.partition(" ") for line in text.splitlines())}
                 return _number(counts.get("oom_kill", ""))
     return None
 

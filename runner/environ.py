@@ -12,3 +12,8 @@ if TYPE_CHECKING:
 def process_environ() -> Mapping[str, str]:
     """Return this process's environment; the one place where it is read."""
     return os.environ
+
+
+def set_default(name: str, value: str) -> None:
+    """Set a variable for this process and its children, unless it is set, for a library that takes it from there."""
+    os.environ.setdefault(name, value)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 from runner.schemes import backend_of
 
 REPOSITORY = "org/runner"  # of the images, for advice outside of one
+_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+# A tag as docker-bake.hcl makes them: the image, perhaps its Python, perhaps a version of runner's.
+_OURS = r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?(-\d[\w.]*)?"
+
+
+def image_of(name: str) -> str:
+    """Return one of our images, with this Python in it: ``org/runner:gcp-py3.11``."""
+    return f"{REPOSITORY}:{name}-py{_MINOR}"
+
+
+def with_python(image: str, minor: str = _MINOR) -> str:
+    """Return the image of ours with another Python; any other image as it is."""
+    ours = re.fullmatch(_OURS, image)
+    return f"{ours[1]}-py{minor}{ours[2] or ''}" if ours else image
 
 
 def image_for(scheme: str, image: str | None) -> str:
     """Return the image to advise: the one that this is or, outside an image, the one made for a storage's scheme."""
-    return image or f"{REPOSITORY}:{backend_of(scheme).image}"
+    return image or image_of(backend_of(scheme).image)
 
 
 def own_image(image: str, requirements: str) -> str:
-    """Return the lines of a Dockerfile that add packages to an image."""
-    return f"Make an image of your own:\nFROM {image}\nUSER root\nRUN pip install {requirements}\nUSER 65532\n"
+    """Return the lines of a Dockerfile that add packages to an image, with this Python if it is one of ours."""
+    from_line = f"FROM {with_python(image)}"
+    return f"Make an image of your own:\n{from_line}\nUSER root\nRUN pip install {requirements}\nUSER 65532\n"

@@ -68,9 +68,9 @@ def parts_in(document: bytes) -> int:
 
 
 def read_text(path: str, kind: Kind) -> str:
-    """Return the text of a file, which may also be a pipe. Raises OSError, and ValueError for one that is too large."""
+    """Return the text of a file, or a pipe, less a byte order mark. Raises OSError; ValueError if it is too large."""
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs the start 5 ms
         data = file.read(limit_of(kind) + 1)
     if len(data) > limit_of(kind):
         raise ValueError(f"it is larger than the {limit_of(kind):,} bytes that a {kind} may have")
-    return data.decode().replace("\r\n", "\n").replace("\r", "\n")
+    return data.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n").replace("\r", "\n")

@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass, replace
 
 from runner.errors import UsageError
-from runner.schemes import LOCAL, storage_words
+from runner.schemes import LOCAL, storage_word, storage_words
 
 LONGEST_KEY_BYTES = 1024  # of UTF-8: the limit of S3 and GCS; Azure's is 1,024 characters
-ALIAS = re.compile(r"[a-z][a-z0-9-]{0,62}")  # the name of an alias: ``prod`` in ``my-flows/etl@prod``
+
+
+# What signs a URL: a SAS, and what S3 and Google's storage call it; and a user or a password before the host.
+_SIGNED = r"(?i)[?&](?:sig|(?:x-(?:amz|goog)-)?signature)="
+_USER = r"(?<=://)[^/\s]*@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,10 @@ def parse_location(text: str, storage: str = "") -> Location:
     Raises:
         ValueError: with a sentence that names what is wrong.
     """
-    words = storage_words()
+    words, storage = storage_words(), storage_word(storage)
+    if shown_location(text) != text:
+        message = f"{shown_location(text)!r} has a signature or a user in it; what opens a storage has variables"
+        raise ValueError(message)
     scheme, separator, rest = text.partition("://")
     if not separator:
         if storage and storage not in words:
@@ -98,6 +105,14 @@ def parse_location(text: str, storage: str = "") -> Location:
     return Location(scheme, container, *split_alias(key))
 
 
+parse_location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
+
+
+def shown_location(text: str) -> str:
+    """Return what a message may show of what was given for a location: no signature, no user and no password."""
+    return re.sub(_USER, "***@", f"{text.partition('?')[0]}?***" if re.search(_SIGNED, text) else text)
+
+
 def split_digest(text: str) -> tuple[str, str | None]:
     """Return a location without the ``#sha256=…`` at its end, and that digest, if it has one. Raises ValueError."""
     location, mark, digest = text.rpartition("#sha256=")
@@ -110,9 +125,6 @@ def check_sha256(text: str) -> str:
         message = f"{text!r} is no SHA-256: 64 hexadecimal digits"
         raise ValueError(message)
     return text.lower()
-
-
-parse_location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
 
 
 def _parse_path(text: str, *, is_url: bool) -> Location:
@@ -135,10 +147,15 @@ def _parse_path(text: str, *, is_url: bool) -> Location:
     return Location(LOCAL.scheme, str(root), path.relative_to(root).as_posix(), alias)
 
 
+def is_alias(text: str) -> bool:
+    """Return whether a text can be the name of an alias: ``prod`` in ``my-flows/etl@prod``."""
+    return re.fullmatch(r"[a-z][a-z0-9-]{0,62}", text) is not None
+
+
 def split_alias(key: str) -> tuple[str, str]:
     """Return the key of a flow, and the alias that stands after the last ``@``; an empty one where there is none."""
     flow, _, alias = key.rpartition("@")
-    return (flow, alias) if ALIAS.fullmatch(alias) and flow.rpartition("/")[2] else (key, "")
+    return (flow, alias) if flow.rpartition("/")[2] and is_alias(alias) else (key, "")
 
 
 def check_key(key: str) -> None:
@@ -146,6 +163,12 @@ def check_key(key: str) -> None:
     if reason := invalid_key(key):
         message = f"key {key!r} cannot be used: {reason}"
         raise UsageError(message, hint="Choose plain names separated by single slashes.")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise UsageError for what is neither empty nor a folder's key and a slash."""
+    if prefix:
+        check_key(prefix.removesuffix("/"))
 
 
 def invalid_key(key: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import re
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.secrets.redaction import masks_anything, redact
@@ -27,8 +28,8 @@ _OBEYED = (
     r"\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     r"\U000e0000-\U000e007f"
 )
-_IN_A_LINE = re.compile(rf"[\x00-\x1f{_OBEYED}]")
-_IN_A_BLOCK = re.compile(rf"[\x00-\x08\x0b-\x1f{_OBEYED}]")  # which has tabs and lines
+_IN_A_LINE = rf"[\x00-\x1f{_OBEYED}]"  # compiled when a text is shown: a run that logs JSON shows none
+_IN_A_BLOCK = rf"[\x00-\x08\x0b-\x1f{_OBEYED}]"  # which has tabs and lines
 
 
 def logger(name: str = "flow") -> logging.Logger:
@@ -163,29 +164,54 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         source = record.__dict__.get("task") or record.name
-        text = f"{_time(record)[11:19]} {record.levelname:7} {source}: {record.getMessage()}"
-        if exception := record.__dict__.get("exception") or (record.exc_info and self.formatException(record.exc_info)):
-            text += f"\n{exception.rstrip()}"
+        exception = record.__dict__.get("exception") or (record.exc_info and self.formatException(record.exc_info))
+        text = entry_text(_time(record), record.levelname, source, record.getMessage(), exception)
         return text_block(redact(text))
+
+
+def entry_text(time: object, level: object, source: object, message: object, exception: object) -> str:
+    """Return an entry of the log as a person reads it: the time of day, and what was raised below the line, if it was.
+
+    It may still have in it what a terminal obeys.
+    """
+    text = f"{str(time)[11:19]} {level!s:7} {source}: {message}"
+    return f"{text}\n{str(exception).rstrip()}" if exception else text
 
 
 def printable(text: str) -> str:
     """Return a stranger's text as one line that a terminal shows and does not obey: control characters as escapes."""
-    return _IN_A_LINE.sub(_escaped, text)
+    return re.sub(_IN_A_LINE, _escaped, text)
 
 
 def text_block(text: str, indent: str = "  ") -> str:
     """Return a stranger's text of perhaps several lines, of which none but the first begins as a line of ours does."""
-    return _IN_A_BLOCK.sub(_escaped, text).replace("\n", f"\n{indent}")
+    return re.sub(_IN_A_BLOCK, _escaped, text).replace("\n", f"\n{indent}")
 
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def json_text(value: object, **options: Any) -> str:
-    """Return a value as JSON in printable ASCII."""
-    return json.dumps(value, **options).replace("\x7f", "\\u007f")
+def json_text(value: object, *, exact: bool = False, **options: Any) -> str:
+    """Return a value as JSON in printable ASCII; NaN and infinities, which JSON does not have, as their names.
+
+    ``exact`` raises ValueError for them.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        if exact:
+            raise
+        text = json.dumps(_named(value), allow_nan=False, **options)
+    return text.replace("\x7f", "\\u007f")
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_named(key): _named(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(part) for part in value]
+    return json.dumps(float(value)) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _dumps(line: dict[str, Any], **options: Any) -> str:

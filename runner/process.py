@@ -8,6 +8,15 @@ import signal
 
 # Windows has no SIGHUP; nothing is run there, but flows are built by a command line that imports this
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+WAITED_SIGNALS = (
+    frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}) if hasattr(signal, "SIGCHLD") else frozenset()
+)
+_PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
+
+
+def host_name() -> str:
+    """Return this machine's name in its network, as a container has it too: the container's id."""
+    return os.uname().nodename
 
 
 def signal_name(number: int) -> str:
@@ -16,12 +25,6 @@ def signal_name(number: int) -> str:
         return f"signal {number}, {signal.Signals(number).name}"
     except ValueError:  # a real-time signal
         return f"signal {number}"
-
-
-WAITED_SIGNALS = (
-    frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}) if hasattr(signal, "SIGCHLD") else frozenset()
-)
-_PDEATHSIG, _SUBREAPER = 1, 36  # of linux/prctl.h
 
 
 def die_with(parent: int, number: int) -> None:

@@ -28,6 +28,8 @@ class Backend(NamedTuple):
         secrets: the names of the secrets that open it, the first that is named is used, with the keys that the JSON
             object must have; none for a secret that is plain text.
         private_variables: variables of the cloud's own that hold a secret; their values are masked.
+        file_variables: those that name a file which holds one; a value that names none is masked.
+        sent_variables: those whose values are sent as they stand; see `runner.backends.credential_sources.check_value`.
         permissions: what whoever may not ``read``, ``write``, ``list`` or ``delete`` has to be given, by these words.
         credentials_hint: how to name credentials where none were found.
         seconds_between_writes: of one object, at the least.
@@ -42,6 +44,8 @@ class Backend(NamedTuple):
     label: str = ""
     secrets: Mapping[str, tuple[str, ...]] = {}
     private_variables: tuple[str, ...] = ()
+    file_variables: tuple[str, ...] = ()
+    sent_variables: tuple[str, ...] = ()
     permissions: Mapping[str, str] = {}
     credentials_hint: str = ""
     seconds_between_writes: float = 0.0
@@ -65,6 +69,29 @@ S3 = Backend(
     label="s3-flow-storage",
     secrets={"AWS_CREDENTIALS": ("ACCESS_KEY", "SECRET_ACCESS_KEY")},
     private_variables=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+    file_variables=(
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+        "AWS_CREDENTIAL_FILE",
+        "BOTO_CONFIG",
+    ),
+    sent_variables=(
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_SSE_KMS_KEY_ID",
+        "AWS_SSE_CUSTOMER_KEY_BASE64",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    ),
     permissions={
         "read": f"s3:GetObject.{_EITHER}",
         "write": "s3:PutObject.",
@@ -90,6 +117,8 @@ GCS = Backend(
         "list": "storage.objects.list.",
         "delete": "storage.objects.delete.",
     },
+    file_variables=("GOOGLE_APPLICATION_CREDENTIALS",),
+    sent_variables=("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT"),
     credentials_hint="Set GOOGLE_APPLICATION_CREDENTIALS, or name a secret GCP_CREDENTIALS in RUNNER_SECRETS.",
     seconds_between_writes=1.0,  # https://cloud.google.com/storage/quotas#objects
 )
@@ -108,6 +137,15 @@ AZURE = Backend(
         "AZURE_STORAGE_ACCOUNT_KEY",
         "AZURE_STORAGE_KEY",
         "AZURE_STORAGE_SAS_TOKEN",
+    ),
+    file_variables=("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"),
+    sent_variables=(
+        "AZURE_STORAGE_ACCOUNT",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_AUTHORITY_HOST",
     ),
     permissions=dict.fromkeys(("read", "write", "list", "delete"), "the role Storage Blob Data Contributor."),
     credentials_hint="Set AZURE_STORAGE_CONNECTION_STRING, or name a secret of that name in RUNNER_SECRETS.",
@@ -142,6 +180,11 @@ def backend_of(scheme: str) -> Backend:
 def storage_words() -> dict[str, str]:
     """Return the scheme for each word that ``RUNNER_STORAGE`` may be."""
     return {row.word: row.scheme for row in backends()} | {BAKED_WORD: LOCAL.scheme}
+
+
+def storage_word(text: str) -> str:
+    """Return the word for a storage, which may also be called by its scheme: ``gs``."""
+    return next((row.word for row in backends() if row.scheme == text.lower()), text.lower())
 
 
 def import_by_name(reference: str) -> Any:

@@ -1,16 +1,16 @@
-"""Settings: the environment's variables, read into one frozen dataclass."""
+"""Settings: the environment's variables, read into one tuple with names."""
 
 from __future__ import annotations
 
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import EnvironmentWrong, UsageError
 from runner.location import Location, check_key, check_sha256, parse_location, split_digest
-from runner.schemes import BAKED_WORD, storage_words
+from runner.schemes import BAKED_WORD, storage_word, storage_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,14 +41,18 @@ VARIABLES = {
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY"})  # never shown, nor quoted in an error
+# They say what may run and what is believed; one that a broken template left empty would let everything.
+_SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256")
+NEVER_EMPTY = frozenset(f"RUNNER_{name}" for name in _SAFETY)
+# What is misspelt, and would have held something back, must not let it start.
+_GUARDS = (*_SAFETY, "SECRETS", "PARAMETERS", "RUN_ID")
+_NEAR = 0.75  # of 1: PARAMS is so near to PARAMETERS
 _SECRET_FIELDS = frozenset({"signing_key", "environ"})
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VERSION = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:t[0-9-]*)?"  # or its beginning; compared as text, so in this form
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_SECRET_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True, repr=False)
-class Settings:
+class Settings(NamedTuple):  # not a dataclass: those take a start half a millisecond each to make, this one more
     """The settings of one start, one field a variable; `VARIABLES` says what each one means."""
 
     baked: bool = False  # the flow lies in this image, where nothing else can be kept
@@ -70,13 +74,13 @@ class Settings:
     log_level: str = "INFO"
     log_format: str | None = None
     image: str | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         """Show all fields; a private key, and the environment, which contains secrets, as ``<secret>``."""
-        held = {one.name: getattr(self, one.name) for one in fields(self)}
-        shown = ("<secret>" if name in _SECRET_FIELDS and value else repr(value) for name, value in held.items())
-        return f"Settings({', '.join(f'{name}={text}' for name, text in zip(held, shown, strict=True))})"
+        held = self._asdict().items()
+        shown = ((name, "<secret>" if name in _SECRET_FIELDS and value else repr(value)) for name, value in held)
+        return f"Settings({', '.join(f'{name}={text}' for name, text in shown)})"
 
     @property
     def temporary(self) -> str:
@@ -107,19 +111,24 @@ class Settings:
             results=variables.get("RUNNER_RESULTS", parse_location, None),
             executor=variables.get("RUNNER_EXECUTOR", _check_executor, "threads"),
             timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
-            grace=variables.get("RUNNER_GRACE", _read_seconds, 10.0),
+            grace=variables.get("RUNNER_GRACE", _read_grace, 10.0),
             patience=variables.get("RUNNER_PATIENCE", _read_seconds, 60.0),
             heartbeat=variables.get("RUNNER_HEARTBEAT", _read_seconds, 15.0),
-            trusted_keys=_never_empty(variables, "RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
+            trusted_keys=variables.get("RUNNER_TRUSTED_KEYS", _read_trusted_keys, ()),
             signing_key=variables.get("RUNNER_SIGNING_KEY", _read_signing_key, None),
             min_version=variables.get("RUNNER_MIN_VERSION", _check_version, None),
             max_age=variables.get("RUNNER_MAX_AGE", _read_seconds, None),
             bundle_sha256=_read_digest(variables, digest),
-            log_level=variables.get("RUNNER_LOG_LEVEL", _choice_of(_LEVELS, str.upper), "INFO"),
+            log_level=variables.get(
+                "RUNNER_LOG_LEVEL", _choice_of(_LEVELS, lambda text: re.sub("^WARN$", "WARNING", text.upper())), "INFO"
+            ),
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
             image=variables.text("RUNNER_IMAGE"),
             environ=environ,
         )
+        for name, meant in unread(environ):
+            if meant.endswith(_GUARDS) and meant not in environ and f"{meant}_FILE" not in environ:
+                problems.append(f"{name} is read by nothing; the name is {meant}")
         if settings.max_age and not settings.trusted_keys:
             problems.append("RUNNER_MAX_AGE: without RUNNER_TRUSTED_KEYS anybody can make a pointer of any age")
         return settings, problems
@@ -134,7 +143,7 @@ def with_files_read(environ: Mapping[str, str]) -> dict[str, str]:
     secrets = _Variables(environ, []).text("RUNNER_SECRETS") or ""
     for name in (*VARIABLES, *(secret.strip() for secret in secrets.split(","))):
         file = environ.get(f"{name}_FILE")
-        if file and (name not in environ or name not in VARIABLES):  # a secret's file beats its variable
+        if file:
             with suppress(OSError, ValueError):
                 # the names were read above; if they could not be, the file stays named, and is reported as unreadable
                 read[name] = (name == "RUNNER_SECRETS" and secrets) or _read_file(name, file)
@@ -147,15 +156,33 @@ def variable_origins(environ: Mapping[str, str], read: Mapping[str, str]) -> Ite
 
     Takes the environment as it was, and as `with_files_read` returned it.
     """
+    from runner.secrets.parts import shown_path
+
     defaults = Settings()
     for name in VARIABLES:
-        if name not in environ and (file := environ.get(f"{name}_FILE")):
-            yield name, read.get(name, "").strip() or None, f"file {file}"
+        if file := environ.get(f"{name}_FILE"):
+            yield name, read.get(name, "").strip() or None, f"file {shown_path(file)}"
         elif text := environ.get(name, "").strip():
             yield name, text, "variable"
         else:
             default = getattr(defaults, name.removeprefix("RUNNER_").lower(), None)
             yield name, str(default) if default else None, "default"
+
+
+def unread(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the names that begin as ours do and are none, each with the one that it is near to, or an empty text."""
+    known = {*VARIABLES, "RUNNER_REVISION", *map(str.strip, environ.get("RUNNER_SECRETS", "").split(","))}
+    words = {name: name.removesuffix("_FILE") for name in environ if name.startswith("RUNNER_")}
+    return [(name, _nearest(word)) for name, word in words.items() if name not in known and word not in known]
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    word = name.removeprefix("RUNNER_")  # GitHub's agents have RUNNER_VERSION, and mean no RUNNER_MIN_VERSION
+    words = [known.removeprefix("RUNNER_") for known in VARIABLES if known.startswith(name[:8])]
+    close = get_close_matches(word, words, n=1, cutoff=_NEAR)
+    return f"RUNNER_{close[0]}" if close else ""
 
 
 def names_no_flow(environ: Mapping[str, str]) -> bool:
@@ -173,13 +200,20 @@ class _Variables:
 
     def text(self, name: str) -> str | None:
         file = self.environ.get(f"{name}_FILE")
-        if file and name not in self.environ:
+        if file:  # which beats the variable, of a setting as of a secret
             try:
-                return _read_file(name, file).strip() or None
+                text = _plain(_read_file(name, file))
             except (OSError, ValueError):  # it is no UTF-8, or its name no path
-                self.problems.append(f"{name}_FILE names {file}, which cannot be read")
+                from runner.secrets.parts import shown_path
+
+                self.problems.append(f"{name}_FILE names {shown_path(file)}, which cannot be read")
                 return None
-        return self.environ.get(name, "").strip() or None
+        else:
+            text = _plain(self.environ.get(name, ""))
+        named = next((each for each in (name, f"{name}_FILE") if each in self.environ), None)
+        if named and not text and name in NEVER_EMPTY:
+            self.problems.append(f"{named} is set, but empty: unset it to do without it, or give it its value")
+        return text
 
     def get(self, name: str, read: Callable[[str], Any], default: Any) -> Any:
         text = self.text(name)
@@ -190,6 +224,10 @@ class _Variables:
         except (ValueError, OSError, RuntimeError) as error:
             self.problems.append(f"{name}: {error}")
             return default
+
+
+def _plain(text: str) -> str | None:
+    return text.strip().removeprefix("\ufeff").strip() or None
 
 
 def _read_file(name: str, file: str) -> str:
@@ -206,7 +244,7 @@ def _read_file(name: str, file: str) -> str:
 def _read_location(variables: _Variables, storage: str | None, *, needed: bool) -> tuple[Location | None, str | None]:
     """Return the location, and the digest that it ends with, if it does."""
     text = variables.text("RUNNER_LOCATION")
-    if storage and storage.lower() not in (words := storage_words()):
+    if storage and storage_word(storage) not in (words := storage_words()):
         variables.problems.append(f"RUNNER_STORAGE: unknown storage {storage!r}: choose one of {', '.join(words)}")
         return None, None
     if text is None:
@@ -232,7 +270,7 @@ def _read_location(variables: _Variables, storage: str | None, *, needed: bool) 
 
 
 def _read_digest(variables: _Variables, of_location: str | None) -> str | None:
-    digest: str | None = _never_empty(variables, "RUNNER_BUNDLE_SHA256", check_sha256, None)
+    digest: str | None = variables.get("RUNNER_BUNDLE_SHA256", check_sha256, None)
     if digest and of_location and digest != of_location:
         variables.problems.append("RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest")
     return digest or of_location
@@ -249,7 +287,7 @@ def _did_you_mean(name: str, environ: Mapping[str, str]) -> str:
 
 def _read_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not all(_SECRET_NAME.fullmatch(name) for name in names):
+    if not all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) for name in names):
         message = "something in it is no name; give the secrets' names, comma separated, never their values"
         raise ValueError(message)  # which is not shown: it may well be a value
     return names
@@ -257,7 +295,7 @@ def _read_names(text: str) -> tuple[str, ...]:
 
 def _read_parameters(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = read_json(text)
     except (ValueError, RecursionError) as error:
         message = f"no JSON ({error})"
         raise ValueError(message) from error
@@ -267,19 +305,27 @@ def _read_parameters(text: str) -> dict[str, Any]:
     return value
 
 
-def _refuse_constant(name: str) -> None:
-    message = f"{name} is none of its values"
-    raise ValueError(message)
+def read_json(text: str) -> Any:
+    """Return what JSON holds, if it means one thing alone. Raises ValueError for NaN, 1e999, and a key given twice."""
+    text = text.removeprefix("\ufeff")
+    return json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_with_keys_once)
 
 
-def _never_empty(variables: _Variables, name: str, read: Callable[[str], Any], default: Any) -> Any:
-    """Read a variable that says what may run: one that is set and empty is an error, as it would let everything."""
-    known = len(variables.problems)
-    value = variables.get(name, read, default)
-    named = next((each for each in (name, f"{name}_FILE") if each in variables.environ), None)
-    if named and not value and len(variables.problems) == known:
-        variables.problems.append(f"{named} is set, but empty: unset it to let everything run, or say what may")
-    return value
+def _finite(text: str) -> float:
+    number = float(text)
+    if not float("-inf") < number < float("inf"):
+        message = f"{text[:40]} is none of its values"
+        raise ValueError(message)
+    return number
+
+
+def _with_keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        message = f"the key {next(key for key in found if keys.count(key) > 1)!r} stands there twice"
+        raise ValueError(message)
+    return found
 
 
 def _read_trusted_keys(text: str) -> tuple[PublicKey, ...]:
@@ -303,14 +349,14 @@ def _read_signing_key(text: str) -> PrivateKey:
 
 
 def _check_version(text: str) -> str:
-    if not re.match(r"\d{4}-\d\d-\d\d", text):
+    if not re.fullmatch(_VERSION, text):
         message = f"{text!r} is no version; those begin with a date, as in 2026-11-22t12-10-24-845190-00-00"
         raise ValueError(message)
     return text
 
 
 def _check_run_id(text: str) -> str:
-    if not _RUN_ID.fullmatch(text):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", text):
         message = f"{text!r} is no run id: a letter or digit, then at most 127 letters, digits, '.', '_' and '-'"
         raise ValueError(message)
     return text
@@ -335,6 +381,10 @@ def _read_seconds(text: str) -> float:
         message = f"{text!r} is no positive number of seconds"
         raise ValueError(message)
     return seconds
+
+
+def _read_grace(text: str) -> float:
+    return 0.0 if re.fullmatch(r"0+(\.0*)?", text) else _read_seconds(text)
 
 
 def _choice_of(choices: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[str], str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
+_INSTALLED = {"site-packages", "dist-packages"}
+_UNPACKED = "runner-modules-"  # see runner.bundle.module_folder
 _LONGEST = 20_000  # characters: a message's beginning, and a traceback's end with its innermost frames
 
 
@@ -26,7 +28,7 @@ def describe_exception(error: BaseException) -> TaskErrorRecord:
         message = f"its message cannot be told: {type(worse).__name__}"
     text = "".join(traceback.format_exception(type(error), error, strip_runner_frames(error.__traceback__)))
     return {
-        "type": redact(type_name(type(error))),
+        "type": type_name(type(error)),
         "message": redact(message)[:_LONGEST],
         "traceback": redact(text)[-_LONGEST:],
     }
@@ -39,9 +41,29 @@ def strip_runner_frames(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
+def authors_line(trace: TracebackType | None) -> str | None:
+    """Return the innermost line of an author's that a traceback passes: ``helper.py, line 3``; None if none does.
+
+    An author's are all files that lie neither in Python's own folders nor among what is installed. Of a module that
+    travelled in a bundle the path below the folder is told that it was unpacked to.
+    """
+    from pathlib import Path  # where something went wrong, and time no longer counts
+
+    found = None
+    for frame, number in traceback.walk_tb(trace):
+        path = Path(frame.f_code.co_filename)
+        standard = Path(os.__file__).resolve().parent
+        is_standard = path.resolve().is_relative_to(standard) or str(path).startswith((_OURS, "<"))
+        if not is_standard and not _INSTALLED & set(path.parts):
+            below = [part.startswith(_UNPACKED) for part in path.parts]
+            shown = Path(*path.parts[below.index(True) + 1 :]) if True in below else path
+            found = f"{shown}, line {number}"
+    return found
+
+
 def type_name(kind: type) -> str:
-    """Return a type's name as a person writes it: ``ValueError``, ``pandas.core.frame.DataFrame``."""
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    """Return a type's name as a person writes it, with no secret in it: ``ValueError``, ``pandas.DataFrame``."""
+    return redact(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _is_runner_frame(filename: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from runner.limits import LIMITS, Limit
 from runner.runtime import channel
 from runner.settings import VARIABLES
 
+yaml: Any = import_module("yaml")  # it comes with moto, and has no types
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 MODULES = sorted((ROOT / "runner").rglob("*.py"))
@@ -146,3 +148,38 @@ def test_before_the_fork_nothing_is_imported_but_what_is_listed() -> None:
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Give the blocks of code of a page in one language."""
+    text = (ROOT / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("language", ["yaml", "json", "python"])
+def test_what_is_there_to_copy_can_be_read_and_sets_what_is_known(language: str) -> None:
+    read = {"yaml": yaml.safe_load, "json": json.loads, "python": ast.parse}[language]
+    found = blocks("docs/platforms.md", language)
+    for block in found:
+        assert read(block)
+    named = set(re.findall(r"RUNNER_[A-Z_]+", "".join(found)))
+    assert named
+    assert named <= VARIABLES.keys()
+
+
+def test_what_platforms_start_again_is_what_may_pass() -> None:
+    [job] = [yaml.safe_load(block) for block in blocks("docs/platforms.md", "yaml") if "kind: Job" in block]
+    [rule] = job["spec"]["podFailurePolicy"]["rules"]
+    codes = {int(row[0]) for row in table("codes") if row[0].isdecimal()}
+    assert set(rule["onExitCodes"]["values"]) == codes - {0, 69, 74, 75}
+    [batch] = [json.loads(block) for block in blocks("docs/platforms.md", "json") if "retryStrategy" in block]
+    again = {one["onExitCode"] for one in batch["retryStrategy"]["evaluateOnExit"] if "onExitCode" in one}
+    assert again <= {"69", "74", "75", "137", "143"}
+
+
+def test_the_flow_for_whoever_comes_from_prefect_1_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    [source] = blocks("docs/prefect1.md", "python")
+    monkeypatch.setenv("API_KEY", "hush-hush-1")
+    module: dict[str, Any] = {"__name__": "etl"}
+    exec(source, module)
+    assert module["flow"].run().result("scale") == [10, 20, 30]

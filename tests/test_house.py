@@ -61,7 +61,7 @@ def test_all_that_is_shown_goes_through_one_place() -> None:
         "runner/__main__.py": 1,  # a constant
         "runner/errors.py": 6,  # examples
         "runner/publishing/docker_engine.py": 1,  # printable
-        "runner/publishing/publish.py": 2,  # an id, and printable
+        "runner/publishing/publish.py": 3,  # an id, and printable
         "runner/runs/unsaved_ends.py": 1,  # JSON
         "runner/signing/keys.py": 1,  # a repr
     }

@@ -129,3 +129,15 @@ def test_a_stream_that_is_closed_is_no_reason_to_fail(stream: io.StringIO, capsy
     stream.close()
     logs.logger().info("into the void")
     assert capsys.readouterr().err == ""
+
+
+def test_what_json_has_no_numbers_for_is_written_as_text(stream: io.StringIO) -> None:
+    """https://github.com/swift-nav/libsbp/issues/129; RFC 8259, section 6."""
+    logs.configure(stream, "INFO", "json")
+    extra = {"loss": float("nan"), "all": [{"best": float("inf")}, (1.5, -float("inf"))]}
+    logs.logger().info("epoch", extra=extra | {"level": "none", "time": 0, "logger": "x"})
+    line = json.loads(stream.getvalue(), parse_constant=pytest.fail)
+    assert (line["loss"], line["all"]) == ("NaN", [{"best": "Infinity"}, [1.5, "-Infinity"]])
+    assert (line["level"], line["logger"]) == ("INFO", "runner.flow")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        logs.json_text(float("nan"), exact=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.errors import EnvironmentWrong
-from runner.settings import VARIABLES, Settings
+from runner.settings import NEVER_EMPTY, VARIABLES, Settings, unread, with_files_read
 from runner.signing import keys
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
     (tmp_path / "file").write_text(f"{text}\n")
     assert getattr(read(**{name: text}), field) == value
     assert getattr(read(**{f"{name}_FILE": str(tmp_path / "file")}), field) == value
-    assert getattr(read(**{name: text, f"{name}_FILE": "/none"}), field) == value
-    if name != "RUNNER_BUNDLE_SHA256":  # which never means that anything may run
+    assert getattr(read(**{name: "nonsense", f"{name}_FILE": str(tmp_path / "file")}), field) == value  # as of a secret
+    with pytest.raises(EnvironmentWrong, match=f"{name}_FILE names /none, which cannot be read"):
+        read(**{name: text, f"{name}_FILE": "/none"})
+    if name not in NEVER_EMPTY:
         assert getattr(read(**{name: " "}), field) == getattr(read(), field)
 
 
@@ -69,6 +71,8 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_RUN_ID", ".hidden", "run id"),
         ("RUNNER_RUN_ID", "a" * 129, "127"),
         ("RUNNER_MIN_VERSION", "1", "begin with a date"),
+        ("RUNNER_MIN_VERSION", "2026-11-22T12", "begin with a date"),  # a T is less than any t
+        ("RUNNER_MIN_VERSION", "2026-11-22 12:10", "begin with a date"),
         ("RUNNER_MAX_AGE", "7d", "no positive number of seconds"),
         ("RUNNER_MAX_AGE", "60", "without RUNNER_TRUSTED_KEYS"),
         ("RUNNER_EXECUTOR", "processes", "threads"),
@@ -84,14 +88,10 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_RESULTS", "s3://", "no bucket"),
         ("RUNNER_SIGNING_KEY", "x=value", "no private key"),
         ("RUNNER_TRUSTED_KEYS", "x=value", "no public key"),
-        ("RUNNER_TRUSTED_KEYS", "", "set, but empty"),
         ("RUNNER_TRUSTED_KEYS", " , ", "holds no key"),
-        ("RUNNER_TRUSTED_KEYS_FILE", "/dev/null", "set, but empty"),
-        ("RUNNER_BUNDLE_SHA256", "", "set, but empty"),
         ("RUNNER_BUNDLE_SHA256", "0" * 63, "64 hexadecimal digits"),
         ("RUNNER_BUNDLE_SHA256", "sha256:" + "0" * 57, "64 hexadecimal digits"),
         ("RUNNER_BUNDLE_SHA256", "g" * 64, "64 hexadecimal digits"),
-        ("RUNNER_BUNDLE_SHA256_FILE", "/dev/null", "set, but empty"),
         ("RUNNER_LOCATION", "s3://b/k#sha256=", "64 hexadecimal digits"),
         ("RUNNER_LOCATION", "s3://b/k#sha256=1", "64 hexadecimal digits"),
         ("RUNNER_TRUSTED_KEYS_FILE", "/none", "cannot be read"),
@@ -104,6 +104,23 @@ def test_a_wrong_value_is_named_and_explained(name: str, text: str, words: str) 
     assert name in caught.value.message
     assert words in caught.value.message
     assert "=value" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256"])
+def test_a_setting_for_safety_that_a_broken_template_left_empty_is_refused(name: str, tmp_path: Path) -> None:
+    """An empty list of trusted keys trusted everybody (Coder-s-OG-s/Trajectory-IR 314); unset is something else.
+
+    https://github.com/Coder-s-OG-s/Trajectory-IR/issues/314
+    """
+    (tmp_path / "empty").write_text(" \n")
+    name = f"RUNNER_{name}"
+    given = [{name: ""}, {name: " \n"}]
+    given += [{f"{name}_FILE": ""}, {f"{name}_FILE": "/dev/null"}, {f"{name}_FILE": str(tmp_path / "empty")}]
+    for environ in given:
+        for seen in (environ, with_files_read(environ)):
+            with pytest.raises(EnvironmentWrong, match=f"{name}(_FILE)? is set, but empty"):
+                read(**seen)
+    assert read(**with_files_read({})) == read()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +169,7 @@ def test_settings_show_neither_the_environment_nor_a_private_key() -> None:
     assert "signing_key=<secret>, min_version=None" in shown
     assert shown.endswith("environ=<secret>)")
     assert repr(key) == str(key) == "PrivateKey(<secret>)"
-    assert "environ={}" in repr(Settings())
+    assert "environ=mappingproxy({})" in repr(Settings())
 
 
 def test_every_variable_of_the_table_is_read() -> None:
@@ -166,3 +183,65 @@ def test_every_variable_of_the_table_is_read() -> None:
 def test_a_storage_whose_file_cannot_be_read_is_reported_once() -> None:
     _, problems = Settings.read({"RUNNER_STORAGE_FILE": "/none", "RUNNER_LOCATION": "s3://bucket/key"})
     assert problems == ["RUNNER_STORAGE_FILE names /none, which cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1e999}', "1e999 is none"),
+        ('{"a": [-1e999]}', "-1e999"),
+        ('{"a": 1, "a": 2}', "'a' stands there twice"),
+        ('{"a": {"b": 1, "b": 1}}', "'b' stands there twice"),
+    ],
+)
+def test_json_that_may_mean_two_things_is_refused(text: str, words: str) -> None:
+    with pytest.raises(EnvironmentWrong, match="RUNNER_PARAMETERS: no JSON") as raised:
+        read(RUNNER_PARAMETERS=text)
+    assert words in raised.value.message
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """https://github.com/jdx/mise/pull/12320, https://github.com/earendil-works/pi/issues/7499."""
+    (tmp_path / "file").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
+    assert read(RUNNER_PARAMETERS_FILE=str(tmp_path / "file")).parameters == {"a": 1}
+    assert read(RUNNER_PARAMETERS='\ufeff{"a": 1}').parameters == {"a": 1}
+    assert read(RUNNER_RUN_ID="\ufeffmine\r\n").run_id == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RUNNER_TRUSTED_KEY", "RUNNER_TRUSTED_KEYS"),
+        ("RUNNER_TRUSTED_KEY_FILE", "RUNNER_TRUSTED_KEYS"),
+        ("RUNNER_SIGN_KEY", "RUNNER_SIGNING_KEY"),
+        ("RUNNER_SECRET", "RUNNER_SECRETS"),
+        ("RUNNER_PARAMS", "RUNNER_PARAMETERS"),
+        ("RUNNER_RUNID", "RUNNER_RUN_ID"),
+        ("RUNNER_MAXAGE", "RUNNER_MAX_AGE"),
+        ("RUNNER_BUNDLE_SHA", "RUNNER_BUNDLE_SHA256"),
+    ],
+)
+def test_a_misspelt_name_that_guards_something_is_refused(name: str, meant: str) -> None:
+    with pytest.raises(EnvironmentWrong, match=f"{name} is read by nothing; the name is {meant}"):
+        read(**{name: "x"})
+
+
+@pytest.mark.parametrize("name", ["RUNNER_OS", "RUNNER_VERSION", "RUNNER_TEMP", "RUNNER_LOGLEVEL", "RUNNER_REVISION"])
+def test_other_names_that_nothing_reads_are_no_error(name: str) -> None:
+    """As GitHub's agents set them."""
+    assert read(**{name: "x"}) == Settings.from_environ({**PLACE, name: "x"})
+    assert unread({name: "x"}) == ([] if name == "RUNNER_REVISION" else [(name, NEAR.get(name, ""))])
+
+
+NEAR = {"RUNNER_LOGLEVEL": "RUNNER_LOG_LEVEL"}
+
+
+def test_a_secrets_name_is_read_also_where_it_is_near_to_one_of_ours() -> None:
+    assert read(RUNNER_SECRETS="RUNNER_PARAMS", RUNNER_PARAMS="x").secrets == ("RUNNER_PARAMS",)
+
+
+def test_what_others_call_it_is_taken() -> None:
+    settings = read(RUNNER_LOG_LEVEL="warn", RUNNER_GRACE="0", RUNNER_STORAGE="GS", RUNNER_LOCATION="b/k")
+    assert (settings.log_level, settings.grace) == ("WARNING", 0.0)
+    assert settings.location is not None
+    assert settings.location.scheme == "gs"

@@ -32,7 +32,8 @@ def build_flow(
         obj: what is published.
         name: the flow's name; by default that of the object. A `Flow` has its own.
         storage: where it is published; by default where the `Flow` says, or else ``Local()``.
-        include: files and folders that import statements do not show, relative to the file that defines the object.
+        include: files and folders that import statements do not show, relative to the file that defines the object,
+            each perhaps with the place where it lies instead of its own: ``src/plug=acme/plug``.
         exclude: patterns of files that stay behind: ``*.parquet``.
         sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if there
             is one.

@@ -103,7 +103,8 @@ class StorageDeclaration(ABC):
         What travels in the bundle besides the flow is listed on standard error.
 
         Args:
-            include: files and folders that import statements do not show, relative to the flow's file.
+            include: files and folders that import statements do not show, relative to the flow's file,
+                each perhaps with the place where it lies instead of its own: ``src/plug=acme/plug``.
             exclude: patterns of files that stay behind: ``*.parquet``.
             sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if
                 there is one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import sys
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.authoring.declaration import StorageDeclaration, let_pickles_name
 from runner.errors import RunnerError, UsageError
-from runner.images import REPOSITORY
+from runner.images import image_of
 from runner.publishing.capture import folder_of
 from runner.publishing.docker_engine import (
     build_context,
@@ -27,7 +26,7 @@ from runner.publishing.docker_engine import (
     user_of,
 )
 from runner.publishing.image_contents import contents_of, contents_of_context, refuse_secrets
-from runner.secrets.parts import passwords_in
+from runner.secrets.parts import passwords_in, random_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +47,7 @@ _PIP_MOUNTS = {
     "pip": "--mount=type=secret,id=pip,target=/etc/pip.conf,required=true",
     "netrc": "--mount=type=secret,id=netrc,target=/run/secrets/netrc,required=true",
 }
+_INDEX = re.compile(r"\s*(?:-i|-f|--(?:extra-)?index-url|--find-links)\b")
 _IN_IMAGE = re.compile(r'/[^$"\\\n]*')  # an absolute path without what a Dockerfile reads as its own
 
 
@@ -244,7 +244,7 @@ class Docker(StorageDeclaration):
 
     def _base(self, engine: Any, build_secrets: Mapping[str, Path]) -> str:
         if not self.dockerfile:
-            return self.base_image or f"{REPOSITORY}:slim-py{'.'.join(platform.python_version_tuple()[:2])}"
+            return self.base_image or image_of("slim")
         base = self._build(engine, build_secrets, dockerfile=self._here(self.dockerfile))
         if not build_secrets:
             return base
@@ -312,7 +312,8 @@ def _check_variables(variables: Mapping[str, object]) -> None:
 def _check_passwords(texts: Iterable[tuple[str, str]]) -> None:
     for place, text in texts:
         users = re.findall(r"(\w+)://([^/\s@]*)@", text)
-        if passwords_in(text) or any(":" in user or not kind.endswith("ssh") for kind, user in users):
+        in_path = _INDEX.match(text) and random_parts(text)
+        if in_path or passwords_in(text) or any(":" in user or not kind.endswith("ssh") for kind, user in users):
             message = f"{place} has a password or a token in it, which would stay in the image's history"
             hint = (
                 'Put it into a pip.conf or a netrc, and give that as a build secret: build_secrets={"pip": "pip.conf"}.'

@@ -10,7 +10,7 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 - **Delete** leaves nothing of that key, also where there was nothing: of a request that was repeated because its
   answer was lost nobody could tell. Running deletes nothing, so it works without the right to.
 - **Not found, denied, unreachable** are different errors, as are a missing object and a missing bucket.
-- **Keys** are ``/``-separated, relative, in any script; see `check_key`.
+- **Keys** are ``/``-separated, relative, in any script; see `check_key`. Others that lie there are passed over.
 - **Retries** are this module's, not an SDK's: whatever may pass is tried again, for `Storage.retry_seconds`, by all
   threads together. A backend makes one request, and says by its error whether another try may go better.
 - **Patience**, where a storage was opened with it, ends every small request in time; see `open_storage`. What has no
@@ -23,36 +23,36 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runner.backends.retry import Patient
+from runner.backends.retry import Patient, absence_passed_over
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
     CredentialsRefused,
     Denied,
     NotFound,
+    ReadFailed,
     RunnerError,
     TooLarge,
     Unreachable,
     WriteFailed,
 )
 from runner.limits import LARGEST_DOCUMENT
-from runner.location import check_key
+from runner.location import check_key, check_prefix, invalid_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from runner.backends.credential_sources import ChosenSource
 
 T = TypeVar("T")
+CACHE_CONTROL = "no-store"  # of what is written anew: who stands between must not give what was there before
 CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One object in a listing: its full key, its size in bytes, and when it was stored.
 
     ``modified`` is in seconds since the epoch by the storage's own clock, which may differ from this machine's.
@@ -104,6 +104,7 @@ class Storage(Patient, ABC):
         self.scheme = scheme
         self.container = container
         self.credential_source = credential_source
+        self._told = set[str]()  # prefixes below which keys were passed over
 
     @property
     def endpoint(self) -> str:
@@ -128,6 +129,12 @@ class Storage(Patient, ABC):
         check_key(key)
         return self._retry_small(lambda: self._read(key, limit))
 
+    def read_or_none(self, key: str, *, limit: int = LARGEST_DOCUMENT) -> bytes | None:
+        """Return a whole object, as `read` does, or None where there is none of that key."""
+        with absence_passed_over():
+            return self.read(key, limit=limit)
+        return None
+
     def _read(self, key: str, limit: int) -> bytes:
         return _joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
 
@@ -148,7 +155,7 @@ class Storage(Patient, ABC):
     def stream(
         self, key: str, offset: int = 0, length: int | None = None, *, limit: int | None = None
     ) -> Iterator[bytes]:
-        """Yield an object's bytes from an offset on, about `CHUNK` at a time; an answer that breaks off is resumed.
+        """Yield an object's bytes from an offset on, at most about `CHUNK` at a time; what breaks off is resumed.
 
         With a ``limit`` the object has at most so many bytes. Raises what `read` does.
         """
@@ -184,7 +191,8 @@ class Storage(Patient, ABC):
 
         Raises AlreadyExists when another's object is there, WriteFailed and what `read` raises. Whatever the backend
         answers but success, the object is read back and compared: the server may have stored it and lost the answer.
-        If it is not there and the failure may pass, it is tried again, within the time that other requests have.
+        If it is not there and the failure may pass, it is tried again, within the time that other requests have; where
+        the key is called taken all that time, and nothing can be read there, that is WriteFailed.
         """
         check_key(key)
 
@@ -197,7 +205,14 @@ class Storage(Patient, ABC):
                 if not self._is_ours(key, data, refusal):
                     raise
 
-        self._retry_small(attempt, requests=2)
+        try:
+            self._retry_small(attempt, requests=2)
+        except AlreadyExists as refusal:
+            if not refusal.transient:
+                raise
+            message = f"{self.url(key)} is not created, as if there were one, and nothing can be read there"
+            hint = "Take another key or run id, or ask the provider: was an object of this key deleted?"
+            raise WriteFailed(message, hint=hint) from refusal
 
     def _is_ours(self, key: str, data: bytes, refusal: RunnerError) -> bool:
         try:
@@ -277,23 +292,44 @@ class Storage(Patient, ABC):
         Raises WriteFailed and what `read` raises, but NotFound only as BucketMissing.
         """
         check_key(key)
-        self.persistently(lambda: self._delete(key))
+
+        def attempt() -> None:
+            with absence_passed_over():
+                self._delete(key)
+
+        self.persistently(attempt)
 
     @abstractmethod
     def _delete(self, key: str) -> None:
-        """See `Storage.delete`."""
+        """See `Storage.delete`; where there is nothing, NotFound may be raised."""
 
     def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
         """Yield every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
-        _check_prefix(prefix)
-        return self._resumed_listing(prefix)
+        check_prefix(prefix)
+        return self._usable(prefix, self._resumed_listing(prefix))
+
+    def _usable(self, prefix: str, listing: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield what has a key that `check_key` takes; others may have put anything there, which is told once."""
+        for entry in listing:
+            if invalid_key(entry.key):
+                self._pass_over(prefix, entry.key)
+            else:
+                yield entry
+
+    def _pass_over(self, prefix: str, key: str) -> None:
+        """Warn once of a prefix below which objects, or folders, have keys that no storage of runner's takes."""
+        if prefix not in self._told:
+            self._told.add(prefix)
+            from runner.backends.progress import warn_of_foreign_key
+
+            warn_of_foreign_key(self.url(prefix), key)
 
     def _resumed_listing(self, prefix: str) -> Iterator[Entry]:
         seen, answer = set[str](), None
 
         def next_entry() -> Entry | None:
             nonlocal answer
-            answer = answer or self._list_recursive(prefix)
+            answer = answer or self._told_once(prefix, self._list_recursive(prefix))
             try:
                 return next((entry for entry in answer if entry.key not in seen), None)
             except RunnerError:
@@ -304,6 +340,17 @@ class Storage(Patient, ABC):
             seen.add(entry.key)
             yield entry
 
+    def _told_once(self, prefix: str, listed: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield each entry of a listing once. Raises ReadFailed for one that goes round in circles, without an end."""
+        told, again = set[str](), 0
+        for entry in listed:
+            if entry.key not in told:
+                told.add(entry.key)
+                yield entry
+            elif (again := again + 1) > len(told):
+                message = f"the listing of {self.url(prefix)} tells the same objects again and again, without an end"
+                raise ReadFailed(message, hint="Ask the provider: its pages do not advance.", transient=False)
+
     @abstractmethod
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
         """See `Storage.list_recursive`."""
@@ -312,11 +359,13 @@ class Storage(Patient, ABC):
         """Return the names of the folders and the objects directly under a prefix (empty, or ending in a slash).
 
         Folder names come without slashes and sorted, entries sorted by key. The empty objects named ``etl/`` that
-        consoles leave for a folder are none.
+        consoles leave for a folder are none; see also `list_recursive`.
         """
-        _check_prefix(prefix)
-        # two requests: empty objects are asked for one by one
-        return self._retry_small(lambda: self._list_folder(prefix), requests=2)
+        check_prefix(prefix)
+        names, entries = self._retry_small(lambda: self._list_folder(prefix), requests=2)  # empty ones are asked for
+        if foreign := {name for name in names if invalid_key(f"{prefix}{name}")}:
+            self._pass_over(prefix, f"{prefix}{min(foreign)}/")
+        return [name for name in names if name not in foreign], list(self._usable(prefix, iter(entries)))
 
     @abstractmethod
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
@@ -328,7 +377,7 @@ class Storage(Patient, ABC):
         Nobody may write there meanwhile. Where nothing can be left, as in a bucket, no request is made; what may not
         be removed stays.
         """
-        _check_prefix(prefix)
+        check_prefix(prefix)
         self._sweep(prefix)
 
     def _sweep(self, _prefix: str) -> None:
@@ -338,8 +387,7 @@ class Storage(Patient, ABC):
 def _joined(chunks: Iterator[bytes]) -> bytes:
     """Return all of them as one, in memory for one alone: a buffer's own bytes are not copied when they are taken."""
     first = next(chunks, b"")
-    second = next(chunks, None)
-    if second is None:
+    if (second := next(chunks, None)) is None:
         return first
     whole = io.BytesIO()
     whole.write(first)
@@ -348,8 +396,3 @@ def _joined(chunks: Iterator[bytes]) -> bytes:
         whole.write(second)
         second = next(chunks, None)
     return whole.getvalue()
-
-
-def _check_prefix(prefix: str) -> None:
-    if prefix:
-        check_key(prefix.removesuffix("/"))

@@ -19,6 +19,7 @@ from runner.errors import (
     WriteFailed,
 )
 from runner.schemes import backend_of
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -69,6 +70,7 @@ _HINTS = {
     "specified time frame": _CLOCK,  # Azure, of a SAS
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
     "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
+    "Content-MD5 OR x-amz-checksum-": "The bucket has Object Lock: set AWS_CHECKSUM_ALGORITHM=SHA256.",
     "CaUsedAsEndEntity": (
         "The server shows an authority's certificate (CA:TRUE), as «openssl req -x509» makes it, and obstore's TLS"
         " takes none of those, whatever AWS_CA_BUNDLE says: make it with -addext basicConstraints=critical,CA:FALSE."
@@ -124,8 +126,8 @@ def format_seconds(seconds: float) -> str:
 
 
 def first_line(detail: object) -> str:
-    """Return the first line of what an SDK says, cut to what a message has room for."""
-    return str(detail).partition("\n")[0].strip()[:300]
+    """Return the first line of what an SDK says, cut to what a message has room for, and masked before it is cut."""
+    return redact(str(detail)).partition("\n")[0].strip()[:300]
 
 
 def _credentials_used(storage: Storage) -> str:
@@ -147,7 +149,8 @@ def default_error(what: str) -> type[RunnerError]:
     return WriteFailed if what in {"write", "delete"} else ReadFailed
 
 
-def elsewhere(storage: Storage, what: str, key: str, why: str = "it is a page, or a redirect") -> RunnerError:
-    """Return the error of an answer that is none of the storage's."""
+def elsewhere(storage: Storage, what: str, key: str, why: str = "") -> RunnerError:
+    """Return the error of an answer that is none of the storage's, for a reason that is known, or the usual ones."""
+    why = why or "it is a page, or a redirect"
     hint = "Check the endpoint's address, and whether a proxy or a login page stands before it."
     return make_error(default_error(what), storage, what, key, f"the answer is not the storage's: {why}", hint=hint)

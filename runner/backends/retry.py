@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.errors import CredentialsRefused, RunnerError, TooSlow
+from runner.errors import BucketMissing, CredentialsRefused, NotFound, RunnerError, TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_SHARE = 0.25  # of the time in which tries may begin: no pause is longer
 START_SECONDS = 8.0  # in which a try may begin until a run has begun: an endpoint that is down is given up within 15 s
 ANSWER_SECONDS = 15.0  # that an answer may take; once one took longer, twice as long
+SLOWEST_ANSWER = 10_000  # bytes a second that the body of an answer brings at the least, beside these seconds
+LISTING_SECONDS = 20.0  # that a listing may take of which nothing is seen before its end: then its pages are looked at
 PART_SHARE = 0.5  # of these seconds: how long a part of an upload is sent again, before all of it is
 REQUEST_SHARE = 0.3  # of a storage's patience: what one request may take, so that there is time for one twice as long
 RETRIES_SHARE = 0.95  # of it: when the last one must be over
@@ -209,3 +211,14 @@ class Patient:
 def _random() -> float:
     """Return a number from 0 to 1; the module of that name would cost every start its import."""
     return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
+@contextmanager
+def absence_passed_over() -> Iterator[None]:
+    """Leave the block where an object is not there; that a bucket is not there remains an error."""
+    try:
+        yield
+    except BucketMissing:
+        raise
+    except NotFound:
+        pass

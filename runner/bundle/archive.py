@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 _MOST_MEMBERS, _LARGEST = 20_000, 2**32 - 2**24  # bytes that a zip without its 64-bit extension can count
-_LONGEST_MANIFEST = limit_of("manifest")
 _ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -70,8 +69,8 @@ def write_bundle(facts: ManifestFacts, members: dict[str, bytes], key: PrivateKe
         {"name": name, "size": len(data), "sha256": _digest(data)} for name, data in members.items()
     ]
     manifest = encode_manifest({"format": FORMAT, **facts, "members": digests})
-    if len(manifest) > _LONGEST_MANIFEST or parts_in(manifest) > MOST_PARTS:
-        message = f"the flow's manifest has {len(manifest):,} bytes, and at most {_LONGEST_MANIFEST:,} can be read"
+    if len(manifest) > limit_of("manifest") or parts_in(manifest) > MOST_PARTS:
+        message = f"the flow's manifest has {len(manifest):,} bytes, and at most {limit_of('manifest'):,} can be read"
         raise FlowFailed(message, hint="Map a task over a list instead of calling it in a loop.")
     signed = {SIGNATURE: _signed(manifest, key)} if key else {}
     return b"".join(zip_pieces({MANIFEST: manifest, **members, **signed}))
@@ -95,7 +94,7 @@ def read_bundle(data: bytes) -> Bundle:
     and Incompatible for a manifest of a newer format.
     """
     view = memoryview(data)
-    if len(view) > _LARGEST + _LONGEST_MANIFEST:
+    if len(view) > _LARGEST + limit_of("manifest"):
         raise _corrupt("it is larger than any that runner writes")
     manifest_bytes = _first_member(view)
     manifest = _manifest(bytes(manifest_bytes))
@@ -130,7 +129,7 @@ def _first_member(view: memoryview) -> memoryview:
             "it is a zip, but no bundle" if bytes(view[:4]) == b"PK\3\4" else "it is cut short, or no bundle"
         )
     header = _LOCAL.unpack(view[: _LOCAL.size])
-    if header[7] > _LONGEST_MANIFEST:
+    if header[7] > limit_of("manifest"):
         raise _corrupt("its manifest is larger than any that runner writes")
     manifest = view[start : start + header[7]]
     if zlib.crc32(manifest) != header[6]:  # checked now, so that a damaged format number does not pass for a newer one
@@ -147,7 +146,7 @@ def _signature(rest: memoryview) -> memoryview | None:
 
     found = rest[start : start + _LOCAL.unpack(rest[: _LOCAL.size])[7]]
     try:
-        signatures.check_form(bytes(found[: signatures.LONGEST + 1]))
+        signatures.check_form(bytes(found[: limit_of("signature") + 1]))
     except ValueError as error:
         raise _corrupt(f"its signature cannot be read: {error}") from error
     return found

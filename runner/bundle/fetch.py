@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner import naming
 from runner.backends.background import Background
 from runner.bundle.trust import check_digest
-from runner.errors import BucketMissing, NotFound, Untrusted
+from runner.errors import NotFound, Untrusted
 from runner.limits import limit_of
 from runner.location import invalid_key
 
@@ -47,17 +47,15 @@ def _find(storage: Storage, location: Location, settings: Settings) -> tuple[str
         from runner.bundle import pointers
 
         pointing = Background(lambda: pointers.read(storage, pointers.Pointer(key), settings))
-    try:
-        data = storage.read(key, limit=limit_of("bundle"))
-    except BucketMissing:
-        raise
-    except NotFound:
-        newest = newest_version(storage, f"{key}/")
-    else:
+    data = storage.read_or_none(key, limit=limit_of("bundle"))
+    if data is not None:
         if settings.max_age and not is_version and not settings.bundle_sha256:
+            if pointing:  # a command that ended meanwhile would be aborted: Python stops the thread inside the request
+                pointing.join()
             message = f"{storage.url(key)} has a key of its own, and nothing tells its age, which RUNNER_MAX_AGE limits"
             raise Untrusted(message, hint="Give its digest, RUNNER_BUNDLE_SHA256, or name a version in full.")
         return key, data
+    newest = newest_version(storage, f"{key}/")
     if pointing:
         return _fetch_pointed_at(storage, key, newest, pointing.result(), settings)
     if newest is None:
@@ -113,14 +111,11 @@ def _read_named(storage: Storage, pointer: Pointer, document: PointerDocument, s
     import hashlib
 
     key = f"{pointer.folder}/{document['version']}"
-    try:
-        data = storage.read(key, limit=limit_of("bundle"))
-    except BucketMissing:
-        raise
-    except NotFound as error:
+    data = storage.read_or_none(key, limit=limit_of("bundle"))
+    if data is None:
         message = f"{storage.url(pointer.key)} names version {document['version']}, which is not there any more"
         hint = f"Look who deleted it; to have another version run, {pointer.remedy}, naming it in full."
-        raise (Untrusted if settings.trusted_keys else NotFound)(message, hint=hint) from error
+        raise (Untrusted if settings.trusted_keys else NotFound)(message, hint=hint)
     if hashlib.sha256(data).hexdigest() != document["sha256"]:
         message = f"{storage.url(key)} is not the bundle that {storage.url(pointer.key)} names: its digest is another"
         raise Untrusted(message, hint="It was exchanged after that: look who did it, and build the flow again.")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner import images, logs
 from runner.bundle import manifest
 from runner.bundle.archive import ForeignObject
 from runner.bundle.member_names import FLOW, SOURCES
-from runner.errors import BundleCorrupt, EnvironmentWrong, UsageError
+from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, UsageError
 from runner.model import parameters
 from runner.model.flow import FlowGraph
 from runner.model.loading import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from runner.bundle.archive import Bundle
     from runner.bundle.trust import Admitted
@@ -39,47 +41,63 @@ def load(admitted: Admitted, settings: Settings, on_unpacked: Callable[[str], No
         settings: the parameters, and the folder for temporary files.
         on_unpacked: called with the temporary folder that holds the author's modules; the caller removes it.
 
-    Raises BundleCorrupt, Incompatible and EnvironmentWrong; of a bundle nothing is unpickled before all of these are
-    ruled out.
+    Raises BundleCorrupt, Incompatible and EnvironmentWrong; of a bundle nothing is unpickled before what can be ruled
+    out of these is. Raises FlowFailed for what a line of the author's does wrong meanwhile.
     """
+    from runner.serialization import pickling
+
     opened, scheme = admitted.opened, admitted.place.scheme
     if isinstance(opened, ForeignObject):
         return _load_foreign(opened.data, scheme, settings)
-    facts = opened.manifest
-    manifest.check_fit(facts, images.image_for(scheme, settings.image))
+    facts, image = opened.manifest, images.image_for(scheme, settings.image)
+    manifest.check_fit(facts, image)
     parameters.check_parameters(facts["parameters"], settings.parameters or {})
-    with loading():
+    with loading(), _ready_for_prefect(opened, image):
         _unpack(opened, settings.temporary, on_unpacked)
-        flow = _runnable(_unpickled(opened.members[FLOW]))
+        flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True))
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
+
+
+def try_loading(admitted: Admitted, settings: Settings) -> FlowGraph:
+    """Load a flow as a run would, and leave none of its modules behind. Raises as `load` does."""
+    import shutil
+
+    folders: list[str] = []
+    try:
+        return load(admitted, settings, folders.append).flow
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _load_foreign(data: bytes, scheme: str, settings: Settings) -> Loaded:
     """Load what runner did not write: only its outermost form could be checked."""
-    from runner.serialization import foreign
+    from runner.serialization import foreign, pickling, prefect_setup
 
     pickled, versions = foreign.open_pickle(data)
+    image = images.image_for(scheme, settings.image)
     if "python" in versions:
-        manifest.check_python(versions["python"], sys.implementation.name, images.image_for(scheme, settings.image))
+        manifest.check_python(versions["python"], sys.implementation.name, image)
+    prefect_setup.check_version(prefect_setup.required_version(pickled, versions.get("prefect")), image)
     log.warning("this object is a plain pickle, not a bundle: nothing of it could be verified before it was loaded")
-    with loading():
-        obj = _unpickled(pickled)
-    foreign.quiet_prefect()
+    with loading(), prefect_setup.logging_as_ours():
+        obj = pickling.load_flow(pickled, main=True)
     flow = _runnable(obj)
     parameters.check_parameters(parameters.parameters_of(flow), settings.parameters or {})
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
 
 
-def _unpickled(data: bytes | memoryview) -> object:
-    """Unpickle, which runs the author's code; a module of theirs that calls ``sys.exit`` is a corrupt bundle."""
-    from runner.serialization import pickling
+def _ready_for_prefect(opened: Bundle, image: str) -> AbstractContextManager[None]:
+    """Return in what a bundle is unpickled that may import Prefect; a flow of Prefect's own needs its version, too."""
+    versions = [need["version"] for need in opened.manifest["requires"] if need["module"].split(".")[0] == "prefect"]
+    if not versions:
+        return nullcontext()
+    from runner.serialization import prefect_setup
 
-    try:
-        return pickling.load_flow(data)
-    except SystemExit as error:
-        message = f"the flow called sys.exit({error.code!r}) while it was being loaded"
-        hint = 'Put what a script does under «if __name__ == "__main__":».'
-        raise BundleCorrupt(message, hint=hint) from error
+    pickled = bytes(opened.members[FLOW])
+    if b"Prefect1Run" in pickled or b"ForeignCall" in pickled:
+        prefect_setup.check_version(versions[0], image)
+    return prefect_setup.logging_as_ours()
 
 
 def _runnable(obj: object) -> FlowGraph:
@@ -94,19 +112,29 @@ def _runnable(obj: object) -> FlowGraph:
 
 
 def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> None:
-    """Unpack the author's modules into a private folder, last on the path so that they never hide an installed one."""
-    sources = {name: data for name, data in opened.members.items() if name.startswith(SOURCES)}
+    """Unpack the author's modules into a private folder, last on the path so that they never hide an installed one.
+
+    Nor may another one take the place of theirs, unless it is the same to the byte. Raises Incompatible.
+    """
+    sources = {name.removeprefix(SOURCES): data for name, data in opened.members.items() if name.startswith(SOURCES)}
     if not sources:
         return
     from pathlib import Path
 
-    from runner.bundle import module_folder
+    from runner.bundle import module_folder, module_names
 
+    installed = [place for place in sys.path if not module_folder.is_one(place)]
+    for name in module_names.top_modules(sources):
+        owner = module_names.owner_of(name, installed)
+        if owner and not module_names.holds(owner, name, sources):
+            message = f"the flow brings a module {name} of its own, and that of {owner} would be taken here"
+            hint = f"Rename the flow's, leave it out (runner build -x), or take an image that has no {name}."
+            raise Incompatible(message, hint=hint)
     try:
         folder = module_folder.make_folder(inside)
         on_unpacked(folder)
         for name, data in sources.items():
-            path = Path(folder, name.removeprefix(SOURCES))
+            path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     except OSError as error:

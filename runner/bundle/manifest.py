@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-import re
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runner.errors import BundleCorrupt, Incompatible, UsageError
-from runner.images import own_image
+from runner.images import own_image, with_python
 from runner.model.parameters import parameters_of
 from runner.naming import slugify
 from runner.schema.validation import first_violation
-from runner.version import __version__
+from runner.version import PYTHON, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,7 +40,7 @@ def facts_of(
     reference: FlowReference = {"name": flow.name, "version": version, "key": key}
     return {
         "flow": reference,
-        "python": {"version": platform.python_version(), "implementation": sys.implementation.name},
+        "python": {"version": PYTHON, "implementation": sys.implementation.name},
         "cloudpickle": cloudpickle.__version__,
         "runner": __version__,
         "requires": list(requires),
@@ -90,17 +88,16 @@ def check_fit(manifest: Manifest, image: str) -> None:
 
 def check_python(version: str, implementation: str, image: str) -> None:
     """Refuse another implementation or minor version: their bytecode differs, and may crash only at the second call."""
-    here = platform.python_version()
-    minor, ours = (".".join(each.split(".")[:2]) for each in (version, here))
+    minor, ours = (".".join(each.split(".")[:2]) for each in (version, PYTHON))
     if implementation != sys.implementation.name:
         message = (
-            f"the flow was built with {implementation} {version}, and this image has {sys.implementation.name} {here}"
+            f"the flow was built with {implementation} {version}, and this image has {sys.implementation.name} {PYTHON}"
         )
         raise Incompatible(message, hint=f"Build it with {sys.implementation.name}.")
     if minor != ours:
-        message = f"the flow was built with Python {version}, and this image has Python {here}"
-        of_ours = re.fullmatch(r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?", image)
-        fitting = f"{of_ours[1]}-py{minor}" if of_ours else f"an image with Python {minor}"
+        message = f"the flow was built with Python {version}, and this image has Python {PYTHON}"
+        ours_with_it = with_python(image, minor)
+        fitting = f"an image with Python {minor}" if ours_with_it == image else ours_with_it
         hint = f"Use {fitting}, or build the flow with Python {ours}."
         raise Incompatible(message, hint=hint)
 

@@ -33,6 +33,11 @@ def make_folder(inside: str) -> str:
     return str(folder)
 
 
+def is_one(path: str) -> bool:
+    """Return whether a path is that of such a folder."""
+    return os.path.basename(path).startswith(_PREFIX)  # noqa: PTH119 - compared as text
+
+
 def sweep(inside: str) -> None:
     """Remove this user's folders that nobody uses any more."""
     for folder in Path(inside).glob(f"{_PREFIX}*"):

@@ -13,15 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from runner import naming
-from runner.errors import BucketMissing, BundleCorrupt, NotFound, Untrusted
+from runner.errors import BundleCorrupt, Untrusted
 from runner.limits import limit_of
-from runner.location import ALIAS
+from runner.location import is_alias
 from runner.schema.validation import SHAPES, first_violation
 from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from runner.backends.base import Storage
     from runner.schema.documents import PointerDocument
     from runner.settings import Settings
@@ -79,7 +77,7 @@ def write(storage: Storage, pointer: Pointer, named: Named, key: PrivateKey | No
     if key:
         from runner.signing import signatures
 
-        document["signature"] = json.loads(signatures.sign(key, pointer.purpose, _signed_text(document)))
+        document["signature"] = signatures.sign_document(key, pointer.purpose, document)
     storage.replace(pointer.key, json.dumps(document).encode() + b"\n")
     return document
 
@@ -91,12 +89,11 @@ def read(storage: Storage, pointer: Pointer, settings: Settings) -> PointerDocum
     """
     where = storage.url(pointer.key)
     try:
-        document = _decode(storage.read(pointer.key, limit=limit_of("pointer")), where)
-    except BucketMissing:
-        raise
-    except NotFound:
-        return None
-    except BundleCorrupt as error:
+        data = storage.read_or_none(pointer.key, limit=limit_of("pointer"))
+        if data is None:
+            return None
+        document = _decode(data, where)
+    except BundleCorrupt as error:  # also one that is too large
         if not settings.trusted_keys:
             raise
         raise Untrusted(error.message, hint=error.hint) from error
@@ -117,7 +114,7 @@ def aliases(storage: Storage, folder: str) -> list[str]:
     """Return the names of a flow's aliases, sorted; what else lies there is passed over."""
     _, entries = storage.list_folder(f"{folder}/{ALIASES}/")
     names = (entry.key.rpartition("/")[2] for entry in entries)
-    return [name[:-5] for name in names if name.endswith(".json") and ALIAS.fullmatch(name[:-5])]
+    return [name[:-5] for name in names if name.endswith(".json") and is_alias(name[:-5])]
 
 
 def _decode(data: bytes, where: str) -> PointerDocument:
@@ -136,10 +133,8 @@ def _decode(data: bytes, where: str) -> PointerDocument:
 def _check_signature(document: PointerDocument, pointer: Pointer, where: str, settings: Settings) -> None:
     from runner.signing import signatures
 
-    signature = document.get("signature")
-    given = None if signature is None else json.dumps(signature, indent=1).encode()
     try:
-        signatures.check(settings.trusted_keys, pointer.purpose, _signed_text(document), given, where)
+        signatures.check_document(settings.trusted_keys, pointer.purpose, document, where)
     except Untrusted as error:
         raise Untrusted(error.message, hint=f"Look who wrote it; {pointer.remedy} makes it anew.") from error
 
@@ -161,8 +156,3 @@ def _check_age(document: PointerDocument, pointer: Pointer, where: str, max_age:
         told = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s from now, by the clock of this machine"
         message = f"{where} was made {told}, and RUNNER_MAX_AGE is {max_age:g}"
         raise Untrusted(message, hint=f"{pointer.remedy} makes it anew; look first whether a newer one was put away.")
-
-
-def _signed_text(document: PointerDocument) -> bytes:
-    unsigned: Any = {name: part for name, part in document.items() if name != "signature"}
-    return json.dumps(unsigned, sort_keys=True, separators=(",", ":")).encode()

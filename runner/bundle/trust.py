@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.bundle import manifest
 from runner.bundle.archive import Bundle, ForeignObject, is_bundle, read_bundle
+from runner.bundle.member_names import MANIFEST
 from runner.errors import Untrusted
 from runner.naming import slugify
 from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.location import Location
     from runner.schema.documents import FlowReference
     from runner.settings import Settings
+    from runner.signing.keys import PublicKey
 
 
 class Admitted(NamedTuple):
@@ -43,7 +47,12 @@ def admit(data: bytes, place: Location, settings: Settings) -> Admitted:
     """
     opened = verify(data)
     if settings.trusted_keys:
-        _check_signed(opened, place, settings)
+        if not isinstance(opened, Bundle):
+            message = f"{place.key} is no bundle but a plain pickle, which nobody can have signed"
+            raise Untrusted(
+                message, hint="Build the flow with runner and RUNNER_SIGNING_KEY, or unset RUNNER_TRUSTED_KEYS."
+            )
+        check_signed(opened, settings.trusted_keys, place if settings.bundle_sha256 is None else None)
     version = opened.manifest["flow"]["version"] if isinstance(opened, Bundle) else ""
     if settings.min_version and version < settings.min_version:
         message = f"the bundle's version {version} is older than RUNNER_MIN_VERSION, {settings.min_version}"
@@ -62,18 +71,15 @@ def check_digest(data: bytes, sha256: str | None, url: str) -> None:
         raise Untrusted(message, hint="Look who exchanged it, or ask for the other: RUNNER_BUNDLE_SHA256, #sha256=….")
 
 
-def _check_signed(opened: Bundle | ForeignObject, place: Location, settings: Settings) -> None:
-    from runner.bundle.member_names import MANIFEST
+def check_signed(opened: Bundle, keys: Sequence[PublicKey], place: Location | None) -> None:
+    """Refuse a bundle that none of these keys signed, or that was built for another place than this, if it counts.
+
+    Raises Untrusted.
+    """
     from runner.signing import signatures
 
-    if not isinstance(opened, Bundle):
-        message = f"{place.key} is no bundle but a plain pickle, which nobody can have signed"
-        raise Untrusted(
-            message, hint="Build the flow with runner and RUNNER_SIGNING_KEY, or unset RUNNER_TRUSTED_KEYS."
-        )
-    data = bytes(opened.members[MANIFEST])
-    signatures.check(settings.trusted_keys, signatures.BUNDLE, data, opened.signature, "the bundle")
-    if settings.bundle_sha256 is None:
+    signatures.check(keys, signatures.BUNDLE, bytes(opened.members[MANIFEST]), opened.signature, "the bundle")
+    if place is not None:
         check_place(opened.manifest["flow"], place)
 
 

@@ -25,12 +25,16 @@ from runner.cli.run import retry, run
 from runner.cli.show import show
 from runner.cli.version import version
 from runner.environ import process_environ
+from runner.secrets.named import hide_named
+from runner.secrets.redaction import redact
+from runner.version import __version__
 
 _HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
 RUN its folder's URL, or its id."""
 
 
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="runner %(version)s", hidden=True)
 def cli() -> None:
     """Group the commands; its help is ``_HELP``."""
 
@@ -74,14 +78,18 @@ def main() -> int:
         echo_error("stopped")
         return 130
     except errors.RunnerError as error:
+        hide_named(process_environ())
         if "--json" in sys.argv:
-            document = {"error": type(error).__name__, "message": str(error), "exit_code": error.code}
+            document = {"error": type(error).__name__, "message": redact(str(error)), "exit_code": error.code}
             echo_json(document)
         else:
-            echo_error(str(error))
+            echo_error(redact(str(error)))
         return error.code
+    except OSError as error:  # a full disk, or a standard output that takes no more
+        echo_error(redact(f"this machine refused something: {error}. Make room, or look at the path."))
+        return errors.EnvironmentWrong.code
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
-        echo_error(f"a bug in runner: {error!r}. Please report it.")
+        echo_error(redact(f"a bug in runner: {error!r}. Please report it."))
         return errors.InternalError.code
 
 

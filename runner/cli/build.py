@@ -16,6 +16,7 @@ from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.model.loading import loading
 from runner.serialization.foreign import as_flow
+from runner.serialization.prefect_states import is_flow, is_flow_of_1
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 @click.command(short_help="Publish the flow in a file.")
 @click.argument("file", metavar="FILE[:NAME]")
 @click.option("--storage", metavar="URL", help="Publish there, whatever storage the file says.")
-@click.option("-i", "--include", multiple=True, metavar="PATH", help="What to take along, relative to FILE.")
+@click.option(
+    "-i",
+    "--include",
+    multiple=True,
+    metavar="PATH[=PLACE]",
+    help="What to take along, relative to FILE, and where it lies there: src/plug=acme/plug.",
+)
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
 @click.option("--allow-secrets", is_flag=True, help="Publish it although it holds a secret.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; all else goes to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def build(
     file: str,
     storage: str | None,
@@ -41,7 +48,7 @@ def build(
 
     RUNNER_SIGNING_KEY, if it is set, signs it.
     """
-    with stdout_to_stderr(wanted=as_json):
+    with stdout_to_stderr(wanted=True):  # URL=$(runner build …) takes the URL alone
         flow = _load_flow(file, storage)
         published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
     document = {"location": published.url, "files": published.files, "manifest": published.manifest}
@@ -111,18 +118,22 @@ def _names_another_module(name: str, path: Path) -> bool:
 
 
 def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
-    flows = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}
+    values = list({id(value): value for value in vars(module).values()}.values())
+    flows: list[Any] = [value for value in values if isinstance(value, Flow)]
+    others = [value for value in values if is_flow(value) or is_flow_of_1(value)]
     if name is not None:
-        named = [flow for flow in flows.values() if flow.name == name]
+        named = [flow for flow in flows + others if flow.name == name]
         if not named and not hasattr(module, name):
             message = f"{path.name} has no flow and nothing else of the name {name!r}"
-            raise UsageError(message, hint=_flow_names(list(flows.values())))
+            raise UsageError(message, hint=_flow_names(flows + others))
         return named[0] if named else getattr(module, name)
+    # one that was imported is a part of that which the file defines; Prefect 1 does not tell which these are
+    flows = flows or [flow for flow in others if flow.__module__ == module.__name__] or others
     if len(flows) != 1:
         message = f"{path.name} has {'no flow' if not flows else 'several flows'}"
-        raise UsageError(message, hint=f"Say which: {path.name}:NAME. {_flow_names(list(flows.values()))}")
-    return next(iter(flows.values()))
+        raise UsageError(message, hint=f"Say which: {path.name}:NAME. {_flow_names(flows)}")
+    return flows[0]
 
 
-def _flow_names(flows: list[Flow]) -> str:
+def _flow_names(flows: list[Any]) -> str:
     return f"Flows in it: {', '.join(flow.name for flow in flows) or 'none'}."

@@ -26,13 +26,14 @@ def doctor(url: str | None, *, as_json: bool) -> int:
     """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
 
     On the storage it reads, lists, creates an object below _doctor/, creates it again (which must be refused) and
-    deletes it. Each failure comes with its remedy; the exit code is that of the first one.
+    deletes it; the flow is loaded as a run would, and not run. Each failure comes with its remedy; the exit code is
+    that of the run.
     """
     report = examine(process_environ(), url)
     if as_json:
         echo_json(report.document())
     else:
-        echo(*_lines(report))
+        echo(*map(redact, _lines(report)))
     return report.code
 
 
@@ -50,7 +51,7 @@ def _lines(report: DoctorReport) -> list[str]:
             about = check.about
         lines.append(_check_line(check))
     wrong = sum(check.state == "FAILED" for check in report.checks)
-    summary = "nothing failed" if not wrong else f"{wrong} failed; the exit code {report.code} is that of the first"
+    summary = "nothing failed" if not wrong else f"{wrong} failed; the exit code {report.code} is that of a run"
     return [*lines, "", summary]
 
 

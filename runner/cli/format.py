@@ -52,9 +52,9 @@ def echo_error(text: str) -> None:
     click.echo(f"runner: {text_block(text)}", err=True)
 
 
-def echo_json(document: object) -> None:
-    """Write one document as JSON."""
-    click.echo(json_text(document))
+def echo_json(document: object, *, exact: bool = False) -> None:
+    """Write one document as JSON; see `json_text`."""
+    click.echo(json_text(document, exact=exact))
 
 
 def echo_answer(document: object, *lines: object, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -29,9 +29,9 @@ def inspect(location: str, *, with_imports: bool, as_json: bool) -> None:
     With --imports also what unpickling it would import, and the names that the code in it uses. That is an aid for a
     review and no boundary: code can make names while it runs. Only a signature says whose code it is.
     """
-    target, read = bundle_location(location)
+    target, settings = bundle_location(location)
     storage = open_location(target)
-    key, data = fetch(storage, target, replace(read, max_age=None))
+    key, data = fetch(storage, target, settings._replace(max_age=None))
     facts: dict[str, Any] = {
         "location": storage.url(key),
         "size": len(data),

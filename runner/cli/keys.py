@@ -13,10 +13,9 @@ import click
 from runner import naming
 from runner.bundle import archive, trust
 from runner.bundle.fetch import fetch, newest_version
-from runner.bundle.member_names import MANIFEST
 from runner.bundle.pointers import Named
 from runner.cli.format import as_json_option, echo, echo_answer
-from runner.cli.locations import bundle_location, open_location
+from runner.cli.locations import bundle_location, digest_looked_at, open_location
 from runner.errors import BundleCorrupt, Untrusted, UsageError
 from runner.location import Location, check_key
 from runner.publishing.newest import point_to_newest
@@ -56,8 +55,13 @@ def keygen(file: Path, role: keys.Role | None, *, as_json: bool) -> None:
     except OSError as error:
         message = f"{file} cannot be made: {error.strerror}"
         raise UsageError(message, hint="Choose another name; a key is never overwritten.") from error
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(key.file)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(key.file)
+    except OSError as error:
+        file.unlink()
+        message = f"{file} cannot be written: {error.strerror}"
+        raise UsageError(message, hint="Choose another place.") from error
     document = {"file": str(file), "public": key.public.text, "id": key.public.id, "for": role}
     echo_answer(document, key.public.text, as_json=as_json)
     if not as_json:
@@ -73,15 +77,15 @@ def verify(location: str, keys: tuple[str, ...], *, as_json: bool) -> None:
 
     Trusted are the keys of RUNNER_TRUSTED_KEYS or, where some are given, those after -k.
     """
-    target, trusting = bundle_location(location)
+    target, settings = bundle_location(location)
     if keys:
-        trusting = replace(trusting, trusted_keys=tuple(key for given in keys for key in _read_public_keys(given)))
-    if not trusting.trusted_keys:
+        settings = settings._replace(trusted_keys=tuple(key for given in keys for key in _read_public_keys(given)))
+    if not settings.trusted_keys:
         message = "nothing says whose signature to look for"
         raise UsageError(message, hint="Set RUNNER_TRUSTED_KEYS, or give a public key with -k.")
     storage = open_location(target)
-    key, data = fetch(storage, target, trusting)
-    opened = trust.admit(data, replace(target, key=key, alias=""), trusting).opened
+    key, data = fetch(storage, target, settings)
+    opened = trust.admit(data, replace(target, key=key, alias=""), settings).opened
     assert isinstance(opened, archive.Bundle)  # noqa: S101 - with trusted keys anything else was refused
     document = _describe(storage, key, data, opened)
     text = f"{document['location']} is signed with the trusted key {document['signed_by']}"
@@ -100,17 +104,14 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
     Nothing of it is unpickled; a signature says that you answer for what it does. Look at it before, with
     «runner inspect --imports», and give the digest that is told there, so that nobody can exchange it meanwhile.
     """
-    target, environment = bundle_location(location)
-    private = environment.signing_key
+    target, settings = bundle_location(location)
+    private = settings.signing_key
     if private is None:
         message = "there is no key to sign with"
         raise UsageError(message, hint="Set RUNNER_SIGNING_KEY, or RUNNER_SIGNING_KEY_FILE; runner keygen makes one.")
     storage = open_location(target)
-    key, data = fetch(storage, target, replace(environment, max_age=None))
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 and sha256.lower() != digest:
-        message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
-        raise Untrusted(message, hint="Look at it again: runner inspect.")
+    key, data = fetch(storage, target, settings._replace(max_age=None))
+    digest_looked_at(data, sha256, storage.url(key))
     opened = trust.verify(data)
     if not isinstance(opened, archive.Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
@@ -125,16 +126,14 @@ def sign(location: str, sha256: str | None, *, as_json: bool) -> None:
         document["copy_of"] = storage.url(key)
     folder, _, version = new_key.rpartition("/")
     named = Named(document["flow"]["name"], version, document["sha256"])
-    point_to_newest(storage, folder, named, private, environment.trusted_keys)
+    point_to_newest(storage, folder, named, private, settings.trusted_keys)
     echo_answer(document, document["location"], as_json=as_json)
 
 
 def _is_newest_and_ours(storage: Storage, key: str, opened: Bundle, private: keys.PrivateKey) -> bool:
     """Return whether a bundle is its flow's newest, in its place, and signed with this key."""
     try:
-        manifest = bytes(opened.members[MANIFEST])
-        signatures.check((private.public,), signatures.BUNDLE, manifest, opened.signature, key)
-        trust.check_place(opened.manifest["flow"], Location(storage.scheme, storage.container, key))
+        trust.check_signed(opened, (private.public,), Location(storage.scheme, storage.container, key))
     except Untrusted:
         return False
     return newest_version(storage, key[: key.rfind("/") + 1]) == key

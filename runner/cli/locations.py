@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
 from typing import TYPE_CHECKING
 
 from runner.backends import open_storage
 from runner.environ import process_environ
 from runner.errors import NotFound, Untrusted, UsageError
-from runner.location import Location, parse_location, split_digest
+from runner.location import Location, parse_location, shown_location, split_digest
+from runner.naming import slugify
 from runner.runs.layout import RunLayout
+from runner.runs.status import run_status
 from runner.runs.store import RunStore
+from runner.schemes import LOCAL
 from runner.secrets.named import resolve
 from runner.settings import Settings, with_files_read
 from runner.signing.run_signatures import run_signer
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.runs.status import RunStatus
     from runner.schema.documents import EndDocument
 
 
 _LOCATION_VARIABLES = ("RUNNER_STORAGE", "RUNNER_LOCATION")
 
 
-def settings(*, with_location: bool = True) -> Settings:
+def read_settings(*, with_location: bool = True) -> Settings:
     """Read the environment: a command needs its secrets and, unless an argument takes its place, its location."""
     environ = process_environ()
     if not with_location:
@@ -38,7 +42,7 @@ def parse_location_argument(text: str) -> Location:
             text, "" if "://" in text else with_files_read(process_environ()).get("RUNNER_STORAGE", "").strip().lower()
         )
     except (ValueError, OSError, RuntimeError) as error:  # also: no right to look there, no such home
-        message = f"{text!r} is no location: {error}"
+        message = f"{shown_location(text)!r} is no location: {error}"
         raise UsageError(message, hint="Give a URL or a path, or bucket/key where RUNNER_STORAGE is set.") from error
 
 
@@ -47,31 +51,40 @@ def bundle_location(text: str) -> tuple[Location, Settings]:
 
     The digest that it ends with, or that of RUNNER_BUNDLE_SHA256, is what the bundle must have. Raises UsageError.
     """
-    read = settings(with_location=False)
+    settings = read_settings(with_location=False)
     try:
         text, digest = split_digest(text)
     except ValueError as error:
         raise UsageError(str(error), hint="Give the digest that runner inspect tells.") from error
-    if digest and read.bundle_sha256 not in {None, digest}:
+    if digest and settings.bundle_sha256 not in {None, digest}:
         message = "RUNNER_BUNDLE_SHA256 and the location's #sha256= are not the same digest"
         raise UsageError(message, hint="Give one of them.")
     location = parse_location_argument(text)
-    return location, replace(read, location=location, bundle_sha256=digest or read.bundle_sha256)
+    return location, settings._replace(location=location, bundle_sha256=digest or settings.bundle_sha256)
+
+
+def digest_looked_at(data: bytes, sha256: str | None, url: str) -> str:
+    """Return the SHA-256 of a bundle. Raises Untrusted if it is not the one that was looked at, where one is given."""
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 and sha256.lower() != digest:
+        message = f"{url} has the SHA-256 {digest}, and not the one that you looked at"
+        raise Untrusted(message, hint="Look at it again: runner inspect.")
+    return digest
 
 
 def open_location(location: Location) -> Storage:
     """Open a location's storage with the secrets that RUNNER_SECRETS names."""
     environ = process_environ()
-    return open_storage(location, resolve(settings(with_location=False).secrets, environ), environ)
+    return open_storage(location, resolve(read_settings(with_location=False).secrets, environ), environ)
 
 
 def check_end(store: RunStore, end: EndDocument | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
-    environment = settings(with_location=False)
-    if not environment.trusted_keys:
+    settings = read_settings(with_location=False)
+    if not settings.trusted_keys:
         return
     request = store.read_request()
-    signer = run_signer(environment.signing_key, environment.trusted_keys, request) if request else None
+    signer = run_signer(settings.signing_key, settings.trusted_keys, request) if request else None
     if signer is None or end is None:
         message = f"run {store.run_id} has no end that could be signed"
         raise Untrusted(
@@ -79,6 +92,31 @@ def check_end(store: RunStore, end: EndDocument | None) -> None:
         )
     store.signer = signer
     store.check_end(end)
+    if settings.results is None:
+        _check_home(store, end["bundle"]["url"])
+
+
+def _check_home(store: RunStore, bundle: str) -> None:
+    """Refuse a run in another place than beside its bundle, where one key signs the runs of several flows of a name.
+
+    A folder may be mounted anywhere, and a bundle that was baked into an image lies elsewhere. Raises Untrusted.
+    """
+    folder, _, name = bundle.rpartition("/")
+    home = store.url.removesuffix(f"/runs/{store.run_id}")
+    if store.storage.scheme == LOCAL.scheme or not bundle.startswith(f"{store.storage.scheme}://"):
+        return
+    if home not in {folder, f"{folder}/{slugify(name)}"}:
+        message = f"{store.url} holds a run of {bundle}, which lies elsewhere"
+        hint = "Look who copied it there. If runs have a place of their own, name it: RUNNER_RESULTS."
+        raise Untrusted(message, hint=hint)
+
+
+def believed_status(store: RunStore) -> RunStatus:
+    """Return the status of a run, whose end is believed here. Raises what `run_status` and `check_end` raise."""
+    status = run_status(store)
+    if status.end is not None:
+        check_end(store, status.end)
+    return status
 
 
 def open_run(text: str) -> RunStore:
@@ -96,7 +134,8 @@ def open_run(text: str) -> RunStore:
             raise UsageError(message, hint="runner ls lists a flow's runs.")
         candidates = [RunLayout(home, run_id)]
     else:
-        flow, results = settings().location, settings().results
+        settings = read_settings()
+        flow, results = settings.location, settings.results
         if flow is None:
             message = f"{text!r} is a run id, and the environment names no flow"
             raise UsageError(

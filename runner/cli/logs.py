@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.format import as_json_option, echo, echo_block
-from runner.cli.locations import open_run
-from runner.errors import BundleCorrupt, NotFound, TooLarge
+from runner.cli.locations import believed_status, open_run
+from runner.errors import BundleCorrupt, NotFound, TooLarge, Untrusted
 from runner.limits import limit_of
-from runner.logs import json_text, text_block
-from runner.runs.status import attempt_status, run_status
+from runner.logs import entry_text, json_text, text_block
+from runner.runs.status import attempt_status
 from runner.supervisor.backlog import LOG_END_LOGGER
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
             echo(f"-- attempt {attempt}", err=True)
         _print_log(store, attempt, follow=follow, as_json=as_json)
     try:
-        state = run_status(store).text
-    except BundleCorrupt as error:
+        state = believed_status(store).text
+    except (BundleCorrupt, Untrusted) as error:
         state = error.message
     echo(f"-- run {store.run_id}: {state}", err=True)
 
@@ -83,13 +83,15 @@ def _shown(line: bytes, *, as_json: bool) -> str | None:
 
 def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
     """Yield the parts of an attempt's log in order; to follow is to wait for more until it is over."""
-    part, over_since, asked_again = 1, None, 0
+    part, over_since, asked_again, listed = 1, None, 0, list[int]()
     while True:
         try:
             data = store.storage.read(store.layout.log(attempt, part), limit=limit_of("log part"))
         except NotFound:
-            if later := [number for number in store.list_log_parts(attempt) if number > part]:
-                if asked_again == part:  # it did not come between the read and the listing
+            known = [number for number in listed if number > part]  # as parts are stored in order, this one never was
+            if later := known or [number for number in store.list_log_parts(attempt) if number > part]:
+                listed = later
+                if known or asked_again == part:  # it did not come between the read and the listing
                     echo(f"-- attempt {attempt}: the log is missing from part {part} to {later[0]}", err=True)
                     part = later[0]
                 asked_again = part
@@ -139,5 +141,5 @@ def _text(entry: dict[str, Any]) -> str:
     if "stream" in entry:
         return str(entry.get("message", ""))
     source = entry.get("task") or entry.get("logger") or ""
-    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', '')!s:7} {source}: {entry.get('message', '')}"
-    return text_block(f"{text}\n{str(entry['exception']).rstrip()}" if entry.get("exception") else text)
+    when, level, message = (entry.get(name, "") for name in ("time", "level", "message"))
+    return text_block(entry_text(when, level, source, message, entry.get("exception")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
@@ -11,11 +12,10 @@ from runner import naming
 from runner.bundle import pointers
 from runner.bundle.pointers import Pointer
 from runner.cli.format import as_json_option, echo, echo_json, print_table, size_text
-from runner.cli.locations import open_location, parse_location_argument, settings
+from runner.cli.locations import believed_status, open_location, parse_location_argument, read_settings
 from runner.cli.promote import describe_alias, unusable_alias
 from runner.errors import BundleCorrupt, Denied, NotFound, Untrusted, UsageError
 from runner.runs.layout import RunLayout
-from runner.runs.status import run_status
 from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Name = TypeVar("Name")
     Listed = TypeVar("Listed")
 
+_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-\d{6}-")  # a run id that runner made
 _AT_ONCE = 8  # requests; an outcome may have 64 MB
 _PASSED_OVER = (BundleCorrupt, Denied, NotFound, UsageError)  # of one folder or run: the others are listed all the same
 
@@ -65,7 +66,7 @@ class RunListing(TypedDict):
 def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
     """List the flows at URL; of a flow, its versions, aliases and runs, the newest first, and what else lies there.
 
-    Run ids sort by time if runner made them; given ones are listed in the reverse order of their names.
+    Runs are sorted by when they began; of more given run ids than are listed, those with the last names are looked at.
     """
     location = parse_location_argument(url).as_root()
     storage = open_location(location)
@@ -80,6 +81,7 @@ def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
     others = [entry for entry in others if not pointers.is_pointer(entry.key)]
     if "runs" in folders or versions or not folders:
         runs = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
+        runs = [name for name in runs if not name.startswith("_")]  # what doctor left is none
         aliases = _describe_aliases(url, limit) if pointers.ALIASES in folders else ([], 0)
         _list_flow(storage, location.key, (versions, others, runs), aliases, limit, as_json=as_json)
     else:
@@ -124,14 +126,14 @@ def _list_flow(
     def listed(entries: list[Entry]) -> list[ObjectListing]:
         return [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
 
-    versions, others, run_ids = found[0][::-1], found[1], found[2][::-1]
+    versions, others, run_ids = found[0][::-1], found[1], found[2]
     more = {
         name: len(all_of_them) - len(all_of_them[:limit])
         for name, all_of_them in (("versions", versions), ("others", others), ("runs", run_ids))
     }
     more["aliases"] = aliases[1]
     versions, others = versions[:limit], others[:limit]
-    runs = _side_by_side(describe, run_ids[:limit])
+    runs = sorted(_side_by_side(describe, _looked_at(run_ids, limit)), key=_began, reverse=True)[:limit]
     if as_json:
         told = {"versions": listed(versions), "others": listed(others), "aliases": aliases[0], "runs": runs}
         echo_json(told | {"more": more})
@@ -150,15 +152,28 @@ def _list_flow(
     _tell_more(more["runs"])
 
 
+def _looked_at(run_ids: list[str], limit: int | None) -> list[str]:
+    """Return which runs are looked at: as many as are listed, of those whose ids tell their time, and of the others."""
+    dated = [run_id for run_id in run_ids if _DATED.match(run_id)]
+    given = [run_id for run_id in run_ids if not _DATED.match(run_id)]
+    return given[::-1][:limit] + dated[::-1][:limit]
+
+
+def _began(run: RunListing) -> str:
+    """Return when a run began, as far as it or its id tells."""
+    dated = _DATED.match(run["run"])
+    return run["began"] or (dated.expand(r"\1-\2-\3T\4:\5:\6") if dated else "")
+
+
 def _describe_aliases(url: str, limit: int | None) -> tuple[list[AliasListing], int]:
     """Return what each alias of a flow stands for, or why it cannot be used, and how many others there are."""
     flow = parse_location_argument(url)
-    storage, environment = open_location(flow), settings(with_location=False)
+    storage, settings = open_location(flow), read_settings(with_location=False)
     names = pointers.aliases(storage, flow.key)
 
     def describe(alias: str) -> AliasListing | None:
         try:
-            document = pointers.read(storage, Pointer(flow.key, alias), environment)
+            document = pointers.read(storage, Pointer(flow.key, alias), settings)
         except (*_PASSED_OVER, Untrusted) as error:
             return unusable_alias(flow.url, alias, error)
         return describe_alias(flow.url, document) if document else None
@@ -182,14 +197,16 @@ def _side_by_side(describe: Callable[[Name], Listed], names: Sequence[Name]) -> 
 
 
 def _describe_run(store: RunStore) -> RunListing:
-    """Return the status of a run; one that cannot be read is ``unreadable``."""
+    """Return the status of a run: ``unreadable`` if it cannot be read, ``untrusted`` if it must not be believed."""
     try:
-        status = run_status(store)
-    except _PASSED_OVER:
+        status = believed_status(store)
+    except (*_PASSED_OVER, Untrusted) as error:
+        is_untrusted = isinstance(error, Untrusted)
+        state, told = ("untrusted", "not to be trusted") if is_untrusted else ("unreadable", "cannot be read")
         return {
             "run": store.run_id,
-            "state": "unreadable",
-            "told": "cannot be read",
+            "state": state,
+            "told": told,
             "began": None,
             "silent": None,
             "url": store.url,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
 import click
@@ -13,9 +11,9 @@ from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.pointers import Named, Pointer
 from runner.cli.format import as_json_option, echo_answer
-from runner.cli.locations import bundle_location, open_location
-from runner.errors import BundleCorrupt, Untrusted, UsageError
-from runner.location import ALIAS, Location
+from runner.cli.locations import bundle_location, digest_looked_at, open_location
+from runner.errors import BundleCorrupt, UsageError
+from runner.location import Location, is_alias
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -35,28 +33,25 @@ def promote(location: str, alias: str, sha256: str | None, *, as_json: bool) -> 
     RUNNER_SIGNING_KEY, if it is set, signs that. With RUNNER_TRUSTED_KEYS only what one of them signed is promoted.
     Promoting a version again says that it is still the one, as RUNNER_MAX_AGE asks where it runs.
     """
-    if not ALIAS.fullmatch(alias) or alias == "latest":
+    if not is_alias(alias) or alias == "latest":
         message = f"{alias!r} can be no alias"
         raise UsageError(message, hint="Take lower-case letters, digits and '-', a letter first; not «latest».")
-    target, environment = bundle_location(location)
-    environment = replace(environment, max_age=None)
+    target, settings = bundle_location(location)
+    settings = settings._replace(max_age=None)
     storage = open_location(target)
-    key, data = fetch(storage, target, environment)
-    named = _named(storage, key, data, sha256, environment)
+    key, data = fetch(storage, target, settings)
+    named = _named(storage, key, data, sha256, settings)
     folder = key.rpartition("/")[0]
-    document = pointers.write(storage, Pointer(folder, alias), named, environment.signing_key)
+    document = pointers.write(storage, Pointer(folder, alias), named, settings.signing_key)
     text = f"{storage.url(folder)}@{alias} is now version {named.version}"
     echo_answer(describe_alias(storage.url(folder), document), text, as_json=as_json)
 
 
-def _named(storage: Storage, key: str, data: bytes, sha256: str | None, environment: Settings) -> Named:
+def _named(storage: Storage, key: str, data: bytes, sha256: str | None, settings: Settings) -> Named:
     """Return what the alias will say of a bundle. Raises Untrusted, BundleCorrupt and UsageError if it may not."""
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 and sha256.lower() != digest:
-        message = f"{storage.url(key)} has the SHA-256 {digest}, and not the one that you looked at"
-        raise Untrusted(message, hint="Look at it again: runner inspect.")
+    digest = digest_looked_at(data, sha256, storage.url(key))
     place = Location(storage.scheme, storage.container, key)
-    opened = trust.admit(data, place, environment).opened
+    opened = trust.admit(data, place, settings).opened
     if not isinstance(opened, Bundle):
         message = f"{storage.url(key)} is no bundle but a plain pickle"
         raise BundleCorrupt(message, hint="Build the flow with runner; only bundles have versions.")

@@ -36,7 +36,7 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
     store = open_run(run)
     storage, end = store.storage, run_status(store).end
     check_end(store, end)
-    store.storage.warn_of_writers()
+    storage.warn_of_writers()
     found = _results_of(end["tasks"] if end else [], task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
@@ -55,7 +55,7 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
     value = values if whole else values[0]
     if as_json:
         try:
-            echo_json(value)
+            echo_json(value, exact=True)
         except (TypeError, ValueError) as error:
             message = f"the value cannot be shown as JSON: {error}"
             raise UsageError(message, hint="Copy it with -o FILE, or leave --json out.") from error
@@ -106,14 +106,14 @@ def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
             message = "a pickle is bytes, and standard output is a terminal, which would obey some of them"
             raise UsageError(message, hint="Name a file, or a pipe.")
         with SpooledTemporaryFile(max_size=CHUNK) as verified:
-            results.copy_result(storage, record, verified)  # type: ignore[arg-type]  # it is a file
+            results.copy_result(storage, record, verified)
             verified.seek(0)
             copyfileobj(verified, sys.stdout.buffer)
         return
     if output.is_dir():
         message = f"{output} is a folder"
         raise UsageError(message, hint="Name a file in it.")
-    if output.exists() and not output.is_file():
+    if (output.exists() and not output.is_file()) or _is_device(output):
         message = f"{output} is no plain file"
         raise UsageError(message, hint="Choose another one, or - for standard output.")
     temporary = None
@@ -128,3 +128,9 @@ def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether a path is one of those by which the kernel names devices and open files: ``/dev/stdout``."""
+    folder = path.parent.resolve()
+    return not folder.is_relative_to("/dev/shm") and any(map(folder.is_relative_to, ("/dev", "/proc")))  # noqa: S108

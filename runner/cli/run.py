@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,8 @@ from runner.bundle.fetch import fetch
 from runner.bundle.trust import admit
 from runner.cli.forked import in_forked_process
 from runner.cli.format import as_json_option, echo_json
-from runner.cli.locations import check_end, open_location, open_run, parse_location_argument, settings
+from runner.cli.locations import check_end, open_location, open_run, parse_location_argument, read_settings
+from runner.cli.parameters import parameters_option, with_parameters
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
 from runner.errors import BundleCorrupt, NotFound, RunHeld, RunnerError, Untrusted, UsageError
@@ -41,9 +42,7 @@ class RunAgain:
 
 @click.command(short_help="Run a flow.")
 @click.argument("location", required=False)
-@click.option(
-    "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
-)
+@parameters_option
 @click.option(
     "--resume", "run_to_resume", metavar="RUN", help="Go on with this run: as it was asked for, with its bundle."
 )
@@ -55,32 +54,35 @@ def run(location: str | None, parameters: tuple[str, ...], run_to_resume: str | 
         if location or parameters:
             message = "--resume goes with neither a location nor parameters: the run has its own"
             raise UsageError(message, hint="Leave them out.")
-        if settings().trusted_keys:
+        if read_settings().trusted_keys:
             message = "--resume takes what to run from the bucket, and RUNNER_TRUSTED_KEYS says to trust nothing there"
             raise UsageError(message, hint="Set RUNNER_RUN_ID, and with it the location and parameters of that run.")
         environ = in_forked_process(RunAgain, partial(_prepare_resume, environ, run_to_resume)).environ
     if location:
         parse_location_argument(location)  # what is wrong with it is told of the argument, not of the variable
+        for name in ("RUNNER_LOCATION_FILE", "RUNNER_STORAGE_FILE"):  # of a file that cannot be read
+            environ.pop(name, None)
         environ["RUNNER_LOCATION"] = location
         if "://" in location:
             environ.pop("RUNNER_STORAGE", None)
         else:
             environ.setdefault("RUNNER_STORAGE", "local")
-    if parameters:
-        environ["RUNNER_PARAMETERS"] = json.dumps(
-            _read_parameters(environ.get("RUNNER_PARAMETERS")) | dict(map(_split_parameter, parameters))
-        )
-    return _run(environ, as_json=as_json)
+    return _run(with_parameters(environ, parameters), as_json=as_json)
 
 
 @click.command(short_help="Run again what failed in a run.")
 @click.argument("run_to_retry", metavar="RUN")
 @click.option("--from", "task", metavar="TASK", help="Run this task, and all that wait for it, again as well.")
+@parameters_option
 @as_json_option
-def retry(run_to_retry: str, task: str | None, *, as_json: bool) -> int:
-    """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks."""
+def retry(run_to_retry: str, task: str | None, parameters: tuple[str, ...], *, as_json: bool) -> int:
+    """Begin a new run as RUN was asked for, which takes the results that RUN has instead of running their tasks.
+
+    With another value for a parameter, the tasks that are given it run again, and all that wait for them.
+    """
     again = in_forked_process(RunAgain, partial(_prepare_retry, with_files_read(process_environ()), run_to_retry))
-    return _run(again.environ, as_json=as_json, reuse={"run_id": again.run_id, "from": task})
+    environ = with_parameters(again.environ, parameters)
+    return _run(environ, as_json=as_json, reuse={"run_id": again.run_id, "from": task})
 
 
 def _prepare_resume(environ: dict[str, str], run: str) -> RunAgain:
@@ -123,9 +125,9 @@ def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, s
     variables = {name: text for name, text in environ.items() if name not in {"RUNNER_RESULTS", "RUNNER_PARAMETERS"}}
     if variables.get("RUNNER_STORAGE", "").lower() != BAKED_WORD:
         variables.pop("RUNNER_STORAGE", None)
-    bundle, read = request["bundle"], settings()
-    if read.bundle_sha256 not in {None, bundle["sha256"]}:
-        message = f"run {store.run_id} is of the bundle {bundle['sha256']}, and {read.bundle_sha256} is asked for"
+    bundle, settings = request["bundle"], read_settings()
+    if settings.bundle_sha256 not in {None, bundle["sha256"]}:
+        message = f"run {store.run_id} is of the bundle {bundle['sha256']}, and {settings.bundle_sha256} is asked for"
         raise Untrusted(message, hint="Unset RUNNER_BUNDLE_SHA256, or look who changed the run.")
     place = Location(storage.scheme, storage.container, f"{layout.home}/{bundle['url'].rpartition('/')[2]}".lstrip("/"))
     variables |= {"RUNNER_PARAMETERS": json.dumps(request["parameters"]), "RUNNER_BUNDLE_SHA256": bundle["sha256"]}
@@ -133,11 +135,11 @@ def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, s
         next(storage.stream(place.key, 0, 1), None)
     except NotFound:  # then it lies in another storage than the run
         place = _parse_bundle_url(bundle["url"])
-        _refuse_outside(place, read)
+        _refuse_outside(place, settings)
         variables["RUNNER_RESULTS"] = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
-    if read.trusted_keys:
-        _, data = fetch(open_location(place), place, replace(read, bundle_sha256=bundle["sha256"], max_age=None))
-        admit(data, place, read)
+    if settings.trusted_keys:
+        _, data = fetch(open_location(place), place, settings._replace(bundle_sha256=bundle["sha256"], max_age=None))
+        admit(data, place, settings)
     return variables | {"RUNNER_LOCATION": place.url}
 
 
@@ -149,37 +151,15 @@ def _parse_bundle_url(url: str) -> Location:
         raise BundleCorrupt(message, hint="Look who wrote its run.json.") from error
 
 
-def _refuse_outside(place: Location, read: Settings) -> None:
+def _refuse_outside(place: Location, settings: Settings) -> None:
     """With trusted keys, refuse a bundle that lies neither beside its run nor in the flow that the environment names.
 
     What else a bucket says of where it lies is not even asked. Raises Untrusted.
     """
-    flow = read.location and replace(read.location, alias="")
-    if read.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
+    flow = settings.location and replace(settings.location, alias="")
+    if settings.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
         message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
         raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
-
-
-def _read_parameters(text: str | None) -> dict[str, Any]:
-    try:
-        given = json.loads(text or "{}")
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        message = "RUNNER_PARAMETERS is no JSON object"
-        raise UsageError(message, hint="Correct or unset it.")
-    return given
-
-
-def _split_parameter(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        message = f"parameter {text!r} has no value"
-        raise UsageError(message, hint="Write -p NAME=VALUE.")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _outcome(finished: SupervisedRun) -> EndDocument | None:
@@ -187,7 +167,7 @@ def _outcome(finished: SupervisedRun) -> EndDocument | None:
     if finished.place is None:
         return None
     try:
-        store = open_run_store(finished.place, settings())
+        store = open_run_store(finished.place, read_settings())
         end = run_status(store).end
         check_end(store, end)
     except RunnerError:  # why is in the log already

@@ -17,12 +17,15 @@ from runner.cli.format import (
     print_table,
     size_text,
 )
+from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
-from runner.errors import Untrusted
-from runner.runs.status import run_status
+from runner.errors import BundleCorrupt, NotFound, Untrusted
+from runner.runs.status import run_status, status_without_outcome
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
+    from runner.cli.living import StoredTask
+    from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
 
@@ -30,21 +33,47 @@ if TYPE_CHECKING:
 @click.command(short_help="Show a run: state, tasks, error.")
 @click.argument("run")
 @as_json_option
-def show(run: str, *, as_json: bool) -> None:
-    """Show the state of RUN, its tasks with their results, and its error."""
+def show(run: str, *, as_json: bool) -> int:
+    """Show the state of RUN, its tasks with their results, and its error; while it lives, the results so far.
+
+    Of an outcome that cannot be read that is told, the last attempt is shown, and the exit code is 65.
+    """
     store = open_run(run)
-    status = run_status(store)
+    unreadable = None
+    try:
+        status = run_status(store)
+    except BundleCorrupt as error:
+        unreadable, status = error, _without_outcome(store, error)
     end = status.end
     if as_json:
-        active = {"run_id": store.run_id, "state": status.state, "silent": status.silence, "claim": status.claim}
         told = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
-        echo_json({**end, **told} if end else active)
-        return
+        told |= {"unreadable": str(unreadable)} if unreadable else {}
+        echo_json({**(end or living_document(store, status)), **told})
+    else:
+        _print(store, status, unreadable)
+    return unreadable.code if unreadable else 0
+
+
+def _without_outcome(store: RunStore, unreadable: BundleCorrupt) -> RunStatus:
+    """Return what the last attempt says; where nothing can be read of it either, raise why the outcome cannot."""
+    try:
+        return status_without_outcome(store)
+    except (BundleCorrupt, NotFound):
+        raise unreadable from None
+
+
+def _print(store: RunStore, status: RunStatus, unreadable: BundleCorrupt | None) -> None:
+    end = status.end
     echo_field("run", store.run_id)
+    if unreadable:
+        echo_field("outcome", f"unreadable, so what follows is its last attempt's: {unreadable}")
     echo_field("state", status.text)
     if end is None:
         if claim := status.claim:
             echo_field("attempt", f"{claim['attempt']}, since {claim['started']} on {claim['host']}")
+        if tasks := stored_tasks(store):
+            echo("")
+            _print_stored(store.storage, tasks)
         return
     echo_field("flow", plain(end["flow"]))
     echo_field("bundle", end["bundle"]["url"])
@@ -113,6 +142,21 @@ def _print_tasks(storage: Storage, tasks: list[TaskRecord]) -> None:
         size = size_text(sum(result["size"] for result in stored)) if stored else ""
         rows.append([slug, state, sum(task["tries"] for task in units), f"{seconds:.2f}", size, url])
     print_table(["TASK", "STATE", "TRIES", "SECONDS", "SIZE", "RESULT"], rows)
+
+
+def _print_stored(storage: Storage, tasks: list[StoredTask]) -> None:
+    """Print a row a task of a run that is not over: of what was stored, the storage tells no more."""
+    by_slug: dict[str, list[StoredTask]] = {}
+    for task in tasks:
+        by_slug.setdefault(task["task"], []).append(task)
+    rows = []
+    for slug, stored in by_slug.items():
+        url = storage.url(stored[0]["result"]["key"])
+        is_mapped = any(task["mapped"] for task in stored)
+        state = f"succeeded ({len(stored)} so far)" if is_mapped else "succeeded"
+        size = size_text(sum(task["result"]["size"] for task in stored))
+        rows.append([slug, state, size, f"{url.rpartition('/')[0]}/" if len(stored) > 1 else url])
+    print_table(["TASK", "STATE", "SIZE", "RESULT"], rows)
 
 
 def _seconds(task: TaskRecord) -> float:

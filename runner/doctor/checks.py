@@ -69,6 +69,20 @@ def failed_check(about: str, name: str, error: RunnerError, seconds: float | Non
     return Check(about, name, "FAILED", error.message, seconds, error)
 
 
+def error_with_code(code: int, message: str, hint: str) -> RunnerError:
+    """Return an error by which a run has this exit code, whatever its class."""
+    error = RunnerError(message, hint=hint)
+    error.code = code
+    return error
+
+
+def check_of(document: CheckDocument) -> Check:
+    """Return the check that a document of another process tells of."""
+    code, message = document["exit_code"], document["message"]
+    error = error_with_code(code, message, document["hint"]) if code else None
+    return Check(document["about"], document["check"], document["state"], message, document["seconds"], error)
+
+
 def run_check(about: str, name: str, call: Callable[[], str | tuple[State, str]]) -> Check:
     """Make a check: ``call`` returns the message, perhaps with a state, or raises; its time is measured."""
     start = time.perf_counter()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from runner.cgroup import read_limits
 from runner.errors import EnvironmentWrong
+from runner.secrets.redaction import redact
 from runner.version import __version__
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def describe_machine(environ: Mapping[str, str]) -> MachineDocument:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "image": environ.get("RUNNER_IMAGE"),
+        "image": redact(environ["RUNNER_IMAGE"]) if "RUNNER_IMAGE" in environ else None,
         "revision": environ.get("RUNNER_REVISION"),
         "user": os.geteuid() if hasattr(os, "geteuid") else None,  # Windows has no numbers of users
         "libraries": {name: _version(name) for name in LIBRARIES},

@@ -1,4 +1,4 @@
-"""Checks of a storage: it is reached, lists, creates, refuses a second create, reads and deletes."""
+"""Checks of a storage: it is reached, lists, creates, refuses a second create, replaces, reads and deletes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from runner.errors import (
     BucketMissing,
     CredentialsRefused,
     Denied,
+    EnvironmentWrong,
     NotFound,
     ReadFailed,
     RunnerError,
@@ -33,7 +34,7 @@ ANSWER_SECONDS = 5.0  # for the endpoint's first answer
 CLOCK_REFUSED_SECONDS = 15 * 60  # S3 and Azure refuse what is signed with a clock that is further off
 CLOCK_NOTED_SECONDS = 60
 CLOCK_EVEN_SECONDS = 2  # the header has whole seconds alone
-_WRITE_CHECKS = ("create", "create again", "read", "delete")
+_WRITE_CHECKS = ("create", "create again", "replace", "read", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,28 @@ class Answer:
     ahead: float | None
 
 
-def probe(storage: Storage, key: str, *, writes: bool) -> Iterator[Check]:
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a run would do at a location.
+
+    Args:
+        writes: it writes its documents there.
+        has_flow: a flow is there, below whose ``runs/`` it writes, and perhaps nowhere else may.
+        is_named: it may have a run id that others know, so that a second create must be refused.
+    """
+
+    writes: bool = True
+    has_flow: bool = False
+    is_named: bool = True
+
+
+def probe(storage: Storage, key: str, probed: Probed) -> Iterator[Check]:
     """Yield the checks of a location: everything that a run does there, and delete.
 
-    What is written lies below ``_doctor/``, and is deleted again. Where nothing may be written (``writes``), an object
-    that does not exist is read, which must be reported as that.
+    What is written lies below ``_doctor/``, and is deleted again. Where nothing is written, an object that does not
+    exist is read, which must be reported as that.
     """
+    writes = probed.writes
     about = storage.url(key)
     answer = request_endpoint(f"{storage.endpoint}/{storage.container}") if storage.endpoint else None
     listed = run_check(about, "list", lambda: _list(storage, key))
@@ -67,9 +84,12 @@ def probe(storage: Storage, key: str, *, writes: bool) -> Iterator[Check]:
     if unreached or refused or isinstance(error, Unreachable | BucketMissing | TooSlow):
         yield from (Check(about, name, "unknown", "not tried") for name in (_WRITE_CHECKS if writes else ("read",)))
         return
-    probe_key = f"{_runs_home(storage, key)}_doctor/{os.urandom(8).hex()}"
+    home = _runs_home(storage, key)
+    if probed.has_flow and (storage.scheme != "file" or os.path.isdir(f"{storage.container}/{home}runs")):  # noqa: PTH112
+        home += "runs/"
+    probe_key = f"{home}_doctor/{os.urandom(8).hex()}"
     if writes:
-        yield from _write_checks(storage, about, probe_key)
+        yield from _write_checks(storage, about, probe_key, is_named=probed.is_named)
     else:
         yield run_check(about, "read", lambda: _read_absent(storage, probe_key))
 
@@ -141,38 +161,53 @@ def _runs_home(storage: Storage, key: str) -> str:
     return "".join(key.rpartition("/")[:2])
 
 
-def _write_checks(storage: Storage, about: str, key: str) -> list[Check]:
-    """Create an object, create it again, read it, and delete it whatever happens."""
-    data, others = (b"left by runner doctor, may be deleted: " + os.urandom(16).hex().encode() for _ in range(2))
+def _write_checks(storage: Storage, about: str, key: str, *, is_named: bool) -> list[Check]:
+    """Create an object, create it again, replace it, read it, and delete it whatever happens."""
+    data, others, last = (b"left by runner doctor, may be deleted: " + os.urandom(16).hex().encode() for _ in range(3))
     checks = []
     try:
         created = run_check(about, "create", lambda: _create(storage, key, data))
         checks.append(created)
         if created.state == "ok":
-            checks.append(run_check(about, "create again", lambda: _create_again(storage, key, others)))
-            checks.append(run_check(about, "read", lambda: _read_back(storage, key, {data, others})))
+            checks.append(
+                run_check(about, "create again", lambda: _create_again(storage, key, others, is_named=is_named))
+            )
+            replaced = run_check(about, "replace", lambda: _replace(storage, key, last))
+            stored = {last} if replaced.state == "ok" else {data, others}
+            checks += [replaced, run_check(about, "read", lambda: _read_back(storage, key, stored))]
         else:
-            checks.append(Check(about, "create again", "unknown", "not tried"))
+            checks += [Check(about, name, "unknown", "not tried") for name in ("create again", "replace")]
             checks.append(run_check(about, "read", lambda: _read_absent(storage, key)))
     finally:
         deleted = run_check(about, "delete", lambda: _delete(storage, key))
-    stored = checks[0].state == "ok"
-    return [*checks, deleted if stored else Check(about, "delete", "unknown", "nothing was stored")]
+    is_stored = checks[0].state == "ok"
+    return [*checks, deleted if is_stored else Check(about, "delete", "unknown", "nothing was stored")]
 
 
 def _create(storage: Storage, key: str, data: bytes) -> str:
-    storage.create(key, data)
+    try:
+        storage.create(key, data)
+    except Denied as error:  # as `RunStore` has it
+        message = f"no run can be written down: {error.message}"
+        raise WriteFailed(message, hint=error.hint, transient=False) from error
     return f"{len(data)} bytes were stored"
 
 
-def _create_again(storage: Storage, key: str, data: bytes) -> str:
+def _create_again(storage: Storage, key: str, data: bytes, *, is_named: bool) -> str | tuple[State, str]:
     try:
         storage.create(key, data)
     except AlreadyExists:
         return "the second create of one key is refused"
-    message = "a second create of one key was not refused, and replaced the first: two starts could both hold a run"
+    message = "a second create of one key was not refused, and replaced the first"
+    if not is_named:
+        return "note", f"{message}: with a RUNNER_RUN_ID two starts could both hold a run, and so would end with 78"
     hint = "Use a storage that knows conditional writes (S3: If-None-Match), and no proxy that drops their headers."
-    raise WriteFailed(message, hint=hint)
+    raise EnvironmentWrong(f"{message}: two starts could both hold a run", hint=hint)
+
+
+def _replace(storage: Storage, key: str, data: bytes) -> str:
+    storage.replace(key, data)
+    return "an object is written anew, as a heartbeat is"
 
 
 def _read_back(storage: Storage, key: str, stored: set[bytes]) -> str:

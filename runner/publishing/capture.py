@@ -1,4 +1,4 @@
-"""Which modules of the author's travel along: those that the flow's file reaches by import statements.
+"""Which modules of the author's travel along: those that the flow's file reaches by import statements, and calls alike.
 
 The file that defines the flow travels by value, in the pickle. What it imports of the author's own travels as source
 files with the data files of its packages, and is importable in the container; what lies in ``site-packages``,
@@ -7,39 +7,48 @@ files with the data files of its packages, and is importable in the container; w
 
 from __future__ import annotations
 
+import logging
 import sys
 import sysconfig
 from collections import deque
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
-from os.path import normpath
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.errors import FlowFailed, UsageError
-from runner.publishing.import_statements import imports_of
+from runner.bundle.module_names import INSTALLED, owner_of, top_modules
+from runner.errors import FlowFailed
+from runner.publishing.import_calls import Import, Unknown, Whole
+from runner.publishing.import_statements import acts_when_imported, imports_of, line_of_import
+from runner.publishing.included import NEVER, add, files_below, refuse_unreachable, take_included
+from runner.publishing.unknown_names import Pointer, note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+log = logging.getLogger("runner.publish")
 LARGEST = 50_000_000  # bytes of sources; more is nearly always data that belongs into the bucket
-_INSTALLED = {"site-packages", "dist-packages"}
-_NEVER = {"__pycache__", "CVS"}  # besides all that is hidden: .git, .hg, .svn, .env, …
+_PROCESSES = {"multiprocessing", "concurrent", "joblib", "loky"}  # they may start processes anew
 
 
 @dataclass
 class Captured:
-    """Files by their path below ``src/``, and the modules that the captured files import from elsewhere."""
+    """Files by their path below ``src/``, and the modules that the captured files import from elsewhere.
+
+    ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
+    ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
+    calls that could not be followed, and ``notes`` what is to be said of these.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
-
-    def has(self, module: str) -> bool:
-        """Return whether a module can be imported from the files."""
-        path = module.replace(".", "/")
-        return f"{path}.py" in self.files or f"{path}/__init__.py" in self.files
+    others: set[str] = field(default_factory=set)
+    whole: set[Whole] = field(default_factory=set)
+    pointers: list[Pointer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def capture(
@@ -52,27 +61,40 @@ def capture(
 
     Args:
         module: the module, whose import statements are followed; a notebook has no file that could be read.
-        include: files or folders that import statements do not show: paths, relative to the flow's file.
+        include: files or folders that import statements do not show: paths, relative to the flow's file, each perhaps
+            with ``=`` and the place below ``src/`` where it lies instead of its own.
         exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind.
         reached: modules that the flow is known to import otherwise: from its pickle, or when its tasks are called.
 
-    Raises FlowFailed above `LARGEST` bytes, naming the largest files, and UsageError for an include that is not there.
+    Raises FlowFailed above `LARGEST` bytes, naming the largest files, and for a module of whose name Python or an
+    installed distribution has one; UsageError for an include that is not there, or in a place where it cannot be.
     """
+    patterns = list(exclude)
+
+    def stays(name: str) -> bool:
+        return any(map(Path(name).match, patterns))
+
     found = Captured()
     file = getattr(module, "__file__", None)
     base = folder_of(module)
+    included = take_included(base, include, stays)
     itself = {"__main__", module.__name__ if module else ""}
-    names = [name for name in sorted(reached) if name not in itself]
+    names: list[Import | Whole] = [Import(name, forgiven=True) for name in sorted(reached) if name not in itself]
     if module is not None and file:
-        names += [name for name, _ in imports_of(Path(file), module.__package__ or "")]
-    # the file itself is not executed in the container, so what it alone imports need not be there
-    _follow([(name, True) for name in names], found)
-    for name in include:
-        _include(base, name, found)
-    patterns = list(exclude)
-    found.files = {
-        name: path for name, path in sorted(found.files.items()) if not any(Path(name).match(each) for each in patterns)
-    }
+        # the file itself is not executed in the container, so what it alone imports need not be there
+        imported = _forgiven(_read(Path(file), module.__package__ or "", found, is_flow=True))
+        names += imported
+        if _PROCESSES & {each.name.partition(".")[0] for each in imported}:
+            names += _take_itself(module, Path(file), found)
+    for place, path in included.files.items():
+        names += _forgiven(_read_leniently(path, place, found))
+    _follow(names, found, included.files)
+    found.files = {name: path for name, path in found.files.items() if not stays(name)}
+    add(found.files, included.files)
+    refuse_unreachable(found.files, included.placed)
+    found.files = dict(sorted(found.files.items()))
+    _refuse_replaced(found, _root_of(module), patterns, file)
+    _note_pointers(found, included.files, base, file)
     sizes = {name: path.stat().st_size for name, path in found.files.items()}
     if sum(sizes.values()) > LARGEST:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
@@ -82,6 +104,25 @@ def capture(
         )
         raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
     return found
+
+
+def _take_itself(module: ModuleType, file: Path, found: Captured) -> list[Import]:
+    """Take the flow's own file, which processes that start anew import: they have nothing of this one's memory.
+
+    Not where it would be built again by each of them.
+    """
+    if line := acts_when_imported(file):
+        log.warning(
+            "%s, line %d: processes that are started anew would do that again, and so cannot import the file; "
+            "put it under «if __name__ == '__main__':»",
+            file.name,
+            line,
+        )
+        return []
+    if module.__name__ != "__main__":
+        return [Import(module.__name__, forgiven=True)]
+    found.files[file.name] = file
+    return []
 
 
 def installed_part(name: str) -> str | None:
@@ -98,27 +139,143 @@ def installed_part(name: str) -> str | None:
     return None
 
 
-def _follow(imports: list[tuple[str, bool]], found: Captured) -> None:
+def _follow(imports: list[Import | Whole], found: Captured, included: dict[str, Path]) -> None:
     waiting, taken = deque(imports), set[str]()
     while waiting:
-        name, forgiven = waiting.popleft()
-        for module in _with_parents(name):
-            if module in taken:
-                continue
-            spec = _spec(module)
-            if spec is None:
-                break
-            if _is_authors(spec):
-                taken.add(module)
-                _take(module, spec, found)
-                if spec.origin and spec.has_location:
-                    package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
-                    waiting.extend(imports_of(Path(spec.origin), package))
-                continue
-            if not forgiven:
-                found.imports.add(name)
-            if spec.has_location:
-                break  # what lies in it is not the author's either, and to look for that would import it
+        each = waiting.popleft()
+        is_whole = isinstance(each, Whole)
+        if isinstance(each, Whole) and each.opened and _is_chosen(each.name, included):
+            spec = _spec(each.name)
+            if spec is None or not spec.origin:
+                continue  # to import a namespace package would take all of its data files
+            is_whole = False
+        waiting.extend(_reach(each, taken, found))
+        if isinstance(each, Whole) and is_whole:
+            waiting.extend(_take_whole(each, found))
+
+
+def _reach(wanted: Import | Whole, taken: set[str], found: Captured) -> list[Import | Whole]:
+    """Take a module and its parents as far as they are the author's, and return what these import."""
+    more: list[Import | Whole] = []
+    for module in _with_parents(wanted.name):
+        if module in taken:
+            continue
+        spec = _spec(module)
+        if spec is None:
+            break
+        if _is_authors(spec):
+            taken.add(module)
+            _take(module, spec, found)
+            if spec.origin and spec.has_location:
+                package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
+                more += _read(Path(spec.origin), package, found)
+            continue
+        if "." not in module:
+            found.others.add(module)
+        if not wanted.forgiven:
+            found.imports.add(wanted.name)
+        if spec.has_location:
+            break  # what lies in it is not the author's either, and to look for that would import it
+    return more
+
+
+def _is_chosen(package: str, included: dict[str, Path]) -> bool:
+    """Return whether the author has named files in a package, and so which of them a call opens."""
+    return any(place.startswith(f"{package.replace('.', '/')}/") for place in included)
+
+
+def _take_whole(each: Whole, found: Captured) -> list[Import | Whole]:
+    """Take all files of a package of the author's, and return what its modules import."""
+    spec = _spec(each.name)
+    if spec is not None and spec.submodule_search_locations is None:  # a module stands for the package that it is in
+        package = each.name.rpartition(".")[0]
+        each, spec = each._replace(name=package), _spec(package) if package else None
+    if spec is None or not _is_authors(spec) or each in found.whole:
+        return []
+    found.whole.add(each)
+    more: list[Import | Whole] = []
+    for root in _folders(spec):
+        for place, path in files_below(Path(root), PurePosixPath(each.name.replace(".", "/"))).items():
+            if path.suffix != ".pyc":
+                found.files.setdefault(place, path)
+                more += _read_leniently(path, place, found)
+    return _forgiven(more) if each.opened else more
+
+
+def _read(path: Path, package: str, found: Captured, *, is_flow: bool = False) -> list[Import | Whole]:
+    """Return what a file imports, of a module that is only known when it runs at least the package; note the rest."""
+    everything = imports_of(path, package, is_flow=is_flow)
+    names = [each for each in everything if not isinstance(each, Unknown)]
+    lists = any(isinstance(each, Whole) and not each.opened for each in names)  # the modules that it then imports
+    for each in everything:
+        if isinstance(each, Unknown) and (each.begins or each.opened or not lists):
+            pointer = Pointer(path, each)
+            found.pointers.append(pointer)
+            names += [Import(pointer.package, forgiven=True)] if pointer.package and not each.opened else []
+    return names
+
+
+def _read_leniently(path: Path, place: str, found: Captured) -> list[Import | Whole]:
+    """Return what a file imports that lies at a place; one that cannot be parsed may be no module at all."""
+    try:
+        return _read(path, place.rpartition("/")[0].replace("/", "."), found)
+    except FlowFailed:
+        return []
+
+
+def _forgiven(imports: list[Import | Whole]) -> list[Import | Whole]:
+    return [each._replace(forgiven=True) for each in imports]
+
+
+def _note_pointers(found: Captured, included: dict[str, Path], base: Path, itself: str | None) -> None:
+    """Note the calls in what travels of which nothing shows that what they mean travels as well."""
+    travelling = {*found.files.values(), *([Path(itself)] if itself else [])}
+    by_listing = {each.name for each in found.whole if not each.opened}
+    said = set[tuple[Path, int]]()
+    for pointer in found.pointers:
+        spec = _spec(pointer.package) if pointer.package else None
+        if pointer.path not in travelling or pointer.at in said or (spec and not _is_authors(spec)):
+            continue
+        folders = [Path(each) for each in _folders(spec)] if spec else []
+        meant = {file for folder in folders for file in _meant(pointer, folder)}
+        if pointer.is_covered(included, by_listing) or (meant and travelling.issuperset(meant)):
+            continue
+        said.add(pointer.at)
+        found.notes.append(note_of(pointer, base, folders[0] if folders else None))
+
+
+def _meant(pointer: Pointer, folder: Path) -> Iterable[Path]:
+    """Return what a call may mean that looks in a package's folder."""
+    return files_below(folder, PurePosixPath()).values() if pointer.unknown.opened else folder.glob("*.py")
+
+
+def _root_of(module: ModuleType | None) -> Path:
+    """Return the folder that an author's modules are imported from."""
+    package = getattr(module, "__package__", None)
+    return folder_of(module).parents[package.count(".")] if package else folder_of(module)
+
+
+def _refuse_replaced(found: Captured, root: Path, excluded: list[str], itself: str | None) -> None:
+    """Refuse modules of the author's that Python, or what is installed, has as well: there those would be taken.
+
+    Here one of the two is taken by the order of ``sys.path``, or because it is loaded already. The flow's own file,
+    ``itself``, takes nobody's place.
+    """
+    theirs: dict[str, str] = {}
+    for name in found.others:
+        spec = PathFinder.find_spec(name, [str(root)])
+        if spec and spec.origin and spec.origin != itself and _is_authors(spec):
+            below = Path(spec.origin).relative_to(root)
+            theirs |= {} if any(map(below.match, excluded)) else {name: spec.origin}
+    theirs |= {name: str(found.files[file]) for name, file in top_modules(found.files).items()}
+    installed = [place for place in sys.path if INSTALLED & set(Path(place).parts)]
+    for name, path in sorted(theirs.items()):
+        if owner := owner_of(name, installed):
+            line = line_of_import(Path(itself), name) if itself else None
+            where = f"{Path(str(itself)).name}, line {line}: " if line else ""
+            message = f"{where}{path} has the name of another module, which would be taken for it: that of {owner}"
+            hint = "Rename it, put it into a package of yours, or leave it out: exclude=[…], or -x."
+            raise FlowFailed(message, hint=hint)
 
 
 def _with_parents(name: str) -> list[str]:
@@ -132,7 +289,7 @@ def _spec(name: str) -> ModuleSpec | None:
     if loaded is not None and getattr(loaded, "__spec__", None) is not None:
         return loaded.__spec__
     try:
-        return find_spec(name)
+        return find_spec(name) if "/" not in name else None  # there would be a namespace package in any folder
     except Exception:  # noqa: BLE001 - whatever a parent does when imported: it cannot be imported
         return None
 
@@ -165,7 +322,7 @@ def _authors_path(place: str) -> bool:
     path = Path(place).absolute()
     standard = {Path(sysconfig.get_path(name)).absolute() for name in ("stdlib", "platstdlib")}
     ours = Path(__file__).parents[1]
-    return not (_INSTALLED & set(path.parts)) and not any(path.is_relative_to(root) for root in {*standard, ours})
+    return not (INSTALLED & set(path.parts)) and not any(path.is_relative_to(root) for root in {*standard, ours})
 
 
 def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
@@ -184,22 +341,10 @@ def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
 def _data_files(folder: Path) -> Iterator[Path]:
     """Yield a package's data files: all but Python's, in its folder and in folders below that are no packages."""
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in _NEVER:
+        if path.name.startswith(".") or path.name in NEVER:
             continue
         if path.is_dir():
             if not any(path.glob("*.py")) and not folder.resolve().is_relative_to(path.resolve()):  # a link upwards
                 yield from _data_files(path)
         elif path.suffix not in {".py", ".pyc"} and path.is_file():
             yield path
-
-
-def _include(base: Path, name: str, found: Captured) -> None:
-    path = Path(normpath(base / name))
-    if not path.exists():
-        message = f"include: there is no {path}"
-        raise UsageError(message, hint="Give paths relative to the file that defines the flow.")
-    root = base if path.is_relative_to(base) else path.parent
-    for each in [path] if path.is_file() else sorted(path.rglob("*")):
-        parts = each.relative_to(root).parts
-        if each.is_file() and not any(part.startswith(".") or part in _NEVER for part in parts):
-            found.files["/".join(parts)] = each

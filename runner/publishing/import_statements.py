@@ -1,19 +1,21 @@
-"""Import statements: what a file or a function imports, and what it can do without."""
+"""What a file or a function imports, by statements and by calls, and what it can do without."""
 
 from __future__ import annotations
 
 import ast
 import dis
-from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import FlowFailed
+from runner.publishing.import_calls import Calls, Import, Unknown, Whole, absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import CodeType, FunctionType
 
+_PADDING = {"CACHE", "EXTENDED_ARG", "PRECALL", "PUSH_NULL"}  # which there are differs between versions of Python
+_CALLED = {"import_module", "__import__"}
 _FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -33,11 +35,13 @@ def imported_in(functions: Iterable[FunctionType]) -> set[str]:
 
 
 def _imported_by(code: CodeType) -> Iterator[str]:
-    steps = list(dis.get_instructions(code))
+    steps = [step for step in dis.get_instructions(code) if step.opname not in _PADDING]
     for level, names, step in zip(steps, steps[1:], steps[2:], strict=False):
         if step.opname == "IMPORT_NAME" and not level.argval:  # relative ones are the author's
             yield str(step.argval)
             yield from (f"{step.argval}.{name}" for name in names.argval or ())
+        elif level.argval in _CALLED and isinstance(names.argval, str) and step.opname == "CALL":
+            yield from [names.argval] if names.opname == "LOAD_CONST" and names.argval[:1] != "." else []
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
             yield from _imported_by(constant)
@@ -49,38 +53,79 @@ def _guarded(path: Path) -> set[str]:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return set()
-    handled = {name for name, forgiven in _import_statements(tree, "") if forgiven}
-    needed = {name for name, forgiven in _import_statements(tree, "") if not forgiven}
-    return {name.split(".")[0] for name in handled} - {name.split(".")[0] for name in needed}
+    found = [each for each in _found_in(tree, Calls(tree, "", None)) if not isinstance(each, Unknown)]
+    handled = {each.name.split(".")[0] for each in found if each.forgiven}
+    return handled - {each.name.split(".")[0] for each in found if not each.forgiven}
 
 
-def imports_of(path: Path, package: str) -> list[tuple[str, bool]]:
-    """Return what a file imports, anywhere in it, with whether the file can do without. Raises FlowFailed."""
+def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Import | Whole | Unknown]:
+    """Return what a file imports, anywhere in it, and what is only known when it runs. Raises FlowFailed.
+
+    Args:
+        path: of the file.
+        package: of which it is a part.
+        is_flow: whether it is the flow's own, which has another name where it runs.
+    """
     if path.suffix != ".py":
         return []
+    parts = [*filter(None, package.split(".")), *([path.stem] if path.stem != "__init__" else [])]
     try:
-        return list(_import_statements(ast.parse(path.read_bytes(), str(path)), package))
+        tree = ast.parse(path.read_bytes(), str(path))
+        return list(_found_in(tree, Calls(tree, package, None if is_flow else ".".join(parts))))
     except (SyntaxError, ValueError) as error:
         message = f"{path} cannot be parsed: {error}"
         raise FlowFailed(message, hint="Mend it, or leave it out with exclude=[…].") from error
 
 
-def _import_statements(tree: ast.AST, package: str, *, forgiven: bool = False) -> Iterator[tuple[str, bool]]:
+def _found_in(tree: ast.AST, calls: Calls, *, forgiven: bool = False) -> Iterator[Import | Whole | Unknown]:
     if isinstance(tree, ast.Import):
-        yield from ((alias.name, forgiven) for alias in tree.names)
+        yield from (Import(alias.name, forgiven) for alias in tree.names)
     elif isinstance(tree, ast.ImportFrom):
-        name = tree.module or ""
-        if tree.level:
-            try:
-                name = resolve_name("." * tree.level + name, package)
-            except ImportError:
-                return
-        yield name, forgiven
-        yield from ((f"{name}.{alias.name}", forgiven) for alias in tree.names)  # a submodule, or just a name in it
+        name = absolute(tree.module or "", tree.level, calls.package)
+        if name:
+            yield Import(name, forgiven)
+            # a submodule, or just a name in it
+            yield from (Import(f"{name}.{alias.name}", forgiven) for alias in tree.names)
     else:
+        if isinstance(tree, ast.Call):
+            yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
         for child in ast.iter_child_nodes(tree):
-            yield from _import_statements(child, package, forgiven=forgiven or child in optional)
+            found = _found_in(child, calls, forgiven=forgiven or child in optional)
+            yield from (each for each in found if not (_is_main(tree) and isinstance(each, Unknown)))
+
+
+def line_of_import(path: Path, name: str) -> int | None:
+    """Return the line in which a file imports a module, or something from it."""
+    if path.suffix == ".py":
+        for each in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(each, ast.Import) and name in {alias.name.partition(".")[0] for alias in each.names}:
+                return each.lineno
+            if isinstance(each, ast.ImportFrom) and not each.level and (each.module or "").partition(".")[0] == name:
+                return each.lineno
+    return None
+
+
+def acts_when_imported(path: Path) -> int | None:
+    """Return the line, if there is one, in which a file builds or runs something when it is imported."""
+    return next(_acting(ast.parse(path.read_bytes())), None) if path.suffix == ".py" else None
+
+
+def _acting(tree: ast.AST) -> Iterator[int]:
+    for child in ast.iter_child_nodes(tree):
+        if (
+            isinstance(child, ast.Call)
+            and isinstance(child.func, ast.Attribute)
+            and child.func.attr in {"build", "run"}
+        ):
+            yield child.lineno
+        elif not _is_main(child) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _acting(child)
+
+
+def _is_main(tree: ast.AST) -> bool:
+    """Return whether it is the part of a file that is only run as a program, which it is not where the flow runs."""
+    return isinstance(tree, ast.If) and isinstance(tree.test, ast.Compare) and _names([tree.test.left]) == {"__name__"}
 
 
 def _optional(tree: ast.AST) -> list[ast.stmt]:
@@ -90,7 +135,7 @@ def _optional(tree: ast.AST) -> list[ast.stmt]:
         or (isinstance(tree, ast.Try) and any(_forgives(handler.type) for handler in tree.handlers))
         or (isinstance(tree, ast.With) and any(_suppresses(item.context_expr) for item in tree.items))
     )
-    return tree.body if optional else []  # type: ignore[attr-defined]
+    return tree.body if optional else []  # type: ignore[attr-defined]  # each of the three has one
 
 
 def _forgives(caught: ast.expr | None) -> bool:

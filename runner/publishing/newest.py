@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from runner.bundle import archive, pointers
 from runner.bundle.fetch import newest_version
-from runner.bundle.member_names import MANIFEST
 from runner.bundle.pointers import Named, Pointer
-from runner.bundle.trust import check_place
+from runner.bundle.trust import check_signed
 from runner.errors import RunnerError
 from runner.limits import limit_of
 from runner.location import Location
-from runner.signing import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +49,7 @@ def _named_if_signed(storage: Storage, folder: str, version: str, trusted: Seque
     try:
         data = storage.read(object_key, limit=limit_of("bundle"))
         opened = archive.read_bundle(data)
-        manifest = bytes(opened.members[MANIFEST])
-        signatures.check(trusted, signatures.BUNDLE, manifest, opened.signature, object_key)
-        check_place(opened.manifest["flow"], Location(storage.scheme, storage.container, object_key))
+        check_signed(opened, trusted, Location(storage.scheme, storage.container, object_key))
     except RunnerError as error:
         log.warning("%s is newer, and is not pointed to: %s", storage.url(object_key), error)
         return None

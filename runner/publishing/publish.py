@@ -22,6 +22,7 @@ from runner.location import check_key, parse_location, split_alias
 from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
+from runner.publishing.bindings import bindings_of
 from runner.publishing.newest import point_to_newest
 from runner.secrets import scanner
 from runner.secrets.named import Credentials, known_secrets_present, resolve
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.bundle.archive import Bundle
     from runner.model.flow import FlowGraph
-    from runner.publishing.capture import Captured
     from runner.schema.documents import Manifest, Requirement
     from runner.signing.keys import KeySource
 
@@ -107,13 +107,15 @@ def publish(
     if split_alias(key)[1]:
         message = f"{key} could not be run: what stands after its @ would be taken for an alias"
         raise UsageError(message, hint="Choose another key.")
-    _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
+    newest = _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
     module = capture.defining_module(flow.module)
-    pickled = pickling.dump_flow(flow, module)
+    pickled = pickling.dump_flow(flow, module, bindings_of(module), capture.defining_module)
     reached = pickled.modules | import_statements.imported_in(pickled.functions)
     captured = capture.capture(module, include, exclude, reached)
-    _refuse_left_behind(pickled.names, module, captured)
+    for note in captured.notes:
+        print(printable(note), file=sys.stderr)  # noqa: T201 - as below
+    _refuse_left_behind(pickled.names, module)
     modules = reached | captured.imports
     facts = manifest.facts_of(
         flow,
@@ -139,6 +141,8 @@ def publish(
     if destination.key:
         _refuse_taken(opened, key)
     opened.create(key, data)
+    if newest and not destination.key and newest > key:  # on another machine, whose clock, or this one's, is wrong
+        log.warning("%s goes on to be the newest, and to run: its name tells a later time", opened.url(newest))
     if key_of_signer and not destination.key:
         pointed_to = Named(flow.name, version, hashlib.sha256(data).hexdigest())
         point_to_newest(opened, key.rpartition("/")[0], pointed_to, key_of_signer, settings.trusted_keys)
@@ -171,29 +175,28 @@ def _refuse_taken(storage: Storage, key: str) -> None:
     raise make_error(AlreadyExists, storage, "write", key)
 
 
-def _refuse_another(storage: Storage, folder: str, name: str) -> None:
-    """Refuse to mix two flows in one folder: names like ``A b`` and ``a-b`` have one slug."""
+def _refuse_another(storage: Storage, folder: str, name: str) -> str | None:
+    """Refuse to mix two flows in one folder: names like ``A b`` and ``a-b`` have one slug; return the newest bundle."""
     try:
         newest = newest_version(storage, folder)
     except BucketMissing:
-        return  # a folder is made when something is put there, and a bucket's absence found then
+        return None  # a folder is made when something is put there, and a bucket's absence found then
     if newest is None:
-        return
+        return None
     try:
         other = archive.read_bundle(storage.read(newest, limit=limit_of("bundle"))).manifest["flow"]["name"]
     except RunnerError as error:
         log.warning("the newest bundle there, %s, cannot be read: %s", newest, error)
-        return
+        return newest
     if other != name:
         message = f"{storage.url(folder)} belongs to flow {other!r}, and flow {name!r} would lie among its bundles"
         raise WriteFailed(message, hint="Choose another name or another prefix.")
+    return newest
 
 
-def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None, captured: Captured) -> None:
-    """Refuse a pickle that looks something up in the flow's own file, unless that travels as a module as well."""
-    absent = {"__main__"}  # where the flow runs, that is runner
-    if module is not None and not captured.has(module.__name__):
-        absent.add(module.__name__)
+def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None) -> None:
+    """Refuse a pickle that looks something up in the flow's own file, whose module is made of what the pickle holds."""
+    absent = {"__main__", module.__name__ if module else ""}
     if found := sorted(name for home, name in names if home in absent):
         message = f"{', '.join(found)} cannot travel: it is only known by its name in the flow's file, which stays here"
         hint = "Put it into a module of its own, which travels as a file, or make it (a cache, say) inside the task."

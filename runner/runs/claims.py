@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runner import logs, naming
 from runner.errors import AlreadyExists, EnvironmentWrong, RunHeld, Untrusted
 from runner.model.verdict import Verdict
+from runner.process import host_name
 from runner.runs.documents import FORMAT, TERMINAL_STATES
 from runner.runs.ends import Concluded, commit_end, end_document
 from runner.runs.layout import Claim
+from runner.version import PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ def new_request(
         "labels": labels,
         "image": image,
         "requested": naming.now(),
-        "by": {"host": platform.node(), "uid": os.getuid() if hasattr(os, "getuid") else None},
+        "by": {"host": host_name(), "uid": os.getuid() if hasattr(os, "getuid") else None},
     }
 
 
@@ -74,12 +74,16 @@ def begin_run(store: RunStore, request: RunRequest) -> RunRequest | None:
             pass
         else:
             return request
-    distrusts = store.signer is not None and bool(store.signer.trusted_keys)
-    if different := _difference(store.read_request() or {}, request, strictly=distrusts):
-        message = f"run {store.run_id!r} was begun with {different}"
-        kind = Untrusted if distrusts else EnvironmentWrong
-        raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.")
+    check_same(store, request)
     return known
+
+
+def check_same(store: RunStore, request: RunRequest) -> None:
+    """Refuse to go on with a run that was begun with something else. Raises as `begin_run`."""
+    if different := _difference(store.read_request() or {}, request, strictly=store.demands_signatures):
+        message = f"run {store.run_id!r} was begun with {different}"
+        kind = Untrusted if store.demands_signatures else EnvironmentWrong
+        raise kind(message, hint="Give another RUNNER_RUN_ID, or ask for the same.")
 
 
 def prove_exclusive(store: RunStore, there: RunRequest) -> None:
@@ -162,10 +166,10 @@ def _claim_document(run_id: str, claim: Claim, interval: float, image: str | Non
         "token": claim.token,
         "run_id": run_id,
         "attempt": claim.attempt,
-        "host": platform.node(),
+        "host": host_name(),
         "pid": os.getpid(),
         "image": image,
-        "python": platform.python_version(),
+        "python": PYTHON,
         "started": claim.started,
         "beat": interval,
     }
@@ -183,7 +187,7 @@ def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts, own: floa
     if holder is None or interval is None:  # of a version that has no heartbeats
         raise _run_held(store.run_id, holder or {})
     interval = min(interval, max(own, LONGEST_HEARTBEAT))
-    if store.signer and store.signer.trusted_keys:  # who has a key to run with may be taken for as slow as this start
+    if store.demands_signatures:  # who has a key to run with may be taken for as slow as this start
         interval = max(interval, own)
     pause = min(interval / 5, LOOK_SECONDS)
     first, silence, looked = store.read_heartbeat(attempt), 0.0, time.monotonic()
@@ -201,12 +205,17 @@ def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts, own: floa
 def _declare_lost(store: RunStore, holder: ClaimDocument, interval: float, facts: RunFacts) -> None:
     """Write the end of an attempt whose heartbeat has stopped, unless it comes back just now and writes its own."""
     silence = f"no beat for {MISSED_HEARTBEATS} times {interval:g} s"
-    message = f"attempt {holder['attempt']} on {holder['host']}, begun {holder['started']}, is gone: {silence}"
+    # a claim is signed by nobody, and this end perhaps by us
+    who = "" if store.signer and store.signer.signing_key else f" on {holder['host']}, begun {holder['started']},"
+    message = f"attempt {holder['attempt']}{who} is gone: {silence}"
     log.warning("%s; its end is written, and the run goes on", message)
     claim = Claim(holder["attempt"], holder["started"], holder["token"])
-    with suppress(AlreadyExists, RunHeld):
-        verdict = Verdict("lost", 137, message, "Lost")
+    verdict = Verdict("lost", 137, message, "Lost")
+    try:
         commit_end(store, end_document(store.run_id, claim, facts, verdict, signer=store.signer, secret=store.secret))
+    except (AlreadyExists, RunHeld):
+        if store.read_end(claim.attempt) is None:  # what is in its place, a pipe say, is no object
+            raise
 
 
 def _run_held(run_id: str, holder: Mapping[str, Any]) -> RunHeld:

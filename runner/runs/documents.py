@@ -1,6 +1,6 @@
 """Documents of a run as they are stored: one line of JSON, checked when it is read.
 
-`decode` and `is_own` are for `RunStore`, which reads every document of a run.
+`decode` is for `RunStore`, which reads every document of a run.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.errors import AlreadyExists, RunHeld, WriteFailed
+from runner.process import host_name
 from runner.runs.documents import FORMAT, TERMINAL_STATES, is_own, own_token
+from runner.version import PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +56,8 @@ def end_document(
         "attempt": claim.attempt,
         "started": claim.started,
         "ended": naming.now(),
-        "host": platform.node(),
-        "python": platform.python_version(),
+        "host": host_name(),
+        "python": PYTHON,
         "flow": facts.flow,
         "bundle": facts.bundle,
         "state": verdict.state,
@@ -68,7 +69,7 @@ def end_document(
         end["death"] = verdict.death
     end["token"] = own_token(end, secret) if secret else naming.new_token()
     if signer and (signature := signer.sign(end)):
-        end["signature"] = signature  # type: ignore[typeddict-item]
+        end["signature"] = signature
     return end
 
 
@@ -87,8 +88,8 @@ def _shortened(tasks: Iterable[TaskRecord]) -> list[TaskRecord]:
 def commit_end(store: RunStore, end: EndDocument) -> None:
     """Commit how an attempt ended, and the run's outcome with it if that concludes the run.
 
-    Raises RunHeld when another attempt declared
-    this one lost, AlreadyExists when it has an end already, and what the storage raises.
+    Raises RunHeld when another attempt declared this one lost, AlreadyExists when it has an end already, and what the
+    storage raises.
     """
     try:
         store.create_end(end)
@@ -107,6 +108,7 @@ def finish_dead_attempt(
 
     What it committed is known by the ``secret`` that it was given. None if the attempt was never its own: it was
     announced, and the process died, or failed, before it was made.
+
     Raises RunHeld when another attempt declared it lost, and WriteFailed when somebody else wrote its end.
     """
     held = store.read_claim(claim.attempt)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple  # a third of a dataclass's cost, for every start
+from typing import TYPE_CHECKING, NamedTuple  # a third of a dataclass's cost, for every start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SIGNATURE = ".sig"  # what the key of a result's signature ends with, which lies beside it
 
 
 class RunLayout(NamedTuple):
@@ -34,6 +39,16 @@ class RunLayout(NamedTuple):
     def attempt(self, number: int) -> str:
         """Return the folder of an attempt, counted from 1."""
         return f"{self.attempts}{number:04d}"
+
+    def attempts_among(self, names: Iterable[str]) -> range:
+        """Return the numbers of the attempts among the names of folders, of which anybody may have made some.
+
+        Attempts are counted from 1 without a gap, and each has one name.
+        """
+        known, last = set(names), 0
+        while self.attempt(last + 1).rpartition("/")[2] in known:
+            last += 1
+        return range(1, last + 1)
 
     def claim(self, number: int) -> str:
         """Return the key of an attempt's ``claim.json``."""

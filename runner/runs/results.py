@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import CHUNK
-from runner.errors import BundleCorrupt, RunnerError, WriteFailed
-from runner.runs.trailer import copy_verified, trailer
+from runner.errors import BundleCorrupt, RunnerError, TooLarge, WriteFailed
+from runner.runs.layout import SIGNATURE
+from runner.runs.trailer import TRAILER, copy_verified, trailer
 from runner.serialization import pickling
-from runner.signing.run_signatures import SUFFIX
 from runner.tracebacks import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    from _typeshed import SupportsWrite
 
     from runner.backends.base import Storage, Writer
     from runner.model.task import Node
@@ -49,7 +51,7 @@ class Results:
         def stream() -> tuple[_Spool, bytes, int]:
             with ExitStack() as stack:
                 spool = _Spool(lambda: stack.enter_context(store.storage.writer(key)))
-                pickling.dump_result(value, spool, label)  # type: ignore[arg-type]
+                pickling.dump_result(value, spool, label)
                 digest, size = spool.digest.digest(), spool.size
                 spool.write(trailer(size, digest))
             return spool, digest, size
@@ -63,7 +65,7 @@ class Results:
         def finish() -> ResultRecord:
             with _as_write_failed():
                 if signature:  # before the result, which then never lies there without it
-                    store.storage.create(f"{key}{SUFFIX}", signature)
+                    store.storage.create(f"{key}{SIGNATURE}", signature)
                 if spool.writer is None:
                     store.storage.create(key, bytes(spool.buffer))
             return record
@@ -107,14 +109,22 @@ class _Spool:
         return len(view)
 
 
-def copy_result(storage: Storage, result: ResultRecord, target: BinaryIO) -> None:
+def copy_result(storage: Storage, result: ResultRecord, target: SupportsWrite[bytes]) -> None:
     """Copy a result, trailer and all, into a file, and verify it: length, SHA-256, and that both are the outcome's.
 
-    ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. Raises BundleCorrupt and what
-    the storage raises.
+    ``result`` is an outcome's; with ``offset`` and ``length`` it is a part of an object. What is larger than that is
+    refused by its size, before it is read. Raises BundleCorrupt and what the storage raises.
     """
-    stored = storage.stream(result["key"], result.get("offset", 0), result.get("length"))
-    if copy_verified(stored, target) != (result["size"], result["sha256"]):
+    whole = result["size"] + TRAILER.size
+    if "offset" in result or "length" in result:  # other results may lie in the same object
+        stored = storage.stream(result["key"], result.get("offset", 0), whole)
+    else:
+        stored = storage.stream(result["key"], limit=whole)
+    try:
+        found = copy_verified(stored, target)
+    except TooLarge:
+        found = None
+    if found != (result["size"], result["sha256"]):
         message = f"the result {storage.url(result['key'])} is not the one that the outcome lists"
         raise BundleCorrupt(message, hint="It was changed or cut short after the run; run the flow again.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runner import logs
 from runner.backends.base import CHUNK
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
+from runner.model.task import Parameter, references
 from runner.runs.claims import same_json
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
@@ -21,9 +22,11 @@ from runner.signing.run_signatures import run_signer
 from runner.tracebacks import type_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from runner.model.flow import FlowGraph
+    from runner.model.task import Node
     from runner.runs.stored_results import Key
     from runner.schema.documents import ResultRecord, RunRequest
 
@@ -32,9 +35,10 @@ log = logs.logger("resume")
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A result's object, the run that it is of, and how many runs before this one that is, as a negative number."""
+    """A result's object and its size, the run that it is of, and how many runs before this one that is, negative."""
 
     key: str
+    size: int
     store: RunStore
     run: int
 
@@ -83,7 +87,7 @@ class ReusableResults:
         key, store = stored.key, stored.store
         try:
             with spool as file:
-                found = copy_verified(store.storage.stream(key), file if wanted else None)
+                found = copy_verified(store.storage.stream(key, limit=stored.size), file if wanted else None)
                 if found is None:
                     message = "it is not what was stored"
                     raise BundleCorrupt(message)  # noqa: TRY301 - logged below, with all else that makes it useless
@@ -100,7 +104,8 @@ class ReusableResults:
 def reusable_results(store: RunStore, flow: FlowGraph, request: RunRequest) -> ReusableResults:
     """Find the results of a run's attempts, and of the runs that it was begun to repeat, as this start asks for it.
 
-    Raises EnvironmentWrong, or Untrusted with trusted keys, for a run that is none of this bundle and parameters.
+    Of what a run was given other parameters for, nothing is taken. Raises EnvironmentWrong, or Untrusted with trusted
+    keys, for a run that is none of this bundle.
     """
     found: dict[Key, _Stored] = {}
     again: set[str] = set()
@@ -109,7 +114,7 @@ def reusable_results(store: RunStore, flow: FlowGraph, request: RunRequest) -> R
     while True:
         for key, entry in list_results(store):
             if key[0] not in again and (key not in found or found[key].run == number):
-                found[key] = _Stored(entry.key, store, number)
+                found[key] = _Stored(entry.key, entry.size, store, number)
         reuse = asked.get("reuse")
         if not reuse or reuse["run_id"] in seen:  # whoever repeats itself has no more to give
             return ReusableResults(found)
@@ -117,31 +122,47 @@ def reusable_results(store: RunStore, flow: FlowGraph, request: RunRequest) -> R
         again |= slugs_from(flow, reuse["from"]) if reuse["from"] else set()
         number -= 1
         store, asked = _repeated(store, reuse["run_id"], request)
+        again |= _slugs_of_other_parameters(flow, asked["parameters"], request["parameters"])
 
 
 def _repeated(store: RunStore, run_id: str, request: RunRequest) -> tuple[RunStore, RunRequest]:
-    """Return the run beside this one that is to be repeated, and what it was asked for: the same as this one."""
+    """Return the run beside this one that is to be repeated, and what it was asked for: the same bundle."""
     before = RunStore(store.storage, RunLayout(store.layout.home, run_id))
     asked = before.read_request()
     if asked is None:
         message = f"there is no {before.url}, whose results are to be taken"
         raise EnvironmentWrong(message, hint="Run the flow again: runner run.")
-    distrusts = store.signer is not None and bool(store.signer.trusted_keys)
-    if asked["bundle"]["sha256"] != request["bundle"]["sha256"] or not same_json(
-        asked["parameters"], request["parameters"]
-    ):
-        message = f"{before.url}, whose results are to be taken, is a run of another bundle or of other parameters"
-        kind = Untrusted if distrusts else EnvironmentWrong
+    if asked["bundle"]["sha256"] != request["bundle"]["sha256"]:
+        message = f"{before.url}, whose results are to be taken, is a run of another bundle"
+        kind = Untrusted if store.demands_signatures else EnvironmentWrong
         raise kind(message, hint="Run the flow again: runner run.")
     if store.signer:  # its results are bound to its own request
         before.signer = run_signer(store.signer.signing_key, store.signer.trusted_keys, asked)
-    if distrusts:  # only a signed end proves what it was asked for
+    if store.demands_signatures:  # only a signed end proves what it was asked for
         end = run_status(before).end
         if end is None:
             message = f"{before.url}, whose results are to be taken, has no end that could be signed"
             raise Untrusted(message, hint="Run the flow again: runner run.")
         before.check_end(end)
     return before, asked
+
+
+def _slugs_of_other_parameters(flow: FlowGraph, before: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
+    """Return the tasks that were given something else before, and all that wait for them, by slug."""
+    again: set[str] = set()
+    for name in before.keys() | given.keys():
+        if name in before and name in given and same_json(before[name], given[name]):
+            continue
+        taking = [node.slug for node in flow.nodes if _takes(node, name)]
+        if not taking:  # then nothing tells what depends on it
+            return {node.slug for node in flow.nodes}
+        again = again.union(*(slugs_from(flow, slug) for slug in taking))
+    return again
+
+
+def _takes(node: Node, parameter: str) -> bool:
+    found = references((node.args, node.kwargs))
+    return any(isinstance(part, Parameter) and part.name == parameter for part in found)
 
 
 def slugs_from(flow: FlowGraph, slug: str) -> set[str]:

@@ -61,6 +61,11 @@ def run_status(store: RunStore) -> RunStatus:
     """Return the status of a run. Raises NotFound when nothing was ever written of it."""
     if outcome := store.read_outcome():
         return RunStatus(outcome["state"], outcome)
+    return status_without_outcome(store)
+
+
+def status_without_outcome(store: RunStore) -> RunStatus:
+    """Return the status of a run as its last attempt tells it. Raises NotFound when nothing was ever written of it."""
     if attempts := store.list_attempts():
         return attempt_status(store, attempts[-1])
     if store.read_request() is None:

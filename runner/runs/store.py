@@ -8,8 +8,7 @@ from runner import naming
 from runner.errors import BundleCorrupt, Denied, NotFound, TooLarge, Untrusted, WriteFailed
 from runner.limits import MOST_PARTS, limit_of, parts_in
 from runner.runs.documents import FORMAT, TERMINAL_STATES, decode, encode, is_own
-from runner.runs.layout import RunLayout, RunPlace
-from runner.signing.run_signatures import SUFFIX
+from runner.runs.layout import SIGNATURE, RunLayout, RunPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +51,11 @@ class RunStore:
         """Where the run lies, for another process."""
         return RunPlace(self.storage.scheme, self.storage.container, self.layout.home, self.run_id)
 
+    @property
+    def demands_signatures(self) -> bool:
+        """Whether ends and results of this run are believed only if a trusted key signed them."""
+        return self.signer is not None and bool(self.signer.trusted_keys)
+
     # Documents
 
     @property
@@ -65,7 +69,7 @@ class RunStore:
 
     def read_claim(self, attempt: int) -> ClaimDocument | None:
         """Return an attempt's claim."""
-        return cast("ClaimDocument | None", self._read(self.layout.claim(attempt), "claim"))
+        return cast("ClaimDocument | None", self._read(self.layout.claim(attempt), "claim", attempt))
 
     def read_end(self, attempt: int) -> EndDocument | None:
         """Return how an attempt ended. Raises Untrusted for an end that may not be believed here."""
@@ -82,7 +86,7 @@ class RunStore:
     def read_signature(self, key: str) -> bytes | None:
         """Return the signature that lies beside the result of this key, if there is what may be one."""
         try:
-            return self._read_bytes(f"{key}{SUFFIX}", "signature")
+            return self._read_bytes(f"{key}{SIGNATURE}", "signature")
         except TooLarge:
             return None
 
@@ -136,16 +140,17 @@ class RunStore:
         folders, entries = self.storage.list_folder(f"{self.layout.prefix}/")
         return bool(folders or entries)
 
-    def list_attempts(self) -> list[int]:
+    def list_attempts(self) -> range:
         """Return the numbers of the run's attempts, in order."""
         names, _ = self.storage.list_folder(self.layout.attempts)
-        return sorted(int(name) for name in names if name.isdecimal())  # anything may lie there besides
+        return self.layout.attempts_among(names)
 
     def list_log_parts(self, attempt: int) -> list[int]:
         """Return the numbers of the parts of an attempt's log, in order."""
         _, entries = self.storage.list_folder(self.layout.log(attempt, 1).removesuffix("000001.jsonl"))
         names = (entry.key.rpartition("/")[2].removesuffix(".jsonl") for entry in entries)
-        return sorted(int(name) for name in names if name.isdecimal())
+        numbers, keys = {int(name) for name in names if name.isdecimal()}, {entry.key for entry in entries}
+        return sorted(number for number in numbers if self.layout.log(attempt, number) in keys)
 
     def _create(self, key: str, document: Mapping[str, object], kind: Kind) -> None:
         data = encode(document)
@@ -171,6 +176,10 @@ class RunStore:
             raise BundleCorrupt(message, hint="Use another run id, or a newer version of runner.") from error
         if kind == "end":
             self._believe(document, key, attempt)
+        if document["run_id"] != self.run_id or attempt not in {None, document.get("attempt")}:
+            of = f"attempt {document['attempt']} of run {document['run_id']}" if kind != "run" else document["run_id"]
+            message = f"{self.storage.url(key)} is of another run or attempt: {of}"
+            raise BundleCorrupt(message, hint="Somebody put it there: look who, and take another run id.")
         self._known[key] = document
         return document
 

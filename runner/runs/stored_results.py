@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import NotFound, Untrusted
 from runner.location import invalid_key
+from runner.runs.layout import SIGNATURE
 from runner.runs.trailer import TRAILER, read_trailer
 
 if TYPE_CHECKING:
@@ -21,15 +22,20 @@ if TYPE_CHECKING:
 def list_results(store: RunStore) -> Iterator[tuple[Key, Entry]]:
     """Yield task, element and object of every result of a run's attempts.
 
-    Of two for the same, the later attempt's comes last. None of them was read yet.
+    Of two for the same, the later attempt's comes last. None of them was read yet. What has not the key that runner
+    would give to it is none.
     """
-    prefix = store.layout.attempts
-    found = list(store.storage.list_recursive(prefix))
-    for entry in sorted(found, key=lambda entry: entry.key):
-        attempt, _, name = entry.key.removeprefix(prefix).partition("/results/")
-        slug, _, index = name.removesuffix(".pkl").partition("/")
-        if attempt.isdecimal() and name.endswith(".pkl") and (not index or index.isdecimal()):
-            yield (slug, int(index) if index else None), entry
+    layout = store.layout
+    entries = list(store.storage.list_recursive(layout.attempts))
+    found = [(entry.key.removeprefix(layout.attempts).partition("/"), entry) for entry in entries]
+    attempts = layout.attempts_among(folder for (folder, _, _), _ in found)
+    numbers = {layout.attempt(number).removeprefix(layout.attempts): number for number in attempts}
+    theirs = [(numbers[folder], name, entry) for (folder, _, name), entry in found if folder in numbers]
+    for attempt, name, entry in sorted(theirs, key=lambda each: each[:2]):
+        slug, _, element = name.removeprefix("results/").removesuffix(".pkl").partition("/")
+        index = int(element) if element.isdecimal() else None
+        if layout.result(attempt, slug, index) == entry.key:
+            yield (slug, index), entry
 
 
 def result_sizes(store: RunStore, folder: str) -> dict[str, int]:
@@ -40,11 +46,10 @@ def result_sizes(store: RunStore, folder: str) -> dict[str, int]:
 def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -> str:
     """Return the URL of a result that an end lists and the storage does not hold in its size; empty if it has all.
 
-    ``listing`` has the sizes that are known; of further attempts and runs the folders are listed here. What a listing
-    lacks is asked for by its key: no listing need be up to date. Raises what the storage raises.
+    ``listing`` has the sizes that are known, and gets those in the folders of further attempts and runs. What it lacks
+    is asked for by its key: no listing need be up to date. Raises what the storage raises.
     """
     results = [task["result"] for task in end["tasks"] if task["result"]]
-    listing = dict(listing)
     for folder in sorted({_folder(result["key"]) for result in results if result["key"] not in listing}):
         if folder and not invalid_key(folder.removesuffix("/")):
             listing |= result_sizes(store, folder)
@@ -53,6 +58,18 @@ def missing_result(store: RunStore, end: EndDocument, listing: dict[str, int]) -
         if not is_listed and not _is_stored(store, result):
             return ascii(result["key"]) if invalid_key(result["key"]) else store.storage.url(result["key"])
     return ""
+
+
+def missing_signature(store: RunStore, end: EndDocument, listing: dict[str, int]) -> str:
+    """Return the URL of a signature that lies not beside its result; empty if all are there, or nobody signs here.
+
+    ``listing`` is the one that `missing_result` has completed. Raises what the storage raises.
+    """
+    if store.signer is None or store.signer.signing_key is None:
+        return ""
+    keys = [task["result"]["key"] for task in end["tasks"] if task["result"]]
+    lacking = (key for key in keys if not listing.get(f"{key}{SIGNATURE}") and not store.read_signature(key))
+    return next((store.storage.url(f"{key}{SIGNATURE}") for key in lacking), "")
 
 
 def _folder(key: str) -> str:
@@ -79,7 +96,10 @@ def describe_results(store: RunStore) -> list[TaskRecord]:
     found_all = sorted(dict(list_results(store)).items(), key=lambda each: (each[0][0], each[0][1] or 0))
     for (slug, index), entry in found_all:
         start = max(0, entry.size - TRAILER.size)
-        found = read_trailer(b"".join(store.storage.stream(entry.key, start, TRAILER.size)))
+        try:
+            found = read_trailer(b"".join(store.storage.stream(entry.key, start, TRAILER.size)))
+        except NotFound:  # listings may tell of what is gone
+            continue
         if found and found[0] == start and _is_signed(store, (slug, index), entry.key, *found):
             tasks.append(
                 {

@@ -6,10 +6,12 @@ The length of the pickle is 8 bytes, big endian; the digest 32. See «A result»
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from _typeshed import SupportsWrite
 
 MAGIC = b"RNR1"
 TRAILER = struct.Struct(">4sQ32s")
@@ -28,7 +30,7 @@ def read_trailer(data: bytes) -> tuple[int, str] | None:
     return (size, digest.hex()) if magic == MAGIC else None
 
 
-def copy_verified(stored: Iterable[bytes], target: BinaryIO | None) -> tuple[int, str] | None:
+def copy_verified(stored: Iterable[bytes], target: SupportsWrite[bytes] | None) -> tuple[int, str] | None:
     """Copy a result's bytes, and return size and SHA-256 of its pickle; None if they are not what its trailer says."""
     import hashlib  # 3 MB, of which the supervisor has no need
 

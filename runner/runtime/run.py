@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TextIO
 from runner import logs, naming
 from runner.backends import open_storage
 from runner.backends.background import Background, T
-from runner.bundle.archive import Bundle
 from runner.bundle.fetch import fetch
 from runner.bundle.load import load
 from runner.bundle.trust import Admitted, admit
@@ -24,19 +23,26 @@ from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
 from runner.runs.ends import Concluded, RunFacts
-from runner.runtime.request import RunStores, find_begun, repeated
+from runner.runtime.request import (
+    RunStores,
+    bundle_location,
+    check_heartbeat,
+    find_begun,
+    hide_listed,
+    new_request,
+    repeated,
+    secrets_of,
+    unnamed_secrets,
+)
 from runner.schemes import backend_of
-from runner.secrets.named import known_secrets_present, resolve
+from runner.secrets.named import hide_named, known_secrets_present, resolve
 from runner.secrets.redaction import redact
-from runner.settings import Settings
-from runner.signing.run_signatures import run_signer
+from runner.settings import Settings, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runner.bundle.archive import ForeignObject
     from runner.bundle.load import Loaded
-    from runner.location import Location
     from runner.runs.layout import Claim
     from runner.runs.reuse import ReusableResults
     from runner.runs.store import RunStore
@@ -60,6 +66,8 @@ def run(environ: Mapping[str, str], channel: Channel, log_to: TextIO, reuse: Reu
         logs.configure(log_to, settings.log_level, settings.log_format, channel.mark)
         return _run(settings, channel, reuse)
     except RunnerError as error:
+        if settings.location is None:
+            hide_named(environ)
         return Verdict.of_error(error, _state(error, channel), advice=_advice(error, settings))
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # which is obstore's
@@ -90,25 +98,29 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
             {"kind": "run located", "place": store.place, "flow": outcome["flow"], "bundle": outcome["bundle"]}
         )
         return repeated(store, outcome)
-    key, data = fetch(storage, _bundle_location(location, begun), settings)
+    key, data = fetch(storage, bundle_location(location, begun), settings)
 
     run_id = settings.run_id or naming.new_run_id()
     logs.run_context(run_id=run_id)
     store = stores.open(key, run_id)
-    _check_heartbeat(settings, store)
+    check_heartbeat(settings, store)
     if key == location.key:  # which names a bundle, not a flow
         begun, _ = find_begun(settings, stores, key)
     if settings.parameters is None:
-        settings = replace(settings, parameters=begun["parameters"] if begun else {})
+        settings = settings._replace(parameters=begun["parameters"] if begun else {})
     bundle: BundleReference = {"url": storage.url(key), "sha256": hashlib.sha256(data).hexdigest()}
     channel.send({"kind": "run located", "place": store.place, "flow": None, "bundle": bundle})
     admitted = _or_error(lambda: admit(data, replace(location, key=key, alias=""), settings))
     opened = admitted.opened if isinstance(admitted, Admitted) else None
-    request = _request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
-    store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    request = new_request(run_id, bundle, settings, opened, reuse or (begun.get("reuse") if begun else None))
+    if settings.signing_key or settings.trusted_keys:
+        from runner.signing.run_signatures import run_signer
+
+        store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
     store.secret = channel.secret
     digest = store.signer.request_digest if store.signer else None
-    channel.send({"kind": "bundle verified", "secrets": _secrets_of(opened), "request_digest": digest})
+    channel.send({"kind": "bundle verified", "secrets": secrets_of(opened), "request_digest": digest})
+    hide_listed(opened, settings)
     claiming = Background(lambda: _claim(store, settings, request, channel))
     warm.result()
     die_with(channel.reaper, signal.SIGKILL)
@@ -124,46 +136,9 @@ def _run(settings: Settings, channel: Channel, reuse: Reuse | None) -> Verdict:
     reusable = _reusable(store, claim, loaded, request, settings.temporary)
     channel.send({"kind": "flow began", "flow": loaded.flow.name})
     _log_beginning(settings, run_id, bundle["url"], _opened_with(credentials, location.scheme))
+    for name in unnamed_secrets(opened, settings):
+        log.warning("the flow says that it uses the secret %s, and RUNNER_SECRETS does not name it", name)
     return _execute(loaded, settings, store, claim, bundle, reusable, channel)
-
-
-def _bundle_location(location: Location, begun: RunRequest | None) -> Location:
-    """Return where the bundle lies that a run was begun with, beside the run, or the one that is asked for."""
-    if begun is None:
-        return location
-    return replace(location, key=f"{location.key}/{begun['bundle']['url'].rpartition('/')[2]}", alias="")
-
-
-def _check_heartbeat(settings: Settings, store: RunStore) -> None:
-    backend = backend_of(store.storage.scheme)
-    if settings.heartbeat < (least := backend.seconds_between_writes):
-        rate = "a second" if least == 1 else f"in {least:g} seconds"
-        message = f"RUNNER_HEARTBEAT is {settings.heartbeat:g}, and {backend.title} takes one write {rate}"
-        raise EnvironmentWrong(message, hint=f"Set it to {least:g} or more.")
-
-
-def _request(
-    run_id: str,
-    bundle: BundleReference,
-    settings: Settings,
-    opened: Bundle | ForeignObject | None,
-    reuse: Reuse | None,
-) -> RunRequest:
-    """Return what this start asks for; an object that runner did not write says nothing of labels and image."""
-    manifest = opened.manifest if isinstance(opened, Bundle) else None
-    return claims.new_request(
-        run_id,
-        bundle=bundle,
-        parameters=settings.parameters or {},
-        executor=settings.executor,
-        reuse=reuse,
-        labels=manifest["labels"] if manifest else [],
-        image=manifest["image"] if manifest else None,
-    )
-
-
-def _secrets_of(opened: Bundle | ForeignObject | None) -> list[str]:
-    return opened.manifest["secrets"] if isinstance(opened, Bundle) else []
 
 
 def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Channel) -> Claim | Concluded:
@@ -223,6 +198,9 @@ def _reusable(
 def _log_beginning(settings: Settings, run_id: str, bundle: str, opened_with: str) -> None:
     if settings.baked and settings.results is None:
         log.warning("RUNNER_RESULTS is not set: the results of this run lie in the container, and go with it")
+    for name, meant in unread(settings.environ):
+        if meant:
+            log.warning("%s is read by nothing; did you mean %s?", name, meant)
     unnamed = "" if settings.run_id else "; RUNNER_RUN_ID is not set, so another start is another run"
     log.info("run %s begins: %s%s%s", run_id, bundle, opened_with, unnamed)
 

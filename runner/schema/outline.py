@@ -6,6 +6,7 @@ for each task and element, all else of a document is small.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +42,7 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self.data, self.read = memoryview(data), 0
+        self.decode_bytes = codecs.getincrementaldecoder("utf-8")().decode  # a piece may end inside a character
         self.text, self.place = "", 0
         self.left = MOST_PARTS
         self.decode = json.JSONDecoder().raw_decode
@@ -83,7 +85,7 @@ class _Reader:
     def _next(self) -> str:
         """Return the next character that is no space; empty at the end."""
         while True:
-            self.place = _SPACE.match(self.text, self.place).end()  # type: ignore[union-attr]
+            self.place = _SPACE.match(self.text, self.place).end()  # type: ignore[union-attr]  # no space at all matches too
             if self.place < len(self.text):
                 return self.text[self.place]
             if not self._fill():
@@ -91,14 +93,11 @@ class _Reader:
 
     def _fill(self) -> bool:
         """Decode some more; False at the end."""
-        taken = self.data[self.read : self.read + _PIECE]
-        self.read += len(taken)
-        more = bytes(taken)
-        while self.read < len(self.data) and self.data[self.read] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8 goes on
-            more += bytes(self.data[self.read : self.read + 1])
-            self.read += 1
-        self.text, self.place = self.text[self.place :] + more.decode(), 0
-        return bool(more)
+        piece = self.data[self.read : self.read + _PIECE]
+        self.read += len(piece)
+        more = self.decode_bytes(piece, self.read == len(self.data))
+        self.text, self.place = self.text[self.place :] + more, 0
+        return bool(piece)
 
     def _value(self, free: int = 0) -> Any:
         """Return the next value. Raises ValueError for one that is larger than any of runner's."""

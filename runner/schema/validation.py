@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _LARGEST = 2**63
 _ABSENT = object()
 _MOST_SECRETS = 1000
+_STATES = {"succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"}
+# As runner writes them. What `naming.VERSION` finds in a listing, RUNNER_SECRETS may name, and `location.check_sha256`
+# takes from a person is more than that, and a start imports those before it forks.
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dt[a-z0-9-]{1,64}")
-_SECRET_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}")
 
 
 def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str:
@@ -28,7 +30,10 @@ def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str
     """
     if kind is None:
         kind = next((kind for kind, names in _ONLY.items() if names & set(document)), None)
-    return _violation(document, SHAPES[kind], kind) if kind else ""
+    fault = _violation(document, SHAPES[kind], kind) if kind else ""
+    if kind == "end" and not fault and (document["state"] == "succeeded") != (document["exit_code"] == 0):
+        return "end.exit_code"
+    return fault
 
 
 def entry_violation(entry: Any) -> str:
@@ -74,6 +79,14 @@ def _time(value: Any) -> bool:
         return False
 
 
+def _exit_code(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 256  # noqa: PLR2004 - the kernel tells no more of a process's code
+
+
+def _state(value: Any) -> bool:
+    return isinstance(value, str) and value in _STATES
+
+
 def _seconds(value: Any) -> bool:
     return type(value) in {int, float} and 0 < value < _LARGEST
 
@@ -96,7 +109,7 @@ def _texts(value: Any) -> bool:
 
 def is_secret_name(value: object) -> bool:
     """Return whether a value can be the name of a secret: also that of a file, in the folder of mounted secrets."""
-    return isinstance(value, str) and bool(_SECRET_NAME.fullmatch(value))
+    return isinstance(value, str) and bool(re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}", value))
 
 
 def _secret_names(value: Any) -> bool:
@@ -199,8 +212,8 @@ SHAPES: dict[str, dict[str, Any]] = {
         "ended": _time,
         "flow": _or_none(_text),
         "bundle": _BUNDLE,
-        "state": _text,
-        "exit_code": _count,
+        "state": _state,
+        "exit_code": _exit_code,
         "error": _or_none(_shaped(_ERROR)),
         "tasks": [_TASK],
         "death": _if_there(_or_none(_shaped(_DEATH))),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
 from runner.schemes import backend_of
 from runner.secrets.encodings import SHORTEST
-from runner.secrets.parts import known_secrets, parse_secret, register_ambient_secrets, register_secret
+from runner.secrets.parts import known_secrets, parse_secret, register_ambient_secrets, register_secret, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,6 +75,13 @@ def resolve(names: Iterable[str], environ: Mapping[str, str]) -> Credentials:
     return Credentials(values)
 
 
+def hide_named(environ: Mapping[str, str]) -> None:
+    """Mask the secrets that RUNNER_SECRETS names, as far as they are found, before a wrong setting is quoted."""
+    names = (name.strip() for name in environ.get("RUNNER_SECRETS", "").split(","))
+    with suppress(EnvironmentWrong):
+        resolve(filter(None, names), environ)
+
+
 def find_secret(name: str, environ: Mapping[str, str]) -> Any:
     """Return one secret's value, as `read_secret` finds it, and mask it."""
     text, value = read_secret(name, environ)
@@ -98,7 +106,8 @@ def read_secret(name: str, environ: Mapping[str, str]) -> tuple[str, Any]:
         try:
             text = read_text(str(path), "secret's file")
         except (OSError, ValueError) as error:
-            message = f"secret {name}: the file {path} cannot be read"
+            source = path if path is mounted else f"{name}_FILE = {shown_path(str(file))}"
+            message = f"secret {name}: the file {source} cannot be read"
             raise EnvironmentWrong(message, hint="Mount it, and make it readable for this user.") from error
     elif name in environ:
         text = environ[name]

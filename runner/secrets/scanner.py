@@ -42,7 +42,8 @@ _SHAPES = {
     "a Google API key": re.compile(rb"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
     "a GitHub token": re.compile(rb"(?<![A-Za-z0-9])gh[opsur]_[A-Za-z0-9]{36}"),
     "a URL with a password": re.compile(
-        rb"\b[a-z][a-z0-9+]{1,20}://[^\s/:@'\"{}<>$]{1,64}:(?!%b)[^\s/:@'\"{}<>$*]{8,200}@[A-Za-z0-9]" % _PLACEHOLDER,
+        rb"(?<![a-z])[a-z][a-z0-9+]{1,20}://"  # in a pickle, a digit or letter that is its length may stand before it
+        rb"[^\s/:@'\"{}<>$]{1,64}:(?!%b)[^\s/:@'\"{}<>$*]{8,200}@[A-Za-z0-9]" % _PLACEHOLDER,
         re.IGNORECASE,
     ),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from contextlib import suppress
+from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
 
@@ -17,15 +19,54 @@ _DEEPEST = 6  # steps into a value in search of what cannot be pickled
 _WIDEST = 100  # parts looked at in each step
 
 
-def blame(value: Any, path: str, error: BaseException, pickle: Callable[[Any], object], depth: int = 0) -> str:
-    """Return where the innermost part that cannot be pickled is, and why: ``result['db'].lock: cannot pickle …``."""
-    if depth < _DEEPEST:
+class Blamed(NamedTuple):
+    """Where the innermost part that cannot be pickled is, and why; and what it is in, from the value to that part."""
+
+    text: str
+    trail: list[Any]
+
+
+def blame(
+    value: Any, path: str, error: BaseException, pickle: Callable[[Any], object], trail: tuple[Any, ...] = ()
+) -> Blamed:
+    """Find the innermost part that cannot be pickled: ``result['db'].lock: lock: cannot pickle …``."""
+    trail = (*trail, value)
+    if len(trail) <= _DEEPEST:
         for step, part in _parts(value):
             try:
                 pickle(part)
             except Exception as deeper:  # noqa: BLE001 - any failure is what is looked for
-                return blame(part, path + step, deeper, pickle, depth + 1)
-    return f"{path}: {type(value).__name__}: {error}"
+                return blame(part, path + step, deeper, pickle, trail)
+    return Blamed(f"{path}: {type(value).__name__}: {error}", list(trail))
+
+
+def line_of(trail: list[Any], module: ModuleType | None) -> str:
+    """Return where in the file that defines a flow the innermost part stands that stands there: ``etl.py, line 3: ``.
+
+    Empty where none does, or there is no file.
+    """
+    file = getattr(module, "__file__", None)
+    if module is None or not file or not file.endswith(".py"):
+        return ""
+    lines = _lines_of_names(Path(file))
+    for part in reversed(trail):
+        found = [lines[name] for name, value in vars(module).items() if value is part and name in lines]
+        if isinstance(part, FunctionType) and part.__code__.co_filename == file:
+            found.append(part.__code__.co_firstlineno)
+        if found:
+            return f"{Path(file).name}, line {found[0]}: "
+    return ""
+
+
+def _lines_of_names(file: Path) -> dict[str, int]:
+    """Return the lines in which a file's own names are given what they last have."""
+    lines: dict[str, int] = {}
+    for each in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and each.col_offset == 0:
+            lines[each.name] = each.lineno
+        elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            lines.setdefault(each.id, each.lineno)
+    return lines
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
@@ -59,27 +100,41 @@ def locate(flow: FlowGraph, functions: list[FunctionType], holds: Callable[[byte
 
     ``holds`` is called with the pickle of one part after the other.
     """
-    for label, part in _named_parts(flow, functions):
+    for label, part, place in _named_parts(flow, functions):
         if not isinstance(part, FunctionType | ModuleType | type):
             with suppress(Exception):  # what cannot be pickled alone is not what it is found in
                 if holds(cloudpickle.dumps(part)):
-                    return label
+                    return f"{label}{_line_of_place(*place)}" if place else label
     return ""
 
 
-def _named_parts(flow: FlowGraph, functions: list[FunctionType]) -> Iterator[tuple[str, Any]]:
+def _line_of_place(function: FunctionType, name: str) -> str:
+    """Return the line in which a function's variable is given its value, or the function begins, in brackets."""
+    code = function.__code__
+    with suppress(OSError, SyntaxError):
+        line = _lines_of_names(Path(code.co_filename)).get(name, code.co_firstlineno)
+        return f" ({Path(code.co_filename).name}, line {line})"
+    return ""
+
+
+def _named_parts(
+    flow: FlowGraph, functions: list[FunctionType]
+) -> Iterator[tuple[str, Any, tuple[FunctionType, str] | None]]:
     for function in functions:
         code, name = function.__code__, function.__qualname__
         cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        here = function, ""
         yield from (
-            (f"the closure variable {free} of {name}", part) for free, cell in cells for part in _contents(cell)
+            (f"the closure variable {free} of {name}", part, here) for free, cell in cells for part in _contents(cell)
         )
         used = [free for free in code.co_names if free in function.__globals__]
-        yield from ((f"the variable {free}, which {name} uses", function.__globals__[free]) for free in used)
-        yield f"a default of {name}", (function.__defaults__, function.__kwdefaults__)
-        yield f"the code of {name}", [part for part in code.co_consts if not isinstance(part, CodeType)]
-        yield f"an attribute or the docstring of {name}", (function.__dict__, function.__doc__)
+        yield from (
+            (f"the variable {free}, which {name} uses", function.__globals__[free], (function, free)) for free in used
+        )
+        yield f"a default of {name}", (function.__defaults__, function.__kwdefaults__), here
+        yield f"the code of {name}", [part for part in code.co_consts if not isinstance(part, CodeType)], here
+        yield f"an attribute or the docstring of {name}", (function.__dict__, function.__doc__), here
     yield from (
-        (f"the default of parameter {each.name}", each.default) for each in flow.parameters if not each.required
+        (f"the default of parameter {each.name}", each.default, None) for each in flow.parameters if not each.required
     )
-    yield from ((f"an argument of task {node.name}", (node.args, node.kwargs)) for node in flow.nodes)
+    yield from ((f"an argument of task {node.name}", (node.args, node.kwargs), None) for node in flow.nodes)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import base64
 import inspect
 import json
-import sys
+import re
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import BundleCorrupt, UsageError
 from runner.limits import limit_of, parts_in
 from runner.model.flow import FlowGraph
 from runner.model.task import Node, Parameter, Task
+from runner.serialization import prefect_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+_BEGINNING = 100_000  # bytes, in which a script imports what it uses
 _MOST_PARTS = 1000  # values in an envelope, which has five: a few bytes of JSON become many times as much in memory
-
-
-class ForeignFailed(Exception):
-    """A flow of another system ended in a state that says failed."""
-
-
-ForeignFailed.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
 def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
@@ -43,7 +39,7 @@ def as_flow(obj: Any, name: str | None = None) -> FlowGraph:
         raise UsageError(message.replace("  ", " "), hint="Give a Flow, a function, or an object with a run method.")
     name = name or getattr(obj, "name", None) or getattr(obj, "__name__", None) or type(obj).__name__
     flow = FlowGraph(str(name))
-    if _is_prefect_1(obj):  # which does not know what module defines it: it is the one that calls us
+    if prefect_states.is_flow_of_1(obj):  # which does not know what module defines it: it is the one that calls us
         return _filled(flow, Prefect1Run(obj), [(p.name, p.required, p.default) for p in obj.parameters()])
     flow.module = getattr(obj, "__module__", None) or type(obj).__module__
     function = obj if callable(obj) else obj.run
@@ -69,6 +65,9 @@ def open_pickle(data: bytes) -> tuple[bytes, dict[str, str]]:
         versions = envelope["versions"]
         return base64.b64decode(envelope["flow"], validate=True), {name: str(versions[name]) for name in versions}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if re.match(rb"(?s)(.*\n)?(from|import)[ \t]+prefect\b", data[:_BEGINNING]):
+            message = "the object is a script, as Prefect 1 stores with stored_as_script=True, and no bundle"
+            raise BundleCorrupt(message, hint="Publish the flow that it defines: runner build FILE.") from error
         message = "the object is neither a bundle nor a pickle of a flow"
         raise BundleCorrupt(message, hint=hint) from error
 
@@ -111,52 +110,29 @@ class ForeignCall:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     def __call__(self, **parameters: Any) -> Any:
-        """Return what the function returns. Raises ForeignFailed."""
-        return _value_of_success(self.function(**parameters))
+        """Return what the function returns, or a coroutine that does. Raises what the flow failed with."""
+        if prefect_states.is_flow(self.function):
+            return prefect_states.call_flow(self.function, parameters)
+        value = self.function(**parameters)
+        return _later(value) if isinstance(value, Coroutine) else prefect_states.value_of_success(value)
 
 
 ForeignCall.__module__ = "runner"  # see runner.model.flow.FlowGraph
 
 
+async def _later(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return prefect_states.value_of_success(await coroutine)
+
+
 class Prefect1Run:
-    """Runs a flow of Prefect 1 without its server, and returns its tasks' results by slug."""
+    """Runs a flow of Prefect 1; see `run_flow_of_1`."""
 
     def __init__(self, flow: Any) -> None:
         self.flow = flow
 
-    def __call__(self, **parameters: Any) -> dict[str, Any]:
-        """Return the tasks' results by slug. Raises ForeignFailed."""
-        # a schedule would make it wait for its next date, and again after every run
-        state = _value_of_success(self.flow.run(parameters=parameters, run_on_schedule=False))
-        return {self.flow.slugs[task]: state.result[task].result for task in self.flow.sorted_tasks()}
+    def __call__(self, **parameters: Any) -> Mapping[str, Any]:
+        """Return the tasks' results by slug, but for those that Prefect would not keep. Raises ForeignFailed."""
+        return prefect_states.run_flow_of_1(self.flow, parameters)
 
 
 Prefect1Run.__module__ = "runner"  # see runner.model.flow.FlowGraph
-
-
-def _is_prefect_1(obj: object) -> bool:
-    """Return whether this is a flow of Prefect 1: not callable, with ``parameters()`` and the slugs of its tasks."""
-    return not callable(obj) and all(hasattr(obj, name) for name in ("run", "parameters", "slugs", "sorted_tasks"))
-
-
-def _value_of_success(state: Any) -> Any:
-    """Return what a function returned. Raises ForeignFailed when it is one of Prefect's states, and no success."""
-    is_state = all(callable(getattr(type(state), name, None)) for name in ("is_failed", "is_successful")) or all(
-        callable(getattr(type(state), name, None)) for name in ("is_failed", "is_completed")
-    )
-    if not is_state:
-        return state
-    succeeded = state.is_successful() if hasattr(state, "is_successful") else state.is_completed()
-    if not succeeded:
-        message = f"the flow ended as {type(state).__name__}: {getattr(state, 'message', '')}"
-        raise ForeignFailed(message)
-    return state
-
-
-def quiet_prefect() -> None:
-    """Remove the handler that Prefect 1 put on standard output, so that each of its lines appears once, as ours."""
-    if "prefect" in sys.modules:
-        import logging
-
-        logger = logging.getLogger("prefect")
-        logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]

@@ -104,7 +104,7 @@ def operations(file: Window) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
             file.place += counted
             argument = file.skip(size)
         else:
-            argument = operation.arg.reader(file)  # type: ignore[arg-type]
+            argument = operation.arg.reader(file)  # type: ignore[arg-type]  # all that it asks of a file
         yield operation, argument
         if operation.name == "STOP":
             return

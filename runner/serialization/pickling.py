@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
-import sys
 from contextlib import contextmanager
-from importlib import import_module
 from io import BytesIO
-from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import cloudpickle
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError, TaskError
 from runner.images import REPOSITORY, own_image
-from runner.model.task import Task
+from runner.serialization.pickler import Pickler, load_public_modules
+from runner.serialization.unpickler import Unpickler
+from runner.tracebacks import authors_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FunctionType, ModuleType
 
-PROTOCOL = 5
-# The modules that authors import: what pickles name of runner's own lies in these, as docs/formats.md says.
-_PUBLIC = ("runner", "runner.environments", "runner.errors", "runner.storage")
+    from _typeshed import SupportsWrite
 
-
-def _load_public_modules() -> None:
-    """Import the modules that pickles may name: cloudpickle takes a class by value whose module is not loaded."""
-    for name in _PUBLIC:
-        import_module(name)
+    from runner.serialization.diagnosis import Blamed
+    from runner.serialization.flow_pickler import Bindings
 
 
 class Pickled(NamedTuple):
@@ -42,32 +36,6 @@ class Pickled(NamedTuple):
     modules: set[str]
 
 
-class _Recorder(cloudpickle.Pickler):
-    """Notes the functions that are pickled by value, and the modules that stand in their globals.
-
-    A task that a module other than the flow's defines is pickled as that module's attribute. Its function alone could
-    not be: under its name the module has the task.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file, protocol=PROTOCOL)
-        self.functions: list[FunctionType] = []
-        self.modules: set[str] = set()
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, Task) and (home := _home(obj)):
-            return getattr, home
-        if isinstance(obj, CodeType):
-            return _with_file_name(obj, *self.dispatch_table[CodeType](obj))
-        reduced = super().reducer_override(obj)
-        if isinstance(obj, FunctionType) and reduced is not NotImplemented:
-            self.functions.append(obj)
-            _leave_out_own_modules(reduced)
-        elif isinstance(obj, ModuleType):
-            self.modules.add(obj.__name__)
-        return reduced
-
-
 class _Nowhere:
     """A file that keeps nothing: only whether something can be pickled matters."""
 
@@ -75,50 +43,47 @@ class _Nowhere:
         return len(data)
 
 
-def _blame(value: Any, path: str, error: BaseException) -> str:
+def _blame(value: Any, path: str, error: BaseException, pickler: Callable[[_Nowhere], Pickler] = Pickler) -> Blamed:
     from runner.serialization.diagnosis import blame
 
-    return blame(value, path, error, lambda part: _Recorder(_Nowhere()).dump(part))  # type: ignore[arg-type]
+    return blame(value, path, error, lambda part: pickler(_Nowhere()).dump(part))
 
 
-def _leave_out_own_modules(reduced: tuple[Any, ...]) -> None:
-    """Leave out modules of runner's that cloudpickle notes since their name is an attribute that the function uses."""
-    state = reduced[2][1]
-    noted = state["_cloudpickle_submodules"]
-    state["_cloudpickle_submodules"] = [
-        module for module in noted if module.__name__.partition(".")[0] != "runner" or module.__name__ in _PUBLIC
-    ]
+def dump_flow(
+    flow: object,
+    by_value: ModuleType | None,
+    bindings: Bindings | None = None,
+    travels: Callable[[str], object] = lambda _name: False,
+) -> Pickled:
+    """Pickle a flow, with the module that defines it by value.
 
+    ``bindings`` is what the import statements of that bind; ``travels`` says of a module's name whether it travels as a
+    file.
 
-def _with_file_name(code: CodeType, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Keep the name of the file, which a traceback shows; cloudpickle 3.1.3 and later put this word in its place."""
-    return make, tuple(code.co_filename if part == "<dynamic-code>" else part for part in arguments)
+    Raises FlowFailed, naming what cannot be pickled.
+    """
+    from runner.serialization.flow_pickler import Bindings, FlowPickler  # not where flows run
+    from runner.serialization.inspection import names_in
 
-
-def _home(task: Task) -> tuple[ModuleType, str] | None:
-    """Return the module and the name by which a task is found where the flow runs, unless it travels by value."""
-    name = getattr(task.function, "__name__", "")
-    module = sys.modules.get(getattr(task.function, "__module__", None) or "")
-    if module is None or vars(module).get(name) is not task:
-        return None
-    by_value = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
-    return None if module.__name__ in by_value else (module, name)
-
-
-def dump_flow(flow: object, by_value: ModuleType | None) -> Pickled:
-    """Pickle a flow, with the module that defines it by value. Raises FlowFailed, naming what cannot be pickled."""
-    from runner.serialization.inspection import names_in  # not where flows run
-
-    _load_public_modules()
+    load_public_modules()
     buffer = BytesIO()
-    recorder = _Recorder(buffer)
+
+    def pickler(file: SupportsWrite[Any]) -> FlowPickler:
+        return FlowPickler(file, by_value, bindings or Bindings(), travels)
+
+    recorder = pickler(buffer)
     with _travels(by_value):
         try:
             recorder.dump(flow)
         except Exception as error:
-            message = f"the flow cannot be pickled: {_blame(flow, 'flow', error)}"
-            hint = "Make such things (connections, locks, open files) inside the task that needs them."
-            raise FlowFailed(message, hint=hint) from error
+            from runner.serialization.diagnosis import line_of
+
+            blamed = _blame(flow, "flow", error, pickler)
+            message = f"{line_of(blamed.trail, by_value)}the flow cannot be pickled: {blamed.text}"
+            hint = "Make it inside the task that needs it"
+            if ".args[" not in blamed.text and ".kwargs[" not in blamed.text:
+                hint += ", or in a module of its own, which travels and is imported there"
+            raise FlowFailed(message, hint=f"{hint}.") from error
     data = buffer.getvalue()
     names = names_in(data)
     return Pickled(data, recorder.functions, names, recorder.modules | {module for module, _ in names})
@@ -136,48 +101,46 @@ def _travels(module: ModuleType | None) -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Does without the modules of runner's that an older version noted; `runner` has what they held."""
+def load_flow(data: bytes | memoryview, *, main: bool = False) -> Any:
+    """Unpickle a flow whose bundle was verified, which runs its author's code; for ``main`` see `Unpickler`.
 
-    def find_class(self, module: str, name: str) -> Any:
-        found = super().find_class(module, name)
-        return _subimport if found is cloudpickle.subimport else found
-
-
-def _subimport(name: str) -> ModuleType:
-    """Import a module that a pickle names as a whole.
-
-    Older bundles name modules of runner's that their authors never heard of: where a function says ``runner.…`` and
-    ``json.load``, cloudpickle notes the module ``runner.load`` because there was one.
+    Raises Incompatible, BundleCorrupt, and FlowFailed for what goes wrong in a line of the author's.
     """
-    package, _, _ = name.partition(".")
-    if package == "runner" and name not in _PUBLIC:
-        name = package
-    module: ModuleType = cloudpickle.subimport(name)
-    return module
-
-
-def load_flow(data: bytes | memoryview) -> Any:
-    """Unpickle a flow whose bundle was verified. Raises Incompatible and BundleCorrupt."""
     try:
-        return _Unpickler(BytesIO(data)).load()
+        return Unpickler(BytesIO(data), main=main).load()
     except ModuleNotFoundError as error:
-        message = f"the flow needs a module that is not installed here: {error.name}"
+        message = f"the flow needs a module that is not installed here: {error.name}{_imported_in(error)}"
         hint = own_image(f"{REPOSITORY}:all_extras", str(error.name).partition(".")[0])
         raise Incompatible(message, hint=hint) from error
     except (ImportError, AttributeError) as error:
-        message = f"the flow does not fit what is installed here: {error}"
+        message = f"the flow does not fit what is installed here: {error}{_imported_in(error)}"
         hint = "Install the versions that it was built with: runner inspect lists them."
         raise Incompatible(message, hint=hint) from error
-    except Exception as error:
-        message = f"the flow cannot be unpickled: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {_told(error)}"
+        if line := authors_line(error.__traceback__):
+            message = f"{line}: the flow's own code {what} while it was loaded"
+            raise FlowFailed(
+                message, hint="What a module does when it is imported must work there too: do it in a task."
+            ) from error
+        message = f"the flow cannot be unpickled: it {what}"
         raise BundleCorrupt(message, hint="Build it again.") from error
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _imported_in(error: BaseException) -> str:
+    """Return the author's line that asked for what is missing, as the end of a sentence."""
+    line = authors_line(error.__traceback__)
+    return f" ({line})" if line else ""
 
 
 def load_result(file: BinaryIO) -> Any:
     """Unpickle a result whose trailer was verified. Raises Incompatible and BundleCorrupt."""
     try:
-        return _Unpickler(file).load()
+        return Unpickler(file).load()
     except (ImportError, AttributeError) as error:
         message = f"the result does not fit what is installed here: {error}"
         hint = "Install what the flow used, or copy the bytes with runner result -o FILE."
@@ -187,16 +150,16 @@ def load_result(file: BinaryIO) -> Any:
         raise BundleCorrupt(message, hint="Run the flow again.") from error
 
 
-def dump_result(value: Any, file: BinaryIO, name: str) -> None:
+def dump_result(value: Any, file: SupportsWrite[Any], name: str) -> None:
     """Pickle a task's value into a file, large buffers without a copy.
 
     Raises TaskError, naming the task's value and what in it cannot be pickled; what the file raises comes through.
     """
-    _load_public_modules()
+    load_public_modules()
     try:
-        cloudpickle.Pickler(file, protocol=PROTOCOL).dump(value)
+        Pickler(file).dump(value)
     except RunnerError:
         raise  # the storage behind the file, not the value
     except Exception as error:
-        message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error)}"
+        message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error).text}"
         raise TaskError(message) from error

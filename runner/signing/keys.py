@@ -60,7 +60,7 @@ class PublicKey:
 
     def may_sign(self, role: Role) -> bool:
         """Whether what was signed with it counts as signed by somebody of that role."""
-        return role in ((self.role,) if self.role else _WITHOUT_ROLE)
+        return _counts_as(self.role, role)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,10 +92,15 @@ class PrivateKey:
 
     def check_role(self, role: Role) -> None:
         """Refuse to sign what a key of another role signs. Raises EnvironmentWrong."""
-        if role not in ((self.role,) if self.role else _WITHOUT_ROLE):
+        if not _counts_as(self.role, role):
             is_for = f"is for {self.role}" if self.role else "has no role, and signs flows and runs alone"
             message = f"what should be signed needs a key for {role}, and the key {self.public.id} {is_for}"
             raise EnvironmentWrong(message, hint=f"Take another, or make one: runner keygen --for {role} FILE.")
+
+
+def _counts_as(own: Role | None, role: Role) -> bool:
+    """Whether a key that was made for a role, or for none, may sign what one of the other role signs."""
+    return role == own if own else role in _WITHOUT_ROLE
 
 
 def new_key(role: Role | None = None) -> PrivateKey:

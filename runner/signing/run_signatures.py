@@ -7,7 +7,6 @@ one of those keys signed them: for this run, this task, and what this run was as
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import Untrusted
@@ -15,9 +14,8 @@ from runner.errors import Untrusted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.schema.documents import SignatureRecord
     from runner.signing.keys import PrivateKey, PublicKey
-
-SUFFIX = ".sig"  # of the object beside a result that holds its signature
 
 
 class RunSigner(NamedTuple):
@@ -33,15 +31,13 @@ class RunSigner(NamedTuple):
     signing_key: PrivateKey | None = None
     trusted_keys: tuple[PublicKey, ...] = ()
 
-    def sign(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
+    def sign(self, document: Mapping[str, Any]) -> SignatureRecord | None:
         """Return the ``signature`` of an end, if there is a key for it."""
         if self.signing_key is None:
             return None
         from runner.signing import signatures
 
-        made = signatures.sign(self.signing_key, signatures.DOCUMENT, self._text(document))
-        signature: dict[str, Any] = json.loads(made)
-        return signature
+        return signatures.sign_document(self.signing_key, signatures.DOCUMENT, document, self.request_digest)
 
     def check(self, run_id: str, document: Mapping[str, Any], where: str) -> None:
         """Refuse an end or outcome that no trusted key signed as one of this run. Raises Untrusted."""
@@ -52,10 +48,8 @@ class RunSigner(NamedTuple):
             raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
         from runner.signing import signatures
 
-        signature = document.get("signature")
-        given = None if signature is None else json.dumps(signature, indent=1).encode()
         try:
-            signatures.check(self.trusted_keys, signatures.DOCUMENT, self._text(document), given, where)
+            signatures.check_document(self.trusted_keys, signatures.DOCUMENT, document, where, self.request_digest)
         except Untrusted as error:
             hint = "Look who wrote it; take another run id, or have runs signed: RUNNER_SIGNING_KEY."
             raise Untrusted(error.message, hint=hint) from error
@@ -81,23 +75,23 @@ class RunSigner(NamedTuple):
         text = self._result(run_id, slug, index, size, sha256)
         signatures.check(keys, signatures.RESULT, text, signature, f"the result of {slug}")
 
-    def _text(self, document: Mapping[str, Any]) -> bytes:
-        unsigned = {name: part for name, part in document.items() if name != "signature"}
-        return _canonical(unsigned) + b"\0" + self.request_digest.encode()
-
     def _result(self, run_id: str, slug: str, index: int | None, size: int, sha256: str) -> bytes:
+        from runner.signing import signatures
+
         facts = {"run_id": run_id, "task": slug, "index": index, "size": size, "sha256": sha256}
-        return _canonical(facts) + b"\0" + self.request_digest.encode()
+        return signatures.document_text(facts, self.request_digest)
 
 
 def request_digest(run: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what makes a run the one it is: bundle, parameters, executor, and the run it repeats."""
     import hashlib
 
+    from runner.signing import signatures
+
     facts = {"bundle": run["bundle"]["sha256"], "parameters": run["parameters"], "executor": run.get("executor")}
     if reuse := run.get("reuse"):  # few have one, and those of 0.1.0 had none here
         facts["reuse"] = reuse
-    return hashlib.sha256(_canonical(facts)).hexdigest()
+    return hashlib.sha256(signatures.document_text(facts)).hexdigest()
 
 
 def run_signer(
@@ -107,7 +101,3 @@ def run_signer(
     if signing_key is None and not trusted_keys:
         return None
     return RunSigner(request_digest(run), signing_key, trusted_keys)
-
-
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -15,7 +15,7 @@ from runner.limits import limit_of
 from runner.signing.keys import PrivateKey, PublicKey, load_ed25519
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.schema.documents import SignatureRecord
     from runner.signing.keys import Role
@@ -34,7 +34,6 @@ ALIAS_POINTER = Purpose("alias pointer", "aliases")
 DOCUMENT = Purpose("run document", "runs")  # an end, and the outcome that is a copy of it
 RESULT = Purpose("task result", "runs")
 _SIGNATURE_SIZE = 64  # bytes
-LONGEST = limit_of("signature")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -87,6 +86,36 @@ def check(keys: Sequence[PublicKey], purpose: Purpose, data: bytes, document: by
     return key
 
 
+def sign_document(
+    key: PrivateKey, purpose: Purpose, document: Mapping[str, object], bound_to: str = ""
+) -> SignatureRecord:
+    """Return the part ``signature`` of a document, for the text of the document and what it is bound to.
+
+    Raises what `sign` raises.
+    """
+    record: SignatureRecord = json.loads(sign(key, purpose, document_text(document, bound_to)))
+    return record
+
+
+def check_document(
+    keys: Sequence[PublicKey], purpose: Purpose, document: Mapping[str, object], what: str, bound_to: str = ""
+) -> None:
+    """Check the part ``signature`` of a document as `check` does, and raise what it raises."""
+    record = document.get("signature")
+    signature = None if record is None else _encode(record)
+    check(keys, purpose, document_text(document, bound_to), signature, what)
+
+
+def document_text(document: Mapping[str, object], bound_to: str = "") -> bytes:
+    """Return what is signed of a document: JSON of all but its signature, names sorted, no spaces, nothing but ASCII.
+
+    A zero byte and what it is bound to follow, if it is bound to anything.
+    """
+    unsigned = {name: part for name, part in document.items() if name != "signature"}
+    text = json.dumps(unsigned, sort_keys=True, separators=(",", ":"))
+    return (f"{text}\0{bound_to}" if bound_to else text).encode()
+
+
 def _message(purpose: Purpose, data: bytes) -> bytes:
     """Return what is signed: the purpose and a zero byte, which no purpose contains, before the bytes."""
     return b"runner " + purpose.kind.encode() + b"\0" + data
@@ -99,12 +128,16 @@ def _document(key_id: str, signature: bytes) -> bytes:
         "key": key_id,
         "signature": base64.b64encode(signature).decode(),
     }
+    return _encode(document)
+
+
+def _encode(document: object) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
 def _read(document: bytes) -> tuple[str, bytes]:
     """Return the key's id and the signature. Raises ValueError."""
-    if len(document) > LONGEST:
+    if len(document) > limit_of("signature"):
         raise ValueError("it is too long")
     try:
         fields = json.loads(document)

@@ -76,12 +76,17 @@ class LogBuffer:
             self._changed.notify_all()
 
 
+def printed_entry(line: str) -> bytes:
+    """Return a line of text as it is stored: like those of the flow's process, where the log's format is text."""
+    return json.dumps({"time": now(), "stream": "stdout", "message": line}).encode()
+
+
 def log_entry(message: str, **fields: object) -> bytes:
     """Return a line of the supervisor's own that is only shipped."""
     return json.dumps({"time": now(), "level": "INFO", "logger": LOG_END_LOGGER, "message": message, **fields}).encode()
 
 
-def _is_entry(line: bytes) -> bool:
+def is_entry(line: bytes) -> bool:
     """Return whether a line of the log is whole: another process may have written into it."""
     if not line.startswith(b"{"):
         return False

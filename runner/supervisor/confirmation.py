@@ -5,18 +5,22 @@ Whoever stands between may answer a write with success and store nothing, and wh
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from runner.backends.background import Background
 from runner.errors import WriteFailed
 from runner.model.verdict import Verdict
 from runner.runs.documents import is_own
-from runner.runs.stored_results import missing_result, result_sizes
+from runner.runs.stored_results import missing_result, missing_signature, result_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.runs.store import RunStore
+
+LATE_SECONDS = 5.0  # that a storage may take to show what it has stored, if failures are borne for so long
+PAUSE_SECONDS = 0.5  # between two looks
 
 
 class Confirmation:
@@ -44,7 +48,7 @@ class Confirmation:
         if not lack:
             return verdict
         message = f"the flow succeeded, and {lack}"
-        hint = "Look what answers in the storage's place, and who else writes there; take another run id."
+        hint = "Look who answers in the storage's place, or writes there; runner retry makes again only what is lost."
         return Verdict.of_error(WriteFailed(message, hint=hint), "crashed")
 
     def _list(self) -> dict[str, int]:
@@ -52,8 +56,20 @@ class Confirmation:
         return result_sizes(store, store.layout.results(self._attempt))
 
     def _look(self) -> str:
-        """Return what is wrong with what lies there, as the end of a sentence; empty if it is as it should be."""
+        """Return what is wrong with what lies there, as the end of a sentence; empty if it is as it should be.
+
+        Not every storage shows at once what it has stored, least of all where it was asked for that before.
+        """
         store = self._opened.result()
+        until = time.monotonic() + min(LATE_SECONDS, store.storage.retry_seconds)
+        while lack := self._lack(store):
+            if time.monotonic() >= until:
+                return lack
+            time.sleep(PAUSE_SECONDS)
+        return ""
+
+    def _lack(self, store: RunStore) -> str:
+        """See `_look`: what is wrong now."""
         outcome = store.read_outcome()
         if outcome is None:
             return f"{store.storage.url(store.layout.outcome)} is not there, whatever was answered when it was stored"
@@ -62,4 +78,6 @@ class Confirmation:
         listing = self._listing.result()
         if lost := missing_result(store, outcome, listing):
             return f"{lost}, which its outcome lists, is not there or not what was stored"
+        if lost := missing_signature(store, outcome, listing):
+            return f"{lost}, without which nobody believes that result, is not there"
         return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.errors import FlowFailed
 from runner.model.verdict import Verdict
 from runner.process import STOP_SIGNALS, signal_name
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ class ExitStatus(NamedTuple):
 
     def _death(self) -> DeathRecord:
         return {
-            "trace": _failed_thread_first(self.trace)[:LONGEST] or None,
+            "trace": redact(_failed_thread_first(self.trace))[:LONGEST] or None,
             "log": "\n".join(self.tail)[-LONGEST:],
             "peak_memory": self.peak,
             "memory": self.memory,

@@ -46,9 +46,20 @@ class LogShipper:
         self._on_failure = on_failure
         self._started, self._stopped = threading.Event(), threading.Event()
         self._unshipped = b""
+        self._store: RunStore | None = None
+        self._opening = threading.Lock()
         buffer.set_shipping(works=True)
         self.thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
         self.thread.start()
+
+    def store(self) -> RunStore:
+        """Return the store that the log goes to, which is opened when it is first asked for; raises what that does."""
+        with self._opening:
+            if self._store is None:
+                from runner.runs.store import open_run_store
+
+                self._store = open_run_store(self._place, self._settings)
+            return self._store
 
     def on_started(self) -> None:
         """Signal that the flow's first line has run; background work may start."""
@@ -79,7 +90,6 @@ class LogShipper:
     def _ship(self) -> None:
         self._started.wait(FIRST_LINE_SECONDS)
         self._stopped.wait(SETTLE_SECONDS)
-        store: RunStore | None = None
         part, young_until = 1, time.monotonic() + YOUNG_SECONDS
         is_open = True
         while is_open:
@@ -90,8 +100,7 @@ class LogShipper:
             while data := self._unshipped or self._buffer.take():
                 self._unshipped = data
                 try:
-                    store = store or self._open()
-                    store.write_log_part(self._attempt, part, data)
+                    self.store().write_log_part(self._attempt, part, data)
                 except RunnerError:
                     self._buffer.set_shipping(works=False)
                     if not self._may_retry_at_once(pause, deadline, is_open=is_open):
@@ -107,8 +116,3 @@ class LogShipper:
             return False
         time.sleep(RETRY_SECONDS)
         return not is_open and time.monotonic() <= deadline
-
-    def _open(self) -> RunStore:
-        from runner.runs.store import open_run_store
-
-        return open_run_store(self._place, self._settings)

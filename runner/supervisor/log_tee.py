@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TextIO
 
-from runner.supervisor.backlog import LogBuffer, log_entry
+from runner.supervisor.backlog import LogBuffer, printed_entry
 
 
 class LogTee:
     """Takes what the supervisor itself logs: passes it on, and has it shipped with the rest."""
 
-    def __init__(self, stream: TextIO, backlog: LogBuffer) -> None:
-        self._stream, self._backlog = stream, backlog
+    def __init__(self, stream: TextIO, buffer: LogBuffer) -> None:
+        self._stream, self._buffer = stream, buffer
 
     def isatty(self) -> bool:
         """Return whether the stream is a terminal."""
@@ -22,8 +22,8 @@ class LogTee:
         """Write a line to both."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
-        line = text.rstrip("\n")
-        self._backlog.add(line.encode(errors="backslashreplace") if line.startswith("{") else log_entry(line))
+        for line in text.rstrip("\n").split("\n"):
+            self._buffer.add(line.encode(errors="backslashreplace") if line.startswith("{") else printed_entry(line))
 
     def flush(self) -> None:
         """Flush the stream."""

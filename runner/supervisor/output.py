@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from runner.naming import now
 from runner.secrets.redaction import Redactor
-from runner.supervisor.backlog import LogBuffer, _is_entry
+from runner.supervisor.backlog import LogBuffer, is_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,14 +53,14 @@ class OutputReader(threading.Thread):
 
     Args:
         streams: by the descriptor to read from, the one to pass on to, and the name, ``stdout`` or ``stderr``.
-        backlog: takes the lines.
+        buffer: takes the lines.
         mark: what stands before a line of the log; it is taken off.
     """
 
-    def __init__(self, streams: Mapping[int, tuple[int, str]], backlog: LogBuffer, mark: bytes) -> None:
+    def __init__(self, streams: Mapping[int, tuple[int, str]], buffer: LogBuffer, mark: bytes) -> None:
         super().__init__(name="output", daemon=True)
         self._streams = {reader: _Stream(target, name) for reader, (target, name) in streams.items()}
-        self._backlog, self._mark = backlog, mark
+        self._buffer, self._mark = buffer, mark
         self.tail: deque[str] = deque(maxlen=_TAIL)  # the last lines, shortened
         self.passed = 0  # bytes
 
@@ -123,11 +123,11 @@ class OutputReader(threading.Thread):
             self._add(printed, _wrapped(printed, stream.head, cut=cut and not mark))
         if mark:
             logged = logged.replace(self._mark, b"")  # two processes wrote at once
-            self._add(logged, logged if _is_entry(logged) else _wrapped(logged, stream.head, cut=cut))
+            self._add(logged, logged if is_entry(logged) else _wrapped(logged, stream.head, cut=cut))
 
     def _add(self, line: bytes, shipped: bytes) -> None:
         self.tail.append(line[:_QUOTED].decode(errors="backslashreplace"))
-        self._backlog.add(shipped)
+        self._buffer.add(shipped)
 
 
 def _wrapped(line: bytes, head: bytes, *, cut: bool) -> bytes:

@@ -103,7 +103,7 @@ def _end_as(status: int) -> NoReturn:
 def kill_children(since: int = 0) -> None:
     """Kill every process that is this one's child, or becomes it because its own parent is killed.
 
-    Only those that were started ``since`` then, in clock ticks since the machine was: see `started`.
+    Only those that were started ``since`` then, in clock ticks since the machine was: see `start_ticks`.
     """
     while found := _children(since):
         for child in found:

@@ -119,7 +119,7 @@ class Settlement:
             heartbeat.stop_beating()  # only now: until its end is there, an attempt without a beat is taken for dead
         must_be_seen = verdict.exit_code == 0 and report.attempt is not None and is_ours
         if must_be_seen:
-            confirmation = confirmation or self.confirm()
+            confirmation = confirmation or self.confirm(shipper)
             logs.configure(LogTee(StringIO(), self._buffer), self._settings.log_level, self._settings.log_format)
         _tell(log, verdict)
         is_shipped = True
@@ -214,12 +214,24 @@ class Settlement:
             store.storage.bear(self._settings.patience)
         return store
 
-    def confirm(self) -> Confirmation:
-        """Begin to look whether outcome and results of the attempt are in the storage."""
+    def confirm(self, shipper: LogShipper | None) -> Confirmation:
+        """Begin to look whether outcome and results of the attempt are in the storage.
+
+        Its connection is the log's, if there is one: to open another would keep the end waiting.
+        """
         from runner.supervisor.confirmation import Confirmation
 
         assert self._report.attempt is not None  # noqa: S101 - told with its claim
-        return Confirmation(self.open_store, self._report.attempt)
+        open_store = self.open_store if shipper is None else lambda: self._beside(shipper.store())
+        return Confirmation(open_store, self._report.attempt)
+
+    def _beside(self, other: RunStore) -> RunStore:
+        """Return the run in a storage that is open, with what its ends are signed and known by."""
+        from runner.runs.store import RunStore
+
+        if not self._report.is_end_saved:
+            other.storage.bear(self._settings.patience)
+        return RunStore(other.storage, other.layout, self._signer(), self._secret)
 
     def _facts(self) -> RunFacts:
         from runner.runs.ends import RunFacts

@@ -6,6 +6,7 @@ What is not needed before that process is started is imported after it.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then the clock is looked at again
 _SAFE_POINT_SHARE = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
+_CHUNK = 64 * 1024  # bytes: what a pipe holds
+_HEARD_SECONDS = 1.0  # at most, to hear what the flow's process has told before it is taken for not begun
 _STUCK_SECONDS = 5.0  # after which a pipe that somebody else still holds open is given up
 _UNREAD_SECONDS = 15.0  # without a byte after which nobody is waited for who should take the log
 
@@ -94,6 +97,7 @@ class Supervisor:
         self.timed_out = False
         self.over: float | None = None  # when all must be over, as somebody asked to stop
         self.opened: list[int] = []
+        self.hearing = threading.Lock()  # held while what the flow's process tells is taken in
         self.reaper = 0
         self.reaper_started = 0  # as the kernel counts
         self.failure: BaseException | None = None  # why the flow must not go on
@@ -139,12 +143,12 @@ class Supervisor:
 
     def _start(self, reuse: Reuse | None) -> tuple[OutputReader, threading.Thread]:
         """Start the flow's process, and the threads that take what it writes and tells."""
-        messages, tells = self._pipe()
+        self.messages, tells = self._pipe()
         hears, self.orders = self._pipe()
         out, writes_out = self._pipe()
         err, writes_err = self._pipe()
         self.trace = os.memfd_create("trace")
-        ours, flows = (messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
+        ours, flows = (self.messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
         supervisor, mark = os.getpid(), new_mark()
         self.reaper = os.fork()
         if self.reaper == 0:
@@ -166,7 +170,7 @@ class Supervisor:
         with suppress(RunnerError):  # it hides their values
             resolve(self.settings.secrets, self.environ)
         output = OutputReader({out: (1, "stdout"), err: (2, "stderr")}, self.buffer, mark)
-        listener = threading.Thread(target=self._read_messages, args=(messages,), name="messages", daemon=True)
+        listener = threading.Thread(target=self._read_messages, args=(self.messages,), name="messages", daemon=True)
         output.start()
         listener.start()
         return output, listener
@@ -175,13 +179,30 @@ class Supervisor:
 
     def _read_messages(self, messages: int) -> None:
         """Read what the flow's process tells, until it is gone."""
-        with open(messages, "rb") as file:
-            for line in file:
-                if (message := decode(line)) is not None:
-                    try:
-                        self._on_message(message)
-                    except Exception as error:  # noqa: BLE001 - a flow without a heartbeat must not go on
-                        self._fail(error)
+        rest = b""
+        while _is_readable(messages, None):
+            with self.hearing:
+                data = os.read(messages, _CHUNK)
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if (message := decode(line)) is not None:
+                        try:
+                            self._on_message(message)
+                        except Exception as error:  # noqa: BLE001 - a flow without a heartbeat must not go on
+                            self._fail(error)
+            if not data:
+                return
+
+    def _hear(self) -> None:
+        """Wait until it is taken in what the flow's process has told: perhaps that it has begun."""
+        until = time.monotonic() + _HEARD_SECONDS
+        while not self.report.has_begun and time.monotonic() < until:
+            if self.hearing.acquire(timeout=_HEARD_SECONDS):
+                is_left = _is_readable(self.messages, 0)
+                self.hearing.release()
+                if not is_left:
+                    return
+            time.sleep(0.001)
 
     def _on_message(self, message: Message) -> None:
         self.report.take(message)
@@ -199,7 +220,7 @@ class Supervisor:
                 self.heartbeat.stop_beating()
                 self.shipper.on_ended()
         if message["kind"] == "attempt ended" and message["verdict"] and message["verdict"].exit_code == 0:
-            self.confirmation = self._settlement().confirm()
+            self.confirmation = self._settlement().confirm(self.shipper)
 
     def _watch_over_attempt(self) -> None:
         """Begin with heartbeats and with shipping the log."""
@@ -265,6 +286,7 @@ class Supervisor:
         if stop_signal is not None:
             self.over = time.monotonic() + self.settings.grace
         self.stop_signal, self.timed_out = stop_signal, self.timed_out or stop_signal is None
+        self._hear()
         if not self.report.has_begun:
             self._kill()
             return None
@@ -301,6 +323,13 @@ class Supervisor:
         settlement = self._settlement()
         verdict = settlement.verdict(exit_status, kills, self.failure)
         return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper, self.confirmation)
+
+
+def _is_readable(descriptor: int, milliseconds: int | None) -> bool:
+    """Wait for something to read, or the end; without a time for as long as it takes."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(milliseconds))
 
 
 def _finish(output: OutputReader) -> None:

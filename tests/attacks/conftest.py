@@ -1,4 +1,4 @@
-"""What every attack has: a place, a container that trusts its author alone, and a canary that sings when executed."""
+"""What attacks on runs have."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.canary import Canary, Target
-from support.places import local_place
+from support.canary import Canary
+from support.scene import SIGNING, Scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.places import Place
+
 
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
-    return Target(local_place(tmp_path / "storage"), Canary(tmp_path))
+def scene(here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """A place with runs whose ends and results the author signs."""
+    monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    return Scene(here, notes, Canary(tmp_path))

@@ -385,9 +385,7 @@ def test_a_pointer_has_an_odd_part(built: Target, odd: dict[str, Any]) -> None:
     """Unsigned, and signed: the author's key may have been made to sign anything of that purpose."""
     document = json.loads(built.place.read(LATEST))
     unsigned = {name: part for name, part in (document | odd).items() if name != "signature"}
-    signed = unsigned | {
-        "signature": json.loads(signatures.sign(AUTHOR, Pointer(SLUG).purpose, pointers._signed_text(unsigned)))  # type: ignore[arg-type]
-    }
+    signed = unsigned | {"signature": signatures.sign_document(AUTHOR, Pointer(SLUG).purpose, unsigned)}
     for each in (document | odd, signed | odd):
         built.put(json.dumps(each).encode(), LATEST)
         try:

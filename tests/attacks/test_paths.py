@@ -60,11 +60,12 @@ def test_a_name_reads_otherwise_than_it_is(target: Target) -> None:
 
 
 def test_a_module_passes_as_an_installed_one(target: Target) -> None:
-    """A bundle brings a json.py and an os.py. Its folder comes last on the path, so Python's own are imported."""
+    """A bundle brings a json.py and an os.py. Its folder comes last on the path, and none is imported."""
     pickled = b"\x80\x04cjson\ndumps\n0cshutil\nrmtree\n0N."
     sources = {f"src/{name}.py": target.canary.source for name in ("json", "shutil", "os", "runner", "sitecustomize")}
     target.put(archive.write_bundle(facts_of(), {"flow.pkl": pickled, **sources}, AUTHOR))
-    assert target.check().code == 65, "None is no flow"
+    done = target.check()
+    assert (done.code, "a module json of its own" in done.stderr) == (76, True)
     assert not target.canary.executed
 
 

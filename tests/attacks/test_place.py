@@ -15,8 +15,8 @@ from runner.bundle import archive
 from runner.runs import documents
 from runner.runs.layout import RunLayout
 from runner.signing.run_signatures import RunSigner, request_digest
-from support.canary import FLOWS, KEY, NEWER, RUNS, SLUG, VERSION, Canary, Target
-from support.flows import located, publish
+from support.canary import AUTHOR, FLOWS, KEY, NEWER, RUNS, SLUG, VERSION, Canary, Target
+from support.flows import HERE, located, publish
 from support.places import local_place, s3_place
 from support.starting import Ran, start
 
@@ -51,34 +51,19 @@ def test_a_flow_is_put_under_another_ones_own_key(bucket: Target) -> None:
     bucket.refuses(79, "'wipe'", "belongs at releases/wipe-1.0.zip", location="releases/etl-1.1.zip")
 
 
-def test_an_older_release_is_put_under_a_newer_ones_own_key(bucket: Target) -> None:
-    """Release 1.0 of the same flow has a hole."""
-    bucket.put(bucket.built_for("releases/etl-1.0.zip"), "releases/etl-1.1.zip")
-    bucket.refuses(79, "belongs at releases/etl-1.0.zip", location="releases/etl-1.1.zip")
-
-
-def test_what_is_tried_out_is_put_where_production_looks(bucket: Target) -> None:
-    """Both are called latest, in folders of their own."""
-    bucket.put(bucket.built_for("staging/latest"), "prod/latest")
-    bucket.refuses(79, "belongs at staging/latest", location="prod/latest")
-
-
-def test_an_own_key_is_put_below_a_prefix(bucket: Target) -> None:
-    """Its name was taken for enough once, whatever stood before it."""
-    bucket.put(bucket.built_for("latest"), "prod/latest")
-    bucket.refuses(79, "belongs at latest", location="prod/latest")
-
-
-def test_an_own_key_is_put_at_the_root(bucket: Target) -> None:
-    """The other way round."""
-    bucket.put(bucket.built_for("staging/latest"), "latest")
-    bucket.refuses(79, "belongs at staging/latest", location="latest")
-
-
-def test_a_version_is_put_under_an_own_key(bucket: Target) -> None:
-    """What lies below the flow's name is copied to the name that a deployment pins."""
-    bucket.put(bucket.built_for(KEY), "releases/stable")
-    bucket.refuses(79, f"belongs at {KEY}", location="releases/stable")
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        pytest.param("releases/etl-1.0.zip", "releases/etl-1.1.zip", id="an older release, which has a hole"),
+        pytest.param("staging/latest", "prod/latest", id="what is tried out, to where production looks"),
+        pytest.param("latest", "prod/latest", id="below a prefix, when the name alone was enough once"),
+        pytest.param("staging/latest", "latest", id="from a prefix to the root"),
+        pytest.param(KEY, "releases/stable", id="a version, to the name that a deployment pins"),
+    ],
+)
+def test_a_flow_is_put_under_another_of_its_keys(bucket: Target, own: str, other: str) -> None:
+    bucket.put(bucket.built_for(own), other)
+    bucket.refuses(79, f"belongs at {own}", location=other)
 
 
 def test_an_own_key_is_put_among_a_flows_versions(bucket: Target) -> None:
@@ -407,3 +392,23 @@ def test_a_runs_bundle_is_exchanged_where_nobody_signs(run: Run) -> None:
 def test_a_run_is_of_another_bundle_than_is_asked_for(run: Run) -> None:
     """Whoever tries it again names the digest, and does not get what the bucket says."""
     run.refuses(79, "is asked for", RUNNER_BUNDLE_SHA256="0" * 64)
+
+
+@pytest.mark.parametrize("backend", ["s3"], indirect=True)
+def test_the_run_of_another_teams_flow_of_that_name_is_copied_below_this_one(place: Place) -> None:
+    """One key signs the runs of both; whoever looks at a run of team-a's flow means no other."""
+    signed = {"RUNNER_SIGNING_KEY": AUTHOR.file.decode(), "RUNNER_TRUSTED_KEYS": AUTHOR.public.text, **place.environ}
+    file = str(HERE / "etl.py")
+    for team in ("team-a", "team-b"):
+        built = start(signed, "build", file, "--storage", f"{place.url}/{team}")
+        assert built.code == 0, built
+    flow = built.stdout.strip().rpartition("/")[0]
+    assert start(signed | {"RUNNER_RUN_ID": "daily"}, "run", flow).code == 0
+    assert start(signed, "result", f"{flow}/runs/daily").code == 0
+    for key in place.keys():  # noqa: SIM118 - it is no dict
+        if key.startswith("team-b/") and "/runs/" in key:
+            place.write(key.replace("team-b", "team-a"), place.read(key))
+    copied = f"{flow.replace('team-b', 'team-a')}/runs/daily"
+    refused = start(signed, "result", copied)
+    assert (refused.code, "which lies elsewhere" in refused.stderr) == (79, True), refused
+    assert "nobody who is trusted here" in start(signed, "show", copied).stdout

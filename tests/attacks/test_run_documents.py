@@ -6,30 +6,17 @@ The flow is signed by its author, who also signs what runs of it write. Mallory 
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from runner import naming
-from runner.runs.layout import RunLayout
-from runner.signing import run_signatures
+from runner.runs.layout import SIGNATURE, RunLayout
 from runner.signing.run_signatures import RunSigner, request_digest
-from support.canary import MALLORY, Canary
+from support.canary import MALLORY
 from support.flows import outcome_of
-from support.places import local_place
-from support.scene import FOLDER, SIGNING, Scene, begin, look, move, wait_for
+from support.scene import FOLDER, Scene, begin, look, move, wait_for
 from support.starting import start
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING)
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    return Scene(local_place(tmp_path / "storage"), notes, Canary(tmp_path))
 
 
 def test_of_nobody_who_attacks_a_run_goes_on(scene: Scene) -> None:
@@ -73,7 +60,7 @@ def test_she_signs_her_result_herself(scene: Scene) -> None:
     own = RunSigner(request_digest(scene.document(FOLDER.run)), MALLORY)
     key = FOLDER.result(1, "first", None)
     scene.place.write(key, planted)
-    scene.place.write(f"{key}{run_signatures.SUFFIX}", own.sign_result("r", "first", None, size, sha256) or b"")
+    scene.place.write(f"{key}{SIGNATURE}", own.sign_result("r", "first", None, size, sha256) or b"")
     assert scene.run("hold and abort").code == 134
     assert not scene.canary.executed
 
@@ -101,7 +88,7 @@ def test_a_result_of_another_run_is_put_in_this_one(scene: Scene) -> None:
 def test_a_signature_is_taken_away(scene: Scene) -> None:
     """She deletes what lies beside the results; then they are nobody's, and the run starts from its first task."""
     scene.cut_off()
-    scene.delete(*[key for key in scene.place.keys() if key.endswith(run_signatures.SUFFIX)])  # noqa: SIM118 - it is no dict
+    scene.delete(*[key for key in scene.place.keys() if key.endswith(SIGNATURE)])  # noqa: SIM118 - it is no dict
     before = scene.calls()
     assert scene.run("hold and abort").code == 134
     ran = scene.calls()[len(before) :]
@@ -173,7 +160,8 @@ def test_an_outcome_of_the_same_asked_for_under_another_run_id_is_put_in_this_on
     scene.delete(FOLDER.outcome)
     scene.place.write(FOLDER.end(1), scene.place.read(old.end(1)))
     assert scene.run("go on").code == 79
-    assert look(scene, "result", f"{scene.place.url}/steps/runs/r", "last").code == 79
+    refused = look(scene, "result", f"{scene.place.url}/steps/runs/r", "last")
+    assert (refused.code, "of another run or attempt" in refused.stderr) == (65, True), refused
 
 
 def test_an_end_is_planted_while_the_attempt_lives(scene: Scene) -> None:

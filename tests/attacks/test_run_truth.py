@@ -6,6 +6,7 @@ The flow is signed by its author, who also signs what runs of it write. Mallory 
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from pathlib import Path
@@ -21,10 +22,10 @@ from runner.runs.layout import Claim, RunLayout
 from runner.runs.reuse import reusable_results
 from runner.runs.store import RunStore
 from runner.signing.run_signatures import run_signer
-from support.canary import AUTHOR, Canary
+from support.canary import AUTHOR
 from support.flows import located, publish
 from support.places import local_place
-from support.scene import FOLDER, SIGNING, Scene, begin, look, wait_for
+from support.scene import FOLDER, Scene, begin, look, wait_for
 from support.starting import start
 
 if TYPE_CHECKING:
@@ -34,14 +35,6 @@ if TYPE_CHECKING:
 
 OLD = RunLayout("steps", "old")
 FACTS = ends.RunFacts("steps", {"url": "file:///steps/v", "sha256": "0" * 64})
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setenv("RUNNER_SIGNING_KEY", SIGNING)
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    return Scene(local_place(tmp_path / "storage"), notes, Canary(tmp_path))
 
 
 class Watch(threading.Thread):
@@ -74,6 +67,92 @@ def copy_run(scene: Scene, source: str, target: str) -> None:
     for key in scene.place.keys():  # noqa: SIM118 - it is no dict
         if key.startswith(f"{source}/"):
             scene.place.write(f"{target}{key.removeprefix(source)}", scene.place.read(key))
+
+
+# What no run of runner's has
+
+
+def without_keys(scene: Scene, **more: str) -> dict[str, str]:
+    environ = scene.environ("hold and abort", **more)
+    del environ["RUNNER_TRUSTED_KEYS"], environ["RUNNER_SIGNING_KEY"]
+    return environ
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"exit_code": 256},
+        {"exit_code": 512},
+        {"exit_code": 0},
+        {"exit_code": -1},
+        {"state": "succeeded"},
+        {"state": "?"},
+    ],
+)
+def test_an_outcome_of_a_failure_has_a_code_that_a_process_ends_with_0_by(
+    scene: Scene, planted: dict[str, Any]
+) -> None:
+    """Of 256 the kernel keeps what is left of a division by 256; nobody needs a key to write it."""
+    (scene.notes / "go on").touch()
+    assert start(without_keys(scene)).code == 134
+    scene.write(FOLDER.outcome, scene.document(FOLDER.end(1)) | {"state": "failed", "exit_code": 1} | planted)
+    ran = start(without_keys(scene))
+    assert (ran.code, "is not as runner writes it" in ran.stdout) == (65, True), ran.stdout
+
+
+@pytest.mark.parametrize("keys", [True, False])
+@pytest.mark.parametrize("planted", [{"attempt": 7}, {"run_id": "another"}])
+def test_a_claim_is_planted_that_is_of_another_attempt_or_run(
+    scene: Scene, planted: dict[str, Any], *, keys: bool
+) -> None:
+    """A start took attempt 7 for dead, wrote and signed its end, found attempt 1 unended, and so on for ever."""
+    assert start(scene.environ(RUNNER_RUN_ID="old")).code == 0
+    claim = scene.document(OLD.claim(1)) | {"run_id": "r", "beat": 0.2} | planted
+    scene.write(FOLDER.claim(1), claim)
+    environ = scene.environ(RUNNER_TIMEOUT="30") if keys else without_keys(scene, RUNNER_TIMEOUT="30")
+    ran = start(environ)
+    assert (ran.code, "of another run or attempt" in ran.stdout) == (65, True), ran.stdout
+    assert not [key for key in scene.place.keys() if "/runs/r/" in key and key.endswith("end.json")]  # noqa: SIM118
+
+
+def test_an_end_is_planted_that_is_of_another_attempt(scene: Scene) -> None:
+    """The end of attempt 7 in the place of the first one's."""
+    (scene.notes / "go on").touch()
+    assert start(without_keys(scene)).code == 134
+    scene.write(FOLDER.end(1), scene.document(FOLDER.end(1)) | {"attempt": 7})
+    ran = start(without_keys(scene))
+    assert (ran.code, "of another run or attempt" in ran.stdout) == (65, True), ran.stdout
+
+
+def test_what_a_claim_says_is_not_signed_by_who_takes_it_for_dead(scene: Scene) -> None:
+    """A claim has no signature; the end that is written for a dead attempt has."""
+    assert start(scene.environ(RUNNER_RUN_ID="old")).code == 0
+    scene.write(FOLDER.claim(1), scene.document(OLD.claim(1)) | {"run_id": "r", "beat": 0.2, "host": "an evil text"})
+    start(scene.environ(RUNNER_HEARTBEAT="1"))
+    end = scene.document(FOLDER.end(1))
+    assert (end["state"], "evil" in json.dumps(end)) == ("lost", False)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_document_lies_where_an_attempts_end_belongs(scene: Scene, kind: str) -> None:
+    """A start that took the attempt for dead could neither read nor write its end, and tried for ever."""
+    scene.cut_off()
+    scene.delete(FOLDER.end(1))
+    end = scene.place.open()._path(FOLDER.end(1))  # type: ignore[attr-defined]
+    {"pipe": lambda: os.mkfifo(end), "folder": end.mkdir, "link": lambda: end.symlink_to("nowhere")}[kind]()
+    assert scene.run("hold and abort", RUNNER_TIMEOUT="30").code in {65, 73, 74}
+
+
+def test_the_outcome_of_a_run_is_planted_for_who_lists_runs(scene: Scene) -> None:
+    """A run that was cut off is said to have succeeded; ls and logs believe no more than show does."""
+    scene.cut_off()
+    planted = scene.document(FOLDER.end(1)) | {"state": "succeeded", "exit_code": 0, "error": None}
+    scene.write(FOLDER.outcome, planted)
+    listed = json.loads(look(scene, "ls", f"{scene.place.url}/steps", "--json").stdout)["runs"]
+    assert [(run["run"], run["state"]) for run in listed] == [("r", "untrusted")]
+    told = look(scene, "logs", url_of(scene)).stderr.splitlines()[-1]
+    assert "succeeded" not in told, told
+    assert "signature" in told, told
 
 
 # What is read once
@@ -314,7 +393,7 @@ def test_runs_are_made_to_repeat_one_another(scene: Scene) -> None:
 def test_a_result_is_deleted_as_soon_as_it_is_stored(scene: Scene) -> None:
     key = FOLDER.result(1, "after", None)
     watch = Watch(scene, key, lambda: scene.delete(key))
-    failed = scene.run()
+    failed = scene.run(RUNNER_PATIENCE="1")
     watch.stop()
     assert (failed.code, "after.pkl" in failed.error["message"]) == (73, True)
 
@@ -323,7 +402,7 @@ def test_a_result_is_exchanged_before_the_run_is_over(scene: Scene) -> None:
     """For one of hers, of another size."""
     key, planted = FOLDER.result(1, "after", None), scene.planted()
     watch = Watch(scene, key, lambda: scene.place.write(key, planted))
-    assert scene.run().code == 73
+    assert scene.run(RUNNER_PATIENCE="1").code == 73
     watch.stop()
     assert not scene.canary.executed
 
@@ -342,7 +421,7 @@ def test_the_outcome_is_exchanged_as_soon_as_it_is_stored(scene: Scene, change: 
         path.unlink() if change == "nothing" else new.replace(path)
 
     watch = Watch(scene, FOLDER.outcome, exchange)
-    failed = scene.run()
+    failed = scene.run(RUNNER_PATIENCE="1")
     watch.stop()
     assert watch.acted
     assert failed.code == 73, failed

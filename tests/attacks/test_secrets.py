@@ -15,6 +15,7 @@ from runner.secrets.named import find_secret
 from runner.secrets.parts import passwords_in
 from runner.secrets.redaction import MASK, redact, reset_masks
 from runner.storage import Docker, Local
+from runner.tracebacks import describe_exception
 from support.canary import AUTHOR, KEY, Target
 from support.secret_forms import FORMS
 from support.starting import start
@@ -147,6 +148,69 @@ def test_a_token_stands_where_a_url_has_its_user() -> None:
         reset_masks()
 
 
+TOKEN = "aB3dE5gH7jK9mN1pQ3rS5tU7"
+PAIR = base64.b64encode(f"etl:{VALUE}".encode()).decode()
+HIDDEN_PARTS = {
+    # an error of requests tells the path of a webhook, without the host: Shweta-Mishra-ai/github-autopilot 96
+    "a webhook": (
+        f"https://hooks.slack.com/services/T0AB/B0AB/{TOKEN}",
+        f"exceeded with url: /services/T0AB/B0AB/{TOKEN}",
+    ),
+    "a bot": (f"https://api.telegram.org/bot12345:{TOKEN}-x_y/send", f"GET /bot12345:{TOKEN}-x_y/send"),
+    "an index": (f"https://pypi.fury.io/{TOKEN}/me/", f"404 for /{TOKEN}/me/pandas"),  # jazzband/pip-tools 697
+    "a field": (json.dumps({"webhook_url": f"https://hooks.slack.com/services/{TOKEN}"}), f"to /services/{TOKEN}"),
+    "a code": (f"https://x.azurewebsites.net/api/f?code={TOKEN}==", f"GET /api/f?code={TOKEN}== 500"),
+    # agbcloud/agbcloud-sdk 14
+    "a signed URL": (f"https://b.example.com/k?X-Amz-Signature={'5d672d79' * 8}", f"sig {'5d672d79' * 8}"),
+    # moby/moby 46773: --env-file leaves the quotes, and whoever reads it takes them off
+    "quotes": (f'"{VALUE}"', f"login with {VALUE}"),
+    # google-github-actions/setup-gcloud 134: keys' files are given in base64, and decoded when they are used
+    "a file in base64": (base64.b64encode(json.dumps({"private_key": VALUE}).encode()).decode(), f"key {VALUE}"),
+    "wrapped base64": (base64.encodebytes(b"x " * 40 + VALUE.encode()).decode(), f"key {'x ' * 40}{VALUE}"),
+    "a header": (f"Basic {PAIR}", f"etl:{VALUE}"),
+    "a registry's": (json.dumps({"auths": {"r.example.com": {"auth": PAIR}}}), f"denied: {VALUE}"),
+    # jenkinsci/credentials-binding-plugin binds user and password in one
+    "user and password": (f"etl:{VALUE}", f"denied: {VALUE}"),
+    ".pgpass": (f"db:5432:etl:etl:{VALUE}", f"denied: {VALUE}"),
+    "a netrc": (f"machine db.example.com login etl password {VALUE}", f"denied: {VALUE}"),
+    "a long netrc": (f"machine db.example.com\nlogin etl\npassword {VALUE}", f"denied: {VALUE}"),
+    "YAML": (f"user: etl\npassword: {VALUE}\n", f"denied: {VALUE}"),
+    "a dictionary": (f"{{'user': 'etl', 'password': '{VALUE}'}}", f"denied: {VALUE}"),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN_PARTS)
+def test_a_part_of_a_secret_is_shown_alone_by_whoever_uses_it(kind: str) -> None:
+    """A secret is given as somebody wrote it down, and what a library tells of it is the part that matters.
+
+    https://github.com/Shweta-Mishra-ai/github-autopilot/pull/96, https://github.com/jazzband/pip-tools/issues/697,
+    https://github.com/moby/moby/issues/46773, https://github.com/google-github-actions/setup-gcloud/issues/134
+    """
+    text, told = HIDDEN_PARTS[kind]
+    find_secret("S", {"S": text})
+    assert MASK in redact(told)
+    assert not any(part in redact(told) for part in (VALUE, TOKEN, "5d672d79"))
+    secrets = scanner.collect_secrets(["S"], {"S": text})
+    assert scanner.find_secrets(told.encode(), secrets) == ["the value of the secret S"]
+
+
+def test_what_of_a_secret_is_no_secret_stays_readable() -> None:
+    """A mask that takes too much makes logs useless (actions/runner 326: every e and f was hidden).
+
+    https://github.com/actions/runner/issues/326
+    """
+    key = {"type": "service_account", "client_x509_cert_url": "https://www.googleapis.com/robot/v1/metadata/x509/a%40b"}
+    find_secret("A", {"A": json.dumps(key | {"private_key": VALUE})})
+    find_secret(
+        "B", {"B": f"postgres://etl:{VALUE}@db.example.com/analytics/orders-by-customer-and-day?sslmode=require"}
+    )
+    find_secret("C", {"C": "{\n}\n"})
+    find_secret("D", {"D": "true"})
+    find_secret("E", {"E": "1"})
+    line = "11 true {e} f /analytics/orders-by-customer-and-day?sslmode=require x509/a%40b www.googleapis.com/robot"
+    assert redact(line) == line
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -189,6 +253,152 @@ def raises_a_class_named_after_the_password() -> None:
     raise type(f"No{secret('DB')}", (ValueError,), {})
 
 
+def returns_an_object_of_a_class_named_after_the_password() -> Any:
+    return type(f"Rows{secret('DB')}", (list,), {"__reduce__": lambda _self: (list, ())})()
+
+
+def crashes_in_a_file_named_after_the_password() -> None:
+    exec(compile("import ctypes\nctypes.string_at(0)", f"/opt/{secret('DB')}.py", "exec"))
+
+
+@pytest.mark.parametrize(
+    ("function", "code"),
+    [
+        (returns_an_object_of_a_class_named_after_the_password, 0),
+        (crashes_in_a_file_named_after_the_password, 139),
+    ],
+)
+def test_a_document_names_what_is_named_after_the_secret(target: Target, function: Any, code: int) -> None:
+    """A library makes a class, or code, for what it was given: a result's class and a crash's trace tell its name.
+
+    Airflow hid the message and not what stood around it: https://github.com/apache/airflow/pull/17618
+    """
+    flow = build_flow(function, name="etl", storage=local(target))
+    environ = {"RUNNER_LOCATION": flow, "RUNNER_RUN_ID": "r", "RUNNER_SECRETS": "DB", "DB": VALUE}
+    done = start(environ)
+    assert done.code == code, done
+    shown = start({}, "show", f"{target.place.url}/etl/runs/r")
+    documents = [target.place.read(key) for key in target.place.keys() if key.startswith("etl/runs/")]  # noqa: SIM118
+    assert "***" in target.place.read("etl/runs/r/attempts/0001/end.json").decode()
+    assert VALUE not in done.stdout + done.stderr + shown.stdout + shown.stderr
+    assert not any(VALUE.encode() in document for document in documents)
+
+
+def test_an_exception_carries_the_secret_in_what_hangs_on_it() -> None:
+    """Causes, contexts, notes and groups were told as they were (apache/airflow 17618)."""
+    find_secret("DB", {"DB": VALUE})
+    try:
+        try:
+            _ = dict[str, int]()[VALUE]
+        except KeyError as error:
+            error.add_note(f"tried {VALUE}")
+            raise ExceptionGroup(VALUE, [ValueError(VALUE), ExceptionGroup("inner", [OSError(VALUE)])]) from error
+    except ExceptionGroup as group:
+        group.__notes__ = [{"password": VALUE}, VALUE.encode()]  # type: ignore[list-item] # libraries do
+        try:
+            int("while it was handled")
+        except ValueError as error:
+            told = describe_exception(error)
+    assert told["traceback"].count(MASK) >= 6
+    assert VALUE not in str(told)
+
+
+GIVEN_AS_A_PATH = {
+    "RUNNER_SIGNING_KEY_FILE": base64.b64encode(AUTHOR.raw).decode(),
+    "RUNNER_TRUSTED_KEYS_FILE": AUTHOR.pem.decode(),
+    "DB_FILE": "hunter2-hunter2",
+    "GOOGLE_APPLICATION_CREDENTIALS": json.dumps({"type": "service_account", "private_key": AUTHOR.pem.decode()}),
+    "AZURE_FEDERATED_TOKEN_FILE": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJldGwifQ.c2lnbmF0dXJl",
+}
+OPENED = {
+    "GOOGLE_APPLICATION_CREDENTIALS": {"RUNNER_LOCATION": "gs://bucket/etl"},
+    "AZURE_FEDERATED_TOKEN_FILE": {
+        "RUNNER_LOCATION": "azure://container/etl",
+        "AZURE_STORAGE_ACCOUNT": "account",
+        "AZURE_TENANT_ID": "tenant",
+        "AZURE_CLIENT_ID": "client",
+    },
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_AS_A_PATH)
+def test_the_secret_itself_is_given_where_its_files_path_belongs(target: Target, name: str) -> None:
+    """The error that there is no such file quoted the key (spiffe/helm-charts-hardened 492).
+
+    https://github.com/spiffe/helm-charts-hardened/issues/492
+    """
+    text = GIVEN_AS_A_PATH[name]
+    environ = {name: text, "RUNNER_SECRETS": "DB" * name.startswith("DB")} | OPENED.get(
+        name, {"RUNNER_LOCATION": f"{target.place.url}/etl"}
+    )
+    for arguments in ((), ("doctor",), ("doctor", "--json"), ("ls", environ["RUNNER_LOCATION"])):
+        done = start(environ, *arguments)
+        assert done.code in {77, 78}, done
+        for part in (text, json.dumps(text)[1:-1], AUTHOR.pem.decode().splitlines()[1]):
+            assert part not in done.stdout + done.stderr
+
+
+LOCATIONS = [
+    f"s3://AKIDAKIDAKID:{VALUE}@bucket/etl",
+    f"gs://{VALUE}@bucket/etl",
+    f"https://account.blob.core.windows.net/container/etl?sv=2024&sig={VALUE}%3D",
+    f"azure://container/etl?sig={VALUE}%3D&se=2027",
+    f"s3://bucket/etl?X-Amz-Expires=60&X-Amz-Signature={VALUE}",
+]
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_a_location_has_a_password_or_a_signature_in_it(location: str) -> None:
+    """The error about a signed URL quoted the signature; and a location stands in every log and document of a run.
+
+    https://github.com/Azure/azure-sdk-for-java/issues/10887
+    """
+    for environ, arguments in (
+        ({"RUNNER_LOCATION": location}, ()),
+        ({"RUNNER_LOCATION": "/nowhere/etl", "RUNNER_STORAGE": "local", "RUNNER_RESULTS": location}, ()),
+        ({"RUNNER_LOCATION": location}, ("doctor",)),
+        ({}, ("doctor", location)),
+        ({}, ("ls", location)),
+        ({}, ("inspect", location)),
+    ):
+        done = start(environ, *arguments)
+        assert done.code in {2, 78}, done
+        assert MASK in done.stdout + done.stderr
+        assert VALUE not in done.stdout + done.stderr, arguments
+
+
+WRONG = dict.fromkeys(("TIMEOUT", "EXECUTOR", "LOG_LEVEL", "LOG_FORMAT", "MIN_VERSION", "BUNDLE_SHA256"), VALUE)
+
+
+@pytest.mark.parametrize(("name", "value"), [*WRONG.items(), ("RUN_ID", f"{VALUE} {VALUE}"), ("IMAGE", VALUE)])
+def test_a_secret_is_given_where_another_setting_belongs(target: Target, name: str, value: str) -> None:
+    """A template mixes two variables up: what is wrong with the setting is told, before a flow is even looked for."""
+    environ = {"RUNNER_SECRETS": "DB", "DB": VALUE, "RUNNER_LOCATION": target.place.url, f"RUNNER_{name}": value}
+    for command in ((), ("ls", target.place.url), ("doctor", target.place.url), ("doctor", "--json")):
+        done = start(environ, *command)
+        assert VALUE not in done.stdout + done.stderr, command
+
+
+def test_a_command_fails_with_the_secret_in_its_error(target: Target) -> None:
+    """Only runs were redacted; what a flow says while ``runner check`` loads it is told by the command."""
+    flow = build_flow(FailsWhenLoaded(), name="etl", storage=local(target))
+    for arguments in (("check", flow), ("check", "--json", flow)):
+        done = start({"RUNNER_SECRETS": "DB", "DB": VALUE}, *arguments)
+        assert done.code, done
+        assert MASK in done.stdout + done.stderr
+        assert VALUE not in done.stdout + done.stderr
+
+
+class FailsWhenLoaded:
+    def __setstate__(self, state: object) -> None:
+        raise ValueError(secret("DB"))
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def run(self) -> None: ...
+
+
 def test_a_secret_is_baked_into_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever can pull an image reads its variables."""
     monkeypatch.setenv("DB_PASSWORD", VALUE)
@@ -203,6 +413,8 @@ def test_a_secret_is_baked_into_an_image(monkeypatch: pytest.MonkeyPatch) -> Non
         f"--index-url=https://svc:{VALUE}@pypi.example.com/simple",
         "--extra-index-url=https://svc:short@pypi.example.com/simple",
         "--extra-index-url=https://ghp_aB3aB3aB3aB3aB3aB3@pypi.example.com/simple",
+        "--extra-index-url=https://pypi.fury.io/aB3dE5gH7jK9mN1pQ3rS5tU7/me/",  # jazzband/pip-tools 697
+        "-i https://pypi.fury.io/aB3dE5gH7jK9mN1pQ3rS5tU7/me/",
         "--find-links=https://:token@pypi.example.com/wheels",
         "ours @ git+https://x-access-token:ghp_aB3aB3aB3@github.com/team/ours@v1",
         "ours @ git+ssh://git:pa55@git.example.com/ours",
@@ -221,6 +433,8 @@ def test_a_requirement_without_a_password_is_none_of_that() -> None:
         "pandas[parquet]>=2; python_version > '3.10'",
         "ours @ git+ssh://git@github.com/team/ours@v1",
         "--no-index",
+        "--extra-index-url=https://pypi.example.com/repository/pypi-all/simple",
+        "ours @ https://files.example.com/packages/ab/cd/AVeryLongPackageName-1.0-py3-none-any.whl",
     ]
     assert Docker(python_dependencies=lines).python_dependencies == tuple(lines)
 

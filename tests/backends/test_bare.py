@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.images import image_of
+
 if TYPE_CHECKING:
     from support.places import Place
 
@@ -60,7 +62,7 @@ def test_a_bare_environment_opens_every_backend_that_needs_no_sdk(bare_python: P
     if place.word == "gcs":
         assert (found["error"], found["code"]) == ("EnvironmentWrong", 78)
         assert "needs google-cloud-storage, which is not installed" in found["text"]
-        assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'" in found["text"]
+        assert f"Use {image_of('gcp')} or pip install 'flow-runner[gcp]'" in found["text"]
     else:
         assert found == {"read": "bundle", "listed": ["etl/v1"]}
         assert place.read("etl/v1") == b"bundle"

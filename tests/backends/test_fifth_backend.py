@@ -36,7 +36,7 @@ def test_a_registered_backend_is_known_by_its_scheme_and_by_its_word() -> None:
     settings = Settings.from_environ({"RUNNER_STORAGE": "memory", "RUNNER_LOCATION": "bucket/team/etl"})
     assert settings.location == where
     assert isinstance(open_storage(where, resolve((), {}), {}, patience=5), MemoryStorage)
-    assert image_for("memory", None) == "org/runner:slim"
+    assert image_for("memory", None) == f"org/runner:slim-py{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.mark.usefixtures("memory_backend")
@@ -49,7 +49,7 @@ def test_a_registered_backend_is_declared_by_its_url_as_an_author_would() -> Non
 @pytest.mark.usefixtures("memory_backend")
 def test_the_doctor_probes_a_registered_backend() -> None:
     checks = {check.name: check for check in examine({}, memory_place().url).checks}
-    for name in ("list", "create", "create again", "read", "delete"):
+    for name in ("list", "create", "create again", "replace", "read", "delete"):
         assert checks[name].state == "ok", checks[name]
 
 

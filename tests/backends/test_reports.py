@@ -140,29 +140,6 @@ def test_a_folder_of_any_name_is_listed(place: Place) -> None:
     assert storage.list_folder("x/")[0] == sorted([*names, *(f"{name}2" for name in names)])
 
 
-@on_both
-def test_a_key_that_obstore_cannot_read_is_named_at_once(place: Place) -> None:
-    """https://github.com/developmentseed/obstore/issues/429: no listing gets past it, and it was tried for 8 s."""
-    place.write("etl//x", b"1")
-    with relayed(place) as (relay, storage):
-        for listing in (lambda: storage.list_folder("etl/"), lambda: list(storage.list_recursive("etl/"))):
-            relay.requests.clear()
-            with pytest.raises(
-                errors.ReadFailed, match=r"the object 'etl//x?' has a key that cannot be read"
-            ) as refusal:
-                listing()
-            assert refusal.value.hint == "Remove or rename it."
-            assert len(relay.requests) == 1
-
-
-@on_gcs
-def test_a_key_with_an_empty_part_stops_no_listing_of_googles(place: Place) -> None:
-    """https://github.com/developmentseed/multistore/issues/40 and /116."""
-    for key in ("etl//x", "etl/good"):
-        place.write(key, b"1")
-    assert [entry.key for entry in place.open().list_folder("etl/")[1]] == ["etl/good"]
-
-
 @pytest.mark.parametrize("key", ["ü" * 512, "/".join(["n" * 200] * 5), "a/" * 200 + "b", "x/" + "n" * 300])
 def test_a_long_key_can_be_used_where_the_storages_own_client_can(place: Place, key: str) -> None:
     try:

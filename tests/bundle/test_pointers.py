@@ -20,7 +20,7 @@ from runner.settings import Settings
 from runner.signing.keys import PrivateKey
 from runner.storage import Local
 from support import schemas
-from support.canary import AUTHOR, KEY, NEWER, SLUG, VERSION, Canary, Target
+from support.canary import AUTHOR, KEY, NEWER, SLUG, VERSION, Target
 from support.command_line import ETL, assert_refused, printed_json, run_command
 from support.flows import located, outcome_of, publish
 from support.places import Place, local_place
@@ -37,16 +37,6 @@ RELEASER = PrivateKey(hashlib.sha256(b"releaser").digest(), "aliases")
 RELEASING = {"RUNNER_SIGNING_KEY": f"aliases:{base64.b64encode(RELEASER.raw).decode()}"}
 TRUSTING = {"RUNNER_TRUSTED_KEYS": f"{AUTHOR.public.text},{RELEASER.public.text}"}
 YOUNG = TRUSTING | {"RUNNER_MAX_AGE": "3600"}
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Place:
-    return local_place(tmp_path / "storage")
-
-
-@pytest.fixture
-def target(here: Place, tmp_path: Path) -> Target:
-    return Target(here, Canary(tmp_path))
 
 
 def latest(place: Place, flow: str = SLUG) -> dict[str, Any]:

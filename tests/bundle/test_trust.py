@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,15 +20,15 @@ from runner.location import parse_location
 from runner.settings import Settings
 from runner.signing import keys, signatures
 from runner.storage import Local
-from support.canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Canary, Target, facts_of
+from support.canary import AUTHOR, KEY, MALLORY, NEWER, SLUG, VERSION, Target, facts_of
 from support.flows import located, publish
-from support.places import Place, local_place
 from support.starting import start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.schema.documents import FlowReference
+    from support.places import Place
 
 OWN: FlowReference = {"name": "Täglich", "version": VERSION, "key": "releases/v1"}
 BUILT: FlowReference = {"name": "Täglich", "version": VERSION, "key": f"team/taglich/{VERSION}"}
@@ -35,16 +37,6 @@ OF_BEFORE: FlowReference = {"name": "Täglich", "version": VERSION}
 
 def nothing() -> None:
     pass
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Place:
-    return local_place(tmp_path / "storage")
-
-
-@pytest.fixture
-def target(here: Place, tmp_path: Path) -> Target:
-    return Target(here, Canary(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +216,13 @@ def test_keygen_writes_a_private_file_once_and_prints_the_public_key(tmp_path: P
     assert (tmp_path / "new folder").stat().st_mode & 0o777 == 0o700
     assert set(printed) == {"file", "public", "id", "for"}
     assert printed["for"] is None
+
+
+def test_keygen_leaves_no_empty_key_where_there_is_no_room(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    full = f"ulimit -f 0; {sys.executable} -m runner keygen {file}"
+    done = subprocess.run(full, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, "cannot be written" in done.stderr, file.exists()) == (2, True, False), done.stderr
 
 
 @pytest.mark.parametrize("role", keys.ROLES)

@@ -39,3 +39,12 @@ def test_check_ends_as_a_run_would(here: Place) -> None:
     assert_refused(start({}, "check", f"{here.url}/fn/1"), 65, "the object holds no flow")
     assert_refused(start({}, "check", f"{here.url}/none"), 66, "neither an object nor a flow")
     assert_refused(start({}, "check"), 2, "nothing says which flow to check")
+
+
+def test_check_takes_parameters(here: Place) -> None:
+    publish(here, "trouble.py")
+    assert start({}, "check", f"{here.url}/trouble", "-p", "kind=do well").code == 0
+    environ = located(here, "trouble") | {"RUNNER_PARAMETERS": '{"kind": "do well"}'}
+    assert start(environ, "check", "-p", "file=x").code == 0
+    assert_refused(start(environ, "check", "-p", "nosuch=1"), 78, "the flow has no parameter 'nosuch'")
+    assert_refused(start(environ, "check", "-p", "kind"), 2, "parameter 'kind' has no value")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from unittest import mock
 
@@ -36,6 +37,7 @@ def test_a_command_that_is_not_known_is_a_wrong_command_line() -> None:
 
 
 def test_version_shows_runner_and_python() -> None:
+    assert start({}, "--version").stdout == f"runner {__version__}\n"
     assert f"runner {__version__}\npython 3." in start({}, "version").stdout
     assert printed_json(start({}, "version", "--json"))["runner"] == __version__
 
@@ -65,3 +67,10 @@ def test_only_in_an_image_a_program_can_be_given() -> None:
         "image": "org/runner:aws-py3.11",
         "revision": "0123abc",
     }
+
+
+def test_a_standard_output_that_takes_no_more_is_no_bug_of_runners() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m runner version > /dev/full", shell=True, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "No space left on device" in done.stderr, "bug" in done.stderr) == (78, True, False)

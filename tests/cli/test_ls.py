@@ -17,6 +17,8 @@ from support.starting import start
 from support.wire import Fault, Relay
 
 if TYPE_CHECKING:
+    from email.message import Message
+
     from support.places import Place
 
 
@@ -112,6 +114,18 @@ def test_ls_lists_the_newest_and_says_how_many_more_there_are(here: Place) -> No
     assert_refused(run_command({}, "ls", here.url, "-n", "0"), 2, "-n")
 
 
+def test_ls_sorts_given_run_ids_and_dated_ones_by_when_they_began(here: Place) -> None:
+    publish(here, "etl.py")
+    given = ["z-first", None, "a-last"]
+    for run_id in given:
+        assert start(located(here, ETL) | ({"RUNNER_RUN_ID": run_id} if run_id else {})).code == 0
+    runs = printed_json(run_command({}, "ls", f"{here.url}/{ETL}", "--json"))["runs"]
+    assert [runs[0]["run"], runs[2]["run"]] == ["a-last", "z-first"]
+    assert [run["began"] for run in runs] == sorted((run["began"] for run in runs), reverse=True)
+    newest = printed_json(run_command({}, "ls", f"{here.url}/{ETL}", "--json", "-n", "2"))["runs"]
+    assert newest[1] == runs[1]  # one of two given ids was looked at, and the dated one
+
+
 @pytest.mark.parametrize("backend", ["s3"], indirect=True)
 def test_ls_asks_for_runs_side_by_side_and_only_for_those_that_it_lists(place: Place) -> None:
     """5,000 runs took 5,002 requests in a row, and 48 seconds."""
@@ -131,10 +145,10 @@ class _Gathering(Relay):
 
     together = threading.Barrier(5)
 
-    def fault(self, method: str, path: str, name: str = "") -> Fault | None:
+    def fault(self, method: str, path: str, name: str, headers: Message) -> Fault | None:
         if "outcome.json" in path:
             self.together.wait(60)
-        return super().fault(method, path, name)
+        return super().fault(method, path, name, headers)
 
 
 def test_a_listing_without_sizes_is_listed() -> None:

@@ -115,3 +115,11 @@ def test_a_result_that_json_cannot_hold_says_so(ran: Place) -> None:
 
 def test_a_result_is_not_copied_onto_a_folder(ran: Place, tmp_path: Path) -> None:
     assert_refused(run_command({}, "result", run_url(ran), "-o", str(tmp_path)), 2, "is a folder")
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/1", "/proc/self/fd/1", "/dev/null"])
+def test_a_result_takes_the_place_of_no_device(ran: Place, name: str) -> None:
+    """Standard output sent to a file is a plain file by that name too, and as root the link to it could be replaced."""
+    done = run_command({}, "result", run_url(ran), "-o", name)
+    assert_refused(done, 2, "no plain file")
+    assert "- for standard output" in done.stderr

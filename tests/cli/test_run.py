@@ -116,3 +116,55 @@ def test_a_retry_says_of_which_run_the_results_are(here: Place) -> None:
     done = start({}, "retry", run_url(here, home="trouble"))
     assert "results of run r are there and need not be made again" in done.stdout
     assert "earlier attempts" not in done.stdout
+
+
+def test_a_retry_with_another_parameter_runs_again_what_depends_on_it_and_nothing_else(
+    here: Place, tmp_path: Path
+) -> None:
+    source = """
+from runner import Flow, Parameter, task
+
+@task
+def head(day): return f"head {day}"
+
+@task
+def side(place): return f"side {place}"
+
+@task
+def tail(text, wrong):
+    if wrong:
+        raise ValueError("as asked")
+    return text
+
+with Flow("parts") as flow:
+    tail([head(Parameter("day", default=1)), side(Parameter("place", default="x"))], Parameter("wrong", default=False))
+"""
+    (tmp_path / "parts.py").write_text(source)
+    assert start({}, "build", str(tmp_path / "parts.py"), "--storage", here.url).code == 0
+    given = {"RUNNER_PARAMETERS": '{"wrong": true, "day": 2}', "RUNNER_RUN_ID": "r"}
+    assert start(located(here, "parts") | given).code == 1
+    url = run_url(here, home="parts")
+
+    def retried(*arguments: str) -> dict[str, str]:
+        done = start({}, "retry", url, "--json", *arguments)
+        outcome = printed_json(done)
+        assert done.code == 0, done
+        run_of = {task["task"]: task["result"]["key"].split("/")[2] for task in outcome["tasks"]}
+        return {task: "old" if run == "r" else "new" for task, run in run_of.items()} | {"run": outcome["run_id"]}
+
+    first = retried("-p", "wrong=false")
+    assert (first["head"], first["side"], first["tail"]) == ("old", "old", "new")
+    second = retried("-p", "wrong=false", "-p", "day=3")
+    assert (second["head"], second["side"], second["tail"]) == ("new", "old", "new")
+    assert "head 3" in start({}, "result", f"{url.rpartition('/')[0]}/{second['run']}", "tail").stdout
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", '{"a": 1, "a": 2}', "[-Infinity]"])
+def test_a_parameter_that_json_does_not_have_is_a_wrong_command_line(value: str) -> None:
+    assert_refused(run_command({}, "run", "s3://b/k", "-p", f"x={value}"), 2, "parameter x: ")
+
+
+def test_a_location_on_the_command_line_beats_a_file_that_cannot_be_read(here: Place) -> None:
+    publish(here, "trouble.py")
+    environ = {"RUNNER_LOCATION_FILE": "/none", "RUNNER_STORAGE_FILE": "/none"}
+    assert start(environ, "run", f"{here.url}/trouble", "-p", "kind=do well").code == 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from runner import naming
+from runner.limits import limit_of
 from runner.runs import documents
 from support import schemas
 from support.command_line import ETL, assert_refused, printed_json, run_command, run_url
@@ -66,11 +69,51 @@ def test_show_of_a_run_that_is_not_over_says_who_holds_it(here: Place) -> None:
     assert (document["state"], document["claim"]["attempt"]) == ("running", 2)
 
 
-def test_show_of_a_document_that_cannot_be_read_says_so(ran: Place) -> None:
+def test_show_of_a_living_run_lists_what_is_stored_so_far_in_the_shape_of_an_end(ran: Place) -> None:
+    ended = printed_json(run_command({}, "show", run_url(ran), "--json"))
+    end = f"{ETL}/runs/r/attempts/0001/end.json"
+    for key in (end, f"{ETL}/runs/r/outcome.json"):
+        ran.open().delete(key)
+    living = printed_json(run_command({}, "show", run_url(ran), "--json"))
+    assert living.keys() - ended.keys() == {"silent", "claim"}
+    assert not ended.keys() - living.keys()
+    assert living["bundle"] == ended["bundle"]
+    assert (living["attempt"], living["exit_code"], living["ended"]) == (1, None, None)
+    stored = {(task["task"], task["index"]): task for task in ended["tasks"] if task["result"]}
+    assert {(task["task"], task["index"]) for task in living["tasks"]} == stored.keys()
+    for task in living["tasks"]:
+        known = stored[task["task"], task["index"]]
+        assert task.keys() == known.keys()
+        assert task["result"]["key"] == known["result"]["key"]
+        assert task["result"]["size"] == known["result"]["size"]
+    text = run_command({}, "show", run_url(ran)).stdout
+    assert "clean    succeeded (3 so far)  " in text
+    assert f"{run_url(ran)}/attempts/0001/results/clean/\n" in text
+
+
+@pytest.mark.parametrize("planted", [b'{"format": 9}', b"", b"x" * (limit_of("end") + 1)], ids=["old", "empty", "huge"])
+def test_show_of_an_outcome_that_cannot_be_read_shows_the_last_attempts_end(ran: Place, planted: bytes) -> None:
     original = ran.read(f"{ETL}/runs/r/outcome.json")
-    ran.write(f"{ETL}/runs/r/outcome.json", b'{"format": 9}')
-    assert_refused(run_command({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
+    ran.write(f"{ETL}/runs/r/outcome.json", planted)
+    done = run_command({}, "show", run_url(ran))
+    told = run_command({}, "show", run_url(ran), "--json")
     ran.write(f"{ETL}/runs/r/outcome.json", original)
+    assert (done.code, told.code) == (65, 65)
+    assert "outcome  unreadable, so what follows is its last attempt's: file:///" in done.stdout
+    assert "\nstate    succeeded\n" in done.stdout
+    assert "clean    succeeded (3 of 3)  3 " in done.stdout
+    document = json.loads(told.stdout)
+    assert "outcome.json" in document.pop("unreadable")
+    assert document == json.loads(original)
+
+
+def test_show_of_a_run_of_which_nothing_can_be_read_says_so(ran: Place) -> None:
+    for name in ("outcome.json", "attempts/0001/end.json"):
+        original = ran.read(f"{ETL}/runs/r/{name}")
+        ran.write(f"{ETL}/runs/r/{name}", b'{"format": 9}')
+    assert_refused(run_command({}, "show", run_url(ran)), 65, "outcome.json cannot be read")
+    for name in ("outcome.json", "attempts/0001/end.json"):
+        ran.write(f"{ETL}/runs/r/{name}", original)
 
 
 def test_show_of_tasks_that_a_clock_set_back_timed_shows_no_negative_time(ran: Place) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,9 +16,10 @@ from runner.backends.credential_sources import ChosenSource, Source
 from runner.doctor import examine
 from runner.doctor.checks import run_check
 from runner.doctor.storage_probe import Answer, check_clock, request_endpoint
+from runner.images import image_of
 from runner.secrets.named import resolve
 from support.flows import publish
-from support.places import local_place
+from support.places import gcs_place, local_place
 from support.servers.s3_as_aws import S3AsAws
 from support.starting import Ran, start, without_privileges
 from support.wire import Fault, Relay, refused
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.places import Place
+    from support.servers import Server
 
-ON_STORAGE = ["credentials", "reach", "clock", "list", "create", "create again", "read", "delete"]
+ON_STORAGE = ["credentials", "reach", "clock", "list", "create", "create again", "replace", "read", "delete"]
 
 
 def examined(environ: dict[str, str], *arguments: str, **options: Any) -> tuple[Ran, dict[str, dict[str, Any]]]:
@@ -50,10 +51,24 @@ def failure(ran: Ran, name: str) -> str:
     return lines[0]
 
 
+@pytest.fixture(scope="module")
+def etl(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    place = local_place(tmp_path_factory.mktemp("published") / "flows")
+    publish(place, "etl.py")
+    [key] = place.keys()
+    return f"etl/{key.rpartition('/')[2]}", place.read(key)
+
+
 @pytest.fixture
-def s3() -> Iterator[S3AsAws]:
+def s3(etl: tuple[str, bytes]) -> Iterator[S3AsAws]:
     with S3AsAws() as server:
+        server.objects[etl[0]] = etl[1]
         yield server
+
+
+def left_in(server: S3AsAws) -> list[str]:
+    """The keys of all but the flow."""
+    return list(server.objects)[1:]
 
 
 def at(server: S3AsAws, location: str = "bucket/etl") -> dict[str, str]:
@@ -72,7 +87,7 @@ def test_a_storage_that_does_all_passes_every_check_and_is_left_as_it_was(place:
     assert [name for name in checks if name in ON_STORAGE] == ON_STORAGE
     expected = dict.fromkeys(ON_STORAGE, "ok") | ({"clock": "unknown"} if place.word == "local" else {})
     assert {name: checks[name]["state"] for name in ON_STORAGE} == expected
-    assert all(checks[name]["seconds"] > 0 for name in ("list", "create", "create again", "read", "delete"))
+    assert all(checks[name]["seconds"] > 0 for name in ("list", "create", "create again", "replace", "read", "delete"))
     assert place.keys() == ["team/etl/file"]
     if place.word == "local":
         assert not list(Path(place.url.removeprefix("file://")).rglob("_doctor"))
@@ -98,9 +113,8 @@ def test_results_elsewhere_are_tried_and_the_flows_storage_is_only_read(s3: S3As
 
 @pytest.mark.parametrize("backend", ["local"])
 def test_a_flow_that_was_baked_into_the_image_is_only_read(place: Place) -> None:
-    place.write("etl/v1", b"data")
-    folder = place.url.removeprefix("file://")
-    ran, checks = examined({"RUNNER_STORAGE": "docker", "RUNNER_LOCATION": f"{folder}/etl"})
+    version = publish(place, "etl.py").removeprefix("file://")
+    ran, checks = examined({"RUNNER_STORAGE": "docker", "RUNNER_LOCATION": version})
     assert ran.code == 0, ran.stdout
     assert "create" not in checks
     assert checks["read"]["state"] == "ok"
@@ -159,6 +173,23 @@ def test_a_misspelt_variable_and_a_wrong_one_beside_it(s3: S3AsAws) -> None:
     assert checks["temporary folder"]["state"] == "ok"
 
 
+def test_variables_that_nothing_reads_are_noted_and_one_that_guards_is_refused(s3: S3AsAws) -> None:
+    environ = s3.server.environ | {"RUNNER_LOCATION": "s3://bucket/etl", "RUNNER_LOGLEVEL": "x", "RUNNER_OS": "Linux"}
+    ran, _ = examined(environ)
+    assert ran.code == 0, ran.stdout
+    assert "RUNNER_LOGLEVEL is read by nothing; did you mean RUNNER_LOG_LEVEL?" in ran.stdout
+    assert "RUNNER_OS is read by nothing\n" in ran.stdout
+    ran, _ = examined(environ | {"RUNNER_TRUSTED_KEY": "x"})
+    assert ran.code == 78
+    assert "the name is RUNNER_TRUSTED_KEYS" in failure(ran, "settings")
+
+
+def test_a_variable_that_is_not_set_is_not_told_to_be_used(s3: S3AsAws) -> None:
+    environ = {name: text for name, text in s3.server.environ.items() if name != "AWS_SESSION_TOKEN"}
+    ran, checks = examined(environ | {"RUNNER_LOCATION": "s3://bucket/etl"})
+    assert "AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`)" in checks["credentials"]["message"], ran.stdout
+
+
 def test_a_wrong_variable_does_not_keep_the_storage_from_being_tried(s3: S3AsAws) -> None:
     ran, checks = examined(at(s3) | {"RUNNER_TIMEOUT": "soon"})
     assert ran.code == 78
@@ -200,7 +231,7 @@ def test_no_right_to_list_does_not_keep_the_rest_from_being_tried(s3: S3AsAws) -
     ran, checks = examined(at(s3))
     assert ran.code == 77
     assert "Give the identity s3:ListBucket." in failure(ran, "list")
-    assert [checks[name]["state"] for name in ("create", "create again", "read", "delete")] == ["ok"] * 4
+    assert [checks[name]["state"] for name in ("create", "create again", "replace", "read", "delete")] == ["ok"] * 5
 
 
 def test_no_right_to_read(s3: S3AsAws) -> None:
@@ -209,13 +240,13 @@ def test_no_right_to_read(s3: S3AsAws) -> None:
     assert ran.code == 77
     assert "Give the identity s3:GetObject." in failure(ran, "read")
     assert checks["create again"]["state"] == "ok"
-    assert s3.objects == {}
+    assert left_in(s3) == []
 
 
 def test_no_right_to_write(s3: S3AsAws) -> None:
     s3.can_write = False
     ran, checks = examined(at(s3))
-    assert ran.code == 77
+    assert ran.code == start(at(s3)).code == 73
     assert "Give the identity s3:PutObject." in failure(ran, "create")
     assert (checks["read"]["state"], checks["delete"]["state"]) == ("ok", "unknown")
 
@@ -224,12 +255,12 @@ def test_no_right_to_delete_is_a_remark_that_says_what_stays(s3: S3AsAws) -> Non
     s3.can_delete = False
     ran = start(at(s3), "doctor")
     assert ran.code == 0
-    [left] = s3.objects
+    [left] = left_in(s3)
     [line] = [line for line in ran.stdout.splitlines() if " delete: " in line]
     assert line.startswith(
         f"note     delete: not allowed, which no run needs; what was written stays: s3://bucket/{left}"
     )
-    assert left.startswith("etl/_doctor/")
+    assert left.startswith("etl/runs/_doctor/")
 
 
 def test_a_delete_that_fails_says_what_stays(s3: S3AsAws) -> None:
@@ -237,7 +268,7 @@ def test_a_delete_that_fails_says_what_stays(s3: S3AsAws) -> None:
     with Relay(s3.url, fault) as relay:
         ran = start(at(s3) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}"}, "doctor")
     assert ran.code == 73
-    [left] = s3.objects
+    [left] = left_in(s3)
     assert f"what was written stays: s3://bucket/{left}" in failure(ran, "delete")
 
 
@@ -264,7 +295,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "flows"
     folder.mkdir(mode=0o555)
     ran, checks = examined({}, str(folder), prefix=without_privileges())
-    assert ran.code == 77
+    assert ran.code == 73
     assert "the right to write there." in failure(ran, "create")
     assert checks["list"]["state"] == "ok"
     assert list(folder.iterdir()) == []
@@ -273,10 +304,14 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_no_folder_for_temporary_files(s3: S3AsAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
         monkeypatch.delenv(name, raising=False)  # it writes a file as well
-    ran, checks = examined(at(s3), prefix=("prlimit", "--fsize=0"))
+    limited = ("prlimit", "--fsize=0")
+    ran, checks = examined(at(s3), prefix=limited)
+    assert ran.code == start(at(s3), prefix=limited).code == 0
+    assert ", and this flow needs none" in checks["temporary folder"]["message"]
+    assert checks["delete"]["state"] == "ok"
+    ran, _ = examined(s3.server.environ, "s3://bucket", prefix=limited)
     assert ran.code == 78
     assert "docker run --tmpfs /tmp; in Kubernetes an emptyDir at /tmp" in failure(ran, "temporary folder")
-    assert checks["delete"]["state"] == "ok"
 
 
 def test_a_clock_that_is_wrong_by_twenty_minutes(s3: S3AsAws) -> None:
@@ -289,8 +324,9 @@ def test_a_clock_that_is_wrong_by_twenty_minutes(s3: S3AsAws) -> None:
     assert "Check the clock of this machine." in failure(ran, "list")
 
 
-def test_a_certificate_that_is_not_trusted() -> None:
+def test_a_certificate_that_is_not_trusted(etl: tuple[str, bytes]) -> None:
     with S3AsAws(tls=True) as server:
+        server.objects[etl[0]] = etl[1]
         trusting = at(server)
         ran, checks = examined({name: value for name, value in trusting.items() if name != "AWS_CA_BUNDLE"})
         assert start(trusting, "doctor").code == 0
@@ -305,17 +341,37 @@ def test_googles_library_is_missing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['google.cloud.storage'] = None\n")
     ran, checks = examined({"PYTHONPATH": str(tmp_path)}, "gs://bucket/etl")
     assert ran.code == 78
-    assert "Use org/runner:gcp or pip install 'flow-runner[gcp]'." in failure(ran, "credentials")
+    assert f"Use {image_of('gcp')} or pip install 'flow-runner[gcp]'." in failure(ran, "credentials")
     assert checks["storage"]["state"] == "unknown"
 
 
 def test_a_storage_that_replaces_what_a_second_create_should_leave(s3: S3AsAws) -> None:
     s3.overwrites = True
-    ran, checks = examined(at(s3))
-    assert ran.code == 73
+    ran, _ = examined(at(s3))
+    assert ran.code == start(at(s3)).code == 0
+    assert "note     create again: a second create of one key was not refused" in ran.stdout
+    named = at(s3) | {"RUNNER_RUN_ID": "named"}
+    ran, checks = examined(named)
+    assert ran.code == start(named).code == 78
     assert "S3: If-None-Match), and no proxy that drops their headers." in failure(ran, "create again")
     assert (checks["read"]["state"], checks["delete"]["state"]) == ("ok", "ok")
-    assert s3.objects == {}
+    assert not [key for key in s3.objects if "_doctor" in key]
+
+
+def test_a_right_to_create_is_not_taken_for_one_to_replace(gcs_emulator: Server) -> None:
+    """As with Google's role Storage Object Creator: all went well, and then no heartbeat could be written.
+
+    https://github.com/benbjohnson/litestream.io/issues/61
+    """
+    place = gcs_place(gcs_emulator)
+    said = b'{"error": {"code": 403, "message": "x does not have storage.objects.delete access to the object."}}'
+    denied = Fault("answer", "POST", "_doctor/", after=2, status=403, body=said)
+    with Relay(gcs_emulator.url, denied) as relay:
+        environ = place.environ | {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{relay.port}"}
+        ran = start(environ, "doctor", f"{place.url}/etl")
+    assert ran.code == 77
+    assert "Give the identity storage.objects.delete." in failure(ran, "replace")
+    assert "FAILED" not in ran.stdout.replace("FAILED   replace", "")
 
 
 def test_a_storage_that_gives_other_bytes_than_were_stored(s3: S3AsAws) -> None:
@@ -344,7 +400,7 @@ def test_the_source_of_the_credentials_is_described_with_its_end(place: Place) -
         "note",
         f"{message}; AWS_CREDENTIALS is set, but RUNNER_SECRETS does not name it",
     )
-    storage.credential_source = replace(storage.credential_source, expires_at=lambda: until - timedelta(hours=2))
+    storage.credential_source = storage.credential_source._replace(expires_at=lambda: until - timedelta(hours=2))
     assert examine._describe_credentials(storage, resolve((), {}), place.environ)[0] == "note"
 
 

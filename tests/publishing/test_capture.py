@@ -123,6 +123,26 @@ def test_to_look_for_modules_imports_nothing_that_is_installed(author: Author) -
     assert author.python("flow.py").stdout.strip() == "False ['looked_at.py']"
 
 
+def test_a_module_whose_folder_is_listed_stands_for_its_package(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import acme.part, alone, os, pkgutil\npkgutil.iter_modules([os.path.dirname({}.__file__)])\n"
+    folder = author.write({"acme/__init__.py": "", "acme/part.py": "", "acme/more.py": "", "alone.py": "", "no.py": ""})
+    author.write({"flow.py": text.format("acme.part")})
+    assert sources_of(folder, monkeypatch) == ["acme/__init__.py", "acme/more.py", "acme/part.py", "alone.py"]
+    author.write({"flow.py": text.format("alone")})
+    assert sources_of(folder, monkeypatch) == ["acme/__init__.py", "acme/part.py", "alone.py"]
+
+
+def test_a_path_is_no_name_of_a_package(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would find a namespace package there, anywhere on the machine."""
+    private = author.write({"key": ""}, folder="private")
+    calls = f"import_module('sub/folder'); import_module('{private}'); files('{private}')\n"
+    text = f"from importlib import import_module\nfrom importlib.resources import files\n{calls}"
+    folder = author.write({"flow.py": text, "sub/folder/x.txt": ""})
+    assert sources_of(folder, monkeypatch) == []
+
+
 def test_the_module_of_a_flow_is_the_authors_or_none() -> None:
     assert defining_module("__main__") is sys.modules["__main__"]
     assert defining_module(__name__) is sys.modules[__name__]

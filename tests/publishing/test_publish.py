@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import Flow, Parameter, build_flow, task
+from runner import Flow, Parameter, build_flow, naming, task
 from runner.authoring.storages import declare
 from runner.bundle.archive import read_bundle
 from runner.environments import LocalEnvironment
@@ -126,6 +126,25 @@ def test_an_object_that_cannot_be_read_there_is_told_and_passed_over(
         Flow("f", storage=local(tmp_path)).storage.build()
     assert "the newest bundle there, f/2999-01-01t00-00-00-000000-00-00, cannot be read" in caplog.text
     assert len(list(bad.parent.iterdir())) == 2
+
+
+def test_a_build_that_will_not_run_as_a_later_one_is_there_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's clock was ahead, and what was written later was taken for older, and never read.
+
+    https://github.com/apache/hudi/issues/5843, https://github.com/apache/hudi/pull/11580
+    """
+    flow = Flow("f", storage=local(tmp_path))
+    with monkeypatch.context() as ahead:
+        ahead.setattr(naming, "new_version", lambda: "2999-01-01t00-00-00-000000-00-00")
+        flow.storage.build()
+    with caplog.at_level(logging.WARNING):
+        flow.storage.build()
+    assert "f/2999-01-01t00-00-00-000000-00-00 goes on to be the newest, and to run" in caplog.text
+    caplog.clear()
+    Flow("f", storage=local(tmp_path, key="own")).storage.build()
+    assert "the newest" not in caplog.text
 
 
 def test_the_manifest_says_what_a_run_needs_to_know(tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+from runner.publishing.capture import capture
 
 if TYPE_CHECKING:
     from support.authors import Author
@@ -60,18 +64,26 @@ class Own:
     def method(self):
         return 1
 """
+NAMED = """
+class Sentinel:
+    def __init__(self, name):
+        self.name = name
+    def __reduce__(self):
+        return self.name
+MISSING, UNSET = Sentinel("MISSING"), Sentinel("UNSET")
+"""
 
 
 @pytest.mark.parametrize("arguments", [("flow.py",), ("-m", "runner", "build", "flow.py"), ("build.py",)])
 def test_what_can_only_be_looked_up_in_the_flows_own_file_is_refused(author: Author, arguments: list[str]) -> None:
     author.write(
         {
-            "flow.py": author.flow(CACHED, "return cached() + Own().method()"),
+            "flow.py": author.flow(NAMED, "return MISSING is UNSET"),
             "build.py": "import flow\nflow.flow.storage.build()\n",
         }
     )
     done = author.python(*arguments)
-    assert "Own.method, cached cannot travel" in done.stderr
+    assert "MISSING, UNSET cannot travel" in done.stderr
     assert "Put it into a module of its own" in done.stderr
     assert not author.root.exists()
 
@@ -86,7 +98,42 @@ def test_what_is_looked_up_in_the_flows_own_file_is_found_where_that_travels_too
     url = author.publish("-m", "runner", "build", "etl_flow.py")
     assert author.sources(url) == ["circular.py", "etl_flow.py"]
     assert author.answer(url) == 2
-    assert author.python("etl_flow.py").returncode == 1  # there it is __main__, and that is another module there
+
+
+def test_a_script_and_the_module_that_is_made_of_it_by_an_import_are_two_as_they_are_at_home(author: Author) -> None:
+    author.write(
+        {
+            "etl_flow.py": author.flow(f"{CACHED}\nimport circular", "return cached() + circular.one()"),
+            "circular.py": "import etl_flow\ndef one():\n    return etl_flow.cached()\n",
+        }
+    )
+    assert author.answer(author.publish("etl_flow.py")) == 2
+
+
+SPAWNING = "with multiprocessing.get_context('spawn').Pool(1) as pool: return pool.apply(one)"
+
+
+def test_what_starts_processes_anew_takes_its_own_file_along(author: Author) -> None:
+    author.write({"flow.py": author.flow("import multiprocessing\ndef one():\n    return 1", SPAWNING)})
+    url = author.publish("-m", "runner", "build", "flow.py")
+    assert author.sources(url) == ["flow.py"]
+    assert author.answer(url) == 1
+
+
+def test_a_file_that_processes_would_build_again_stays_and_its_line_is_named(author: Author) -> None:
+    text = author.flow("import multiprocessing\ndef one():\n    return 1", SPAWNING)
+    author.write({"flow.py": text.replace('if __name__ == "__main__":\n    ', "")})
+    done = author.python("flow.py")
+    assert done.returncode == 0
+    assert re.search(r"flow\.py, line \d+: processes that are started anew would do that again", done.stderr)
+    assert "takes along" not in done.stderr
+
+
+def test_functions_with_a_cache_travel(author: Author) -> None:
+    author.write(
+        {"flow.py": author.flow(CACHED, "return cached() + cached() + Own().method() + cached.cache_info().hits")}
+    )
+    assert author.answer(author.publish("flow.py")) == 4
 
 
 def test_packages_travel_with_their_data_files_and_relative_imports(author: Author) -> None:
@@ -336,16 +383,66 @@ def test_a_flow_that_is_built_while_it_is_loaded_is_refused(author: Author) -> N
     assert len(list(author.root.glob("etl/2*"))) == 1
 
 
-def test_travelling_modules_never_hide_installed_ones(author: Author) -> None:
+@pytest.mark.parametrize("arguments", [("flow.py",), ("-m", "runner", "build", "flow.py")])
+@pytest.mark.parametrize("name", ["statistics", "queue", "click", "yaml"])
+def test_a_module_of_the_authors_that_python_or_a_package_has_too_is_refused(
+    author: Author, name: str, arguments: list[str]
+) -> None:
+    """Which of the two is taken depends here on the path and on what is loaded, and there it is the other one."""
+    author.write({"flow.py": author.flow(f"import {name}", f"return {name}.ONE"), f"{name}.py": "ONE = 1\n"})
+    done = author.python(*arguments)
+    assert done.returncode == 1
+    assert f"{name}.py has the name of another module" in done.stderr
+    (author.folder / "project" / f"{name}.py").unlink()
+    author.write({"mine/__init__.py": "", f"mine/{name}.py": "ONE = 1\n"})
+    author.write({"flow.py": author.flow(f"from mine import {name}", f"return {name}.ONE")})
+    assert author.answer(author.publish(*arguments)) == 1, "the advice works"
+
+
+def test_a_helpers_import_of_what_an_author_has_too_is_refused_unless_it_is_left_out(author: Author) -> None:
     author.write(
         {
-            "flow.py": author.flow("import click", "import click", "return click.__file__"),
-            "click.py": "X = 1\n",
+            "flow.py": author.flow("import helper", "return helper.HERE"),
+            "helper.py": "import click\nHERE = 'site-packages' in click.__file__\n",
+            "click/__init__.py": "",
         }
     )
+    done = author.python("-m", "runner", "build", "flow.py")
+    assert f"{author.folder}/project/click/__init__.py has the name of another module" in done.stderr
+    assert author.answer(author.publish("-m", "runner", "build", "flow.py", "-x", "click/*")) is True
+
+
+def test_a_flow_that_is_built_by_an_installed_program_may_import_what_lies_beside_that_program() -> None:
+    """As a doctest in ``python -m pytest``, where that program is the module ``__main__``."""
+    program = ModuleType("__main__")
+    program.__file__, program.__package__ = str(Path(pytest.__file__).with_name("__main__.py")), "pytest"
+    found = capture(program)
+    assert "_pytest" in found.others
+    assert not found.files
+
+
+def test_a_package_of_which_only_a_part_is_the_same_is_another(author: Author, tmp_path: Path) -> None:
+    author.write({"flow.py": author.flow("import acme.part", "return acme.part.NAME"), "acme/__init__.py": ""})
+    author.write({"acme/part.py": "NAME = 'mine'\n"})
     url = author.publish()
-    assert author.sources(url) == ["click.py"]
-    assert "site-packages" in author.answer(url)
+    (tmp_path / "image" / "acme").mkdir(parents=True)
+    (tmp_path / "image" / "acme" / "__init__.py").write_text("")
+    assert author.run(url, PYTHONPATH=str(tmp_path / "image")).code == 76, "a part is missing there"
+    (tmp_path / "image" / "acme" / "part.py").write_text("NAME = 'another'\n")
+    assert author.run(url, PYTHONPATH=str(tmp_path / "image")).code == 76
+    (tmp_path / "image" / "acme" / "part.py").write_text("NAME = 'mine'\n")
+    assert author.run(url, PYTHONPATH=str(tmp_path / "image")).code == 0
+
+
+def test_a_module_that_the_image_has_too_is_refused_where_it_would_be_taken(author: Author, tmp_path: Path) -> None:
+    author.write({"flow.py": author.flow("import acme", "return acme.NAME"), "acme.py": "NAME = 'mine'\n"})
+    url = author.publish()
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "acme.py").write_text("NAME = 'the image has it'\n")
+    ran = author.run(url, PYTHONPATH=str(tmp_path / "image"))
+    assert (ran.code, "a module acme of its own" in ran.stdout) == (76, True), ran.stdout
+    (tmp_path / "image" / "acme.py").write_text("NAME = 'mine'\n")
+    assert author.run(url, PYTHONPATH=str(tmp_path / "image")).code == 0, "the same to the byte"
 
 
 def test_modules_of_the_working_directory_never_hide_travelling_ones(author: Author) -> None:
@@ -376,6 +473,31 @@ def locked():
         }
     )
     assert author.answer(author.publish()) == 1
+
+
+THERE = "import os, sys\nTHERE = 'runner.runtime.run' in sys.modules\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [
+        ("KEY = os.environ['SET_AT_HOME']", 1, "line 3: the flow's own code raised KeyError: 'SET_AT_HOME'"),
+        ("open('beside.txt')", 1, "line 3: the flow's own code raised FileNotFoundError"),
+        ("def half(of):\n    return of / (not THERE)\nhalf(1)", 1, "line 4: the flow's own code raised ZeroDivision"),
+        ("if THERE: sys.exit(0)", 1, "line 3: the flow's own code called sys.exit(0)"),
+        ("if THERE: import not_there", 76, "not installed here: not_there (helper_of_mine.py, line 3)"),
+        ("if THERE: from json import nothing", 76, "(helper_of_mine.py, line 3)"),
+    ],
+)
+def test_what_a_helper_does_wrong_when_it_is_imported_is_told_with_its_line(
+    author: Author, lines: str, code: int, said: str
+) -> None:
+    """It is the author's, and no corrupt bundle that another build would mend."""
+    author.write({"flow.py": author.flow("import helper_of_mine", "return helper_of_mine"), "beside.txt": ""})
+    author.write({"helper_of_mine.py": f"{THERE}{lines}\n"})
+    ran = author.run(author.publish(SET_AT_HOME="1"))
+    assert (ran.code, said in ran.stdout) == (code, True), ran.stdout
+    assert "helper_of_mine.py, line" in ran.stdout
 
 
 def test_an_unpacked_module_is_gone_when_the_run_is_over(author: Author) -> None:

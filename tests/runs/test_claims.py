@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,25 @@ def test_an_attempt_that_beats_and_then_stops_is_held_first_and_lost_later(store
         claim(store)
     assert claimed(store).attempt == 2
     assert ends.lost_end(store, first.attempt) is not None
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_is_wrong_keeps_no_attempt_alive_and_ends_none(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Whether a lease was over was judged by another clock than the one that had written it.
+
+    https://github.com/kubernetes/client-go/issues/448, https://github.com/johanhaleby/occurrent/issues/659,
+    https://github.com/hashicorp/terraform/pull/17470, https://github.com/kagkarlsson/db-scheduler/issues/433
+    """
+    with monkeypatch.context() as elsewhere:
+        wrong = datetime.now(UTC) + timedelta(days=days)
+        elsewhere.setattr(naming, "now", lambda: wrong.isoformat(timespec="microseconds"))
+        first = claimed(store)
+        store.write_heartbeat(first, 1)
+    with beating(store, first), pytest.raises(RunHeld):
+        claim(store)
+    assert claimed(store).attempt == 2
 
 
 def test_an_end_that_appears_while_an_attempt_is_watched_is_acted_on(store: RunStore) -> None:

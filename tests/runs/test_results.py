@@ -21,7 +21,10 @@ from runner.errors import BundleCorrupt, NotFound, TaskError, WriteFailed
 from runner.model.task import Node, Task
 from runner.runs.layout import RunLayout
 from runner.runs.results import SMALL, Results, copy_result, read_result
+from runner.runs.reuse import ReusableResults
+from runner.runs.reuse import _Stored as Stored
 from runner.runs.store import RunStore
+from runner.runs.stored_results import list_results
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
@@ -155,6 +158,27 @@ def test_a_result_may_be_a_part_of_an_object(place: Place) -> None:
         with pytest.raises(BundleCorrupt):
             read_result(storage, {**packed, "offset": offset + 1})
         offset += len(piece)
+
+
+def test_a_result_that_is_larger_than_listed_is_refused_before_it_is_read(place: Place) -> None:
+    storage = place.open()
+    result, target = save(storage, "right"), io.BytesIO()
+    for planted in (place.read(result["key"]) + b"x", bytes(20 * SMALL)):
+        place.write(result["key"], planted)
+        with pytest.raises(BundleCorrupt, match="is not the one that the outcome lists"):
+            copy_result(storage, result, target)
+    assert target.getvalue() == b""
+
+
+def test_a_result_that_grew_since_it_was_listed_is_not_reused(place: Place) -> None:
+    storage = place.open()
+    store, key = RunStore(storage, LAYOUT), save(storage, "right")["key"]
+    place.write(LAYOUT.claim(1), b"{}")
+    ((task, entry),) = list_results(store)
+    found = ReusableResults({task: Stored(key, entry.size, store, 0)})
+    assert found.load(*task, wanted=True) is not None
+    place.write(key, place.read(save(storage, "longer than right", 8)["key"]))
+    assert found.load(*task, wanted=True) is None
 
 
 def test_a_copy_is_the_object_byte_for_byte(storage: Storage) -> None:

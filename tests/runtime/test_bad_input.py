@@ -335,8 +335,8 @@ def test_a_missing_module_is_named_with_the_lines_that_install_it(marked: Marked
         {"module": "_not_installed", "distribution": "Not-Installed", "version": "1.2.3"},
     ]
     done = marked.refused(marked.write(requires=requires), 76, "not_installed, _not_installed")
-    lines = "FROM org/runner:slim\nUSER root\nRUN pip install Not-Installed==1.2.3\nUSER 65532\n"
-    assert lines in done.error["message"]
+    image = f"org/runner:slim-py3.{sys.version_info.minor}"
+    assert f"FROM {image}\nUSER root\nRUN pip install Not-Installed==1.2.3\nUSER 65532\n" in done.error["message"]
 
 
 def test_in_an_image_its_own_name_is_advised(marked: Marked) -> None:
@@ -345,9 +345,13 @@ def test_in_an_image_its_own_name_is_advised(marked: Marked) -> None:
     marked.refused(marked.write(python=other), 76, "Use team/runner:aws-py3.99,", **image)
 
 
-def test_the_lines_begin_with_the_flows_own_image(marked: Marked) -> None:
+@pytest.mark.parametrize(
+    ("image", "named"),
+    [("team/image:7", "team/image:7"), ("org/runner:aws", f"org/runner:aws-py3.{sys.version_info.minor}")],
+)
+def test_the_lines_begin_with_the_flows_own_image(marked: Marked, image: str, named: str) -> None:
     requires = [{"module": "not_installed", "distribution": "Not-Installed", "version": "1.2.3"}]
-    marked.refused(marked.write(requires=requires, image="team/image:7"), 76, "FROM team/image:7\nUSER root\n")
+    marked.refused(marked.write(requires=requires, image=image), 76, f"FROM {named}\nUSER root\n")
 
 
 def test_the_manifest_names_what_a_real_flow_needs(here: Place, tmp_path: Path) -> None:

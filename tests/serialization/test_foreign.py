@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import functools
+import inspect
 import json
 import logging
+import os
 import sys
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner import Flow, task
-from runner.errors import BundleCorrupt, FlowFailed, UsageError
-from runner.serialization import foreign
+from runner.errors import BundleCorrupt, FlowFailed, Incompatible, UsageError
+from runner.serialization import foreign, prefect_setup
 
 if TYPE_CHECKING:
     from runner.model.flow import FlowGraph
@@ -142,12 +145,170 @@ def test_anything_else_is_no_flow(data: bytes) -> None:
         foreign.open_pickle(data)
 
 
-def test_prefects_own_handler_is_taken_away_so_that_no_line_appears_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    logger = logging.getLogger("prefect")
+def test_prefects_own_handlers_are_taken_away_so_that_no_line_appears_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_LOGGING_SETTINGS_PATH", "/elsewhere")  # an author's, which is left alone
     own = logging.NullHandler()
-    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(), own])
-    foreign.quiet_prefect()
-    assert len(logger.handlers) == 2
-    monkeypatch.setitem(sys.modules, "prefect", ModuleType("prefect"))
-    foreign.quiet_prefect()
-    assert logger.handlers == [own]
+    loggers = [logging.getLogger("prefect"), logging.getLogger("also")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(), own])
+    with prefect_setup.logging_as_ours():
+        pass
+    assert [len(logger.handlers) for logger in loggers] == [2, 2]
+    prefect: Any = ModuleType("prefect")
+    prefect.config = SimpleNamespace(logging={"extra_loggers": ["also"]})
+    with prefect_setup.logging_as_ours():
+        monkeypatch.setitem(sys.modules, "prefect", prefect)
+        monkeypatch.setitem(sys.modules, "prefect.utilities.logging", ModuleType("prefect.utilities.logging"))
+    assert [logger.handlers for logger in loggers] == [[own], [own]]
+    assert os.environ["PREFECT_LOGGING_SETTINGS_PATH"] == "/elsewhere"
+
+
+def test_prefect_is_told_to_leave_the_root_logger_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_LOGGING_SETTINGS_PATH", "")
+    monkeypatch.delenv("PREFECT_LOGGING_SETTINGS_PATH")
+    with prefect_setup.logging_as_ours():
+        path = Path(os.environ["PREFECT_LOGGING_SETTINGS_PATH"])
+    assert "root:" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("made_with", "here", "pin"),
+    [
+        ("1.4.1", None, "prefect==1.4.1"),
+        ("1.4.1", "3.9.1", "prefect==1.4.1"),
+        ("1.4.1", "0.15.13", None),
+        ("0.14.22", "1.4.1", None),
+        ("==1.4.1", "2.20.0", "prefect==1.4.1"),
+        (">=2,<3", "3.0.1", "'prefect>=2,<3'"),
+        (">=3,<4", "3.9.1", None),
+        ("1.4.1+5.gabc; rm -rf /", None, "prefect==1.4.1"),
+        ("", None, None),
+        ("nonsense", None, None),
+    ],
+)
+def test_the_prefect_that_is_needed_is_advised(
+    made_with: str, here: str | None, pin: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefect_setup, "_installed_version", lambda: here)
+    if pin is None:
+        prefect_setup.check_version(made_with, "an/image")
+        return
+    with pytest.raises(Incompatible) as refused:
+        prefect_setup.check_version(made_with, "an/image")
+    assert f"FROM an/image\nUSER root\nRUN pip install {pin}\n" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "version"),
+    [
+        (b"\x80\x05prefect.core.flow", "==1.4.1"),
+        (b"\x80\x05prefect.flows prefect.task_runners ConcurrentTaskRunner", ">=2,<3"),
+        (b"\x80\x05prefect.flows prefect.task_runners ThreadPoolTaskRunner", ">=3,<4"),
+        (b"\x80\x05ThreadPoolTaskRunner", ""),
+    ],
+)
+def test_a_raw_pickle_shows_which_prefect_made_it(pickled: bytes, version: str) -> None:
+    assert prefect_setup.required_version(pickled, None) == version
+    assert prefect_setup.required_version(pickled, "1.2.3") == (version and "1.2.3")
+
+
+class OfPrefect1:
+    """As Prefect 1 has it: its value is no method."""
+
+    message = "no"
+    result = ValueError("boom")
+
+    def is_failed(self) -> bool:
+        return True
+
+    def is_successful(self) -> bool:
+        return False
+
+
+async def fail_later() -> Failed:
+    return Failed()
+
+
+@pytest.mark.parametrize("value", [[Completed(), Failed()], (Failed(),), {Failed()}])
+def test_a_state_among_states_that_says_failed_is_a_failure(value: object) -> None:
+    with pytest.raises(FlowFailed, match="the flow ended as Failed: task x failed"):
+        Flow.of(foreign.as_flow(lambda: value, "f")).run()
+
+
+def test_a_coroutine_function_that_returns_a_failed_state_fails() -> None:
+    with pytest.raises(FlowFailed, match="the flow ended as Failed: task x failed"):
+        Flow.of(foreign.as_flow(fail_later, "f")).run()
+
+
+def test_the_exception_in_a_state_is_the_failures() -> None:
+    with pytest.raises(FlowFailed) as failed:
+        Flow.of(foreign.as_flow(functools.partial(OfPrefect1), "f")).run()
+    assert failed.value.__cause__ is OfPrefect1.result  # its own
+
+
+@pytest.mark.parametrize("value", [[Completed(), 1], [], {"a": Failed()}, [[Failed()]]])
+def test_other_values_are_values(value: object) -> None:
+    assert values(foreign.as_flow(lambda: value, "f")) is value
+
+
+@pytest.mark.parametrize("text", ["import prefect\n", "# x\nfrom prefect import Flow\n"])
+def test_a_script_is_told_from_nonsense(text: str) -> None:
+    with pytest.raises(BundleCorrupt, match="stored_as_script=True"):
+        foreign.open_pickle(text.encode())
+
+
+class LaterFlow:
+    """As Prefect 2 and 3 have flows: what they return when they are asked for their state."""
+
+    def __init__(self, state: Any) -> None:
+        self.state, self.name, self.__signature__ = state, "later", inspect.Signature()
+
+    def __call__(self, *, return_state: bool) -> Any:
+        assert return_state
+        return self.state
+
+
+LaterFlow.__module__, LaterFlow.__name__ = "prefect.flows", "Flow"
+
+
+class State:
+    """As Prefect 2 and 3 have it, with a result that is a method."""
+
+    def __init__(self, name: str, result: Any) -> None:
+        self.name, self.message, self._result = name, "2/3 states failed.", result
+
+    def is_failed(self) -> bool:
+        return self.name == "Failed"
+
+    def is_completed(self) -> bool:
+        return self.name == "Completed"
+
+    def result(self, *, raise_on_failure: bool) -> Any:
+        assert not raise_on_failure
+        return self._result
+
+
+FAILED = [State("Failed", ValueError(number)) for number in range(5)]
+
+
+async def later(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize("wrapped", [lambda state: state, later])
+def test_a_final_state_decides_and_its_value_holds_no_states(wrapped: Any) -> None:
+    made: list[Any] = [State("Completed", 1), {"a": (State("Completed", [2]), 3)}, {FAILED[0]}]
+    found = values(foreign.as_flow(LaterFlow(wrapped(State("Completed", made)))))
+    assert found[:2] == [1, {"a": ([2], 3)}]
+    assert [str(each) for each in found[2]] == ["0"]
+    with pytest.raises(
+        FlowFailed, match=r"ended as Failed: 2/3 states failed; ValueError: 0; .*2; and 2 more"
+    ) as failed:
+        Flow.of(foreign.as_flow(LaterFlow(wrapped(State("Failed", FAILED))))).run()
+    assert isinstance(failed.value.__cause__, Exception)
+
+
+def test_a_value_without_states_is_not_copied() -> None:
+    made: list[Any] = [1]
+    made.append(made)
+    assert values(foreign.as_flow(LaterFlow(State("Completed", made)))) is made

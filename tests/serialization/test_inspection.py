@@ -22,11 +22,12 @@ from runner.serialization.inspection import inspect_pickle
 from runner.serialization.pickle_report import PickleReport, format_report
 from support.canary import KEY, Canary, Target
 from support.flows import publish
-from support.places import Place, local_place
 from support.starting import start
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.places import Place
 
 HERE = platform.python_version()
 
@@ -176,11 +177,6 @@ def test_looking_takes_little_whatever_is_looked_at() -> None:
 
 
 # The command
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Place:
-    return local_place(tmp_path / "storage")
 
 
 def test_the_command_lists_what_a_bundle_would_take_and_says_what_that_is_worth(here: Place) -> None:

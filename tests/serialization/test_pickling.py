@@ -121,6 +121,7 @@ def test_a_module_travels_by_value_only_when_asked(monkeypatch: pytest.MonkeyPat
     assert {"plain", "tasked"} <= {function.__name__ for function in value.functions}
     monkeypatch.delitem(sys.modules, "a_library")
     assert Flow.of(load_flow(value.data)).run().result("tasked") == 7
+    monkeypatch.delitem(sys.modules, "a_library")  # it was made anew
     with pytest.raises(Incompatible, match="needs a module that is not installed here: a_library"):
         load_flow(reference.data)
     library("a_library", "def plain(): ...\n", monkeypatch)

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 from support import schemas
 from support.flows import located, outcome_of
 from support.places import Place, s3_place
-from support.prefect1 import STORE, STORE_RAW, prefect_python
+from support.prefects import STORE, STORE_RAW, prefect_python
 from support.starting import KEPT, Ran
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def prefect() -> Path:
     """The python of an environment with Prefect 1.4.1, made once, in .cache."""
-    return prefect_python(ROOT, ROOT / ".cache")
+    return prefect_python(1, ROOT, ROOT / ".cache")
 
 
 @pytest.fixture
@@ -77,10 +78,33 @@ def test_a_prefect_1_flow_that_ends_failed_is_exit_code_1(prefect: Path, bucket:
     store(prefect, script, bucket, "prefect1-fail/2026-01-01", "fail")
     done = run(prefect, bucket, "prefect1-fail/2026-01-01")
     assert done.code == 1, done
-    assert "the flow ended as Failed" in done.error["message"]
+    assert "task refuse-1 failed: ValueError: 12 is refused" in done.error["message"]
     assert any("12 is refused" in json.dumps(line) for line in done.lines)
     outcome = outcome_of(bucket, "r", "prefect1-fail")
     assert (outcome["state"], outcome["exit_code"]) == ("failed", 1)
+
+
+def test_the_elements_that_failed_are_named(prefect: Path, bucket: Place) -> None:
+    store(prefect, STORE, bucket, "prefect1-mapped/2026-01-01", "mapped")
+    done = run(prefect, bucket, "prefect1-mapped/2026-01-01")
+    assert done.code == 1
+    message = done.error["message"]
+    assert "task refuse_odd-1[0] failed: ValueError: 1 is refused; task refuse_odd-1[2] failed: FAIL: 3" in message
+    assert message.endswith("and 1 more")
+    assert "total" not in message
+
+
+def test_nothing_is_stored_that_prefect_would_not_keep(prefect: Path, bucket: Place) -> None:
+    """Neither a secret nor a resource; https://github.com/PrefectHQ/prefect/issues/4274 is what a lock did there."""
+    store(prefect, STORE, bucket, "prefect1-keeps/2026-01-01", "keeps")
+    done = run(prefect, bucket, "prefect1-keeps/2026-01-01", PREFECT__CONTEXT__SECRETS__PASSWORD="correct-horse")
+    assert done.code == 0, done
+    [task] = outcome_of(bucket, "r", "prefect1-keeps")["tasks"]
+    assert pickle.loads(bucket.read(task["result"]["key"])) == {"length-1": 13}
+    listed = bucket.keys()
+    stored = {key: bucket.read(key) for key in listed}
+    assert len(stored) > 3
+    assert [key for key, data in stored.items() if b"correct-horse" in data] == []
 
 
 def test_parameters_of_a_prefect_1_flow_are_checked_and_given(prefect: Path, bucket: Place) -> None:
@@ -105,3 +129,25 @@ def test_another_python_than_the_envelopes_is_refused(prefect: Path, bucket: Pla
     done = run(prefect, bucket, key)
     assert done.code == 76
     assert "Python 3.7.9" in done.error["message"]
+
+
+def test_a_script_that_prefect_stored_is_told_from_nonsense(prefect: Path, bucket: Place) -> None:
+    key = "scripts/flow.py"
+    bucket.write(key, STORE.read_bytes())
+    done = run(prefect, bucket, key)
+    assert done.code == 65
+    assert "stored_as_script=True" in done.error["message"]
+    assert "runner build FILE" in done.error["message"]
+
+
+@pytest.mark.parametrize("script", [STORE, STORE_RAW], ids=["envelope", "raw pickle"])
+@pytest.mark.parametrize("major", [None, 3])
+def test_the_prefect_that_it_needs_is_named(prefect: Path, bucket: Place, script: Path, major: int | None) -> None:
+    key = "prefect1-ok/2026-01-01"
+    store(prefect, script, bucket, key, "ok")
+    python = prefect_python(major, ROOT, ROOT / ".cache") if major else Path(sys.executable)
+    done = run(python, bucket, key)
+    assert done.code == 76, done
+    message = done.error["message"]
+    assert "made with Prefect 1.4.1, and this image has " + ("Prefect 3." if major else "none") in message
+    assert "RUN pip install prefect==1.4.1\n" in message

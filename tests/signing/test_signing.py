@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from runner.errors import EnvironmentWrong, Untrusted
+from runner.limits import limit_of
 from runner.signing import keys, signatures
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def test_what_is_no_public_key_is_refused_without_showing_it(text: str, words: s
         json.dumps(json.loads(SIGNED) | {"signature": "AA=="}, indent=1).encode(),
         json.dumps(json.loads(SIGNED) | {"signature": 5}, indent=1).encode(),
         json.dumps(json.loads(SIGNED) | {"more": 1}, indent=1).encode(),
-        SIGNED + b" " * signatures.LONGEST,
+        SIGNED + b" " * limit_of("signature"),
     ],
 )
 def test_a_signature_that_runner_would_not_write_is_refused(document: bytes) -> None:

@@ -42,11 +42,6 @@ def _documents_are_as_described(request: pytest.FixtureRequest) -> Iterator[None
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Place:
-    return local_place(tmp_path / "storage")
-
-
-@pytest.fixture
 def notes(tmp_path: Path) -> Path:
     """A folder in which the flow notes what it does."""
     folder = tmp_path / "notes"
@@ -471,7 +466,7 @@ def begin_looking(place: Place, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_run_without_a_sign_of_life_is_said_to_be_stalled_and_then_lost(here: Place, notes: Path) -> None:
-    with holding(here, notes, RUNNER_HEARTBEAT="1") as process:
+    with holding(here, notes, RUNNER_HEARTBEAT="3") as process:  # time for looks in between
         process.kill()
     url = f"{here.url}/steps/runs/r"
     reported = [start({}, "show", url).stdout]

@@ -12,9 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from runner.runs import documents
-from runner.runs.layout import RunLayout
+from runner.runs.layout import SIGNATURE, RunLayout
 from runner.runs.trailer import trailer
-from runner.signing import run_signatures
 from support.canary import AUTHOR, Canary
 from support.flows import located, publish
 from support.starting import KEPT, Ran, start
@@ -100,7 +99,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def move(scene: Scene, source: str, target: str) -> None:
-    for suffix in ("", run_signatures.SUFFIX):
+    for suffix in ("", SIGNATURE):
         scene.place.write(f"{target}{suffix}", scene.place.read(f"{source}{suffix}"))
 
 

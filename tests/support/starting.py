@@ -39,15 +39,19 @@ class Ran:
         return found[0]
 
 
+def inherited() -> dict[str, str]:
+    """What of this process's environment a program needs to be found, and measured."""
+    return {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+
+
 def start(
     environ: Mapping[str, str], *arguments: str, cwd: Path | None = None, prefix: tuple[str, ...] = (), **options: Any
 ) -> Ran:
     """Run ``python -m runner`` with this environment alone (and what finding and measuring the program needs)."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     command = [*prefix, sys.executable, "-m", "runner", *arguments]
     done = subprocess.run(
         command,
-        env=kept | dict(environ),
+        env=inherited() | dict(environ),
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -19,6 +19,7 @@ from support.servers import HOST
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
+    from email.message import Message
     from types import TracebackType
 
 _HEAD = 2000  # bytes of a body in which the name of its object stands
@@ -52,17 +53,21 @@ def blackhole() -> Iterator[int]:
 class Fault:
     """What happens to requests of this method whose path, or object's name, has these words.
 
-    It happens to `times` of them after the first `after`.
+    It happens to `times` of them after the first `after`, and to none that has a header of the name `without`.
 
     lose: acted upon, then the connection is reset · cut: half of the answer's body, then the same ·
+    short: half of the answer's body, then the connection is closed in order ·
     drop: the connection is reset, and the server is not reached · silent: no answer, ever ·
     slow: the request is read at 2 MB/s · late: passed on after `seconds` ·
     answer: `status`, `headers` and `body`, and the server is not reached ·
     unconditional: passed on without what makes a create fail where there is something ·
-    eat: answered as if it were stored, and the server is not reached.
+    eat: answered as if it were stored, and the server is not reached · halve: passed on with half of its body ·
+    cache: answered as it was answered first, unless that answer said no-store.
     """
 
-    how: Literal["lose", "drop", "cut", "silent", "slow", "late", "answer", "unconditional", "eat"]
+    how: Literal[
+        "lose", "drop", "cut", "short", "silent", "slow", "late", "answer", "unconditional", "eat", "cache", "halve"
+    ]
     method: str
     words: str = ""
     times: int = 1_000_000
@@ -71,6 +76,7 @@ class Fault:
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    without: str = ""
 
 
 class Relay:
@@ -83,6 +89,7 @@ class Relay:
         self.faults = list(faults)
         self.requests: list[tuple[str, str]] = []
         self.over = threading.Event()
+        self.cached: dict[str, tuple[int, list[tuple[str, str]], bytes]] = {}
         self._seen: dict[Fault, int] = {}
         self._turn = threading.Lock()
 
@@ -111,12 +118,13 @@ class Relay:
         """Where it answers."""
         return int(self._httpd.server_address[1])
 
-    def fault(self, method: str, path: str, name: str = "") -> Fault | None:
+    def fault(self, method: str, path: str, name: str, headers: Message) -> Fault | None:
         """Note a request, and find what is to happen to it."""
         with self._turn:
             self.requests.append((method, path))
             for fault in self.faults:
-                if method == fault.method and (fault.words in path or fault.words in name):
+                has_words = fault.words in path or fault.words in name
+                if method == fault.method and has_words and (not fault.without or fault.without not in headers):
                     number = self._seen[fault] = self._seen.get(fault, 0) + 1
                     if fault.after < number <= fault.after + fault.times:
                         return fault
@@ -142,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         early = b"" if "uploadType=multipart" not in self.path else self._body(slowly=False)
         found = _NAME.search(early[:_HEAD])
         name = found[1].decode() if found else ""
-        fault = self.relay.fault(self.command, self.path, name)
+        fault = self.relay.fault(self.command, self.path, name, self.headers)
         body = early or self._body(slowly=fault is not None and fault.how == "slow")
         if fault and fault.how == "silent":
             self.relay.over.wait()
@@ -161,16 +169,28 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault and fault.how == "late":
             self.relay.over.wait(fault.seconds)
-        status, headers, content = self._ask(body, unconditional=fault is not None and fault.how == "unconditional")
+        status, headers, content = self._pass_on(body, fault)
         if fault and fault.how == "lose":
             self._reset()
         elif fault and fault.how == "cut":
             self._answer(status, headers, content, sent=len(content) // 2)
             self._reset()
+        elif fault and fault.how == "short":
+            self._answer(status, headers, content, sent=len(content) // 2)
+            self.close_connection = True
         else:
             self._answer(status, headers, content)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
+
+    def _pass_on(self, body: bytes, fault: Fault | None) -> tuple[int, list[tuple[str, str]], bytes]:
+        how = fault.how if fault else None
+        if how == "cache" and self.path in self.relay.cached:
+            return self.relay.cached[self.path]
+        answer = self._ask(body[: len(body) // 2] if how == "halve" else body, unconditional=how == "unconditional")
+        if how == "cache" and ("cache-control", "no-store") not in [(name.lower(), value) for name, value in answer[1]]:
+            self.relay.cached[self.path] = answer
+        return answer
 
     def _body(self, *, slowly: bool) -> bytes:
         length = int(self.headers.get("Content-Length", 0))
@@ -190,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             forwarded = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
             path = self.path.replace("ifGenerationMatch=0", "") if unconditional else self.path
             connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
+            if "Content-Length" in forwarded:
+                forwarded["Content-Length"] = str(len(body))
             for name, value in (forwarded | {"Connection": "close"}).items():
                 connection.putheader(name, value)
             connection.endheaders(body)

@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html; boto3's own re
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.backends.credential_sources import check_endpoint, check_value, without_repr
 from runner.errors import CredentialsRefused, EnvironmentWrong
+from runner.secrets.parts import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
 _TRUE = {"1", "true", "on", "yes", "y"}
 
 
-@dataclass(frozen=True, slots=True)
-class AwsConfig:
+@without_repr
+class AwsConfig(NamedTuple):
     """The environment and, if there are files, the profile that it names.
 
     ``shared`` is the profile's section in the shared credentials file, ``own`` the one in the config file, and
     ``values`` both, where the former wins. ``services`` is the section that the profile names, by service.
     """
 
-    environ: Mapping[str, str] = field(repr=False)
-    profile: str = "default"
-    shared: Section = field(default_factory=dict, repr=False)
-    own: Section = field(default_factory=dict, repr=False)
-    services: Section = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str]
+    profile: str
+    shared: Section
+    own: Section
+    services: Section
 
     @property
     def values(self) -> Section:
@@ -49,7 +50,8 @@ class AwsConfig:
     @property
     def region(self) -> str:
         """The region; boto3 does not know ``AWS_REGION``, which Lambda, ECS and EKS set."""
-        return self.environ.get("AWS_REGION") or self.setting("AWS_DEFAULT_REGION", "region") or "us-east-1"
+        region = self.environ.get("AWS_REGION") or self.setting("AWS_DEFAULT_REGION", "region") or "us-east-1"
+        return check_value("the region", region)
 
     @property
     def s3(self) -> Section:
@@ -58,19 +60,20 @@ class AwsConfig:
         return block if isinstance(block, dict) else {}
 
     def endpoint(self, service: str) -> str | None:
-        """Return the endpoint that is configured for a service, ``s3`` or ``sts``.
+        """Return the endpoint that is configured for a service, ``s3`` or ``sts``. Raises EnvironmentWrong.
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
         """
         if self.is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"):
             return None
-        endpoint = self.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or self.environ.get("AWS_ENDPOINT_URL")
         block = self.services.get(service)
-        return (
-            endpoint
-            or (block.get("endpoint_url") if isinstance(block, dict) else None)
-            or self.values.get("endpoint_url")
+        profile = f"endpoint_url of the profile {self.profile!r}"
+        found = (
+            *((name, self.environ.get(name)) for name in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL")),
+            (profile, block.get("endpoint_url") if isinstance(block, dict) else None),
+            (profile, self.values.get("endpoint_url")),
         )
+        return next((check_endpoint(name, text) for name, text in found if text), None)
 
 
 def read_config(environ: Mapping[str, str]) -> AwsConfig:
@@ -85,22 +88,23 @@ def read_config(environ: Mapping[str, str]) -> AwsConfig:
         _expanded(environ.get("AWS_CONFIG_FILE", "~/.aws/config")),
     ]
     if not variable and not any(os.path.isfile(path) for path in files):  # noqa: PTH113 - pathlib costs the start 5 ms
-        return AwsConfig(environ)
+        return AwsConfig(environ, "default", {}, {}, {})
     shared, raw = (_sections(path, word) for path, word in zip(files, ("credentials", "config"), strict=True))
     # [default] and [profile default] are one, and the later section holds
     titled = {"profile default" if title == "default" else title: values for title, values in raw.items()}
     own = _named(titled, "profile")
     profile = environ[variable] if variable else "default"
     if variable and profile not in own and profile not in shared:
-        message = f"{variable} is {profile!r}, and neither {files[0]} nor {files[1]} has a profile of that name"
+        searched = " nor ".join(map(shown_path, files))
+        message = f"{variable} is {profile!r}, and neither {searched} has a profile of that name"
         raise CredentialsRefused(message, hint="Correct the name, or mount the files into the container.")
-    config = AwsConfig(environ, profile, shared.get(profile, {}), own.get(profile, {}))
+    config = AwsConfig(environ, profile, shared.get(profile, {}), own.get(profile, {}), {})
     wanted = config.values.get("services")
     services = _named(raw, "services")
     if wanted and wanted not in services:
         message = f"the profile {profile!r} names the services {wanted!r}, and {files[1]} has no section of that name"
         raise EnvironmentWrong(message, hint=f"Add [services {wanted}], or correct the name.")
-    return AwsConfig(environ, profile, config.shared, config.own, services.get(str(wanted), {}))
+    return config._replace(services=services.get(str(wanted), {}))
 
 
 def _expanded(path: str) -> str:

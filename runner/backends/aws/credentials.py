@@ -5,9 +5,9 @@ The order is that of ``create_credential_resolver`` in ``botocore/credentials.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.backends.aws.sources import (
     CONFIG,
@@ -26,7 +26,7 @@ from runner.backends.aws.sources import (
     WEB,
     WEB_PROFILE,
 )
-from runner.backends.credential_sources import ChosenSource, Source, format_tried
+from runner.backends.credential_sources import ChosenSource, Source, check_value, format_tried, without_repr
 from runner.errors import CredentialsRefused, EnvironmentWrong
 from runner.schemes import S3
 
@@ -45,17 +45,17 @@ _NEAR = ("http://169.254.170.2/", "http://169.254.170.23/", "http://[fd00:ec2::2
 _TOKENS = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)  # every start pays for each method, and none is used
-class AwsAccess:
+@without_repr
+class AwsAccess(NamedTuple):
     """What opens a bucket: ``provider`` gives the keys if there is one, else obstore finds them by ``config``."""
 
     source: ChosenSource
     provider: Callable[[], S3Credential] | None = None
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Keys:
+@without_repr
+class _Keys(NamedTuple):
     access_key_id: str
     secret_access_key: str
     token: str | None = None
@@ -73,15 +73,14 @@ class _Keys:
         return self.expires
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _ByObstore:
+@without_repr
+class _ByObstore(NamedTuple):
     """The settings by which obstore itself finds the keys."""
 
     settings: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _ByBoto3:
+class _ByBoto3(NamedTuple):
     """This is the source, or may be, and only boto3 knows how to use it; ``reason`` is why, if it finds nothing."""
 
     reason: str = ""
@@ -90,6 +89,8 @@ class _ByBoto3:
 def find_aws(bucket: str, credentials: Credentials, config: AwsConfig) -> AwsAccess:
     """Find the credentials that boto3 would use. Raises CredentialsRefused and EnvironmentWrong."""
     if secret := credentials.aws():
+        for name, text in secret.items():
+            check_value(f"{name} of the secret AWS_CREDENTIALS", text)
         keys = _Keys(secret["ACCESS_KEY"], secret["SECRET_ACCESS_KEY"], secret.get("SESSION_TOKEN"))
         return AwsAccess(ChosenSource(SECRET), keys.provide)
     unnamed = any(name in config.environ for name in ("AWS_CREDENTIALS", "AWS_CREDENTIALS_FILE"))
@@ -194,6 +195,9 @@ def _keys_of(part: str) -> Callable[[AwsConfig], str | _Keys]:
             message = f"the profile {config.profile!r} has no whole pair of aws_access_key_id and aws_secret_access_key"
             raise CredentialsRefused(message, hint="Give it both, or neither.")
         token = values.get("aws_security_token", values.get("aws_session_token"))
+        for name in ("aws_access_key_id", "aws_secret_access_key"):
+            check_value(f"{name} of the profile {config.profile!r}", values[name])
+        check_value(f"the session token of the profile {config.profile!r}", token or "")
         return _Keys(values["aws_access_key_id"], values["aws_secret_access_key"], token)
 
     return look_up

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.errors import RunnerError
 
-_WRONG_KEYS = re.compile(
+_WRONG_KEYS = (
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired|RequestTimeTooSkewed"
     r"|Invalid Access Key"
 )
@@ -20,7 +20,7 @@ _WRONG_KEYS = re.compile(
 
 def refusal(storage: Storage, what: str, key: str, status: str, text: str) -> RunnerError | None:
     """Return the error of an answer that refuses the credentials or the identity; None if it does neither."""
-    if code := _WRONG_KEYS.search(text):
+    if code := re.search(_WRONG_KEYS, text):
         return make_error(CredentialsRefused, storage, what, key, f"{code[0]}{_clock_skew(text)}")
     if status == "401":
         return make_error(CredentialsRefused, storage, what, key, text)

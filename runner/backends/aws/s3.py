@@ -10,10 +10,14 @@ from runner.schemes import S3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+    from obstore.store import ClientConfig, RetryConfig
 
     from runner.backends.aws.config import AwsConfig
     from runner.backends.aws.credentials import AwsAccess
-    from runner.backends.object_store import Connect, ObjectStorage
+    from runner.backends.listing_pages import Ask, Dialect
+    from runner.backends.object_store import ObjectStorage
     from runner.secrets.named import Credentials
 
 # What obstore itself reads from the environment and runner has no opinion on; named here so that a mapping which is
@@ -46,8 +50,11 @@ def open_s3(
     from runner.backends.aws.config import read_config
     from runner.backends.aws.credentials import find_aws
     from runner.backends.aws.errors import refusal
-    from runner.backends.object_store import ObjectStorage
+    from runner.backends.connection import Connection
+    from runner.backends.credential_sources import check_variables
+    from runner.backends.object_store import NO_RETRIES, ObjectStorage
 
+    check_variables(S3, environ)
     settings = read_config(environ)
     endpoint = settings.endpoint("s3")
     passed_on = {name: environ[variable] for variable, name in _OBSTORE_SETTINGS.items() if variable in environ}
@@ -58,26 +65,51 @@ def open_s3(
     else:
         given = endpoint
 
-    def connecting(access: AwsAccess) -> Connect:
-        def connect(region: str, options: dict[str, object], retries: dict[str, object]) -> object:
+    def connecting(access: AwsAccess) -> Connection:
+        def connect(
+            region: str,
+            options: ClientConfig,
+            retries: RetryConfig,
+            replaced: Mapping[str, str] | None = None,
+        ) -> S3Store:
             # obstore reads the process's own environment first, and sends a stray AWS_SESSION_TOKEN with whatever keys
             # it is given: what must win is named here, and the keys come by a function
-            config = {
+            config: Any = {  # which of obstore's settings are among them is known when it runs
                 **passed_on,
                 **access.config,
                 "region": region,
                 "aws_endpoint_url_s3": given or _endpoint(bucket, region, passed_on, settings),
                 "conditional_put": "etag",
+                **(replaced or {}),
             }
             return S3Store(
-                bucket,
-                config=config,  # type: ignore[arg-type]
-                client_options=options,  # type: ignore[arg-type]
-                retry_config=retries,  # type: ignore[arg-type]
-                credential_provider=access.provider,
+                bucket, config=config, client_options=options, retry_config=retries, credential_provider=access.provider
             )
 
-        return connect
+        def pages(region: str) -> tuple[Dialect, Ask]:
+            from datetime import timedelta
+            from urllib.parse import quote, urlencode
+
+            import obstore
+
+            from runner.backends.aws.listing import S3_PAGES
+
+            address = given or _endpoint(bucket, region, passed_on, settings)
+            address = address if _is_virtual(passed_on) else f"{address}/{bucket}"
+
+            def ask(query: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+                # obstore signs addresses of objects alone, and «» is none to it: the query is taken for a part of the
+                # endpoint, and the slash after it for the value of a name of which S3 takes no notice
+                replaced = {
+                    "aws_endpoint_url_s3": f"{address}?{urlencode(query, quote_via=quote)}&x-end=",
+                    "virtual_hosted_style_request": "true",
+                }
+                store = connect(region, {"allow_http": True}, NO_RETRIES, replaced)
+                return obstore.sign(store, "GET", "", timedelta(minutes=15)), {}
+
+            return S3_PAGES, ask
+
+        return Connection(connect, pages)
 
     def relocated(reason: str) -> str | None:
         return _region_in(reason) or _look_up_region(bucket, endpoint, environ, min(5.0, patience or 5.0))
@@ -104,8 +136,12 @@ def _endpoint(bucket: str, region: str, passed_on: Mapping[str, str], settings: 
     service = "s3-fips" if settings.is_on("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") else "s3"
     domain = f"{service}.{'dualstack.' if dual else ''}{region}.amazonaws.com"
     domain += ".cn" if region.startswith("cn-") else ""
-    virtual = passed_on.get("virtual_hosted_style_request", "").lower() in {"1", "true", "on", "yes", "y"}
-    return f"https://{bucket}.{domain}" if virtual else f"https://{domain}"
+    return f"https://{bucket}.{domain}" if _is_virtual(passed_on) else f"https://{domain}"
+
+
+def _is_virtual(passed_on: Mapping[str, str]) -> bool:
+    """Return whether the bucket's name stands in the host's."""
+    return passed_on.get("virtual_hosted_style_request", "").lower() in {"1", "true", "on", "yes", "y"}
 
 
 def _region_in(reason: str) -> str | None:
@@ -128,7 +164,7 @@ def _look_up_region(bucket: str, endpoint: str | None, environ: Mapping[str, str
     url = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is the user's own endpoint's
     try:
-        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:  # noqa: S310 - as above
             headers = answer.headers
     except urllib.error.HTTPError as error:
         headers = error.headers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.backends.errors import first_line
 from runner.errors import CredentialsRefused, EnvironmentWrong
+from runner.images import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ class Boto3Provider:
             from botocore.credentials import RefreshableCredentials
         except ImportError as error:
             message = "boto3 is needed for these AWS credentials, and is not installed"
-            hint = "Use org/runner:aws, or pip install 'flow-runner[aws]'."
+            hint = f"Use {image_of('aws')}, or pip install 'flow-runner[aws]'."
             raise EnvironmentWrong(message, hint=hint) from error
         self._config = config
         with self._errors():

@@ -6,13 +6,22 @@ tokens that of ``DefaultAzureCredential``; see `runner.backends.azure.tokens`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.backends.azure.sources import TOKEN_SOURCES
 from runner.backends.azure.tokens import find_token
-from runner.backends.credential_sources import EVERY_IMAGE, ChosenSource, Source, format_tried
+from runner.backends.credential_sources import (
+    EVERY_IMAGE,
+    ChosenSource,
+    Source,
+    check_endpoint,
+    check_value,
+    format_tried,
+    without_repr,
+)
 from runner.errors import CredentialsRefused, EnvironmentWrong
 from runner.secrets.parts import split_connection_string
 
@@ -43,14 +52,14 @@ _EMULATED = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class AzureAccess:
+@without_repr
+class AzureAccess(NamedTuple):
     """An account, its endpoint, and what signs: ``provider`` if there is one, else obstore by ``config``."""
 
     account: str
     endpoint: str
     source: ChosenSource
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = MappingProxyType({})
     provider: Callable[[], AzureCredential] | None = None
 
 
@@ -86,6 +95,7 @@ def _by_string(text: str, source: ChosenSource) -> AzureAccess:
 
 
 def _by_key(account: str, endpoint: str, key: str, source: ChosenSource) -> AzureAccess:
+    key = re.sub(r"[^A-Za-z0-9+/=]", "", key)  # azure-storage-blob passes over whatever is none of base64's
     return AzureAccess(account, endpoint, source, provider=lambda: {"access_key": key, "expires_at": None})
 
 
@@ -113,6 +123,7 @@ def _account(environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the account's name, empty if it is not set, and its endpoint."""
     account, endpoint = environ.get("AZURE_STORAGE_ACCOUNT", ""), environ.get("AZURE_STORAGE_SERVICE_ENDPOINT", "")
     if endpoint:
+        check_endpoint("AZURE_STORAGE_SERVICE_ENDPOINT", endpoint)
         return account or _account_in(endpoint), endpoint.rstrip("/")
     host = environ.get("AZURE_AUTHORITY_HOST", "").rpartition("://")[2].strip("/ ")
     return account, f"https://{account}.blob.{_SUFFIXES.get(host, _PUBLIC)}"
@@ -125,6 +136,9 @@ def _account_in(endpoint: str) -> str:
 
 def parse_connection_string(text: str) -> dict[str, str]:
     """Return a connection string's parts by obstore's names. Raises EnvironmentWrong, which shows no value."""
+    text = text.removeprefix("\ufeff").strip()
+    if text.startswith(("'", '"')):
+        check_value("the Azure connection string", text)
     parts = split_connection_string(text)
     if parts.get("usedevelopmentstorage", "").lower() == "true":
         proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
@@ -140,6 +154,9 @@ def parse_connection_string(text: str) -> dict[str, str]:
     if not endpoint:
         protocol = parts.get("defaultendpointsprotocol", "https")
         endpoint = f"{protocol}://{account}.blob.{parts.get('endpointsuffix', _PUBLIC)}"
+    check_value("AccountName of the Azure connection string", account)
+    check_value("SharedAccessSignature of the Azure connection string", "" if key else sas or "")
+    check_endpoint("the endpoint of the Azure connection string", endpoint)
     config = {
         "account_name": account,
         "account_key": key,

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.errors import RunnerError
 
-_WRONG_KEYS = re.compile(r"AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate")
-_TOKEN_ENDPOINT = re.compile(r"\w+ https?://\S+/oauth2/v2\.0/token ")  # a request to it comes before the storage's
+_WRONG_KEYS = r"AuthenticationFailed|InvalidAuthenticationInfo|Server failed to authenticate"
+_ENDPOINT_OF_KEYS = r"\w+ https?://\S+/oauth2/v2\.0/token "  # a request to it comes before the storage's
 
 
 def refusal(storage: Storage, what: str, key: str, status: str, text: str) -> RunnerError | None:
     """Return the error of an answer that refuses the credentials or the identity; None if it does neither."""
     reason = _reason(text)
-    if _TOKEN_ENDPOINT.match(text):
+    if re.match(_ENDPOINT_OF_KEYS, text):
         return make_error(CredentialsRefused, storage, what, key, reason or text)
-    if (code := _WRONG_KEYS.search(text)) or status == "401":
+    if (code := re.search(_WRONG_KEYS, text)) or status == "401":
         detail = f"{code[0] if code else ''} {reason}".strip()
         return make_error(CredentialsRefused, storage, what, key, detail or text)
     return make_error(Denied, storage, what, key, reason) if status == "403" else None

@@ -10,6 +10,7 @@ from runner.backends.azure.sources import ENVIRONMENT, HOSTED, TOOLS, AzureToken
 from runner.backends.credential_sources import ChosenSource, Source, format_tried
 from runner.backends.errors import first_line
 from runner.errors import CredentialsRefused, EnvironmentWrong, Unreachable
+from runner.images import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://storage.azure.com/.default"
 MISSING = "azure-identity, which is not installed"
-EXTRA = "Use org/runner:azure or pip install 'flow-runner[azure]'."
+EXTRA = f"Use {image_of('azure')} or pip install 'flow-runner[azure]'."
 # The library's own would go on for minutes where a host is down.
 _RETRIES = {"retry_total": 2, "retry_backoff_factor": 0.4, "connection_timeout": 3, "read_timeout": 30}
 

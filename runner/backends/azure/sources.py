@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
-from runner.backends.credential_sources import EVERY_IMAGE, Source
+from runner.backends.credential_sources import EVERY_IMAGE, Source, without_repr
 from runner.errors import EnvironmentWrong
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ TOKEN_SOURCES: tuple[Source, ...] = (CLIENT_SECRET, ENVIRONMENT, WORKLOAD, HOSTE
 AUTHORITY = "https://login.microsoftonline.com"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AzureToken:
+@without_repr
+class AzureToken(NamedTuple):
     """What gives the tokens: ``provider`` if there is one, else obstore by ``config``."""
 
     source: ChosenSource
-    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    config: Mapping[str, str] = MappingProxyType({})
     provider: Callable[[], AzureCredential] | None = None
 
 

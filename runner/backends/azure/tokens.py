@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from runner.backends.azure.sources import CLIENT_SECRET, ENVIRONMENT, HOSTED, MACHINE, WORKLOAD, AzureToken, authority
 from runner.backends.credential_sources import ChosenSource, Source, format_tried
 from runner.errors import CredentialsRefused
+from runner.secrets.parts import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _find_workload_identity(environ: Mapping[str, str], tried: list[tuple[Source
         return None
     if not Path(environ[names[2]]).is_file():
         # azure-identity ends here as well: what names a file means it
-        message = f"AZURE_FEDERATED_TOKEN_FILE is {environ[names[2]]}, and there is no such file"
+        message = f"AZURE_FEDERATED_TOKEN_FILE names a file that is not there: {shown_path(environ[names[2]])}"
         raise CredentialsRefused(message, hint="Let the pod's service account be mounted, or unset the variable.")
     return _by_obstore("workload_identity", names, environ, ChosenSource(WORKLOAD, tuple(tried)))
 

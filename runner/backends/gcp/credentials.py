@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.backends.credential_sources import ChosenSource, Source, format_tried
+from runner.backends.credential_sources import ChosenSource, Source, format_tried, without_repr
+from runner.backends.errors import first_line
 from runner.errors import CredentialsRefused
 from runner.schemes import GCS
 
@@ -43,8 +43,8 @@ SCOPES = ["https://www.googleapis.com/auth/devstorage.read_write"]
 METADATA_SECONDS = 4.0  # in which the metadata server is searched for; the library's own search may take 12
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class GcpAccess:
+@without_repr
+class GcpAccess(NamedTuple):
     """What opens a bucket: ``credentials`` are the library's own."""
 
     source: ChosenSource
@@ -162,6 +162,6 @@ def _token_expiry(chosen: Any) -> datetime | None:
 def _describe(error: BaseException) -> str:
     """Return the library's words in one line, with those of an error inside it."""
     inner = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Exception) else None
-    text = str(error.args[0] if inner and error.args else error).partition("\n")[0][:300]
+    text = first_line(error.args[0] if inner and error.args else error)
     # a value of a JSON file may stand in what a parser says of it
-    return text if inner is None or isinstance(inner, json.JSONDecodeError) else f"{text} {str(inner)[:200]}"
+    return text if inner is None or isinstance(inner, json.JSONDecodeError) else f"{text} {first_line(inner)}"

@@ -7,13 +7,17 @@ import io
 import ssl
 import time
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.backends.base import CHUNK, Entry, Storage, Writer
+from runner.backends.background import in_time, take_longer
+from runner.backends.base import CACHE_CONTROL, CHUNK, Entry, Storage, Writer
+from runner.backends.credential_sources import check_endpoint, check_value, check_variables
 from runner.backends.errors import default_error, elsewhere, format_seconds, is_transient, make_error
-from runner.backends.gcp.errors import causes, reason
-from runner.backends.retry import PART_SHARE, REQUEST_SHARE, START_SECONDS
+from runner.backends.gcp.errors import causes, reason, remedy
+from runner.backends.progress import Progress, goes_round
+from runner.backends.retry import PART_SHARE, REQUEST_SHARE, SLOWEST_ANSWER, START_SECONDS
 from runner.errors import (
     AlreadyExists,
     BucketMissing,
@@ -26,6 +30,7 @@ from runner.errors import (
     TooSlow,
     Unreachable,
 )
+from runner.images import image_of
 from runner.schemes import GCS
 
 if TYPE_CHECKING:
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONNECT_TIMEOUT_SECONDS = 3.0
 UPLOAD_SECONDS = 30.0  # that an answer to a part of an upload may take
+UNTOLD_BYTES = 1024 * 1024  # that an answer is taken to have which does not tell its size: a page of a listing
+_DIGITS = 16  # of a size: a longer number is none
 
 
 def open_gcs(
@@ -61,13 +68,15 @@ def open_gcs(
         from google.cloud import storage
     except ImportError as error:
         message = f"gs://{bucket} needs google-cloud-storage, which is not installed"
-        raise EnvironmentWrong(message, hint="Use org/runner:gcp or pip install 'flow-runner[gcp]'.") from error
+        hint = f"Use {image_of('gcp')} or pip install 'flow-runner[gcp]'."
+        raise EnvironmentWrong(message, hint=hint) from error
     from runner.backends.gcp.credentials import find_gcp
 
     options: dict[str, dict[str, str]] = {}
-    if emulator := environ.get("STORAGE_EMULATOR_HOST"):
-        endpoint = emulator.rstrip("/")
-        options["client_options"] = {"api_endpoint": endpoint if "://" in endpoint else f"http://{endpoint}"}
+    check_variables(GCS, environ)
+    if emulator := check_value("STORAGE_EMULATOR_HOST", environ.get("STORAGE_EMULATOR_HOST", "")).rstrip("/"):
+        endpoint = emulator if "://" in emulator else f"http://{emulator}"
+        options["client_options"] = {"api_endpoint": check_endpoint("STORAGE_EMULATOR_HOST", endpoint)}
     # else a token server that is down is asked for 120 s
     refresh_seconds = patience * REQUEST_SHARE if patience else START_SECONDS
 
@@ -92,6 +101,8 @@ def open_gcs(
 def _block_adapter() -> Any:
     """Return an adapter that sends bodies in blocks: a whole one would have to be sent within the connect timeout.
 
+    It also tells whoever waits how long the body of an answer may take: `requests` waits as long as some byte comes.
+
     https://docs.python.org/3/library/socket.html#socket.socket.sendall has the timeout for all of the data.
     """
     from requests.adapters import HTTPAdapter
@@ -100,7 +111,11 @@ def _block_adapter() -> Any:
         def send(self, request: Any, *args: Any, **options: Any) -> Any:
             if isinstance(request.body, bytes):
                 request.body = io.BytesIO(request.body)
-            return super().send(request, *args, **options)
+            answer = super().send(request, *args, **options)
+            told = answer.headers.get("Content-Length", "")
+            size = min(int(told), CHUNK) if told.isdecimal() and len(told) < _DIGITS else UNTOLD_BYTES
+            take_longer(size / SLOWEST_ANSWER)
+            return answer
 
     return InBlocks()
 
@@ -114,7 +129,7 @@ class GCSStorage(Storage):
         self, bucket: Any, *, patience: float | None, credential_source: ChosenSource, renew: Callable[[], Any]
     ) -> None:
         super().__init__(GCS.scheme, bucket.name, patience=patience, credential_source=credential_source)
-        self._bucket, self._renew = bucket, renew
+        self._bucket, self._renew, self._blob = bucket, renew, _measured_blob()
 
     def _renew_credentials(self) -> None:
         self._bucket = self._renew()
@@ -132,9 +147,10 @@ class GCSStorage(Storage):
             answer -= connect
         options: _Options = {"timeout": (connect, answer), "retry": None}
         began = time.monotonic()
+        most = connect + (2 * answer if self.patience is None else answer)
         with self.timed():
             try:
-                return call(options)
+                return call(options) if what in {"write", "delete"} else in_time(most, lambda: call(options))
             except RunnerError:
                 raise
             except Exception as error:
@@ -155,7 +171,7 @@ class GCSStorage(Storage):
         limit: int | None,
         ask: Callable[[Callable[[], bytes]], bytes],
     ) -> Iterator[bytes]:
-        blob = _blob(self._bucket, key)
+        blob = self._blob(key, self._bucket)
         end = None if length is None else offset + length
         while end is None or offset < end:
             last = offset + CHUNK - 1 if end is None else min(offset + CHUNK, end) - 1
@@ -163,7 +179,7 @@ class GCSStorage(Storage):
                 last = min(last, max(offset, limit))  # one byte more shows that there are too many
             read = self._range(blob, offset, last)
             try:
-                chunk = ask(lambda read=read: self._request("read", key, read))  # type: ignore[misc]
+                chunk = ask(partial(self._request, "read", key, read))
             except (NotFound, AlreadyExists) as error:
                 if blob.generation is None:
                     raise
@@ -174,7 +190,8 @@ class GCSStorage(Storage):
             if chunk:
                 yield chunk
             offset += len(chunk)
-            if len(chunk) < CHUNK:
+            # an answer may be shorter than what was asked for, and not every server tells the size of the whole
+            if not chunk or (offset >= blob.whole_size if blob.whole_size else len(chunk) < CHUNK):
                 return
 
     def _range(self, blob: Any, first: int, last: int) -> Callable[[_Options], bytes]:
@@ -188,6 +205,9 @@ class GCSStorage(Storage):
                 blob.download_to_file(kept, start=first, end=last, raw_download=True, **options)
             except RequestRangeNotSatisfiable:
                 return b""
+            if blob.first_byte != first and kept.tell():
+                detail = f"the answer begins at byte {blob.first_byte:,}, and byte {first:,} was asked for"
+                raise make_error(ReadFailed, self, "read", blob.name, detail)
             return kept.getvalue()
 
         return read
@@ -204,6 +224,7 @@ class GCSStorage(Storage):
 
     def _replace(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
+        blob.cache_control = CACHE_CONTROL
         self._request("write", key, lambda options: blob.upload_from_string(data, **options))
 
     @contextmanager
@@ -222,27 +243,37 @@ class GCSStorage(Storage):
             upload.close = lambda: None
 
     def _delete(self, key: str) -> None:
-        try:
-            self._request("delete", key, lambda options: self._bucket.blob(key).delete(**options))
-        except BucketMissing:
-            raise
-        except NotFound:
-            pass
+        self._request("delete", key, lambda options: self._bucket.blob(key).delete(**options))
 
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
-        found = self._request("list", prefix, lambda options: iter(self._bucket.list_blobs(prefix=prefix, **options)))
-        while blob := self._request("list", prefix, lambda _options: next(found, None)):
-            if not blob.name.endswith("/"):
-                yield _entry(blob)
+        for entries, _ in self._pages(prefix):
+            yield from entries
 
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
-        def ask(options: _Options) -> tuple[list[str], list[Entry]]:
-            found = self._bucket.list_blobs(prefix=prefix, delimiter="/", **options)
-            entries = [_entry(blob) for blob in found if not blob.name.endswith("/")]
-            names = sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found.prefixes)
-            return names, sorted(entries, key=lambda entry: entry.key)
+        found, names = list[Entry](), set[str]()
+        for entries, folders in self._pages(prefix, delimiter="/"):
+            found += entries
+            names |= {folder.removeprefix(prefix).removesuffix("/") for folder in folders}
+        return sorted(names), sorted(self._told_once(prefix, found), key=lambda entry: entry.key)
 
-        return self._request("list", prefix, ask)
+    def _pages(self, prefix: str, **kind: str) -> Iterator[tuple[list[Entry], tuple[str, ...]]]:
+        """Yield the entries, and the folders with a delimiter, of each page of a listing."""
+        listing = self._request(
+            "list", prefix, lambda options: self._bucket.list_blobs(prefix=prefix, **kind, **options)
+        )
+        pages, progress = listing.pages, Progress(self.url(prefix))
+
+        def next_page(_options: _Options) -> tuple[list[Any], tuple[str, ...]] | None:
+            page = next(pages, None)
+            return None if page is None else (list(page), page.prefixes)
+
+        token = None
+        while page := self._request("list", prefix, next_page):
+            if token is not None and token == listing.next_page_token:
+                raise goes_round(self.url(prefix))
+            token, (blobs, folders) = listing.next_page_token, page
+            progress.saw([*(blob.name for blob in blobs), *folders])
+            yield [_entry(blob) for blob in blobs if not blob.name.endswith("/")], folders
 
     def _lacks_bucket(self, what: str, said: str) -> bool:
         """Return whether it is the bucket that is not there; where an answer does not say so, a listing does."""
@@ -281,7 +312,8 @@ class GCSStorage(Storage):
         if status == HTTPStatus.PRECONDITION_FAILED:
             return make(AlreadyExists)
         if status == HTTPStatus.FORBIDDEN:
-            return make(Denied, reason(answer))
+            said = reason(answer)
+            return make_error(Denied, self, what, key, said, hint=remedy(said))
         if status == HTTPStatus.UNAUTHORIZED:
             return make(CredentialsRefused, error)
         chain = [error, *causes(error)]
@@ -314,19 +346,22 @@ class _Room(io.BytesIO):
         return super().write(data)
 
 
-def _blob(bucket: Any, key: str) -> Any:
-    """Return an object of the library's that remembers in ``whole_size`` what the last answer told of the whole."""
+def _measured_blob() -> Any:
+    """Return the library's class of objects, of which one remembers of the last answer: first byte and whole size."""
+    import re
+
     from google.cloud.storage import Blob
 
-    class Measured(Blob):  # type: ignore[misc]
-        whole_size = 0
+    class Measured(Blob):  # type: ignore[misc]  # the library has no types
+        first_byte = whole_size = 0
 
         def _extract_headers_from_download(self, response: Any) -> None:
             super()._extract_headers_from_download(response)
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            self.whole_size = int(total) if total.isdecimal() else 0
+            told = re.match(r"bytes (\d+)-\d+/(\d+|\*)$", response.headers.get("Content-Range", ""), re.IGNORECASE)
+            self.first_byte = int(told[1]) if told else 0
+            self.whole_size = int(told[2]) if told and told[2] != "*" else 0
 
-    return Measured(key, bucket)
+    return Measured
 
 
 def _entry(blob: Any) -> Entry:

@@ -22,6 +22,11 @@ _TEMPORARY = ".tmp-"  # left out of listings, and unlike any key of runner's
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
 # What systems without unnamed files answer, or such as don't show this process's own in /proc.
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
+_HINTS = {
+    errno.EROFS: "Mount it so that it can be written, or choose another folder: RUNNER_RESULTS.",
+    errno.ENAMETOOLONG: "Choose shorter names.",
+}
+_WORKING_FOLDER, _NO_REPLACE = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
 _TRANSIENT = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 
 
@@ -100,7 +105,8 @@ class LocalStorage(Storage):
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                _create_exclusively(target, data)
+                if not _rename_to_new(temporary, target):
+                    _create_exclusively(target, data)
             _sync(target.parent)
 
     def _replace(self, key: str, data: bytes) -> None:
@@ -164,7 +170,7 @@ class LocalStorage(Storage):
             raise Denied(message, hint=f"Give {_user()} the right to write there.") from error
         except OSError as error:
             message = f"writing {target} failed: {error.strerror}"
-            hint = "Make room, or choose another folder."
+            hint = _HINTS.get(error.errno or 0, "Make room, or choose another folder.")
             raise WriteFailed(message, hint=hint, transient=_may_pass(error)) from error
 
     def _list_recursive(self, prefix: str) -> Iterator[Entry]:
@@ -264,8 +270,26 @@ def _create_unnamed(target: Path, data: bytes) -> bool:
     return True
 
 
+def _rename_to_new(temporary: Path, target: Path) -> bool:
+    """Rename a file unless the name is taken, as SMB and FAT can, which have no links.
+
+    Returns False where the system or the file system cannot. https://man7.org/linux/man-pages/man2/rename.2.html
+    """
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if hasattr(os, "O_TMPFILE") else None
+    if rename is None:
+        return False
+    if rename(_WORKING_FOLDER, os.fsencode(temporary), _WORKING_FOLDER, os.fsencode(target), _NO_REPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_UNNAMED:
+        return False
+    raise OSError(number, os.strerror(number), str(target))
+
+
 def _create_exclusively(target: Path, data: bytes) -> None:
-    """Create where there are no links: still one winner, but a reader may see the file grow."""
+    """Create where there is neither: still one winner, but a reader may see the file grow."""
     with target.open("xb", buffering=0) as file:
         try:
             _write(file.fileno(), data)

@@ -20,6 +20,7 @@ from runner import errors
 from runner.backends import open_storage
 from runner.backends.azure.credentials import SOURCES, find_azure, parse_connection_string
 from runner.backends.base import CHUNK
+from runner.images import image_of
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.cloud import Cloud, Request
@@ -413,7 +414,7 @@ def test_without_azure_identity_the_image_and_the_extra_are_named(
     monkeypatch.delattr("azure.identity", raising=False)
     with pytest.raises(kind, match=text) as refusal:
         opened(ACCOUNT | nowhere() | environ)
-    assert refusal.value.hint == "Use org/runner:azure or pip install 'flow-runner[azure]'."
+    assert refusal.value.hint == f"Use {image_of('azure')} or pip install 'flow-runner[azure]'."
 
 
 def test_an_account_that_nothing_names_has_no_credentials() -> None:

@@ -93,6 +93,8 @@ def test_with_patience_no_small_request_takes_longer(place: Place, patience: flo
     lost = [Fault("lose", method) for method in METHODS]
     place.write("key", b"theirs")
     failed: set[type[errors.RunnerError]] = {errors.ReadFailed, errors.WriteFailed}
+    if patience < 10:
+        failed |= {errors.TooSlow}  # a busy machine may need the whole of it to say no
     with (
         relayed(place, *silent) as (silence, _),
         relayed(place, *busy) as (business, _),
@@ -120,9 +122,9 @@ def test_with_patience_no_small_request_takes_longer(place: Place, patience: flo
             for port, what, seconds, error in pool.map(lambda case: attempt(*case), cases):
                 if not (what == "create" and port == losses.port):  # it is read back as well, and another's is there
                     assert type(error) in kinds[port], (what, error)
-                assert seconds < patience + 0.5, (what, error)  # a busy machine lets threads wait for their turn
+                assert seconds < patience + 1.5, (what, error)  # a busy machine lets threads wait for their turn
                 if text := re.search(r"\(\d+ tries in ([\d.]+) s\)", error.message):
-                    assert float(text[1]) == pytest.approx(seconds, abs=0.5)
+                    assert float(text[1]) == pytest.approx(seconds, abs=1.5)
                 elif text := re.search(r"no answer within ([\d.]+) s", error.message):
                     assert float(text[1]) <= seconds + 0.5
 

@@ -102,7 +102,7 @@ REPORTS = [
     Report("a gateway's page", "s3", 502, b"<html><h1>502 Bad Gateway</h1></html>"),
     Report("minio: not ready", "s3", 503, xml("XMinioServerNotInitialized")),
     Report("two writers at once", "s3", 409, xml("OperationAborted", "A conflicting conditional operation")),
-    Report("s3fs-fuse/s3fs-fuse#949", "s3", 501, xml("NotImplemented"), kind=errors.WriteFailed),
+    Report("s3fs-fuse/s3fs-fuse#949", "s3", 501, xml("NotImplemented"), kind=errors.EnvironmentWrong),
     Report("secureCodeBox#2255: at the start", "s3", 400, xml("ExpiredToken"), kind=errors.CredentialsRefused),
     Report(
         "secureCodeBox/secureCodeBox#2255",

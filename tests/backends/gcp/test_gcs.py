@@ -185,6 +185,8 @@ def test_credentials_of_a_file_that_is_not_there_are_reported(googles: str) -> N
 def test_without_the_library_the_image_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
     monkeypatch.delattr("google.cloud.storage", raising=False)
-    with pytest.raises(errors.EnvironmentWrong, match=r"org/runner:gcp or pip install 'flow-runner\[gcp\]'") as refusal:
+    with pytest.raises(
+        errors.EnvironmentWrong, match=r"org/runner:gcp-py3\.\d+ or pip install 'flow-runner\[gcp\]'"
+    ) as refusal:
         opened("gs://bucket", {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"})
     assert refusal.value.code == 78

@@ -16,6 +16,7 @@ import pytest
 
 from runner import errors
 from runner.backends import open_storage
+from runner.backends.local import files
 from runner.backends.local.files import LocalStorage
 from runner.location import parse_location
 from runner.secrets.named import Credentials
@@ -49,14 +50,17 @@ def temporary(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".tmp-*")]
 
 
+@pytest.mark.parametrize("renames", [True, False])
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
 def test_a_file_system_without_links_creates_exclusively(
-    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, *, renames: bool
 ) -> None:
     def refuse(*_paths: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", refuse)
+    if not renames:
+        monkeypatch.setattr(files, "_rename_to_new", lambda *_paths: False)
     storage.create("etl/v1", b"mine")
     assert (tmp_path / "etl/v1").read_bytes() == b"mine"
     with pytest.raises(errors.AlreadyExists):
@@ -65,11 +69,35 @@ def test_a_file_system_without_links_creates_exclusively(
     assert temporary(tmp_path) == []
 
 
+def test_nobody_sees_half_a_file_where_there_are_no_links(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looked between the creation of a lock and its content took it for a broken one.
+
+    https://github.com/oratis/LISA/pull/275, https://github.com/openclaw/openclaw/pull/81388,
+    https://github.com/GoogleCloudPlatform/gcsfuse/issues/178
+    """
+    seen: list[bool] = []
+    write = files._write
+
+    def look(descriptor: int, data: memoryview | bytes) -> None:
+        seen.append((tmp_path / "etl/v1").exists())
+        write(descriptor, data)
+
+    monkeypatch.setattr(os, "link", mock.Mock(side_effect=OSError(errno.ENOTSUP, "no links")))
+    monkeypatch.setattr(files, "_write", look)
+    storage.create("etl/v1", b"mine")
+    assert storage.read("etl/v1") == b"mine"
+    assert seen
+    assert not any(seen)
+
+
 def test_a_full_disk_without_links_leaves_no_half_file(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_paths: object, **_options: object) -> None:
         raise OSError(errno.EPERM, "no links")
 
     monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(files, "_rename_to_new", lambda *_paths: False)
     storage = LocalStorage(str(tiny))
     with pytest.raises(errors.WriteFailed, match="No space left"):
         storage.create("etl/v1", bytes(1_200_000))  # fits once, and not beside its temporary copy
@@ -133,6 +161,7 @@ def test_a_system_that_has_no_nameless_files_links_a_named_one(
 
 CREATING = """
 import itertools, sys
+from runner.backends.local import files
 from runner.backends.local.files import LocalStorage
 storage = LocalStorage(sys.argv[1])
 print(flush=True)
@@ -275,6 +304,7 @@ def test_a_full_disk_fails_the_write_and_leaves_nothing(tiny: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from runner.errors import RunnerError
+from runner.backends.local import files
 from runner.backends.local.files import LocalStorage
 os.setgroups([])
 os.setgid(65534)
@@ -370,3 +400,15 @@ def test_urls_are_percent_encoded_and_lead_back(storage: LocalStorage) -> None:
     assert url.endswith("/etl/a%20b%23%C3%BC%25")
     location = parse_location(url)
     assert open_storage(location, Credentials({}), {}).read(location.key) == b"1"
+
+
+@pytest.mark.parametrize(("code", "words"), [(errno.EROFS, "so that it can be written"), (errno.ENOSPC, "Make room")])
+def test_the_remedy_fits_what_the_system_answers(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    def refuse(*_paths: object, **_options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(errors.WriteFailed, match=words):
+        storage.create("etl/v1", b"mine")

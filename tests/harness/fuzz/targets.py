@@ -247,8 +247,7 @@ YOUNG = Settings.from_environ(
 
 
 def _signed_pointer(document: dict[str, Any]) -> bytes:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    signature = json.loads(signatures.sign(RELEASER, signatures.ALIAS_POINTER, text))
+    signature = signatures.sign_document(RELEASER, signatures.ALIAS_POINTER, document)
     return json.dumps(document | {"signature": signature}).encode()
 
 

@@ -1,17 +1,20 @@
 """Store a Prefect 1 flow in a bucket by Prefect's own S3 storage, without any Prefect server; print its key.
 
-Run by the python of `prefect_python()` as a script, so that the flow is defined in `__main__` and travels by value:
+Run by the python of `prefect_python(1, …)` as a script, so that the flow is defined in `__main__` and travels by value:
 
-    AWS_ENDPOINT_URL=http://127.0.0.1:5000 python store.py BUCKET KEY ok|fail|params
+    AWS_ENDPOINT_URL=http://127.0.0.1:5000 python store.py BUCKET KEY ok|fail|params|…
 """
 
 import argparse
 import os
+import threading
 
 os.environ.setdefault("PREFECT__LOGGING__LEVEL", "ERROR")  # Prefect logs to stdout, where only the key should be.
 
-from prefect import Flow, Parameter, task
+from prefect import Flow, Parameter, resource_manager, task
+from prefect.engine import signals
 from prefect.storage import S3
+from prefect.tasks.secrets import PrefectSecret
 
 
 @task
@@ -51,6 +54,45 @@ def label(day: str, value: int) -> str:
     return f"{day}: {value}"
 
 
+@resource_manager
+class Guarded:
+    """A resource that no pickle can hold, nor can its manager be in one."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+
+    def setup(self) -> object:
+        """Make the resource."""
+        return threading.Lock()
+
+    def cleanup(self, lock: object) -> None:
+        """Have it no more."""
+
+
+@task
+def length(secret: str, lock: object) -> int:
+    """Use a secret and a resource."""
+    with lock:
+        return len(secret)
+
+
+@task(checkpoint=False)
+def unkept() -> object:
+    """Return what Prefect is told not to keep."""
+    return iter([1])
+
+
+@task
+def refuse_odd(number: int) -> int:
+    """Fail for some elements, by a signal of Prefect's for one."""
+    if number == 3:
+        raise signals.FAIL("3 is refused")
+    if number % 2:
+        msg = f"{number} is refused"
+        raise ValueError(msg)
+    return number
+
+
 def ok_flow() -> Flow:
     """Succeed: `total` is 12."""
     with Flow("prefect1-ok") as flow:
@@ -74,7 +116,24 @@ def params_flow() -> Flow:
     return flow
 
 
-FLOWS = {"ok": ok_flow, "fail": fail_flow, "params": params_flow}
+def keeps_flow() -> Flow:
+    """Succeed, with a secret, a resource and a value that are all not to be stored."""
+    with Flow("prefect1-keeps") as flow:
+        secret = PrefectSecret("PASSWORD")
+        with Guarded() as lock:
+            length(secret, lock)
+        unkept()
+    return flow
+
+
+def mapped_flow() -> Flow:
+    """Fail in elements of a mapped task; `total` cannot be made, and is not to blame."""
+    with Flow("prefect1-mapped") as flow:
+        total(refuse_odd.map([1, 2, 3, 5, 7]))
+    return flow
+
+
+FLOWS = {"ok": ok_flow, "fail": fail_flow, "params": params_flow, "keeps": keeps_flow, "mapped": mapped_flow}
 
 
 def store(bucket: str, key: str, kind: str) -> str:

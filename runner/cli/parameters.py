@@ -1,0 +1,61 @@
+"""``-p NAME=VALUE``: a flow's parameters on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.errors import UsageError
+from runner.settings import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+parameters_option: Callable[[Any], Any] = click.option(
+    "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter: JSON, or text."
+)
+
+
+def with_parameters(environ: Mapping[str, str], parameters: Sequence[str]) -> dict[str, str]:
+    """Return an environment whose RUNNER_PARAMETERS has these as well, in the place of its own of their names."""
+    if not parameters:
+        return dict(environ)
+    given = _read_parameters(environ.get("RUNNER_PARAMETERS")) | read_options(parameters)
+    return {**environ, "RUNNER_PARAMETERS": json.dumps(given)}
+
+
+def read_options(parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the values that the options give, by the parameters' names. Raises UsageError."""
+    return dict(map(_split_parameter, parameters))
+
+
+def _read_parameters(text: str | None) -> dict[str, Any]:
+    try:
+        given = read_json(text or "{}")
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        message = "RUNNER_PARAMETERS is no JSON object"
+        raise UsageError(message, hint="Correct or unset it.")
+    return given
+
+
+def _split_parameter(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        message = f"parameter {text!r} has no value"
+        raise UsageError(message, hint="Write -p NAME=VALUE.")
+    try:
+        json.loads(value)
+    except ValueError:
+        return name, value  # a text need not stand in quotes
+    except RecursionError as error:
+        raise UsageError(f"parameter {name} is nested too deep", hint="Give it as a text, in quotes.") from error
+    try:
+        return name, read_json(value)
+    except ValueError as error:
+        raise UsageError(
+            f"parameter {name}: {error}", hint="Give a value that JSON has, or a text in quotes."
+        ) from error

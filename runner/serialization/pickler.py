@@ -1,0 +1,174 @@
+"""The pickler of results and of flows: cloudpickle's, and how values are pickled that it refuses, or spoils."""
+
+from __future__ import annotations
+
+import contextvars
+import copyreg
+import functools
+import sys
+import types
+import typing
+import weakref
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+from cloudpickle.cloudpickle import _class_setstate, _make_skeleton_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import SupportsWrite
+
+PROTOCOL = 5
+# The modules that authors import: what pickles name of runner's own lies in these, as docs/formats.md says.
+PUBLIC_MODULES = ("runner", "runner.environments", "runner.errors", "runner.storage")
+_MISSING = object()
+_OF_PYTHON = {vars(kind).get("__init__") for kind in (BaseException, ImportError, OSError, StopIteration, SystemExit)}
+
+
+class Pickler(cloudpickle.Pickler):
+    """Pickles what cloudpickle pickles, and some kinds more."""
+
+    def __init__(self, file: SupportsWrite[Any]) -> None:
+        super().__init__(file, protocol=PROTOCOL)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """See `pickle.Pickler.reducer_override`."""
+        reduced = _reduce(obj)
+        if reduced is NotImplemented:
+            reduced = super().reducer_override(obj)
+            if reduced is not NotImplemented and reduced[0] is _make_skeleton_class:
+                reduced[1][3].update(_made_with_its_class(obj))
+        return reduced
+
+
+def _made_with_its_class(kind: type) -> dict[str, object]:
+    """Return what a class cannot be given later, which cloudpickle leaves out."""
+    slots = {name: value for name, value in vars(kind).items() if name == "__slots__" and not issubclass(kind, tuple)}
+    return {"__qualname__": kind.__qualname__, **slots}
+
+
+def load_public_modules() -> None:
+    """Import the modules that pickles may name: cloudpickle takes a class by value whose module is not loaded."""
+    for name in PUBLIC_MODULES:
+        import_module(name)
+
+
+def _reduce(obj: Any) -> Any:
+    """Return how to make a value anew, as ``object.__reduce__`` does, or NotImplemented where others know that.
+
+    Raises TypeError for a context variable that holds a value: nobody would set it where the flow runs.
+    """
+    if make := _BY_TYPE.get(type(obj)):
+        return make(obj)
+    if make := _NAMED.get(type(obj)):
+        return NotImplemented if found_by_name(obj) else make(obj)
+    if isinstance(obj, BaseException):
+        return _exception(obj)
+    kind: Any = type(obj)
+    if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
+        return NotImplemented  # its class knows
+    if hasattr(kind, "__getattr__"):
+        return _proxy(obj)
+    return _sentinel(obj) if getattr(obj, "__dict__", None) == {} else NotImplemented
+
+
+def _exception(error: BaseException) -> Any:
+    """Have an exception made of its ``args`` without its own ``__init__``, which may not take them."""
+    if type(error).__init__ in _OF_PYTHON or type(error).__reduce__ is not BaseException.__reduce__:
+        return NotImplemented
+    reduced: Any = error.__reduce__()
+    kind, arguments, *state = reduced
+    return copyreg.__newobj__, (kind, *arguments), *state  # type: ignore[attr-defined]
+
+
+def _proxy(obj: Any) -> Any:
+    """Have the attributes of an object set without a look for ``__setstate__``, which its ``__getattr__`` would answer.
+
+    That asks for attributes which are not there yet, until the recursion is too deep. What cloudpickle sets a class's
+    attributes with sets those of any object.
+    """
+    kind: Any = type(obj)
+    if hasattr(kind, "__setstate__") or kind.__setattr__ is not object.__setattr__:
+        return NotImplemented
+    make, arguments, state, *items = obj.__reduce_ex__(PROTOCOL)
+    attributes, in_slots = state if isinstance(state, tuple) else (state, None)
+    return make, arguments, ({**(attributes or {}), **(in_slots or {})}, {}), *items, _class_setstate
+
+
+def _sentinel(obj: Any) -> Any:
+    """Have an object without attributes be that which the module of its class has, such as ``dataclasses.MISSING``."""
+    name = type(obj).__module__
+    if name == "builtins" or name in by_value():
+        return NotImplemented
+    module = sys.modules.get(name)
+    held = list(vars(module).items()) if module else []
+    return next(((getattr, (module, there)) for there, value in held if value is obj), NotImplemented)
+
+
+def _cached_property(obj: Any) -> Any:
+    state = {name: value for name, value in vars(obj).items() if name not in {"func", "lock"}}
+    return functools.cached_property, (obj.func,), state
+
+
+def _of_its_items(obj: Any) -> Any:
+    return type(obj), (dict(obj),)
+
+
+def _new_type(obj: Any) -> Any:
+    return typing.NewType, (obj.__name__, obj.__supertype__), {"__module__": obj.__module__}
+
+
+def _parameters(obj: Any) -> Any:
+    options = {name: getattr(obj, f"__{name}__") for name in ("bound", "covariant", "contravariant")}
+    return _made_with(obj, options)
+
+
+def _types(obj: Any) -> Any:
+    return _made_with(obj, {})
+
+
+def _alias(obj: Any) -> Any:
+    options = {"value": obj.__value__, "type_params": obj.__type_params__}
+    return _made_with(obj, options)
+
+
+def _context_variable(obj: Any) -> Any:
+    try:
+        default = contextvars.Context().run(obj.get)
+    except LookupError:
+        default = _MISSING
+    if obj.get(default) is not default:
+        raise TypeError(f"the context variable {obj.name!r} was set, which nobody does where the flow runs")
+    return _made_with(obj, {} if default is _MISSING else {"default": default})
+
+
+def _made_with(obj: Any, options: dict[str, object]) -> Any:
+    kind: Any = type(obj)
+    return functools.partial(kind, getattr(obj, "__name__", None) or obj.name, **options), ()
+
+
+def found_by_name(obj: Any) -> bool:
+    """Return whether an object is found by its name in a module that need not travel."""
+    name = obj.__module__
+    return name not in by_value() and getattr(sys.modules.get(name), obj.__name__, None) is obj
+
+
+def by_value() -> set[str]:
+    """Return the names of the modules that travel by value."""
+    return {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+
+
+_BY_TYPE: dict[Any, Callable[[Any], Any]] = {
+    functools.cached_property: _cached_property,
+    weakref.WeakKeyDictionary: _of_its_items,
+    types.MappingProxyType: _of_its_items,
+    contextvars.ContextVar: _context_variable,
+}
+_NAMED: dict[Any, Callable[[Any], Any]] = {  # what is pickled by its name where that finds it
+    typing.NewType: _new_type,
+    typing.ParamSpec: _parameters,
+    typing.TypeVarTuple: _types,
+    getattr(typing, "TypeAliasType", None): _alias,  # since Python 3.12
+}

@@ -1,0 +1,5 @@
+import two
+
+
+def down(number):
+    return [number, *two.down(number - 1)] if number else []

@@ -1,0 +1,6 @@
+LIMIT = 1
+HANDLERS = {}
+
+
+def call(name, value):
+    return HANDLERS[name](value)

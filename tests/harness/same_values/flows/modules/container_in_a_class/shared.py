@@ -1,0 +1,5 @@
+CACHE = {}
+
+
+def known():
+    return sorted(CACHE)

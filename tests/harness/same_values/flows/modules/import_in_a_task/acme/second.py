@@ -1,0 +1,3 @@
+from acme.first import NAME as OTHER
+
+NAME = OTHER + " and second"

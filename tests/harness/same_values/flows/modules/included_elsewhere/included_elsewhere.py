@@ -1,0 +1,19 @@
+"""What include takes along is put where it is imported from: prefect #15352."""
+
+# build: -i src/plug=acme/plug
+import importlib
+import sys
+from pathlib import Path
+
+from runner import Flow, task
+
+sys.modules.setdefault("acme", type(sys)("acme")).__path__ = [str(Path(__file__).parent / "src")]
+
+
+@task
+def plugged(name):
+    return importlib.import_module("acme.plug." + name).VALUE
+
+
+with Flow("included elsewhere") as flow:
+    plugged("one")

@@ -1,0 +1,9 @@
+class Settings:
+    mode = "none"
+
+
+SETTINGS = Settings()
+
+
+def current():
+    return SETTINGS

@@ -1,0 +1,7 @@
+from .. import rows
+
+LIMIT = 3
+
+
+def double(number):
+    return 2 * rows.Row(number).number

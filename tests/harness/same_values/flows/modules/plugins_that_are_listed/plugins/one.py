@@ -1,0 +1,3 @@
+import settings
+
+VALUE = settings.ONE

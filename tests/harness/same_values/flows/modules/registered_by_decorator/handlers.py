@@ -1,0 +1,18 @@
+_KNOWN = {}
+
+
+def register(name):
+    def keep(function):
+        _KNOWN[name] = function
+        return function
+
+    return keep
+
+
+def handle(name, value):
+    return _KNOWN[name](value) if name in _KNOWN else f"no {name}"
+
+
+@register("own")
+def own(text):
+    return f"<{text}>"

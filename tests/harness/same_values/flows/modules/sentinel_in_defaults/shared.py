@@ -1,0 +1,8 @@
+MISSING = object()
+
+
+class Settings:
+    number = 1
+
+
+settings = Settings()

@@ -1,0 +1,9 @@
+from threading import Lock
+
+lock = Lock()
+total = []
+
+
+def add(number):
+    with lock:
+        total.append(number)

@@ -1,0 +1,3 @@
+import os
+
+BUCKET = os.environ["THE_BUCKET"]  # refused

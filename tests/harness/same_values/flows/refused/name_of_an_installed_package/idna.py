@@ -1,0 +1,2 @@
+def encode(text):
+    return f"the author's {text}"

@@ -1,0 +1,2 @@
+def mix(one, other):
+    return f"{one} and {other}"
