@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runner.signing.keys import KeySource
 
 
-def build_flow(
+def build_flow(  # noqa: PLR0913 - what storage.build() takes, and what is built
     obj: object,
     *,
     name: str | None = None,
@@ -23,6 +23,7 @@ def build_flow(
     exclude: Iterable[str] = (),
     sign_with: KeySource | None = None,
     allow_secrets: bool = False,
+    check: bool = True,
 ) -> str:
     """Publish a `Flow`, a function, a coroutine function, or anything with ``.run()``, such as a Prefect flow.
 
@@ -38,6 +39,7 @@ def build_flow(
         sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if there
             is one.
         allow_secrets: whether a bundle that holds a secret is published all the same.
+        check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
 
     Returns:
         The bundle's URL.
@@ -58,7 +60,9 @@ def build_flow(
     flow = Flow.of(as_flow(obj, name))
     if storage is not None:
         flow.storage = storage
-    return flow.storage.build(include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets)
+    return flow.storage.build(
+        include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets, check=check
+    )
 
 
 build_flow.__module__ = "runner"  # see runner.model.flow.FlowGraph

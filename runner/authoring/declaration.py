@@ -97,6 +97,7 @@ class StorageDeclaration(ABC):
         exclude: Iterable[str] = (),
         sign_with: KeySource | None = None,
         allow_secrets: bool = False,
+        check: bool = True,
     ) -> str:
         """Publish the flow that this storage belongs to.
 
@@ -109,13 +110,15 @@ class StorageDeclaration(ABC):
             sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if
                 there is one.
             allow_secrets: whether a bundle that holds a secret is published all the same.
+        check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
+            check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
 
         Returns:
             The URL of the bundle or, of `Docker`, the image's name.
 
         Raises:
             UsageError: when the storage belongs to no flow, for a key that is none, and while a flow is being loaded.
-            FlowFailed: when the flow cannot be pickled, holds a secret, or is too large.
+            FlowFailed: when the flow cannot be pickled, holds a secret, is too large, or is another when it is loaded.
             AlreadyExists: when the storage's own key is taken.
             WriteFailed: when the folder holds bundles of a flow of another name, or nothing can be written there.
             CredentialsRefused: when the storage refuses the credentials, or there are none.
@@ -128,7 +131,9 @@ class StorageDeclaration(ABC):
             >>> url.startswith("file:///"), "/flows/nightly/" in url
             (True, True)
         """
-        return self.publish(include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets).url
+        return self.publish(
+            include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets, check=check
+        ).url
 
     def publish(
         self,
@@ -137,6 +142,7 @@ class StorageDeclaration(ABC):
         exclude: Iterable[str] = (),
         sign_with: KeySource | None = None,
         allow_secrets: bool = False,
+        check: bool = True,
     ) -> Published:
         """Do what `build` does, and return all that is known of the bundle.
 
@@ -145,6 +151,7 @@ class StorageDeclaration(ABC):
             exclude: as in `build`.
             sign_with: as in `build`.
             allow_secrets: as in `build`.
+            check: as in `build`.
 
         Returns:
             The ``url``, the ``manifest``, and the ``files`` that travel in the bundle with their sizes in bytes.
@@ -161,6 +168,7 @@ class StorageDeclaration(ABC):
             exclude=exclude,
             sign_with=sign_with,
             allow_secrets=allow_secrets,
+            check=check,
         )
 
     def destination(self) -> Destination:

@@ -144,6 +144,7 @@ class Docker(StorageDeclaration):
         exclude: Iterable[str] = (),
         sign_with: KeySource | None = None,
         allow_secrets: bool = False,
+        check: bool = True,
     ) -> Published:
         """Build the image, load the flow in it, and push it if there is a registry.
 
@@ -154,6 +155,7 @@ class Docker(StorageDeclaration):
             exclude: as in `StorageDeclaration.build`.
             sign_with: as in `StorageDeclaration.build`.
             allow_secrets: as in `StorageDeclaration.build`, for all that goes into the image.
+            check: as in `StorageDeclaration.build`; in the image the flow is loaded in any case.
 
         Returns:
             As `StorageDeclaration.publish`; the URL is the image's name, with the digest if it was pushed.
@@ -183,6 +185,7 @@ class Docker(StorageDeclaration):
                 exclude=exclude,
                 sign_with=sign_with,
                 allow_secrets=allow_secrets,
+                check=check,
             )
             slug, version = published.url.rpartition(f"{Path(folder).as_uri()}/")[2].split("/")
             name, tag = self._named(slug, version)

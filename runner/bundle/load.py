@@ -44,18 +44,30 @@ def load(admitted: Admitted, settings: Settings, on_unpacked: Callable[[str], No
     Raises BundleCorrupt, Incompatible and EnvironmentWrong; of a bundle nothing is unpickled before what can be ruled
     out of these is. Raises FlowFailed for what a line of the author's does wrong meanwhile.
     """
-    from runner.serialization import pickling
-
     opened, scheme = admitted.opened, admitted.place.scheme
     if isinstance(opened, ForeignObject):
         return _load_foreign(opened.data, scheme, settings)
     facts, image = opened.manifest, images.image_for(scheme, settings.image)
     manifest.check_fit(facts, image)
     parameters.check_parameters(facts["parameters"], settings.parameters or {})
-    with loading(), _ready_for_prefect(opened, image):
-        _unpack(opened, settings.temporary, on_unpacked)
-        flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True))
+    flow = load_bundle(opened, image, settings.temporary, on_unpacked)
     return Loaded(flow, flow.with_defaults(settings.parameters or {}))
+
+
+def load_bundle(opened: Bundle, image: str, temporary: str, on_unpacked: Callable[[str], None]) -> FlowGraph:
+    """Load the flow of a bundle that was verified and fits; raises as `load` does.
+
+    Args:
+        opened: the bundle.
+        image: the image that the advice names.
+        temporary: the folder in which that of the author's modules is made.
+        on_unpacked: as in `load`.
+    """
+    from runner.serialization import pickling
+
+    with loading(), _ready_for_prefect(opened, image):
+        _unpack(opened, temporary, on_unpacked)
+        return _runnable(pickling.load_flow(opened.members[FLOW], main=True))
 
 
 def try_loading(admitted: Admitted, settings: Settings) -> FlowGraph:

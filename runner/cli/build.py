@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
 @click.option("--allow-secrets", is_flag=True, help="Publish it although it holds a secret.")
+@click.option("--no-check", is_flag=True, help="Publish it without loading it first in a fresh process.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def build(
     file: str,
@@ -42,6 +43,7 @@ def build(
     exclude: tuple[str, ...],
     *,
     allow_secrets: bool,
+    no_check: bool,
     as_json: bool,
 ) -> None:
     """Publish the flow in FILE; NAME is its name, or that of a function or object to run.
@@ -50,7 +52,9 @@ def build(
     """
     with stdout_to_stderr(wanted=True):  # URL=$(runner build …) takes the URL alone
         flow = _load_flow(file, storage)
-        published = flow.storage.publish(include=include, exclude=exclude, allow_secrets=allow_secrets)
+        published = flow.storage.publish(
+            include=include, exclude=exclude, allow_secrets=allow_secrets, check=not no_check
+        )
     document = {"location": published.url, "files": published.files, "manifest": published.manifest}
     echo_answer(document, published.url, as_json=as_json)
 

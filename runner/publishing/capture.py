@@ -318,6 +318,18 @@ def _folders(spec: ModuleSpec) -> list[str]:
     return [place for place in spec.submodule_search_locations or () if Path(place).is_dir()]
 
 
+def stays_behind(name: str, exclude: Iterable[str]) -> bool:
+    """Return whether a module is left out by one of the patterns of an author's."""
+    spec = _spec(name)
+    path = Path(spec.origin) if spec and spec.origin else None
+    return path is not None and any(map(path.match, exclude))
+
+
+def installed_places() -> list[str]:
+    """Return the folders on the path in which what is installed lies, or Python itself: none of the author's."""
+    return [place for place in sys.path if place and not _authors_path(place)]
+
+
 def _authors_path(place: str) -> bool:
     path = Path(place).absolute()
     standard = {Path(sysconfig.get_path(name)).absolute() for name in ("stdlib", "platstdlib")}

@@ -24,6 +24,7 @@ from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
 from runner.publishing.bindings import bindings_of
 from runner.publishing.newest import point_to_newest
+from runner.publishing.proof import Built, prove
 from runner.secrets import scanner
 from runner.secrets.named import Credentials, known_secrets_present, resolve
 from runner.serialization import diagnosis, pickling
@@ -85,11 +86,13 @@ def publish(
     exclude: Iterable[str] = (),
     sign_with: KeySource | None = None,
     allow_secrets: bool = False,
+    check: bool = True,
 ) -> Published:
     """Store a flow's bundle, and list on standard error what travels in it besides the flow.
 
     It is signed with the key that is given or, without one, that of RUNNER_SIGNING_KEY, if there is one, and so is then
-    the pointer to the flow's newest version. A bundle that holds a secret is refused, unless that is allowed.
+    the pointer to the flow's newest version. A bundle that holds a secret is refused, unless that is allowed, and so is
+    one that cannot be loaded or does not give the same flow, unless that is not to be checked.
 
     Raises UsageError for a key that is none and while a flow is being loaded, FlowFailed when it cannot travel, must
     not or is too large, AlreadyExists when the key is taken, WriteFailed when the slug's newest bundle belongs to a
@@ -110,9 +113,11 @@ def publish(
     newest = _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
     module = capture.defining_module(flow.module)
-    pickled = pickling.dump_flow(flow, module, bindings_of(module), capture.defining_module)
+    bindings = bindings_of(module)
+    pickled = pickling.dump_flow(flow, module, bindings, capture.defining_module)
     reached = pickled.modules | import_statements.imported_in(pickled.functions)
-    captured = capture.capture(module, include, exclude, reached)
+    excluded = list(exclude)
+    captured = capture.capture(module, include, excluded, reached)
     for note in captured.notes:
         print(printable(note), file=sys.stderr)  # noqa: T201 - as below
     _refuse_left_behind(pickled.names, module)
@@ -137,12 +142,10 @@ def publish(
             *scanner.collect_secrets(named, settings.environ),
         ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
+    if check:
+        prove(Built(flow, module, bindings.names.keys(), data, excluded))
 
-    if destination.key:
-        _refuse_taken(opened, key)
-    opened.create(key, data)
-    if newest and not destination.key and newest > key:  # on another machine, whose clock, or this one's, is wrong
-        log.warning("%s goes on to be the newest, and to run: its name tells a later time", opened.url(newest))
+    _store(opened, key, data, newest, is_own_key=bool(destination.key))
     if key_of_signer and not destination.key:
         pointed_to = Named(flow.name, version, hashlib.sha256(data).hexdigest())
         point_to_newest(opened, key.rpartition("/")[0], pointed_to, key_of_signer, settings.trusted_keys)
@@ -164,6 +167,14 @@ def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
     storage = open_storage(location, credentials, environ)
     storage.warn_of_writers()
     return location.key, storage
+
+
+def _store(storage: Storage, key: str, data: bytes, newest: str | None, *, is_own_key: bool) -> None:
+    if is_own_key:
+        _refuse_taken(storage, key)
+    storage.create(key, data)
+    if newest and not is_own_key and newest > key:  # on another machine, whose clock, or this one's, is wrong
+        log.warning("%s goes on to be the newest, and to run: its name tells a later time", storage.url(newest))
 
 
 def _refuse_taken(storage: Storage, key: str) -> None:

@@ -104,16 +104,17 @@ def locate(flow: FlowGraph, functions: list[FunctionType], holds: Callable[[byte
         if not isinstance(part, FunctionType | ModuleType | type):
             with suppress(Exception):  # what cannot be pickled alone is not what it is found in
                 if holds(cloudpickle.dumps(part)):
-                    return f"{label}{_line_of_place(*place)}" if place else label
+                    line = place and line_of_name(*place)
+                    return f"{label} ({line})" if line else label
     return ""
 
 
-def _line_of_place(function: FunctionType, name: str) -> str:
-    """Return the line in which a function's variable is given its value, or the function begins, in brackets."""
+def line_of_name(function: FunctionType, name: str) -> str:
+    """Return the line in which a function's variable is given its value, or the function begins: ``etl.py, line 3``."""
     code = function.__code__
     with suppress(OSError, SyntaxError):
         line = _lines_of_names(Path(code.co_filename)).get(name, code.co_firstlineno)
-        return f" ({Path(code.co_filename).name}, line {line})"
+        return f"{Path(code.co_filename).name}, line {line}"
     return ""
 
 

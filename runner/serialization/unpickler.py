@@ -143,7 +143,7 @@ def _package(name: str) -> types.ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if not f"{name}.".startswith(f"{error.name}."):
             raise
     parent, _, last = name.rpartition(".")
     package = sys.modules[name] = types.ModuleType(name)

@@ -17,7 +17,6 @@ STILL_OPEN = {
     "modules/registered_by_decorator": "what the flow's file registered in a module is not registered there",
     "modules/registered_in_a_library": "what the flow's file registered in a library is not registered there",
     "processes/logging_and_warnings": "levels that the flow's file set on loggers are not set there",
-    "refused/helper_that_fails": "it is built, and fails there",
     "modules/registry_in_a_helper": "the helper's hook sees a class that is not whole yet",
     "values/numpy_view": "a view becomes a copy of its own",
     "values/one_nan": "a NaN is another one in every place",

@@ -1,3 +1,4 @@
-import os
+import sys
+from pathlib import Path
 
-BUCKET = os.environ["THE_BUCKET"]  # refused
+WORDS = Path(sys.path[0], "words.txt").read_text().split()  # refused

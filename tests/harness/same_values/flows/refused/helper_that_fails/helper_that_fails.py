@@ -1,8 +1,4 @@
-"""A helper that needs a variable of this machine: prefect #2747."""
-
-import os
-
-os.environ.setdefault("THE_BUCKET", "here")
+"""A helper that reads a file of the author's when it is imported: prefect #5684."""
 
 import helper  # refused
 
@@ -10,9 +6,9 @@ from runner import Flow, task
 
 
 @task
-def bucket():
-    return helper.BUCKET
+def words():
+    return helper.WORDS
 
 
 with Flow("helper that fails") as flow:
-    bucket()
+    words()

@@ -1,0 +1,147 @@
+"""What of a flow must be the same where it is loaded: its graph, its defaults, and the names that its functions use."""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+from functools import _lru_cache_wrapper, cached_property, partial
+from itertools import islice
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runner.model.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from runner.model.flow import FlowGraph
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_SIZED = (list, tuple, dict, set, frozenset)
+_DEEPEST = 3  # steps into lists, tuples and the values of dictionaries
+_WIDEST = 50  # parts looked at in each
+_LOOKUPS = {"LOAD_GLOBAL", "LOAD_NAME"}
+_PARTS: dict[type, tuple[str, ...]] = {  # in what functions are wrapped
+    Task: ("function",),
+    partial: ("func",),
+    cached_property: ("func",),
+    MethodType: ("__func__", "__self__"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    property: ("fget", "fset", "fdel"),
+    _lru_cache_wrapper: ("__wrapped__",),
+}
+
+
+class Feature(NamedTuple):
+    """One thing that must be the same: how people call it, what can be told of it, and where it is used.
+
+    ``told`` is the same text in every process that has the same thing; a digest in it, after ``#``, is for no person.
+    ``place`` is a function, and the name that it knows the thing by, if it has one there.
+    """
+
+    label: str
+    told: str
+    place: tuple[FunctionType, str] | None = None
+
+
+def features_of(flow: FlowGraph, module: str, imported: Container[str] = ()) -> Iterator[Feature]:
+    """Yield what can be compared of a flow, in an order that depends on the flow alone.
+
+    Args:
+        flow: here as its author made it, or as it was loaded.
+        module: the name of the one that defines it, whose functions are followed.
+        imported: names that this imports from others; whatever state those are in, only the type is told.
+    """
+    for node in flow.nodes:
+        rules = (node.mapped, node.task.retries, node.task.retry_delay, node.task.timeout, node.task.checkpoint)
+        waits = [each.slug for each in node.upstream]
+        called = (node.task.function, "") if isinstance(node.task.function, FunctionType) else None
+        yield Feature(f"task {node.slug}", f"{_told(node.task.function)} {rules} {node.task.trigger} {waits}", called)
+        yield Feature(f"an argument of task {node.slug}", f"{_told(node.args)}, {_told(node.kwargs)}", called)
+    for each in flow.parameters:
+        yield Feature(f"the default of parameter {each.name}", f"{each.required} {_told(each.default)}")
+    for function in _functions_of(flow, module):
+        for name in dict.fromkeys(_names_of(function.__code__)):
+            if name in function.__globals__:
+                told = _told(function.__globals__[name], 0 if name not in imported else None)
+                yield Feature(f"{name} in {function.__qualname__}", told, (function, name))
+        defaults = f"{_told(function.__defaults__)}, {_told(function.__kwdefaults__)}"
+        yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
+        cells = zip(function.__code__.co_freevars, _contents(function), strict=True)
+        for name, held in cells:
+            yield Feature(f"the closure variable {name} of {function.__qualname__}", _told(held), (function, ""))
+
+
+def _told(value: Any, depth: int | None = 0) -> str:
+    """Return what a value is, as text; where a depth is given, also what it holds."""
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, ModuleType):
+        return f"module {value.__name__}"
+    if isinstance(value, type | FunctionType):
+        return f"{name} {value.__module__}.{value.__qualname__}"
+    if hasattr(kind, "__next__"):
+        return "iterator"  # pickles may make another kind of what is left of one
+    if depth is None:
+        return name
+    if kind in _PLAIN:
+        return f"{name} #{_digest(value)}"
+    if kind in _SIZED:
+        parts = value.values() if kind is dict else value
+        is_told = depth < _DEEPEST and kind not in {set, frozenset}  # those have another order in each process
+        inner = [_told(part, depth + 1) for part in islice(parts, _WIDEST)] if is_told else []
+        return f"{name} of {len(value)} #{_digest(inner)}"
+    return name
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _names_of(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function, or what is defined in it, looks up in its module."""
+    yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname in _LOOKUPS)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_of(constant)
+
+
+def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
+    """Yield the functions of a module that a flow reaches, and closures over them, each once."""
+    waiting: list[Any] = [node.task for node in reversed(flow.nodes)]
+    seen = set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, FunctionType):
+            is_its = value.__globals__.get("__name__") == module
+            if is_its:
+                yield value
+            names = _names_of(value.__code__) if is_its else ()
+            waiting += [value.__globals__[name] for name in names if name in value.__globals__]
+            waiting += _contents(value)
+        else:
+            waiting += _parts_of(value, module)
+
+
+def _parts_of(value: Any, module: str) -> Iterable[Any]:
+    """Return in what functions may be found that are reached by a value which is none."""
+    if isinstance(value, type):
+        return list(vars(value).values()) if value.__module__ == module else []
+    if parts := _PARTS.get(type(value)):
+        return [getattr(value, part) for part in parts]
+    return [type(value)] if type(value).__module__ == module else []
+
+
+def _contents(function: FunctionType) -> list[Any]:
+    """Return what a function's closure holds: nothing in the place of a variable that was never given a value."""
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            found.append(None)
+    return found

@@ -1,0 +1,167 @@
+"""A bundle is loaded before it is published, in a fresh process without the author's tree, and compared."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from runner.bundle import archive, load
+from runner.errors import FlowFailed, RunnerError
+from runner.publishing.capture import installed_places, stays_behind
+from runner.publishing.features import Feature, features_of
+from runner.publishing.import_statements import line_of_import
+from runner.serialization.diagnosis import line_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from types import ModuleType
+
+    from runner.model.flow import FlowGraph
+
+log = logging.getLogger("runner.publish")
+_LONGEST = 300  # seconds; whatever the author's modules do when they are imported, a build does not hang for ever
+_ANSWER = "answer"
+_ROOT = str(Path(__file__).parents[2])
+# The path is set before anything else is imported. Finders of what is installed for editing find the author's tree.
+_BEGIN = """
+import sys
+sys.path[:] = sys.argv[1:]
+sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in getattr(each, "__module__", "")]
+from runner.publishing.proof import answer
+answer()
+"""
+_UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
+
+
+class Answer(TypedDict):
+    """What a fresh process tells: the features of the flow that it loaded, or why that failed, and what was missing."""
+
+    features: list[tuple[str, str]]
+    failed: str | None
+    missing: str | None
+
+
+class Built(NamedTuple):
+    """What was built: the flow, the module that defines it, what that imports by name, and the bundle's bytes.
+
+    ``excluded`` are the patterns of files that stayed behind.
+    """
+
+    flow: FlowGraph
+    module: ModuleType | None
+    imported: Collection[str]
+    bundle: bytes
+    excluded: Collection[str] = ()
+
+
+def prove(built: Built) -> None:
+    """Load a bundle as a container would, and compare what comes of it with the flow that its author wrote.
+
+    What the author's modules print meanwhile they printed before, and nobody sees it.
+
+    Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
+    """
+    name = built.module.__name__ if built.module else ""
+    request = {"module": name, "imported": sorted(built.imported)}
+    told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
+    if told is None:
+        return
+    if failed := told["failed"]:
+        missing = told["missing"]
+        if missing and stays_behind(missing, built.excluded):
+            log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
+            return
+        _refuse_unloadable(built.module, failed, missing)
+    there = _numbered(Feature(*each) for each in told["features"])
+    for key, feature in _numbered(features_of(built.flow, name, built.imported)).items():
+        _compare(feature, there.get(key))
+
+
+def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | None) -> None:
+    file = getattr(module, "__file__", None)
+    line = line_of_import(Path(file), missing.partition(".")[0]) if file and missing else None
+    where = f"{Path(file).name}, line {line}: " if file and line else ""
+    advice = f"Take {missing} along, with include=[…] or -i, if it is yours. " if missing else ""
+    raise FlowFailed(f"{where}the flow could not be loaded where it runs: {failed}", hint=f"{advice}{_UNCHECKED}")
+
+
+def _numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
+    """Return features by their labels; those of functions that share a name are counted."""
+    counts = Counter[str]()
+    found = {}
+    for feature in features:
+        counts[feature.label] += 1
+        found[feature.label, counts[feature.label]] = feature
+    return found
+
+
+def _compare(here: Feature, there: Feature | None) -> None:
+    if there is not None and there.told == here.told:
+        return
+    line = here.place and line_of_name(*here.place)
+    if there is None:
+        what = "would not be there where the flow runs"
+    else:
+        one, other = (each.told.partition(" #")[0] for each in (here, there))
+        what = f"would be another thing where the flow runs: {other} in the place of {one}"
+        what = "would have another value where the flow runs" if one == other else what
+    message = f"{f'{line}: ' if line else ''}{here.label} {what}"
+    raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
+
+
+def _told_by_a_process(request: bytes) -> Answer | None:
+    """Return what a fresh process tells of a bundle; None, and a warning, where none can be started."""
+    if not sys.executable or getattr(sys, "frozen", False):
+        log.warning("the bundle was not loaded to prove that it can be: there is no Python to start for that")
+        return None
+    try:
+        with tempfile.TemporaryDirectory(prefix="runner-proof-") as folder:
+            return _told_from(Path(folder), request)
+    except subprocess.TimeoutExpired:
+        message = f"the flow does not load within {_LONGEST} seconds in a process of its own"
+        raise FlowFailed(message, hint=f"Look what its modules do when they are imported. {_UNCHECKED}") from None
+    except OSError as error:
+        log.warning("the bundle was not loaded to prove that it can be: %s", error)
+        return None
+
+
+def _told_from(folder: Path, request: bytes) -> Answer:
+    command = [sys.executable, "-I", "-c", _BEGIN, *installed_places(), _ROOT]
+    with (folder / "said").open("wb") as said:  # no pipe, which whatever is started may hold open
+        ended = subprocess.run(  # noqa: S603 - this Python
+            command, input=request, stdout=said, stderr=said, cwd=folder, timeout=_LONGEST, check=False
+        )
+    answer = folder / _ANSWER
+    if not answer.is_file():
+        last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]
+        message = f"the process that loads the flow ends with {ended.returncode}{last and f': {last}'}"
+        raise FlowFailed(message, hint=f"Leave os._exit out of its modules. {_UNCHECKED}")
+    told: Answer = json.loads(answer.read_bytes())
+    return told
+
+
+def answer() -> None:
+    """Load the bundle on standard input, and write down what came of it: what the fresh process does."""
+    sys.path.pop()  # runner is imported; beside it, in its own tree, others may lie
+    folder = Path.cwd()
+    request = json.loads(sys.stdin.buffer.readline())
+    opened = archive.read_bundle(sys.stdin.buffer.read())
+    try:
+        flow = load.load_bundle(opened, "", str(folder), lambda _folder: None)
+        features = [(each.label, each.told) for each in features_of(flow, request["module"], request["imported"])]
+        told = Answer(features=features, failed=None, missing=None)
+    except RunnerError as error:
+        cause = error.__cause__
+        missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
+        told = Answer(features=[], failed=error.message, missing=missing)
+    partial = folder / f"{_ANSWER}.new"
+    partial.write_text(json.dumps(told), "utf-8")
+    partial.rename(folder / _ANSWER)
+    os._exit(0)  # whatever the author's modules have started
