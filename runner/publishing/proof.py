@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
-from runner.bundle import archive, load
-from runner.errors import FlowFailed, RunnerError
+from runner.errors import FlowFailed
 from runner.publishing.capture import installed_places, stays_behind
 from runner.publishing.features import Feature, features_of
 from runner.publishing.import_statements import line_of_import
+from runner.publishing.proof_process import ANSWER
 from runner.serialization.diagnosis import line_of_name
 
 if TYPE_CHECKING:
@@ -24,28 +23,20 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from runner.model.flow import FlowGraph
+    from runner.publishing.proof_process import Answer
 
 log = logging.getLogger("runner.publish")
 _LONGEST = 300  # seconds; whatever the author's modules do when they are imported, a build does not hang for ever
-_ANSWER = "answer"
 _ROOT = str(Path(__file__).parents[2])
 # The path is set before anything else is imported. Finders of what is installed for editing find the author's tree.
 _BEGIN = """
 import sys
 sys.path[:] = sys.argv[1:]
 sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in getattr(each, "__module__", "")]
-from runner.publishing.proof import answer
+from runner.publishing.proof_process import answer
 answer()
 """
 _UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
-
-
-class Answer(TypedDict):
-    """What a fresh process tells: the features of the flow that it loaded, or why that failed, and what was missing."""
-
-    features: list[tuple[str, str]]
-    failed: str | None
-    missing: str | None
 
 
 class Built(NamedTuple):
@@ -138,30 +129,10 @@ def _told_from(folder: Path, request: bytes) -> Answer:
         ended = subprocess.run(  # noqa: S603 - this Python
             command, input=request, stdout=said, stderr=said, cwd=folder, timeout=_LONGEST, check=False
         )
-    answer = folder / _ANSWER
+    answer = folder / ANSWER
     if not answer.is_file():
         last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]
         message = f"the process that loads the flow ends with {ended.returncode}{last and f': {last}'}"
         raise FlowFailed(message, hint=f"Leave os._exit out of its modules. {_UNCHECKED}")
     told: Answer = json.loads(answer.read_bytes())
     return told
-
-
-def answer() -> None:
-    """Load the bundle on standard input, and write down what came of it: what the fresh process does."""
-    sys.path.pop()  # runner is imported; beside it, in its own tree, others may lie
-    folder = Path.cwd()
-    request = json.loads(sys.stdin.buffer.readline())
-    opened = archive.read_bundle(sys.stdin.buffer.read())
-    try:
-        flow = load.load_bundle(opened, "", str(folder), lambda _folder: None)
-        features = [(each.label, each.told) for each in features_of(flow, request["module"], request["imported"])]
-        told = Answer(features=features, failed=None, missing=None)
-    except RunnerError as error:
-        cause = error.__cause__
-        missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        told = Answer(features=[], failed=error.message, missing=missing)
-    partial = folder / f"{_ANSWER}.new"
-    partial.write_text(json.dumps(told), "utf-8")
-    partial.rename(folder / _ANSWER)
-    os._exit(0)  # whatever the author's modules have started
