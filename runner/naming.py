@@ -43,3 +43,8 @@ def new_run_id() -> str:
 def new_token() -> str:
     """Return random text that makes a document unlike any other."""
     return os.urandom(16).hex()
+
+
+def label_of(slug: str, index: int | None) -> str:
+    """Return how people call a task's use, or one element of a mapped one: ``clean`` or ``clean[3]``."""
+    return slug if index is None else f"{slug}[{index}]"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
+from runner.naming import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from runner.authoring.declaration import StorageDeclaration
     from runner.engine.report import Report
     from runner.environments import LocalEnvironment
+    from runner.model.task import Node
 
 
 class Flow(FlowGraph):
@@ -98,7 +100,7 @@ class Flow(FlowGraph):
 
         Raises:
             EnvironmentWrong: when parameters are unknown or missing, or a variable of runner's is wrong.
-            FlowFailed: when a task failed; its cause is the task's own exception.
+            FlowFailed: when a task failed, or a result could not be stored; its cause is the task's own exception.
 
         Example:
             >>> from runner import Flow, task
@@ -127,7 +129,15 @@ def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
-    report = Engine(flow, flow.with_defaults(parameters), open_executor(settings.executor), keep_values=True).run()
+    executor, given = open_executor(settings.executor), flow.with_defaults(parameters)
+    report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report
+
+
+def _refuse_unstorable(node: Node, index: int | None, value: Any) -> None:
+    """Refuse here, too, what a container could not store. Raises TaskError."""
+    from runner.serialization import pickling
+
+    pickling.refuse_unstorable(value, label_of(node.slug, index))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runner.schema.documents import ResultRecord
 
     # Called with (node, element's index, value); pickles the value, and returns what stores the result and describes
-    # it. Raises TaskError when the value is to blame.
-    Save = Callable[[Node, int | None, Any], Callable[[], ResultRecord]]
+    # it, or None if it was only to be seen that it could be. Raises TaskError when the value is to blame.
+    Save = Callable[[Node, int | None, Any], Callable[[], ResultRecord] | None]
 
 STUCK_AFTER_SECONDS = 5.0  # after its time limit, in which interrupted code must come back, else it counts as stuck
 

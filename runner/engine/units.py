@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import TaskError
 from runner.model.task import Node, Parameter, filled, references, unmapped
+from runner.naming import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -56,8 +57,7 @@ class Unit:
     @property
     def label(self) -> str:
         """How logs name it: ``clean`` or ``clean[3]``."""
-        slug = self.group.node.slug
-        return slug if self.index is None else f"{slug}[{self.index}]"
+        return label_of(self.group.node.slug, self.index)
 
     @property
     def key(self) -> tuple[str, int | None]:

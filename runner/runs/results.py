@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import CHUNK
 from runner.errors import BundleCorrupt, RunnerError, TooLarge, WriteFailed
+from runner.naming import label_of
 from runner.runs.layout import SIGNATURE
 from runner.runs.trailer import TRAILER, copy_verified, trailer
 from runner.serialization import pickling
@@ -46,12 +47,11 @@ class Results:
         """
         store = self._store
         key = store.layout.result(self._attempt, node.slug, index)
-        label = node.slug if index is None else f"{node.slug}[{index}]"
 
         def stream() -> tuple[_Spool, bytes, int]:
             with ExitStack() as stack:
                 spool = _Spool(lambda: stack.enter_context(store.storage.writer(key)))
-                pickling.dump_result(value, spool, label)
+                pickling.dump_result(value, spool, label_of(node.slug, index))
                 digest, size = spool.digest.digest(), spool.size
                 spool.write(trailer(size, digest))
             return spool, digest, size

@@ -163,3 +163,8 @@ def dump_result(value: Any, file: SupportsWrite[Any], name: str) -> None:
     except Exception as error:
         message = f"the result of task {name} cannot be pickled: {_blame(value, 'result', error).text}"
         raise TaskError(message) from error
+
+
+def refuse_unstorable(value: Any, name: str) -> None:
+    """Refuse what `dump_result` refuses, and keep nothing of the rest. Raises TaskError."""
+    dump_result(value, _Nowhere(), name)

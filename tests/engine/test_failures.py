@@ -150,7 +150,7 @@ def test_flow_run_raises_with_the_first_failed_tasks_exception_as_its_cause() ->
 def test_flow_run_gives_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNER_EXECUTOR", "sequential")
     with Flow("f") as flow:
-        task(threading.current_thread, name="where")()
+        task(threading.current_thread, name="where", checkpoint=False)()
         task(lambda day: day, name="give")(Parameter("day", default=1))
     report = flow.run(day=2)
     assert report.result("where") is threading.main_thread()
@@ -158,6 +158,14 @@ def test_flow_run_gives_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.failed == []
     with pytest.raises(KeyError):
         report.result("nothing")
+
+
+def test_flow_run_refuses_a_result_that_no_container_could_store() -> None:
+    with Flow("f") as flow:
+        task(threading.Lock, name="make").map([], upstream_tasks=[task(threading.Lock, name="hold")()])
+    with pytest.raises(FlowFailed, match="the result of task hold cannot be pickled: result: lock") as caught:
+        flow.run()
+    assert isinstance(caught.value.__cause__, TaskError)
 
 
 def failing(times: int) -> Callable[[], int]:

@@ -4,7 +4,6 @@ STILL_OPEN = {
     "classes/enum_of_a_mixin": "the bundle never loads: its members are made of their finished values",
     "classes/keys_of_own_classes": "the bundle never loads: an instance is made before its class is whole",
     "classes/own_reduce": "the bundle never loads: the class that __reduce__ needs is not whole yet",
-    "errors/result_that_cannot_be_kept": "here a task is given what no container can store, and nothing tells so",
     "functions/doctests": "functions of the file that no task names are not there",
     "functions/environment_when_loaded": "the environment is not as the flow's file left it",
     "functions/limits_when_loaded": "limits and sys.path are not as the flow's file left them",
