@@ -35,12 +35,24 @@ class Pickler(cloudpickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """See `pickle.Pickler.reducer_override`."""
+        if isinstance(obj, type):
+            _complete_model(obj)
         reduced = _reduce(obj)
         if reduced is NotImplemented:
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is _make_skeleton_class:
                 reduced[1][3].update(_made_with_its_class(obj))
         return reduced
+
+
+def _complete_model(kind: Any) -> None:
+    """Have a model of pydantic's be built, as its first use would, which names classes that came after it.
+
+    What stands in for its validator until then looks for these from the class, and pickled would find itself.
+    """
+    is_incomplete = vars(kind).get("__pydantic_complete__") is False and hasattr(kind, "model_rebuild")
+    if is_incomplete and kind.__module__ in by_value():
+        kind.model_rebuild(raise_errors=False, _types_namespace={})
 
 
 def _made_with_its_class(kind: type) -> dict[str, object]:
@@ -67,6 +79,8 @@ def _reduce(obj: Any) -> Any:
     if isinstance(obj, BaseException):
         return _exception(obj)
     kind: Any = type(obj)
+    if make := _BY_NAME.get((kind.__module__, kind.__name__)):
+        return make(obj)
     if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
         return NotImplemented  # its class knows
     if hasattr(kind, "__getattr__"):
@@ -144,6 +158,26 @@ def _context_variable(obj: Any) -> Any:
     return _made_with(obj, {} if default is _MISSING else {"default": default})
 
 
+def _built_of_a_schema(obj: Any) -> Any:
+    """Have what pydantic builds of a schema be built of one that is whole.
+
+    Models that name one another share parts of theirs, and one of them is built before the other's is filled.
+    """
+    make, schema_and_config = obj.__reduce__()
+    return make, _copied(schema_and_config, {})
+
+
+def _copied(part: Any, copies: dict[int, Any]) -> Any:
+    """Return a copy of dictionaries, lists and tuples in one another, of which all else is the same."""
+    if id(part) not in copies:
+        copies[id(part)] = part
+        if type(part) is dict:
+            copies[id(part)] = {key: _copied(each, copies) for key, each in part.items()}
+        elif type(part) in {list, tuple}:
+            copies[id(part)] = type(part)(_copied(each, copies) for each in part)
+    return copies[id(part)]
+
+
 def _made_with(obj: Any, options: dict[str, object]) -> Any:
     kind: Any = type(obj)
     return functools.partial(kind, getattr(obj, "__name__", None) or obj.name, **options), ()
@@ -165,6 +199,10 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     weakref.WeakKeyDictionary: _of_its_items,
     types.MappingProxyType: _of_its_items,
     contextvars.ContextVar: _context_variable,
+}
+_BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {  # of libraries that need not be installed
+    ("pydantic_core._pydantic_core", "SchemaValidator"): _built_of_a_schema,
+    ("pydantic_core._pydantic_core", "SchemaSerializer"): _built_of_a_schema,
 }
 _NAMED: dict[Any, Callable[[Any], Any]] = {  # what is pickled by its name where that finds it
     typing.NewType: _new_type,
