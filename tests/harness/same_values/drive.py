@@ -33,16 +33,15 @@ if TYPE_CHECKING:
     from runner.engine.report import Report
     from runner.schema.documents import TaskRecord
 
-EXECUTORS = ("threads", "sequential")
-
 
 class Request(TypedDict):
-    """A flow's file, the folder in which its modules lie, an empty folder, and what ``runner build`` is given."""
+    """A flow's file, the folder of its modules, an empty one, what ``runner build`` is given, and with what it runs."""
 
     file: str
     root: str
     work: str
     arguments: list[str]
+    executors: list[str]
 
 
 def main() -> None:
@@ -57,14 +56,15 @@ def main() -> None:
 def drive(request: Request) -> dict[str, Any]:
     """Return what was built, and what came of the flow with each executor here and there."""
     file, root, work = (Path(request[name]) for name in ("file", "root", "work"))
+    executors = request["executors"]
     os.environ["HOME"] = str(work)
     os.chdir(work)
-    here = {executor: in_fork(partial(run_at_home, file, root, work, executor)) for executor in EXECUTORS}
+    here = {executor: in_fork(partial(run_at_home, file, root, work, executor)) for executor in executors}
     built = in_fork(partial(build, file, [*request["arguments"], "--storage", (work / "store").as_uri()]))
     there: dict[str, Any] = {}
     if built.get("code") == 0:
         root.rename(work / ".hidden")
-        ended = {executor: run_there(built["stdout"].splitlines()[-1], work, executor) for executor in EXECUTORS}
+        ended = {executor: run_there(built["stdout"].splitlines()[-1], work, executor) for executor in executors}
         (work / ".hidden").rename(root)
         there = {executor: in_fork(partial(told_of, each, root, work)) for executor, each in ended.items()}
     return {"build": built, "here": here, "there": there}

@@ -1,5 +1,14 @@
 """The flows that come out wrong today, each with what is wrong; whoever mends one takes its line away."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.same_values.corpus import Case
+
 STILL_OPEN = {
     "classes/enum_of_a_mixin": "the bundle never loads: its members are made of their finished values",
     "classes/keys_of_own_classes": "the bundle never loads: an instance is made before its class is whole",
@@ -21,3 +30,26 @@ STILL_OPEN = {
     "values/one_nan": "a NaN is another one in every place",
     "values/results_are_handed_on": "what is stored is the result before a later task changed it, here it is after",
 }
+
+STILL_OPEN_WITH_LIBRARIES = {
+    "loguru/bound_logger": "a logger that was bound has sinks of its own: they are a copy",
+    "loguru/configured_by_the_file": "the levels and sinks that the flow's file added are not there",
+    "pandas/accessor": "what the flow's file registered in a library is not registered there",
+    "pandas/options_of_the_file": "the options that the flow's file set are not set there",
+    "polars/lazy_frame": "the bundle never loads: polars pickles a function by a name that its module has not yet",
+    "polars/namespace": "what the flow's file registered in a library is not registered there",
+    "pyarrow/extension_type": "what the flow's file registered in a library is not registered there",
+    "pyarrow/registered_function": "what the flow's file registered in a library is not registered there",
+    "pydantic/generic_model_by_type": "pydantic does not know the class that it made of a type, and makes another one",
+    "sklearn/configured_by_the_file": "the options that the flow's file set are not set there",
+    "structlog/configured_by_the_file": "what the flow's file configured is not configured there",
+    "structlog/logger_bound_in_a_class": "a logger that was bound has processors of its own: they are a copy",
+}
+
+
+def marked(case: Case) -> Any:
+    """Return a flow as a test's parameter; one that comes out wrong must do so."""
+    reason = (STILL_OPEN | STILL_OPEN_WITH_LIBRARIES).get(case.name)
+    if reason is None:
+        return pytest.param(case, id=case.name)
+    return pytest.param(case, id=case.name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import ast
-import os
-import re
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.same_values.corpus import Case, Driver, collect, differences, judge
+from harness.same_values.corpus import Case, collect, differences, judge
 from harness.same_values.describe import describe
-from harness.same_values.still_open import STILL_OPEN
+from harness.same_values.driver import run_all
+from harness.same_values.still_open import STILL_OPEN, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
 CASES = {case.name: case for case in collect()}
-REPORT = re.compile(r"\b[\w.-]+(?:/[\w.-]+)? #\d+")
-
-
-def marked(case: Case) -> Any:
-    if case.name not in STILL_OPEN:
-        return pytest.param(case, id=case.name)
-    mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=STILL_OPEN[case.name])
-    return pytest.param(case, id=case.name, marks=mark)
 
 
 @pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Any]]]:
-    """All flows that are asked for, a few at a time: most of what takes time are processes of their own."""
+    """What will be told of each flow that is asked for."""
     names = [item.callspec.id for item in request.session.items if hasattr(item, "callspec")]
     cases = [CASES[name] for name in names if name in CASES]
-    workers = min(4, os.cpu_count() or 1)
-    drivers: SimpleQueue[Driver] = SimpleQueue()
-    for _ in range(workers):
-        drivers.put(Driver())
-
-    def run(case: Case) -> dict[str, Any]:
-        driver = drivers.get()
-        try:
-            return driver.run(case, tmp_path_factory.mktemp("flow"))
-        finally:
-            drivers.put(driver)
-
-    with ThreadPoolExecutor(workers) as pool:
-        yield {case.name: pool.submit(run, case) for case in cases}
-    for _ in range(workers):
-        drivers.get().close()
+    with run_all(cases, lambda: tmp_path_factory.mktemp("flow")) as told:
+        yield told
 
 
 @pytest.mark.parametrize("case", [marked(case) for case in CASES.values()])
@@ -60,18 +35,8 @@ def test_a_flow_gives_the_same_there_or_is_refused(case: Case, running: dict[str
     assert not wrong, wrong
 
 
-def test_every_flow_names_the_report_after_which_it_was_made() -> None:
-    assert [
-        name for name, case in CASES.items() if not REPORT.search(ast.get_docstring(ast.parse(case.text)) or "")
-    ] == []
-
-
-def test_every_flow_is_read_at_a_glance() -> None:
-    assert [name for name, case in CASES.items() if sum(map(bool, case.text.splitlines())) > 25] == []
-
-
-def test_what_is_refused_says_where() -> None:
-    assert [name for name, case in CASES.items() if case.refused and not case.refused_lines] == []
+def test_every_flow_is_as_it_should_be() -> None:
+    assert [breach for case in CASES.values() for breach in case.breaches] == []
 
 
 def test_all_that_is_still_open_is_there() -> None:
