@@ -62,7 +62,7 @@ def features_of(flow: FlowGraph, module: str, imported: Container[str] = ()) -> 
     for each in flow.parameters:
         yield Feature(f"the default of parameter {each.name}", f"{each.required} {_told(each.default)}")
     for function in _functions_of(flow, module):
-        for name in dict.fromkeys(_names_of(function.__code__)):
+        for name in dict.fromkeys(names_of(function.__code__)):
             if name in function.__globals__:
                 told = _told(function.__globals__[name], 0 if name not in imported else None)
                 yield Feature(f"{name} in {function.__qualname__}", told, (function, name))
@@ -99,12 +99,12 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _names_of(code: CodeType) -> Iterator[str]:
+def names_of(code: CodeType) -> Iterator[str]:
     """Yield the names that a function, or what is defined in it, looks up in its module."""
     yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname in _LOOKUPS)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names_of(constant)
+            yield from names_of(constant)
 
 
 def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
@@ -120,7 +120,7 @@ def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
             is_its = value.__globals__.get("__name__") == module
             if is_its:
                 yield value
-            names = _names_of(value.__code__) if is_its else ()
+            names = names_of(value.__code__) if is_its else ()
             waiting += [value.__globals__[name] for name in names if name in value.__globals__]
             waiting += _contents(value)
         else:

@@ -23,6 +23,7 @@ from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
 from runner.publishing.bindings import bindings_of
+from runner.publishing.home_paths import notes_on_paths
 from runner.publishing.newest import point_to_newest
 from runner.publishing.proof import Built, prove
 from runner.secrets import scanner
@@ -118,7 +119,7 @@ def publish(
     reached = pickled.modules | import_statements.imported_in(pickled.functions)
     excluded = list(exclude)
     captured = capture.capture(module, include, excluded, reached)
-    for note in captured.notes:
+    for note in [*captured.notes, *notes_on_paths(pickled.functions, capture.folder_of(module))]:
         print(printable(note), file=sys.stderr)  # noqa: T201 - as below
     _refuse_left_behind(pickled.names, module)
     modules = reached | captured.imports

@@ -20,7 +20,7 @@ STILL_OPEN = {
     "functions/source_of_a_function": "the flow's source is not there",
     "modules/constant_changed_when_loaded": "what the flow's file did to a module is not done there",
     "modules/container_in_a_class": "a dictionary that is imported by name is a copy where a class has it",
-    "modules/file_beside_the_flow": "the file stays here, and nothing tells so when the flow is built",
+    "modules/file_beside_the_flow": "it fails there; building says with its line that the file stays here",
     "modules/patched_when_loaded": "what the flow's file did to a library is not done there",
     "modules/registered_by_decorator": "what the flow's file registered in a module is not registered there",
     "modules/registered_in_a_library": "what the flow's file registered in a library is not registered there",

@@ -1,0 +1,53 @@
+"""A path of the author's machine is pointed at where a flow is built: what lies there stays there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.authors import Author
+
+BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        ("HERE = Path(__file__).parent", 5),
+        ("WORDS = os.path.join(os.path.dirname(__file__), 'words.txt')", 5),
+        ("HERE = Path.cwd()", 5),
+    ],
+)
+def test_it_is_noted_with_its_line_and_the_advice_works(author: Author, made: str, line: int) -> None:
+    name = made.partition(" ")[0]
+    lines = f"import os; from pathlib import Path\n{made}"
+    author.write({"flow.py": author.flow(lines, f"return Path({name}, 'words.txt').read_text()"), "words.txt": "a"})
+    done = author.python(*BUILD)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"note: flow.py, line {line}: {name} is a path of this machine, and what lies there stays here" in done.stderr
+    )
+    author.write(
+        {
+            "flow.py": author.flow(
+                "from importlib.resources import files", "return files('data').joinpath('a').read_text()"
+            )
+        }
+    )
+    author.write({"data/a": "a"})
+    assert author.answer(author.publish(*BUILD[:-1], str(author.root), "-i", "data/a")) == "a"
+
+
+def test_the_name_of_the_file_itself_is_one(author: Author) -> None:
+    author.write({"flow.py": author.flow("", "return open(__file__).read()")})
+    assert "__file__ is a path of this machine" in author.python(*BUILD).stderr
+
+
+def test_other_paths_are_not(author: Author) -> None:
+    lines = (
+        "from pathlib import Path\nTMP = Path('/tmp')\nREL = 'data'\nNONE = str(Path.cwd() / 'none')\nROOT = Path('/')"
+    )
+    author.write({"flow.py": author.flow(lines, "return TMP, REL, NONE, ROOT")})
+    assert "note:" not in author.python(*BUILD).stderr
