@@ -34,6 +34,10 @@ test-fast: .cache/python-installed ## the tests that start no server and no run 
 test-images: .cache/tests-installed .cache/engine-installed ## the tests of the images; needs a Docker engine with buildx
 	$(PYTEST) $(or $(T),tests/images)
 
+# What failed is tried once more, alone: some tests take time, and others on the machine may have taken it from them. Both
+# runs stay in the log. Where nothing failed but the run did, as for a skip, there is nothing to try, and that fails too.
+AGAIN := coverage run -m pytest --last-failed --last-failed-no-failures=none
+
 # Recipes run one after the other: what is cheap fails first.
 test-all: export RUNNER_TEST_NO_SKIP = 1
 test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
@@ -41,8 +45,8 @@ test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all 
 	$(MAKE) types
 	$(MAKE) .cache/tests-installed .cache/libraries-installed
 	coverage erase
-	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images
-	coverage run -m pytest tests/images
+	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images || $(AGAIN) --ignore=tests/images
+	coverage run -m pytest tests/images || $(AGAIN) tests/images
 	$(MAKE) coverage
 
 # In the folder tests nothing but what is installed can be imported as runner.
