@@ -25,6 +25,7 @@ from unittest import mock
 import runner.authoring.flow
 import runner.cli.build  # here once, for what is forked
 from harness.same_values.describe import describe
+from harness.same_values.designs import DESIGNS
 from runner import Flow, FlowFailed, cli
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Request(TypedDict):
     work: str
     arguments: list[str]
     executors: list[str]
+    design: str
 
 
 def main() -> None:
@@ -60,7 +62,8 @@ def drive(request: Request) -> dict[str, Any]:
     os.environ["HOME"] = str(work)
     os.chdir(work)
     here = {executor: in_fork(partial(run_at_home, file, root, work, executor)) for executor in executors}
-    built = in_fork(partial(build, file, [*request["arguments"], "--storage", (work / "store").as_uri()]))
+    arguments = [*request["arguments"], "--storage", (work / "store").as_uri()]
+    built = in_fork(partial(build, file, arguments, request["design"]))
     there: dict[str, Any] = {}
     if built.get("code") == 0:
         root.rename(work / ".hidden")
@@ -139,11 +142,11 @@ def _flow_in(file: Path, root: Path) -> Flow:
     return flow
 
 
-def build(file: Path, arguments: list[str]) -> dict[str, Any]:
-    """Call ``runner build``."""
+def build(file: Path, arguments: list[str], design: str) -> dict[str, Any]:
+    """Call ``runner build``, and have that travel of the flow's file what a design says."""
     stdout, stderr = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     argv = ["runner", "build", str(file), *arguments]
-    with mock.patch.object(sys, "argv", argv), redirect_stdout(stdout), redirect_stderr(stderr):
+    with DESIGNS[design](), mock.patch.object(sys, "argv", argv), redirect_stdout(stdout), redirect_stderr(stderr):
         code = cli.main()
     stdout.flush()
     return {"code": code, "stdout": stdout.buffer.getvalue().decode(), "stderr": stderr.getvalue()}

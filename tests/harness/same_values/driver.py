@@ -29,10 +29,13 @@ class Driver:
     Args:
         python: the interpreter, and so the environment, in which they run.
         executors: with which ones they run.
+        design: what travels of their files; see `harness.same_values.designs`.
     """
 
-    def __init__(self, python: str = sys.executable, executors: Sequence[str] = EXECUTORS) -> None:
-        self._executors = list(executors)
+    def __init__(
+        self, python: str = sys.executable, executors: Sequence[str] = EXECUTORS, design: str = "values"
+    ) -> None:
+        self._fixed = {"executors": list(executors), "design": design}
         # the same order of sets in all processes, and no measuring, which would take most of the time
         environ = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "1", "PYTHONPATH": str(_TESTS)}
         command = [python, "-m", "harness.same_values.drive"]
@@ -54,7 +57,7 @@ class Driver:
             "root": str(root),
             "work": str(work),
             "arguments": case.arguments,
-            "executors": self._executors,
+            **self._fixed,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
