@@ -110,7 +110,6 @@ class StorageDeclaration(ABC):
             sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if
                 there is one.
             allow_secrets: whether a bundle that holds a secret is published all the same.
-        check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
             check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
 
         Returns:
