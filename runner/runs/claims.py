@@ -5,9 +5,9 @@ All rests on one primitive, create and fail if it exists; see section "Where thi
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from json import dumps
 from typing import TYPE_CHECKING
 
 from runner import logs, naming
@@ -113,7 +113,7 @@ def _difference(before: Mapping[str, Any], request: Mapping[str, Any], *, strict
 
 def same_json(value: object, other: object) -> bool:
     """Return whether two values are one in JSON; to Python, true and 1 are equal."""
-    return json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return dumps(value, sort_keys=True) == dumps(other, sort_keys=True)
 
 
 def claim_run(

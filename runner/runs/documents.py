@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import json
+from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after 
 def encode(document: Mapping[str, object]) -> bytes:
     """Return a document's bytes: one line of JSON in UTF-8."""
     try:
-        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair, as in the name of a file that is no UTF-8
-        return json.dumps(document, allow_nan=False).encode() + b"\n"
+        return dumps(document, allow_nan=False).encode() + b"\n"
 
 
 def decode(data: bytes, kind: Kind | None = None) -> Any:
@@ -37,7 +37,7 @@ def decode(data: bytes, kind: Kind | None = None) -> Any:
     try:
         if large:  # then no part is left of it that was not seen
             _check(_outline(data), kind)
-        document = json.loads(data)
+        document = loads(data)
     except RecursionError as error:
         message = "a document that is nested deeper than any of runner's"
         raise ValueError(message) from error
@@ -70,7 +70,7 @@ def own_token(end: Mapping[str, Any], secret: bytes) -> str:
     import hmac
 
     parts = {name: part for name, part in end.items() if name not in {"token", "signature"}}
-    text = json.dumps(parts, sort_keys=True).encode()
+    text = dumps(parts, sort_keys=True).encode()
     return hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
+from json import dumps
 from typing import TYPE_CHECKING
 
 from runner import logs
@@ -18,7 +18,7 @@ log = logs.logger("run")
 
 def save(end: EndDocument, temporary: str) -> None:
     """Print an end that could not be stored, as one line of JSON, and save it in the folder for temporary files."""
-    text = json.dumps(end)
+    text = dumps(end)
     with suppress(OSError, ValueError):  # nobody reads any more
         print(text, flush=True)  # noqa: T201 - the last place where it can be kept
     with suppress(OSError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
+from json import dumps, loads
 from typing import TYPE_CHECKING, Any
 
 from runner.model.verdict import Verdict
@@ -33,13 +33,13 @@ _PARTS = {"place": RunPlace, "claim": Claim, "verdict": Verdict}
 def encode(message: Message) -> bytes:
     """Return a message as a line of JSON."""
     parts = {name: part._asdict() for name, part in message.items() if isinstance(part, RunPlace | Claim | Verdict)}
-    return json.dumps(message | parts, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+    return dumps(message | parts, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
 
 
 def decode(line: bytes) -> Message | None:
     """Return the message of a line; None for half a line of a process that was killed, or what a flow wrote there."""
     try:
-        message: Any = json.loads(line.decode(errors="surrogatepass"))
+        message: Any = loads(line.decode(errors="surrogatepass"))
         parts = {name: part(**message[name]) for name, part in _PARTS.items() if message.get(name) is not None}
         is_known = message.keys() == {"kind", *_FIELDS[message["kind"]]}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
+from json import dumps, loads
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import Untrusted
@@ -93,7 +93,7 @@ def sign_document(
 
     Raises what `sign` raises.
     """
-    record: SignatureRecord = json.loads(sign(key, purpose, document_text(document, bound_to)))
+    record: SignatureRecord = loads(sign(key, purpose, document_text(document, bound_to)))
     return record
 
 
@@ -112,7 +112,7 @@ def document_text(document: Mapping[str, object], bound_to: str = "") -> bytes:
     A zero byte and what it is bound to follow, if it is bound to anything.
     """
     unsigned = {name: part for name, part in document.items() if name != "signature"}
-    text = json.dumps(unsigned, sort_keys=True, separators=(",", ":"))
+    text = dumps(unsigned, sort_keys=True, separators=(",", ":"))
     return (f"{text}\0{bound_to}" if bound_to else text).encode()
 
 
@@ -132,7 +132,7 @@ def _document(key_id: str, signature: bytes) -> bytes:
 
 
 def _encode(document: object) -> bytes:
-    return json.dumps(document, indent=1).encode()
+    return dumps(document, indent=1).encode()
 
 
 def _read(document: bytes) -> tuple[str, bytes]:
@@ -140,7 +140,7 @@ def _read(document: bytes) -> tuple[str, bytes]:
     if len(document) > limit_of("signature"):
         raise ValueError("it is too long")
     try:
-        fields = json.loads(document)
+        fields = loads(document)
         key_id, signature = str(fields["key"]), base64.b64decode(fields["signature"], validate=True)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError("it is no signature of runner's") from error
