@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from json import dumps, loads
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,6 +89,19 @@ def run_context(**fields: Any) -> None:
 def reset_run_context() -> None:
     """Add no fields to lines any more: for tests, of which many run in one process."""
     _PROCESS_FIELDS.clear()
+
+
+@contextmanager
+def kept_as_they_are() -> Iterator[None]:
+    """Have lines be written after the block as they were before it, whatever it configures."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        for name in OWN_NAMES:
+            logging.getLogger(f"runner.{name}".rstrip(".")).disabled = False
 
 
 @contextmanager
@@ -198,11 +211,11 @@ def json_text(value: object, *, exact: bool = False, **options: Any) -> str:
     ``exact`` raises ValueError for them.
     """
     try:
-        text = json.dumps(value, allow_nan=False, **options)
+        text = dumps(value, allow_nan=False, **options)
     except ValueError:
         if exact:
             raise
-        text = json.dumps(_named(value), allow_nan=False, **options)
+        text = dumps(_named(value), allow_nan=False, **options)
     return text.replace("\x7f", "\\u007f")
 
 
@@ -211,13 +224,13 @@ def _named(value: Any) -> Any:
         return {_named(key): _named(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_named(part) for part in value]
-    return json.dumps(float(value)) if isinstance(value, float) and not isfinite(value) else value
+    return dumps(float(value)) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _dumps(line: dict[str, Any], **options: Any) -> str:
     """Encode a line as JSON; secrets are masked in its texts, so that it stays JSON whatever a secret looks like."""
     text = json_text(line, **options)
-    return json_text(_redacted(json.loads(text))) if masks_anything() else text
+    return json_text(_redacted(loads(text))) if masks_anything() else text
 
 
 def _redacted(value: Any) -> Any:

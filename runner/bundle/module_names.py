@@ -59,3 +59,9 @@ def top_modules(files: Iterable[str]) -> dict[str, str]:
         elif not folder and name.endswith((".py", ".so")):
             found[name.partition(".")[0]] = file
     return found
+
+
+def modules_in(files: Iterable[str]) -> list[str]:
+    """Return the dotted names of the modules among files: ``acme.part`` for ``acme/part.py``."""
+    stems = (file.removesuffix(".py").removesuffix("/__init__") for file in files if file.endswith(".py"))
+    return [stem.replace("/", ".") for stem in stems]

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FlowFailed
+from runner.logs import printable
 from runner.publishing.capture import installed_places, stays_behind
 from runner.publishing.features import Feature, features_of
 from runner.publishing.import_statements import line_of_import
+from runner.publishing.kept import Kept, kept_by
 from runner.publishing.proof_process import ANSWER
-from runner.serialization.diagnosis import line_of_name
+from runner.secrets.redaction import redact
+from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from types import ModuleType
+    from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
     from runner.publishing.proof_process import Answer
@@ -42,13 +45,14 @@ _UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
 class Built(NamedTuple):
     """What was built: the flow, the module that defines it, what that imports by name, and the bundle's bytes.
 
-    ``excluded`` are the patterns of files that stayed behind.
+    ``modules`` are those of the author's that travel, ``excluded`` the patterns of files that stayed behind.
     """
 
     flow: FlowGraph
     module: ModuleType | None
     imported: Collection[str]
     bundle: bytes
+    modules: Collection[str] = ()
     excluded: Collection[str] = ()
 
 
@@ -60,7 +64,7 @@ def prove(built: Built) -> None:
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
     name = built.module.__name__ if built.module else ""
-    request = {"module": name, "imported": sorted(built.imported)}
+    request = {"module": name, "imported": sorted(built.imported), "modules": sorted(built.modules)}
     told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
     if told is None:
         return
@@ -73,6 +77,20 @@ def prove(built: Built) -> None:
     there = _numbered(Feature(*each) for each in told["features"])
     for key, feature in _numbered(features_of(built.flow, name, built.imported)).items():
         _compare(feature, there.get(key))
+    kept_there = {Kept(*each) for each in told["kept"]}
+    lost = {kept: value for kept, value in kept_by(built.modules, name).items() if kept not in kept_there}
+    for kept, value in sorted(lost.items(), key=lambda each: isinstance(each[1], type)):
+        _refuse_kept(kept, value)
+    for warning in told["warnings"]:
+        print(printable(f"note: {redact(warning)}"), file=sys.stderr)  # noqa: T201 - as what the build itself notes
+
+
+def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:
+    line = line_of_definition(value)
+    place = f"{kept.module}.{kept.variable}"
+    message = f"{f'{line}: ' if line else ''}{kept.name} is kept in {place}, which does not have it where the flow runs"
+    hint = f"Put it into a module of its own, and import that inside the task that uses {kept.module}. {_UNCHECKED}"
+    raise FlowFailed(message, hint=hint)
 
 
 def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | None) -> None:

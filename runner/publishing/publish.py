@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner import naming
 from runner.backends import open_storage
 from runner.backends.errors import make_error
-from runner.bundle import archive, manifest
+from runner.bundle import archive, manifest, module_names
 from runner.bundle.fetch import newest_version
 from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.bundle.pointers import Named
@@ -23,6 +23,7 @@ from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
 from runner.publishing.bindings import bindings_of
+from runner.publishing.effects import effects_of
 from runner.publishing.home_paths import notes_on_paths
 from runner.publishing.newest import point_to_newest
 from runner.publishing.proof import Built, prove
@@ -115,11 +116,13 @@ def publish(
 
     module = capture.defining_module(flow.module)
     bindings = bindings_of(module)
+    flow.effects, notes = effects_of(module, bindings.names)
     pickled = pickling.dump_flow(flow, module, bindings, capture.defining_module)
-    reached = pickled.modules | import_statements.imported_in(pickled.functions)
+    needed = [function for function in pickled.functions if function not in flow.effects.values()]
+    reached = pickled.modules | import_statements.imported_in(needed)
     excluded = list(exclude)
     captured = capture.capture(module, include, excluded, reached)
-    for note in [*captured.notes, *notes_on_paths(pickled.functions, capture.folder_of(module))]:
+    for note in [*captured.notes, *notes_on_paths(needed, capture.folder_of(module)), *notes]:
         print(printable(note), file=sys.stderr)  # noqa: T201 - as below
     _refuse_left_behind(pickled.names, module)
     modules = reached | captured.imports
@@ -144,7 +147,7 @@ def publish(
         ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
     if check:
-        prove(Built(flow, module, bindings.names.keys(), data, excluded))
+        prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded))
 
     _store(opened, key, data, newest, is_own_key=bool(destination.key))
     if key_of_signer and not destination.key:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
@@ -116,6 +117,15 @@ def line_of_name(function: FunctionType, name: str) -> str:
         line = _lines_of_names(Path(code.co_filename)).get(name, code.co_firstlineno)
         return f"{Path(code.co_filename).name}, line {line}"
     return ""
+
+
+def line_of_definition(value: FunctionType | type) -> str:
+    """Return the line in which a function, with its decorators, or a class begins: ``etl.py, line 3``."""
+    if isinstance(value, FunctionType):
+        return line_of_name(value, "")
+    file = getattr(sys.modules.get(value.__module__), "__file__", None)
+    line = _lines_of_names(Path(file)).get(value.__name__) if file else None
+    return f"{Path(file).name}, line {line}" if file and line else ""
 
 
 def _named_parts(

@@ -89,7 +89,7 @@ def test_a_value_that_is_another_one_when_it_is_loaded_is_refused(
 
 def test_what_is_imported_by_name_may_be_in_another_state(author: Author) -> None:
     state = "import time\nSTARTED = time.time()\nKNOWN = {}\ndef know(): KNOWN['a'] = 1\n"
-    lines = "from state import KNOWN, STARTED, know\nknow()"
+    lines = "from state import KNOWN, STARTED, know\nif STARTED: know()"
     author.write({"flow.py": author.flow(lines, "return KNOWN, STARTED > 0"), "state.py": state})
     assert author.answer(author.publish()) == ({}, True)
 
