@@ -11,6 +11,7 @@ import ast
 import builtins
 import logging
 import sys
+from itertools import takewhile
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,7 +87,22 @@ class _Reader:
         for statement in self._tree.body:
             if line is None or (statement.end_lineno or 0) < line:
                 yield statement, ""
+                yield from ((each, "") for each in self._registrations(statement))
                 yield from ((each, type(statement).__name__.lower()) for each in self._inside(statement))
+
+    def _registrations(self, definition: ast.stmt) -> list[ast.stmt]:
+        """Return the calls of the decorators that register what is defined, and gave back what they were given."""
+        if not isinstance(definition, _SCOPES) or self._last_bound[definition.name] > definition.lineno:
+            return []
+        held = self._held.get(definition.name)
+        home = getattr(held, "__module__", None), getattr(held, "__qualname__", None)
+        is_plain = isinstance(held, type) or (
+            isinstance(held, FunctionType) and held.__code__.co_filename == self._module.__file__
+        )
+        if home != (self._module.__name__, definition.name) or not is_plain:
+            return []
+        found = takewhile(lambda each: "".join(self._path(each)[-1:]).startswith("register"), definition.decorator_list)
+        return [_call_of(each, definition) for each in reversed(list(found))]
 
     def _inside(self, block: ast.stmt) -> Iterator[ast.stmt]:
         """Yield what stands in a block, but for that of a flow, of a program, or of another kind of machine."""
@@ -165,6 +181,14 @@ class _Reader:
         else:
             homes = {"" if statement.level else (statement.module or "").partition(".")[0]}
         return not homes <= {*sys.stdlib_module_names, "runner", "__future__"}
+
+
+def _call_of(decorator: ast.expr, definition: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.stmt:
+    """Return the statement that decorates what is defined, in the decorator's line."""
+    call = ast.copy_location(ast.Call(decorator, [ast.Name(definition.name, ast.Load())], []), decorator)
+    made = ast.fix_missing_locations(ast.copy_location(ast.Expr(call), decorator))
+    made.end_lineno = definition.end_lineno
+    return made
 
 
 def _is_of(value: object, module: str) -> bool:

@@ -337,21 +337,30 @@ def test_cloudpickle_alone_reads_a_flow_with_effects(read: Callable[[str], Effec
     assert list(loaded.effects) == ["line 2"]
 
 
-HANDLERS = "_KNOWN = {}\ndef register(name):\n    def keep(function):\n        _KNOWN[name] = function\n"
-HANDLERS += "        return function\n    return keep\ndef handle(name, value):\n    return _KNOWN[name](value)\n"
+HANDLERS = """
+_KNOWN = {}
+def register(name):
+    def keep(function):
+        _KNOWN[name] = function
+        return function
+    return keep
+known_as = register
+def handle(name, value):
+    return _KNOWN[name](value)
+"""
 
 
 @pytest.mark.parametrize(
     "defined",
     [
-        "@register('upper')\ndef upper(text):\n    return text.upper()",
+        "@known_as('upper')\ndef upper(text):\n    return text.upper()",
         "@task\n@register('upper')\ndef upper(text):\n    return text.upper()",
         "class upper(str):\n    pass\nregister('upper')(upper)\nfor each in [1]: handlers.A = upper",
     ],
 )
 def test_what_a_decorator_keeps_elsewhere_is_refused(author: Author, defined: str) -> None:
     author.write({"handlers.py": HANDLERS})
-    lines = f"import handlers\nfrom handlers import register\n{defined}"
+    lines = f"import handlers\nfrom handlers import known_as, register\n{defined}"
     author.write({"flow.py": author.flow(lines, "return handlers.handle('upper', 'a')")})
     built = author.python(*BUILD)
     if "class" in defined:
@@ -360,6 +369,37 @@ def test_what_a_decorator_keeps_elsewhere_is_refused(author: Author, defined: st
         assert "flow.py, line 6: upper is kept in handlers._KNOWN, which does not have it" in built.stderr
     assert built.returncode == 1
     assert not (author.folder / "project" / "storage").exists()
+
+
+def test_what_a_decorator_registers_is_registered_again(author: Author) -> None:
+    author.write({"handlers.py": HANDLERS})
+    lines = "import functools, handlers\nfrom handlers import register\n@register('upper')\n@register('other')\n"
+    lines += "def upper(text):\n    return text.upper()\n@handlers.register('own')\nclass Own(str): pass"
+    body = (
+        "known = handlers._KNOWN",
+        "return list(known), known['upper'] is known['other'] is upper, known['own'] is Own",
+    )
+    author.write({"flow.py": author.flow(lines, *body)})
+    assert author.answer(author.publish()) == (["other", "upper", "own"], True, True)
+
+
+@pytest.mark.parametrize(
+    "defined",
+    [
+        "@register('a')\n@functools.cache\ndef upper(text): return text",
+        "@register('a')\n@wrapped\ndef upper(text): return text",
+        "@wrapped\n@register('a')\ndef upper(text): return text",
+        "@register('a')\ndef upper(text): return text\n@register('b')\ndef upper(text): return text * 2",
+    ],
+)
+def test_what_is_not_what_was_registered_is_not_registered_again(
+    read: Callable[[str], Effects], tmp_path: Path, defined: str
+) -> None:
+    text = "def wrapped(function):\n    def inner(value): return function(value)\n    return inner\n"
+    (tmp_path / "handlers.py").write_text(HANDLERS + text)
+    found = read(f"import functools\nfrom handlers import register, wrapped\n{defined}\n")
+    assert list(found.functions) == (["line 5"] if "'b'" in defined else [])
+    sys.modules.pop("handlers")
 
 
 def test_the_advice_for_decorators_works(author: Author) -> None:

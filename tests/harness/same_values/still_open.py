@@ -26,9 +26,7 @@ STILL_OPEN = {
 
 STILL_OPEN_WITH_LIBRARIES = {
     "loguru/bound_logger": "a logger that was bound has sinks of its own: they are a copy",
-    "pandas/accessor": "what the flow's file registered in a library is not registered there",
     "polars/lazy_frame": "the bundle never loads: polars pickles a function by a name that its module has not yet",
-    "polars/namespace": "what the flow's file registered in a library is not registered there",
     "pyarrow/extension_type": "what the flow's file registered in a library is not registered there",
     "pydantic/generic_model_by_type": "pydantic does not know the class that it made of a type, and makes another one",
     "structlog/logger_bound_in_a_class": "a logger that was bound has processors of its own: they are a copy",

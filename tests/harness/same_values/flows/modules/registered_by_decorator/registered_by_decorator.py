@@ -5,7 +5,7 @@ from handlers import handle, register
 from runner import Flow, task
 
 
-@register("upper")  # refused
+@register("upper")
 def upper(text):
     return text.upper()
 

@@ -9,7 +9,7 @@ class Human:
     name = "Only"
 
 
-@render.register(Human)  # refused
+@render.register(Human)
 def render_human(human):
     return f"[{human.name}]"
 
