@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FlowFailed
-from runner.logs import printable
 from runner.publishing.capture import installed_places, stays_behind
 from runner.publishing.features import Feature, features_of
 from runner.publishing.import_statements import line_of_import
@@ -56,10 +55,10 @@ class Built(NamedTuple):
     excluded: Collection[str] = ()
 
 
-def prove(built: Built) -> None:
+def prove(built: Built) -> list[str]:
     """Load a bundle as a container would, and compare what comes of it with the flow that its author wrote.
 
-    What the author's modules print meanwhile they printed before, and nobody sees it.
+    What the author's modules print meanwhile they printed before, and nobody sees it. Returns what is to be noted.
 
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
@@ -67,12 +66,12 @@ def prove(built: Built) -> None:
     request = {"module": name, "imported": sorted(built.imported), "modules": sorted(built.modules)}
     told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
     if told is None:
-        return
+        return []
     if failed := told["failed"]:
         missing = told["missing"]
         if missing and stays_behind(missing, built.excluded):
             log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
-            return
+            return []
         _refuse_unloadable(built.module, failed, missing)
     there = _numbered(Feature(*each) for each in told["features"])
     for key, feature in _numbered(features_of(built.flow, name, built.imported)).items():
@@ -81,8 +80,7 @@ def prove(built: Built) -> None:
     lost = {kept: value for kept, value in kept_by(built.modules, name).items() if kept not in kept_there}
     for kept, value in sorted(lost.items(), key=lambda each: isinstance(each[1], type)):
         _refuse_kept(kept, value)
-    for warning in told["warnings"]:
-        print(printable(f"note: {redact(warning)}"), file=sys.stderr)  # noqa: T201 - as what the build itself notes
+    return [f"note: {redact(warning)}" for warning in told["warnings"]]
 
 
 def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:

@@ -122,8 +122,7 @@ def publish(
     reached = pickled.modules | import_statements.imported_in(needed)
     excluded = list(exclude)
     captured = capture.capture(module, include, excluded, reached)
-    for note in [*captured.notes, *notes_on_paths(needed, capture.folder_of(module)), *notes]:
-        print(printable(note), file=sys.stderr)  # noqa: T201 - as below
+    _say([*captured.notes, *notes_on_paths(needed, capture.folder_of(module)), *notes])
     _refuse_left_behind(pickled.names, module)
     modules = reached | captured.imports
     facts = manifest.facts_of(
@@ -147,7 +146,7 @@ def publish(
         ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
     if check:
-        prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded))
+        _say(prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded)))
 
     _store(opened, key, data, newest, is_own_key=bool(destination.key))
     if key_of_signer and not destination.key:
@@ -171,6 +170,11 @@ def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
     storage = open_storage(location, credentials, environ)
     storage.warn_of_writers()
     return location.key, storage
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(printable(note), file=sys.stderr)  # noqa: T201 - what leaves is listed
 
 
 def _store(storage: Storage, key: str, data: bytes, newest: str | None, *, is_own_key: bool) -> None:
