@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cloudpickle.cloudpickle import _class_setstate
 
 from runner.model.task import Task
+from runner.serialization.deferral import Call, Deferral
 from runner.serialization.pickler import PUBLIC_MODULES, Pickler, by_value, found_by_name
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class FlowPickler(Pickler):
         self._travels = travels
         held = ((self._namespace[name], home) for name, home in bindings.names.items())
         self._homes = {id(value): home for value, home in held if not isinstance(value, type | FunctionType)}
+        self._deferral = Deferral(self, {"__main__", self._name}, self._facts)
         self._cached_ones: set[int] = set()
         self._cells: dict[int, CellType] = {}  # an empty one for each that a function closes over, by its id
 
@@ -79,9 +81,9 @@ class FlowPickler(Pickler):
         reduced = super().reducer_override(obj)
         if isinstance(obj, ModuleType):
             self.modules.add(obj.__name__)
-        elif reduced is NotImplemented:
+        if reduced is NotImplemented:
             return reduced
-        elif isinstance(obj, FunctionType):
+        if isinstance(obj, FunctionType):
             self.functions.append(obj)
             reduced = self._with_shared_cells(obj, *reduced)
             if obj.__globals__ is self._namespace:
@@ -90,8 +92,8 @@ class FlowPickler(Pickler):
                 self._leave_there(other, reduced)
             _leave_out_own_modules(reduced)
         elif isinstance(obj, type) and obj.__module__ == self._name:
-            return self._with_namespace(obj, reduced)
-        return reduced
+            reduced = self._with_namespace(obj, reduced)
+        return self._deferral.reduced(obj, *reduced)
 
     def _home(self, obj: object) -> tuple[ModuleType, str] | None:
         """Return where a task of another module is found, or what is imported by name and is in an attribute, say."""
@@ -190,18 +192,12 @@ class FlowPickler(Pickler):
 
     def _by_name(self, held: dict[str, object]) -> dict[str, object]:
         homes = self._bindings.names
-        return {name: _Imported(homes[name]) if name in homes else value for name, value in held.items()}
+        return {name: _imported(*homes[name]) if name in homes else value for name, value in held.items()}
 
 
-class _Imported:
-    """Stands for what a module imports by name from another one, and is pickled as just that."""
-
-    def __init__(self, home: tuple[str, str]) -> None:
-        self._home = home
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[ModuleType, str]]:
-        module, name = self._home
-        return getattr, (sys.modules[module], name)
+def _imported(module: str, name: str) -> Call:
+    """Return what stands for something that is imported by name from a module, and is pickled as just that."""
+    return Call(getattr, sys.modules[module], name)
 
 
 def _equals_inherited(kind: type, name: str, value: object) -> bool:

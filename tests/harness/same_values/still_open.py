@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 STILL_OPEN = {
     "classes/enum_of_a_mixin": "the bundle never loads: its members are made of their finished values",
-    "classes/keys_of_own_classes": "the bundle never loads: an instance is made before its class is whole",
-    "classes/own_reduce": "the bundle never loads: the class that __reduce__ needs is not whole yet",
     "functions/doctests": "functions of the file that no task names are not there",
     "functions/names_looked_up": "the file's module has only the names that the code shows",
     "functions/source_of_a_function": "the flow's source is not there",
