@@ -95,6 +95,10 @@ class FlowPickler(Pickler):
             reduced = self._with_namespace(obj, reduced)
         return self._deferral.reduced(obj, *reduced)
 
+    def _calls_new(self, kind: type, number: int) -> bool:
+        """Let nothing of the flow's own be called: a class that makes one object has it, and that is made but once."""
+        return kind.__module__ != self._name and super()._calls_new(kind, number)
+
     def _home(self, obj: object) -> tuple[ModuleType, str] | None:
         """Return where a task of another module is found, or what is imported by name and is in an attribute, say."""
         if isinstance(obj, Task) and (home := _home_of_task(obj)):

@@ -24,6 +24,8 @@ PROTOCOL = 5
 # The modules that authors import: what pickles name of runner's own lies in these, as docs/formats.md says.
 PUBLIC_MODULES = ("runner", "runner.environments", "runner.errors", "runner.storage")
 _MISSING = object()
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_TAKES_ANY = 0x04  # as inspect has it, which is not imported where flows run
 _OF_PYTHON = {vars(kind).get("__init__") for kind in (BaseException, ImportError, OSError, StopIteration, SystemExit)}
 
 
@@ -37,12 +39,19 @@ class Pickler(cloudpickle.Pickler):
         """See `pickle.Pickler.reducer_override`."""
         if isinstance(obj, type):
             _complete_model(obj)
-        reduced = _reduce(obj)
+        reduced = _reduce(obj, self._calls_new)
         if reduced is NotImplemented:
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is _make_skeleton_class:
                 reduced[1][3].update(_made_with_its_class(obj))
         return reduced
+
+    def _calls_new(self, kind: type, number: int) -> bool:
+        """Return whether the ``__new__`` that a class has, and is no C code, is called to make an object.
+
+        It would be given as many arguments.
+        """
+        return takes(kind.__new__, number)
 
 
 def _complete_model(kind: Any) -> None:
@@ -67,7 +76,7 @@ def load_public_modules() -> None:
         import_module(name)
 
 
-def _reduce(obj: Any) -> Any:
+def _reduce(obj: Any, calls_new: Callable[[type, int], bool]) -> Any:
     """Return how to make a value anew, as ``object.__reduce__`` does, or NotImplemented where others know that.
 
     Raises TypeError for a context variable that holds a value: nobody would set it where the flow runs.
@@ -81,8 +90,11 @@ def _reduce(obj: Any) -> Any:
     kind: Any = type(obj)
     if make := _BY_NAME.get((kind.__module__, kind.__name__)):
         return make(obj)
-    if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
-        return NotImplemented  # its class knows
+    knows = kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__
+    if knows or kind in copyreg.dispatch_table:
+        return NotImplemented
+    if isinstance(kind.__new__, types.FunctionType) and (reduced := _made_without_new(obj, calls_new)):
+        return reduced
     if hasattr(kind, "__getattr__"):
         return _proxy(obj)
     return _sentinel(obj) if getattr(obj, "__dict__", None) == {} else NotImplemented
@@ -95,6 +107,40 @@ def _exception(error: BaseException) -> Any:
     reduced: Any = error.__reduce__()
     kind, arguments, *state = reduced
     return copyreg.__newobj__, (kind, *arguments), *state  # type: ignore[attr-defined]
+
+
+def _made_without_new(obj: Any, calls_new: Callable[[type, int], bool]) -> Any:
+    """Return how to make an object as ``object.__reduce_ex__`` does, but by the next ``__new__`` that can be called.
+
+    None where the first can, or its class knows better.
+    """
+    kind: Any = type(obj)
+    given = getattr(kind, "__getnewargs__", None)
+    of_root = getattr(root_of(kind), "__getnewargs__", None)  # such as str's
+    if isinstance(obj, type) or hasattr(kind, "__getnewargs_ex__") or given is not of_root:
+        return None
+    arguments = (kind, *(given(obj) if given else ()))
+    makers: list[Any] = [base for base in kind.__mro__ if "__new__" in vars(base)]
+    maker = next(
+        base for base in makers if not isinstance(base.__new__, types.FunctionType) or calls_new(base, len(arguments))
+    )
+    if maker is makers[0]:
+        return None
+    _, _, *rest = obj.__reduce_ex__(PROTOCOL)
+    return maker.__new__, arguments, *rest
+
+
+def root_of(kind: type) -> Any:
+    """Return the nearest base that is made in C."""
+    return next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
+
+
+def takes(function: Any, number: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
+    code: types.CodeType = function.__code__
+    least = code.co_argcount - len(function.__defaults__ or ())
+    most = sys.maxsize if code.co_flags & _TAKES_ANY else code.co_argcount
+    return least <= number <= most and code.co_kwonlyargcount <= len(function.__kwdefaults__ or ())
 
 
 def _proxy(obj: Any) -> Any:
