@@ -25,6 +25,7 @@ PROTOCOL = 5
 PUBLIC_MODULES = ("runner", "runner.environments", "runner.errors", "runner.storage")
 _MISSING = object()
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_OF_GENERIC = getattr(vars(typing.Generic)["__class_getitem__"], "__func__", None)  # until Python 3.11
 _TAKES_ANY = 0x04  # as inspect has it, which is not imported where flows run
 _OF_PYTHON = {vars(kind).get("__init__") for kind in (BaseException, ImportError, OSError, StopIteration, SystemExit)}
 
@@ -44,6 +45,8 @@ class Pickler(cloudpickle.Pickler):
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is _make_skeleton_class:
                 reduced[1][3].update(_made_with_its_class(obj))
+                if _OF_GENERIC and getattr(vars(obj).get("__class_getitem__"), "__func__", None) is _OF_GENERIC:
+                    reduced[2][0].pop("__class_getitem__")  # named tuples have it from their skeleton
         return reduced
 
     def _calls_new(self, kind: type, number: int) -> bool:
