@@ -156,11 +156,12 @@ class FlowPickler(Pickler):
         if not prefixes:
             return []
         used = {name for each in (code, *_codes_in(code)) for name in each.co_names}
-        below = [name for name in list(sys.modules) if name.startswith(prefixes)]
         return [
             sys.modules[name]
-            for name in below
-            if name in self._bindings.submodules or used.issuperset(name.split(".")[1:])
+            for name in list(sys.modules)
+            for prefix in prefixes
+            if name.startswith(prefix)
+            and (name in self._bindings.submodules or used.issuperset(name.removeprefix(prefix).split(".")))
         ]
 
     def _is_own(self, function: FunctionType) -> bool:
