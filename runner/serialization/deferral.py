@@ -8,10 +8,11 @@ it, by more calls of the functions of cloudpickle's that set the code.
 from __future__ import annotations
 
 import operator
+import sys
 import types
 import weakref
 from collections import deque
-from enum import IntEnum
+from enum import EnumType, IntEnum
 from functools import _lru_cache_wrapper
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,7 +57,7 @@ _CODE = (
     types.MemberDescriptorType,
     type(vars(NamedTuple("_Pair", [("first", int)]))["first"]),
 )
-_PLAIN = {"builtins", "types", "typing", Task.__module__}  # whose containers are plain
+_PLAIN = {"builtins", "types", "typing", "enum", Task.__module__}  # whose containers are plain
 _FILLED_BY: dict[type, Callable[[Any, Any], Any]] = {dict: operator.ior, set: operator.ior, list: operator.iadd}
 
 
@@ -68,17 +69,17 @@ class Kind(IntEnum):
     INSTALLED = 2  # an instance of a class that is not the author's
     OWN = 3  # an instance of a class of the author's
     HOLDING = 4  # what holds one, and is not made empty
+    ENUM = 5  # an enum with a member that is one, or holds one
 
 
 class _Later:
-    """Stands for a tuple of values that nobody knows before it is pickled."""
+    """Stands for what nobody knows before it is pickled: it is asked then how it is made."""
 
-    def __init__(self, values: Callable[[], list[Any]]) -> None:
-        self._values = values
+    def __init__(self, reduced: Callable[[], tuple[Any, ...]]) -> None:
+        self._reduced = reduced
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = self._values()
-        return tuple, ((values,) if values else ())
+        return self._reduced()
 
 
 class Deferral:
@@ -96,7 +97,7 @@ class Deferral:
         self._for_module = {"__module__": facts, "__globals__": {}} if facts else {}
         self._in_code = False
         self._waiting: dict[tuple[Kind, int], tuple[Any, Values, Values]] = {}
-        self._emptied: dict[int, Any] = {}
+        self._apart: dict[int, Any] = {}  # the containers that are pickled before all else that waits
         self._given: set[tuple[int, str]] = set()  # the names that are set late, each with the namespace
         self._kinds: dict[int, tuple[Kind, object]] = {}
 
@@ -108,11 +109,14 @@ class Deferral:
         if not isinstance(obj, FunctionType | type) or not state_and_setter:
             return make, arguments, *state_and_setter
         state, *rest = state_and_setter
-        code = self._code(obj, *state)
         if self._in_code:
-            return make, arguments, code, *rest
-        self._in_code = True
-        calls = Call(rest[-1], obj, code), _Later(self._data)
+            return make, arguments, self._code(obj, *state), *rest
+
+        def all_code() -> tuple[Any, ...]:
+            self._in_code = True
+            return rest[-1], (obj, self._code(obj, *state))
+
+        calls = _Later(all_code), _Later(self._data)
         return make, arguments, calls, None, None, operator.is_  # which does nothing with them once they are made
 
     def _code(self, obj: Any, first: Values, second: Values) -> tuple[Values, Values]:
@@ -138,7 +142,7 @@ class Deferral:
             else:
                 later(kind)[name] = value
             if kind is Kind.EMPTIED:
-                self._emptied[id(value)] = value
+                self._apart[id(value)] = value
         return kept
 
     def _kept_cells(self, function: FunctionType, cells: Cells) -> Cells:
@@ -158,39 +162,40 @@ class Deferral:
         _, first, second = self._waiting.setdefault((kind, id(obj)), (obj, {}, more))
         return first, second
 
-    def _data(self) -> list[Any]:
-        """Return the calls that set what waits; code that is pickled in them is an outermost one again."""
+    def _data(self) -> tuple[Any, ...]:
+        """Return the calls that set what waits, as a tuple; code that is pickled in them is an outermost one again."""
         waiting, self._waiting, self._in_code = self._waiting, {}, False
         calls: dict[Kind, list[Any]] = {kind: [] for kind in Kind}
         for (kind, _), (obj, *state) in waiting.items():
             set_by = _function_setstate if isinstance(obj, FunctionType) else _class_setstate
             calls[kind].append(Call(set_by, obj, tuple(state)))
-        emptied, fillings = self._empty() if calls[Kind.EMPTIED] else ([], [])
+        apart, fillings = self._set_apart() if self._apart else ([], [])
         calls[Kind.OWN] += fillings
-        return [*emptied, *(call for kind in Kind for call in calls[kind])]
+        in_order = [*apart, *(call for kind in Kind for call in calls[kind])]
+        return tuple, ((in_order,) if in_order else ())
 
-    def _empty(self) -> tuple[list[Any], list[Call]]:
-        """Return what makes containers empty, and what fills them; those that are pickled already are as they are."""
+    def _set_apart(self) -> tuple[list[Any], list[Call]]:
+        """Return what makes containers empty, and what fills them; not of those that are pickled."""
         pickled = self._pickler.memo.copy()
-        new = [value for key, value in self._emptied.items() if key not in pickled]
-        self._emptied.clear()
-        stand_ins = [Call(type(value)) for value in new]
+        new = [value for key, value in self._apart.items() if key not in pickled]
+        self._apart.clear()
+        stand_ins = [Call(type(each)) for each in new]
 
-        def take_their_places() -> list[Any]:
+        def take_their_places() -> tuple[Any, ...]:
             memo = self._pickler.memo.copy()
             for stand_in, value in zip(stand_ins, new, strict=True):
                 memo[id(value)] = memo.pop(id(stand_in))[0], value
             self._pickler.memo = memo
-            return []
+            return tuple, ()
 
-        fillings = [Call(_FILLED_BY[type(value)], value, value.copy()) for value in new]
+        fillings = [Call(_FILLED_BY[type(each)], each, each.copy()) for each in new]
         return [*stand_ins, _Later(take_their_places)], fillings
 
     def _kind(self, value: Any) -> Kind:
         if type(value) in _ATOMS:
             return Kind.CODE
         if id(value) not in self._kinds:
-            self._kinds[id(value)] = self._kind_by(value, {type(part) for part in _parts(value)}), value
+            self._kinds[id(value)] = self._kind_by(value, {type(part) for part in self._parts(value)}), value
         return self._kinds[id(value)][0]
 
     def _kind_by(self, value: Any, kinds: set[type]) -> Kind:
@@ -198,27 +203,37 @@ class Deferral:
         if type(value).__module__ in self._own:
             return Kind.OWN
         if any(kind.__module__ in self._own for kind in kinds):
-            return Kind.EMPTIED if type(value) in _FILLED_BY else Kind.HOLDING
+            holding = Kind.ENUM if issubclass(type(value), EnumType) else Kind.HOLDING
+            return Kind.EMPTIED if type(value) in _FILLED_BY else holding
         return Kind.INSTALLED if kinds else Kind.CODE
+
+    def _parts(self, value: Any) -> list[Any]:
+        """Return the instances in a value that are neither code nor plain containers, however deep."""
+        found, left, seen = [], [value], set()
+        while left:
+            part = left.pop()
+            if type(part) in _ATOMS or _is_code(part) or id(part) in seen:
+                continue
+            seen.add(id(part))
+            inside = _inside(part)
+            left += inside or []
+            if inside is None or type(part).__module__ not in _PLAIN:
+                found.append(part)
+        return found
+
+
+def found_in(module: str, name: str) -> Call:
+    """Return what stands for something that is found by its name in a module, and is pickled as just that."""
+    return Call(getattr, sys.modules[module], name)
+
+
+def _is_code(value: Any) -> bool:
+    kind = type(value)
+    return issubclass(kind, _CODE) and not issubclass(kind, EnumType)
 
 
 def _only(kind: Kind, cells: Cells, kinds: Sequence[Kind]) -> Cells:
     return tuple(cell if each is kind else CellType() for cell, each in zip(cells, kinds, strict=True))
-
-
-def _parts(value: Any) -> list[Any]:
-    """Return the instances in a value that are neither code nor plain containers, however deep."""
-    found, left, seen = [], [value], set()
-    while left:
-        part = left.pop()
-        if type(part) in _ATOMS or issubclass(type(part), _CODE) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        inside = _inside(part)
-        left += inside or []
-        if inside is None or type(part).__module__ not in _PLAIN:
-            found.append(part)
-    return found
 
 
 def _inside(value: Any) -> list[Any] | None:
@@ -229,6 +244,8 @@ def _inside(value: Any) -> list[Any] | None:
         return list(value)
     if kind in {types.GenericAlias, types.UnionType} or kind.__module__ == "typing":
         return [*getattr(value, "__args__", ()), *getattr(value, "__metadata__", ())]
+    if issubclass(kind, EnumType):  # whose members are made with it
+        return [member.value for member in value.__members__.values()]
     if kind in {staticmethod, classmethod}:
         return [value.__func__]
     return [value.function] if kind is Task else None

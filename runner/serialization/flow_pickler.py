@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cloudpickle.cloudpickle import _class_setstate
 
 from runner.model.task import Task
-from runner.serialization.deferral import Call, Deferral
+from runner.serialization.deferral import Deferral, found_in
+from runner.serialization.enums import contents_of, makers_of
 from runner.serialization.pickler import PUBLIC_MODULES, Pickler, by_value, found_by_name
 
 if TYPE_CHECKING:
@@ -183,6 +184,9 @@ class FlowPickler(Pickler):
             members.update((name, member.value) for name, member in kind.__members__.items())
             for alias in kind.__members__:
                 state.pop(alias, None)
+            if contents := contents_of(kind):
+                arguments = (*arguments[:-1], contents)
+                state |= makers_of(kind)
             for_module["__members__"] = {
                 member.name: {name: value for name, value in vars(member).items() if name not in _OF_MEMBERS}
                 for member in kind
@@ -197,12 +201,7 @@ class FlowPickler(Pickler):
 
     def _by_name(self, held: dict[str, object]) -> dict[str, object]:
         homes = self._bindings.names
-        return {name: _imported(*homes[name]) if name in homes else value for name, value in held.items()}
-
-
-def _imported(module: str, name: str) -> Call:
-    """Return what stands for something that is imported by name from a module, and is pickled as just that."""
-    return Call(getattr, sys.modules[module], name)
+        return {name: found_in(*homes[name]) if name in homes else value for name, value in held.items()}
 
 
 def _equals_inherited(kind: type, name: str, value: object) -> bool:

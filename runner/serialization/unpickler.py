@@ -21,6 +21,7 @@ from cloudpickle.cloudpickle import (
     _lookup_class_or_track,
     _make_function,
     _make_skeleton_class,
+    _make_skeleton_enum,
 )
 
 from runner.serialization.pickler import PUBLIC_MODULES
@@ -113,6 +114,18 @@ class Unpickler(pickle.Unpickler):
             for base, hook in own_hooks.items():
                 type.__setattr__(base, "__init_subclass__", hook)
 
+    def make_enum(
+        self, bases: Any, name: str, qualified: str, members: Any, module: str, tracker_id: str, contents: Any
+    ) -> Any:
+        """Make an enum; `contents` says what of, where code of the author's has made its members."""
+        if not contents:
+            return _make_skeleton_enum(bases, name, qualified, members, module, tracker_id, contents)
+        from runner.serialization.enums import make_enum
+
+        made = make_enum(bases, name, members, contents)
+        made.__module__, made.__qualname__ = module, qualified
+        return _lookup_class_or_track(tracker_id, made)
+
     def set_class_state(self, kind: Any, state: tuple[Namespace, Namespace]) -> Any:
         """Fill a class, and put into its module what the pickle says."""
         for_module = state[1]
@@ -169,6 +182,7 @@ def _subimport(_unpickler: Unpickler, name: str) -> types.ModuleType:
 _REPLACED: Namespace = {
     "_make_function": Unpickler.make_function,
     "_make_skeleton_class": Unpickler.make_class,
+    "_make_skeleton_enum": Unpickler.make_enum,
     "_class_setstate": Unpickler.set_class_state,
     "subimport": _subimport,
 }

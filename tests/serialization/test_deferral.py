@@ -64,6 +64,20 @@ CASES = {
         "    def __reduce__(self): return made, (self.name,)\n"
         "ONE = made('one')\ndef told(): return ONE is made('one'), len(MADE)"
     ),
+    "a class that makes one": (
+        "class One:\n    made = None\n    def __new__(cls):\n"
+        "        cls.made = cls.made or object.__new__(cls)\n        return cls.made\n"
+        "ONE = One()\ndef told(): return One() is ONE"
+    ),
+    "a text that is made of more": (
+        "class Tag(str):\n    def __new__(cls, text, key):\n        self = str.__new__(cls, text)\n"
+        "        self.key = key\n        return self\nTAG = Tag('a', KEY)\n"
+        "def told(): return TAG.upper(), TAG.key is KEY"
+    ),
+    "an enum of them": (
+        "from enum import Enum\nclass Keys(Enum):\n    ONE = KEY\n    TWO = Key('two')\n"
+        "def told(): return Keys(Key('two')).name, Keys.ONE.value is KEY"
+    ),
     "an alias that notes it": (
         "from typing import Annotated\nNOTED = Annotated[int, KEY]\ndef told(): return NOTED.__metadata__[0].name"
     ),
@@ -91,11 +105,45 @@ def test_classes_are_whole_before_they_have_instances(
     assert Flow.of(load(data)).run().result("told") == here
 
 
+ENUMS = """
+from dataclasses import dataclass
+from enum import Enum
+from runner import Flow, task
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    height: int
+
+class Format(Size, Enum):
+    A4 = 210, 297
+    LONG = 210, 297
+
+class Axis(bytes, Enum):
+    def __new__(cls, value):
+        made = bytes.__new__(cls, [value])
+        made._value_ = value
+        return made
+    X = 1
+
+def told():
+    return Format.LONG.width, Format(Size(210, 297)).name, list(Format.__members__), bytes(Axis(1)), Axis.X.value
+with Flow('told') as flow:
+    task(told)()
+"""
+
+
+def test_members_are_made_without_the_code_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = made("with_enums", ENUMS, monkeypatch)
+    data, here = dump_flow(module.flow, module).data, module.told()
+    monkeypatch.delitem(sys.modules, "with_enums")
+    assert Flow.of(load_flow(data)).run().result("told") == here
+
+
 def test_a_flow_without_data_costs_two_calls_more_for_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("without_data")
-    monkeypatch.setitem(sys.modules, "without_data", module)
     flow = "with Flow('told') as flow:\n    task(told)()\n"
-    exec(f"from runner import Flow, task\nNUMBER = 3\ndef told(): return NUMBER\n{flow}", vars(module))
+    text = f"from runner import Flow, task\nNUMBER = 3\ndef told(): return NUMBER\n{flow}"
+    module = made("without_data", text, monkeypatch)
     calls = calls_in(dump_flow(module.flow, module).data)
     monkeypatch.setattr(Deferral, "reduced", lambda _self, _obj, *reduced: reduced)
     assert calls == calls_in(dump_flow(module.flow, module).data) + 2
@@ -103,3 +151,12 @@ def test_a_flow_without_data_costs_two_calls_more_for_a_function(monkeypatch: py
 
 def calls_in(data: bytes) -> int:
     return [opcode.name for opcode, _, _ in genops(data)].count("REDUCE")
+
+
+def made(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a module, and let classes be made anew that this process has."""
+    monkeypatch.setattr(cloudpickle.cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_ID", WeakValueDictionary())
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(text, vars(module))
+    return module

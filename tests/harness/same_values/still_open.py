@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from harness.same_values.corpus import Case
 
 STILL_OPEN = {
-    "classes/enum_of_a_mixin": "the bundle never loads: its members are made of their finished values",
     "functions/doctests": "functions of the file that no task names are not there",
     "functions/names_looked_up": "the file's module has only the names that the code shows",
     "functions/source_of_a_function": "the flow's source is not there",
