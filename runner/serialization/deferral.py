@@ -23,7 +23,7 @@ from runner.model.task import Task
 
 if TYPE_CHECKING:
     import pickle
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Values = dict[str, Any]
 Cells = tuple[CellType, ...]
@@ -38,6 +38,10 @@ class Call:
     def __reduce__(self) -> tuple[Any, ...]:
         """See `object.__reduce__`."""
         return self._reduced
+
+
+class LastCall(Call):
+    """A call that is made when all else of the class that it belongs to is set."""
 
 
 _ATOMS = {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented), range}
@@ -70,6 +74,7 @@ class Kind(IntEnum):
     OWN = 3  # an instance of a class of the author's
     HOLDING = 4  # what holds one, and is not made empty
     ENUM = 5  # an enum with a member that is one, or holds one
+    LAST = 6
 
 
 class _Later:
@@ -89,11 +94,15 @@ class Deferral:
         pickler: what pickles them.
         own: the names of the modules whose classes are the author's.
         facts: what the flow's module is called, by which its names are put there.
+        homes: of what it imports by name from another module, by its id, that module and the name there.
     """
 
-    def __init__(self, pickler: pickle.Pickler, own: set[str], facts: Values) -> None:
+    def __init__(
+        self, pickler: pickle.Pickler, own: set[str], facts: Values, homes: Mapping[int, tuple[str, str]]
+    ) -> None:
         self._pickler = weakref.proxy(pickler)  # which holds what this makes
         self._own = own
+        self._homes = homes
         self._for_module = {"__module__": facts, "__globals__": {}} if facts else {}
         self._in_code = False
         self._waiting: dict[tuple[Kind, int], tuple[Any, Values, Values]] = {}
@@ -175,11 +184,11 @@ class Deferral:
         return tuple, ((in_order,) if in_order else ())
 
     def _set_apart(self) -> tuple[list[Any], list[Call]]:
-        """Return what makes containers empty, and what fills them; not of those that are pickled."""
+        """Return what finds containers or makes them empty, and what fills these; not of those that are pickled."""
         pickled = self._pickler.memo.copy()
         new = [value for key, value in self._apart.items() if key not in pickled]
         self._apart.clear()
-        stand_ins = [Call(type(each)) for each in new]
+        stand_ins = [found_in(*self._homes[id(each)]) if id(each) in self._homes else Call(type(each)) for each in new]
 
         def take_their_places() -> tuple[Any, ...]:
             memo = self._pickler.memo.copy()
@@ -188,10 +197,12 @@ class Deferral:
             self._pickler.memo = memo
             return tuple, ()
 
-        fillings = [Call(_FILLED_BY[type(each)], each, each.copy()) for each in new]
+        fillings = [Call(_FILLED_BY[type(each)], each, each.copy()) for each in new if id(each) not in self._homes]
         return [*stand_ins, _Later(take_their_places)], fillings
 
     def _kind(self, value: Any) -> Kind:
+        if type(value) is LastCall:
+            return Kind.LAST
         if type(value) in _ATOMS:
             return Kind.CODE
         if id(value) not in self._kinds:
@@ -208,13 +219,20 @@ class Deferral:
         return Kind.INSTALLED if kinds else Kind.CODE
 
     def _parts(self, value: Any) -> list[Any]:
-        """Return the instances in a value that are neither code nor plain containers, however deep."""
+        """Return the instances in a value that are neither code nor plain containers, however deep.
+
+        A container that is another module's is one.
+        """
         found, left, seen = [], [value], set()
         while left:
             part = left.pop()
             if type(part) in _ATOMS or _is_code(part) or id(part) in seen:
                 continue
             seen.add(id(part))
+            if id(part) in self._homes and type(part) in _FILLED_BY:
+                self._apart[id(part)] = part
+                found.append(part)
+                continue
             inside = _inside(part)
             left += inside or []
             if inside is None or type(part).__module__ not in _PLAIN:

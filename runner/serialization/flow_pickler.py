@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cloudpickle.cloudpickle import _class_setstate
 
 from runner.model.task import Task
-from runner.serialization.deferral import Deferral, found_in
+from runner.serialization.deferral import Deferral, LastCall, found_in
 from runner.serialization.enums import contents_of, makers_of
-from runner.serialization.pickler import PUBLIC_MODULES, Pickler, by_value, found_by_name
+from runner.serialization.pickler import PUBLIC_MODULES, Pickler, by_value, found_by_name, takes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +67,8 @@ class FlowPickler(Pickler):
         self._travels = travels
         held = ((self._namespace[name], home) for name, home in bindings.names.items())
         self._homes = {id(value): home for value, home in held if not isinstance(value, type | FunctionType)}
-        self._deferral = Deferral(self, {"__main__", self._name}, self._facts)
+        self._deferral = Deferral(self, {"__main__", self._name}, self._facts, self._homes)
+        self._registered: set[str] | None = None  # until the first function has them
         self._cached_ones: set[int] = set()
         self._cells: dict[int, CellType] = {}  # an empty one for each that a function closes over, by its id
 
@@ -123,6 +124,9 @@ class FlowPickler(Pickler):
         names = {*_names_in_classes(function.__code__), *_names_in(function.__annotations__)}
         if self._is_own(function):
             names.add(function.__name__)
+        if self._registered is None:
+            self._registered = self._registered_ones()
+            names |= self._registered
         held |= {name: self._namespace[name] for name in names if name in self._namespace}
         for name in [name for name, value in held.items() if id(value) in self._cached_ones and value.__name__ == name]:
             del held[name]  # it is just being pickled, and puts itself there
@@ -193,7 +197,27 @@ class FlowPickler(Pickler):
             }
         else:
             state |= {name: value for name, value in vars(kind).items() if _equals_inherited(kind, name, value)}
+            hooks = self._hooks(kind)
+            if _can_be_told(hooks):
+                arguments = (*arguments[:-1], {"__init_subclass__": hooks})
+                for_module["__init_subclass__"] = LastCall(getattr, hooks[0], "__init_subclass__")
+            elif hooks:
+                message = f"nobody keeps what __init_subclass__ of {hooks[0].__qualname__} was given with this class"
+                raise TypeError(message)
         return make, arguments, (state, for_module), *rest
+
+    def _hooks(self, kind: type) -> list[type]:
+        """Return the bases, in modules that travel as files, whose hook was told of a class when it was new."""
+        own = by_value()
+        bases = [base for base in kind.__mro__[1:] if base.__module__ not in own and self._travels(base.__module__)]
+        return [base for base in bases if isinstance(vars(base).get("__init_subclass__"), classmethod)]
+
+    def _registered_ones(self) -> set[str]:
+        """Return the names of the flow's classes that another module keeps, maybe, since a hook told it of them."""
+        classes = {name: each for name, each in self._namespace.items() if issubclass(type(each), type)}
+        return {
+            name for name, each in classes.items() if each.__module__ == self._name and _can_be_told(self._hooks(each))
+        }
 
     def _for_module(self, held: Mapping[str, object]) -> dict[str, object]:
         """Return what is put into the module when a class is filled: see `runner.serialization.unpickler`."""
@@ -202,6 +226,11 @@ class FlowPickler(Pickler):
     def _by_name(self, held: dict[str, object]) -> dict[str, object]:
         homes = self._bindings.names
         return {name: found_in(*homes[name]) if name in homes else value for name, value in held.items()}
+
+
+def _can_be_told(hooks: list[type]) -> bool:
+    """Return whether the nearest hook can be called again: nobody keeps the arguments of a class statement."""
+    return bool(hooks) and takes(vars(hooks[0])["__init_subclass__"].__func__, 1)
 
 
 def _equals_inherited(kind: type, name: str, value: object) -> bool:

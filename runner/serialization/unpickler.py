@@ -92,15 +92,20 @@ class Unpickler(pickle.Unpickler):
         return module
 
     def make_class(self, kind: Any, name: str, bases: Any, namespace: Any, tracker_id: str, extra: Any) -> Any:
-        """Make a class without the author's hooks for new classes, which were called when it was new."""
+        """Make a class without the author's hooks for new classes, which were called when it was new.
+
+        Those of ``extra`` are in a module that is imported, and are told of the class when it is whole.
+        """
         resolved = types.resolve_bases(bases)
-        own_hooks = {
+        hooks = {
             base: vars(base)["__init_subclass__"]
             for each in resolved
             for base in each.__mro__
             if base in _DYNAMIC_CLASS_TRACKER_BY_CLASS and "__init_subclass__" in vars(base)
         }
-        for base in own_hooks:
+        told_later = (extra or {}).get("__init_subclass__", ())
+        hooks |= {base: vars(base)["__init_subclass__"] for base in told_later}
+        for base in hooks:
             type.__delattr__(base, "__init_subclass__")
         try:
             if kind is _TYPED_DICT and bases == (dict,):  # as Python 3.11 has it, and does not take it
@@ -111,7 +116,7 @@ class Unpickler(pickle.Unpickler):
             made = installed.__new__(kind, name, resolved, dict(namespace))
             return _lookup_class_or_track(tracker_id, made)
         finally:
-            for base, hook in own_hooks.items():
+            for base, hook in hooks.items():
                 type.__setattr__(base, "__init_subclass__", hook)
 
     def make_enum(
@@ -134,6 +139,8 @@ class Unpickler(pickle.Unpickler):
         made = _class_setstate(kind, state)
         for name, held in for_module.get("__members__", {}).items():
             vars(made[name]).update(held)
+        if hook := for_module.get("__init_subclass__"):
+            hook.__func__(kind)
         return made
 
 

@@ -13,8 +13,9 @@ from weakref import WeakValueDictionary
 import cloudpickle
 import pytest
 
-from runner import Flow
+from runner import Flow, FlowFailed
 from runner.serialization.deferral import Deferral
+from runner.serialization.flow_pickler import Bindings
 from runner.serialization.pickling import dump_flow, load_flow
 
 if TYPE_CHECKING:
@@ -138,6 +139,46 @@ def test_members_are_made_without_the_code_that_made_them(monkeypatch: pytest.Mo
     data, here = dump_flow(module.flow, module).data, module.told()
     monkeypatch.delitem(sys.modules, "with_enums")
     assert Flow.of(load_flow(data)).run().result("told") == here
+
+
+HELPER = """
+KNOWN, CACHE = {}, {}
+class Source:
+    def __init_subclass__(cls):
+        KNOWN[cls.kind] = cls
+class Named:
+    def __init_subclass__(cls, name):
+        KNOWN[name] = cls
+"""
+USER = """
+from runner import Flow, task
+from a_helper import CACHE, KNOWN, Named, Source
+class Json(Source):
+    kind, cache = "json", CACHE
+def told(table=CACHE): return KNOWN["json"].cache is CACHE, table is CACHE
+with Flow('told') as flow:
+    task(told)()
+"""
+
+
+def test_what_another_module_has_is_that_module_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = made("a_helper", HELPER, monkeypatch)
+    module = made("a_user", USER, monkeypatch)
+    bindings = Bindings({name: ("a_helper", name) for name in ("CACHE", "KNOWN", "Named", "Source")})
+    data = dump_flow(module.flow, module, bindings, "a_helper".__eq__).data
+    helper.KNOWN.clear()
+    monkeypatch.delitem(sys.modules, "a_user")
+    assert Flow.of(load_flow(data)).run().result("told") == (True, True)
+    assert list(helper.KNOWN) == ["json"]
+
+
+def test_a_class_that_was_given_something_when_it_was_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made("a_helper", HELPER, monkeypatch)
+    text = USER.replace("Json(Source)", "Json(Named, name='json')").replace('KNOWN["json"]', "Json")
+    module = made("a_user", text, monkeypatch)
+    bindings = Bindings({"Named": ("a_helper", "Named")})
+    with pytest.raises(FlowFailed, match="nobody keeps what __init_subclass__ of Named was given with this class"):
+        dump_flow(module.flow, module, bindings, "a_helper".__eq__)
 
 
 def test_a_flow_without_data_costs_two_calls_more_for_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
