@@ -34,10 +34,17 @@ def save(end: EndDocument, temporary: str) -> None:
 
 
 def discard(run_id: str, before: int, temporary: str) -> None:
-    """Remove the ends of attempts before this one that were saved here, now that it has its own in the storage."""
-    for attempt in range(1, before):
+    """Remove the ends of attempts before this one that were saved here, now that it has its own in the storage.
+
+    Also what a process left that was killed while it saved one.
+    """
+    names = [_path(run_id, attempt, "").lstrip("/") for attempt in range(1, before)]
+    begun = tuple(f".{name}." for name in names)
+    with suppress(OSError):
+        names += [name for name in os.listdir(temporary) if name.startswith(begun)] if begun else []  # noqa: PTH208
+    for name in names:
         with suppress(OSError):
-            os.unlink(_path(run_id, attempt, temporary))  # noqa: PTH108 - as above
+            os.unlink(f"{temporary}/{name}")  # noqa: PTH108 - as above
 
 
 def _path(run_id: str, attempt: int, temporary: str) -> str:
