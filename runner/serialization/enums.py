@@ -28,12 +28,14 @@ def contents_of(kind: type[Enum]) -> dict[str, tuple[Any, ...]] | None:
     return {name: given(member) if given else () for name, member in kind.__members__.items()}
 
 
-def makers_of(kind: type[Enum]) -> dict[str, Any]:
+def makers_of(kind: type[Enum]) -> dict[str, object]:
     """Return what an enum keeps of how its members were made; cloudpickle leaves out what its base has, too."""
     return {name: value for name, value in vars(kind).items() if name in _OF_MAKING}
 
 
-def make_enum(bases: tuple[Any, ...], name: str, members: dict[str, Any], contents: dict[str, tuple[Any, ...]]) -> Any:
+def make_enum(
+    bases: tuple[Any, ...], name: str, members: dict[str, object], contents: dict[str, tuple[Any, ...]]
+) -> Any:
     """Make an enum of its members' values, and of what `contents_of` returned."""
     metaclass = type(bases[-1])
     names = iter(members)
