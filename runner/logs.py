@@ -92,19 +92,6 @@ def reset_run_context() -> None:
 
 
 @contextmanager
-def kept_as_they_are() -> Iterator[None]:
-    """Have lines be written after the block as they were before it, whatever it configures."""
-    root = logging.getLogger()
-    before = list(root.handlers)
-    try:
-        yield
-    finally:
-        root.handlers[:] = before
-        for name in OWN_NAMES:
-            logging.getLogger(f"runner.{name}".rstrip(".")).disabled = False
-
-
-@contextmanager
 def task_context(label: str) -> Iterator[None]:
     """Add the task's label to every line that the block logs."""
     token = _TASK.set(label)

@@ -67,12 +67,7 @@ def load_bundle(opened: Bundle, image: str, temporary: str, on_unpacked: Callabl
 
     with loading(), _ready_for_prefect(opened, image):
         _unpack(opened, temporary, on_unpacked)
-        flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True))
-        if "effects" in vars(flow):
-            from runner.bundle.effects import do_again
-
-            do_again(flow)
-        return flow
+        return _runnable(pickling.load_flow(opened.members[FLOW], main=True))
 
 
 def try_loading(admitted: Admitted, settings: Settings) -> FlowGraph:

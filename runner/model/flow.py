@@ -10,7 +10,7 @@ from runner.model.task import Node, Parameter, open_graph, references
 from runner.naming import slugify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from runner.environments import LocalEnvironment
@@ -34,7 +34,6 @@ class FlowGraph:
         self.nodes: list[Node] = []
         self.parameters: list[Parameter] = []
         self.module = _caller()
-        self.effects: Mapping[str, Callable[[], object]] = {}  # see runner.publishing.effects
         self._members: set[Node] = set()
         self._slugs: set[str] = set()
         self._used: dict[str, int] = {}
@@ -109,9 +108,7 @@ class FlowGraph:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave storage and environment behind: the manifest says what a run needs of them, and no secret travels."""
-        state = {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
-        effects = vars(self).get("effects")  # a graph that was loaded has done them
-        return state | {"effects": effects} if effects else state
+        return {"name": self.name, "slug": self.slug, "nodes": self.nodes, "parameters": self.parameters}
 
     def __repr__(self) -> str:
         """Show the name."""

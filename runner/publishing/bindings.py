@@ -28,7 +28,8 @@ def bindings_of(module: ModuleType | None) -> Bindings:
         return Bindings()
     names: dict[str, tuple[str, str]] = {}
     submodules: set[str] = set()
-    for statement in _imports(ast.parse(Path(file).read_bytes())):
+    tree = ast.parse(Path(file).read_bytes())
+    for statement in _imports(tree):
         if isinstance(statement, ast.Import):
             submodules |= {alias.name for alias in statement.names if "." in alias.name and alias.asname is None}
             continue
@@ -36,7 +37,21 @@ def bindings_of(module: ModuleType | None) -> Bindings:
         for alias in statement.names:
             bound = _public_names(source) if alias.name == "*" else [alias.name]
             names |= {alias.asname or name: (source, name) for name in bound}
-    return Bindings({name: home for name, home in names.items() if _still(module, name, home)}, frozenset(submodules))
+    still = {name: home for name, home in names.items() if _still(module, name, home)}
+    return Bindings(still, frozenset(submodules), frozenset(_given(tree)))
+
+
+def _given(tree: ast.AST, prefix: str = "") -> Iterator[str]:
+    """Yield the qualified names of classes whose statements give ``__init_subclass__`` an argument."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.ClassDef):
+            if any(each.arg != "metaclass" for each in child.keywords):
+                yield f"{prefix}{child.name}"
+            yield from _given(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _given(child, f"{prefix}{child.name}.<locals>.")
+        else:
+            yield from _given(child, prefix)
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

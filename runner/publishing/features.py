@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SIZED = (list, tuple, dict, set, frozenset)
-_DEEPEST = 3  # steps into lists, tuples and the values of dictionaries
-_WIDEST = 50  # parts looked at in each
+_DEEPEST = 2  # steps into lists, tuples and the values of dictionaries
+_WIDEST = 20  # parts looked at in each
 _LOOKUPS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _PARTS: dict[type, tuple[str, ...]] = {  # in what functions are wrapped
     Task: ("function",),
@@ -61,11 +61,13 @@ def features_of(flow: FlowGraph, module: str, imported: Container[str] = ()) -> 
         yield Feature(f"an argument of task {node.slug}", f"{_told(node.args)}, {_told(node.kwargs)}", called)
     for each in flow.parameters:
         yield Feature(f"the default of parameter {each.name}", f"{each.required} {_told(each.default)}")
+    variables: dict[str, str] = {}  # many functions may use one
     for function in _functions_of(flow, module):
         for name in dict.fromkeys(names_of(function.__code__)):
             if name in function.__globals__:
-                told = _told(function.__globals__[name], 0 if name not in imported else None)
-                yield Feature(f"{name} in {function.__qualname__}", told, (function, name))
+                if name not in variables:
+                    variables[name] = _told(function.__globals__[name], 0 if name not in imported else None)
+                yield Feature(f"{name} in {function.__qualname__}", variables[name], (function, name))
         defaults = f"{_told(function.__defaults__)}, {_told(function.__kwdefaults__)}"
         yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
         cells = zip(function.__code__.co_freevars, _contents(function), strict=True)
@@ -96,7 +98,9 @@ def _told(value: Any, depth: int | None = 0) -> str:
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    text = value if isinstance(value, str | bytes) else repr(value)
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def names_of(code: CodeType) -> Iterator[str]:

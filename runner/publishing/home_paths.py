@@ -23,9 +23,9 @@ def notes_on_paths(functions: Iterable[FunctionType], folder: Path) -> Iterator[
     said = set[str]()
     for function in functions:
         for name in names_of(function.__code__):
-            line = line_of_name(function, name)
-            if f"{line} {name}" not in said and _is_below(function.__globals__.get(name), folder):
-                said.add(f"{line} {name}")
+            if name not in said and _is_below(function.__globals__.get(name), folder):
+                said.add(name)
+                line = line_of_name(function, name)
                 yield (
                     f"note: {line}: {name} is a path of this machine, and what lies there stays here; take it along "
                     "with -i, or include=[…], and open it with importlib.resources.files"

@@ -24,8 +24,8 @@ class Kept(NamedTuple):
     name: str
 
 
-def kept_by(modules: Iterable[str], own: str) -> dict[Kept, FunctionType | type]:
-    """Return what loaded modules keep in their variables, by where that is.
+def kept_by(modules: Iterable[str], own: str) -> list[tuple[Kept, FunctionType | type]]:
+    """Return what loaded modules keep in their variables, with where that is; not what is a key, as in a cache.
 
     Args:
         modules: names of modules that travel as files.
@@ -33,12 +33,12 @@ def kept_by(modules: Iterable[str], own: str) -> dict[Kept, FunctionType | type]
     """
     loaded = [sys.modules[name] for name in modules if name in sys.modules and name != own]
     names = [module.__name__ for module in loaded]
-    return {
-        Kept(module.__name__, variable, value.__qualname__): value
+    return [
+        (Kept(module.__name__, variable, value.__qualname__), value)
         for module in loaded
         for variable, held in list(vars(module).items())
         for value in _found_in(held, own, names, 0)
-    }
+    ]
 
 
 def _found_in(value: Any, own: str, modules: Collection[str], depth: int) -> Iterator[FunctionType | type]:
@@ -53,7 +53,7 @@ def _found_in(value: Any, own: str, modules: Collection[str], depth: int) -> Ite
 def _parts_of(value: Any, modules: Collection[str]) -> Iterable[Any]:
     """Return what a container holds, or the attributes of what the modules made."""
     if isinstance(value, dict | MappingProxyType):
-        return [*value, *value.values()]
+        return list(value.values())
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     if isinstance(value, ModuleType):

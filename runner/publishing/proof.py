@@ -17,7 +17,6 @@ from runner.publishing.features import Feature, features_of
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
 from runner.publishing.proof_process import ANSWER
-from runner.secrets.redaction import redact
 from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
@@ -55,10 +54,10 @@ class Built(NamedTuple):
     excluded: Collection[str] = ()
 
 
-def prove(built: Built) -> list[str]:
+def prove(built: Built) -> None:
     """Load a bundle as a container would, and compare what comes of it with the flow that its author wrote.
 
-    What the author's modules print meanwhile they printed before, and nobody sees it. Returns what is to be noted.
+    What the author's modules print meanwhile they printed before, and nobody sees it.
 
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
@@ -66,21 +65,21 @@ def prove(built: Built) -> list[str]:
     request = {"module": name, "imported": sorted(built.imported), "modules": sorted(built.modules)}
     told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
     if told is None:
-        return []
+        return
     if failed := told["failed"]:
         missing = told["missing"]
         if missing and stays_behind(missing, built.excluded):
             log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
-            return []
+            return
         _refuse_unloadable(built.module, failed, missing)
     there = _numbered(Feature(*each) for each in told["features"])
     for key, feature in _numbered(features_of(built.flow, name, built.imported)).items():
         _compare(feature, there.get(key))
-    kept_there = {Kept(*each) for each in told["kept"]}
-    lost = {kept: value for kept, value in kept_by(built.modules, name).items() if kept not in kept_there}
-    for kept, value in sorted(lost.items(), key=lambda each: isinstance(each[1], type)):
-        _refuse_kept(kept, value)
-    return [f"note: {redact(warning)}" for warning in told["warnings"]]
+    kept_there = Counter(Kept(*each) for each in told["kept"])
+    for kept, value in kept_by(built.modules, name):
+        kept_there[kept] -= 1
+        if kept_there[kept] < 0:
+            _refuse_kept(kept, value)
 
 
 def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:

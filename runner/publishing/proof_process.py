@@ -6,15 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from runner.bundle import archive, load
 from runner.errors import RunnerError
 from runner.publishing.features import features_of
 from runner.publishing.kept import kept_by
-
-if TYPE_CHECKING:
-    import logging
 
 ANSWER = "answer"  # the file in its working directory that it writes, once it is whole
 
@@ -22,12 +19,11 @@ ANSWER = "answer"  # the file in its working directory that it writes, once it i
 class Answer(TypedDict):
     """What it tells: the features of the flow that it loaded, or why that failed, and the module that was missing.
 
-    ``kept`` is what the author's modules keep of the flow's file there, ``warnings`` what was logged meanwhile.
+    ``kept`` is what the author's modules keep of the flow's file there.
     """
 
     features: list[tuple[str, str]]
     kept: list[tuple[str, str, str]]
-    warnings: list[str]
     failed: str | None
     missing: str | None
 
@@ -37,23 +33,16 @@ def answer() -> None:
     sys.path.pop()  # where runner was found: beside it, in its own tree, others may lie
     folder = Path.cwd()
     request = json.loads(sys.stdin.buffer.readline())
-    own, warnings = request["module"], list[str]()
-
-    def keep(record: logging.LogRecord) -> bool:
-        warnings.append(record.getMessage())
-        return False
-
-    load.log.addFilter(keep)
     opened = archive.read_bundle(sys.stdin.buffer.read())
     try:
         flow = load.load_bundle(opened, "", str(folder), lambda _folder: None)
-        features = [(each.label, each.told) for each in features_of(flow, own, request["imported"])]
-        kept = [(*each,) for each in kept_by(request["modules"], own)]
-        told = Answer(features=features, kept=kept, warnings=warnings, failed=None, missing=None)
+        features = [(each.label, each.told) for each in features_of(flow, request["module"], request["imported"])]
+        kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
+        told = Answer(features=features, kept=kept, failed=None, missing=None)
     except RunnerError as error:
         cause = error.__cause__
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        told = Answer(features=[], kept=[], warnings=[], failed=error.message, missing=missing)
+        told = Answer(features=[], kept=[], failed=error.message, missing=missing)
     partial = folder / f"{ANSWER}.new"
     partial.write_text(json.dumps(told), "utf-8")
     partial.rename(folder / ANSWER)

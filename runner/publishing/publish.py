@@ -23,7 +23,6 @@ from runner.logs import printable
 from runner.model.loading import is_loading
 from runner.publishing import capture, import_statements
 from runner.publishing.bindings import bindings_of
-from runner.publishing.effects import effects_of
 from runner.publishing.home_paths import notes_on_paths
 from runner.publishing.newest import point_to_newest
 from runner.publishing.proof import Built, prove
@@ -116,13 +115,12 @@ def publish(
 
     module = capture.defining_module(flow.module)
     bindings = bindings_of(module)
-    flow.effects, notes = effects_of(module, bindings.names)
     pickled = pickling.dump_flow(flow, module, bindings, capture.defining_module)
-    needed = [function for function in pickled.functions if function not in flow.effects.values()]
-    reached = pickled.modules | import_statements.imported_in(needed)
+    reached = pickled.modules | import_statements.imported_in(pickled.functions)
     excluded = list(exclude)
     captured = capture.capture(module, include, excluded, reached)
-    _say([*captured.notes, *notes_on_paths(needed, capture.folder_of(module)), *notes])
+    for note in [*captured.notes, *notes_on_paths(pickled.functions, capture.folder_of(module))]:
+        print(printable(note), file=sys.stderr)  # noqa: T201 - as below
     _refuse_left_behind(pickled.names, module)
     modules = reached | captured.imports
     facts = manifest.facts_of(
@@ -146,7 +144,7 @@ def publish(
         ]
         _refuse_secrets(flow, pickled.functions, written, secrets)
     if check:
-        _say(prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded)))
+        prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded))
 
     _store(opened, key, data, newest, is_own_key=bool(destination.key))
     if key_of_signer and not destination.key:
@@ -170,11 +168,6 @@ def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
     storage = open_storage(location, credentials, environ)
     storage.warn_of_writers()
     return location.key, storage
-
-
-def _say(notes: Iterable[str]) -> None:
-    for note in notes:
-        print(printable(note), file=sys.stderr)  # noqa: T201 - what leaves is listed
 
 
 def _store(storage: Storage, key: str, data: bytes, newest: str | None, *, is_own_key: bool) -> None:

@@ -29,11 +29,13 @@ class Bindings(NamedTuple):
     """What a module's import statements bind.
 
     ``names`` are those that it imports from another module, as ``{name: (module, name there)}``; ``submodules`` those
-    that it imports by a dotted name, and finds as attributes.
+    that it imports by a dotted name, and finds as attributes. ``given`` are its classes whose statements give
+    ``__init_subclass__`` an argument.
     """
 
     names: Mapping[str, tuple[str, str]] = MappingProxyType({})
     submodules: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
 
 
 class FlowPickler(Pickler):
@@ -68,7 +70,7 @@ class FlowPickler(Pickler):
         held = ((self._namespace[name], home) for name, home in bindings.names.items())
         self._homes = {id(value): home for value, home in held if not isinstance(value, type | FunctionType)}
         self._deferral = Deferral(self, {"__main__", self._name}, self._facts, self._homes)
-        self._registered: set[str] | None = None  # until the first function has them
+        self._registered: dict[str, object] | None = None  # until the first function has them
         self._cached_ones: set[int] = set()
         self._cells: dict[int, CellType] = {}  # an empty one for each that a function closes over, by its id
 
@@ -126,8 +128,8 @@ class FlowPickler(Pickler):
             names.add(function.__name__)
         if self._registered is None:
             self._registered = self._registered_ones()
-            names |= self._registered
-        held |= {name: self._namespace[name] for name in names if name in self._namespace}
+            held = self._registered | held  # they are told of in the order in which they were
+        held |= {name: value for name, value in self._namespace.items() if name in names}
         for name in [name for name, value in held.items() if id(value) in self._cached_ones and value.__name__ == name]:
             del held[name]  # it is just being pickled, and puts itself there
         state["_cloudpickle_submodules"] += self._submodules(function.__code__, held)
@@ -180,7 +182,7 @@ class FlowPickler(Pickler):
         names = {*_names_in(vars(kind).get("__annotations__") or {})}
         if self._namespace.get(kind.__name__) is kind:
             names.add(kind.__name__)
-        held = {name: self._namespace[name] for name in names if name in self._namespace}
+        held = {name: value for name, value in self._namespace.items() if name in names}
         for_module = self._for_module(self._by_name(held))
         if issubclass(kind, Enum):
             members = arguments[3]
@@ -198,7 +200,7 @@ class FlowPickler(Pickler):
         else:
             state |= {name: value for name, value in vars(kind).items() if _equals_inherited(kind, name, value)}
             hooks = self._hooks(kind)
-            if _can_be_told(hooks):
+            if self._can_be_told(kind, hooks):
                 arguments = (*arguments[:-1], {"__init_subclass__": hooks})
                 for_module["__init_subclass__"] = LastCall(getattr, hooks[0], "__init_subclass__")
             elif hooks:
@@ -212,12 +214,17 @@ class FlowPickler(Pickler):
         bases = [base for base in kind.__mro__[1:] if base.__module__ not in own and self._travels(base.__module__)]
         return [base for base in bases if isinstance(vars(base).get("__init_subclass__"), classmethod)]
 
-    def _registered_ones(self) -> set[str]:
-        """Return the names of the flow's classes that another module keeps, maybe, since a hook told it of them."""
+    def _registered_ones(self) -> dict[str, object]:
+        """Return the flow's classes that another module keeps, maybe, since a hook told it of them."""
         classes = {name: each for name, each in self._namespace.items() if issubclass(type(each), type)}
-        return {
-            name for name, each in classes.items() if each.__module__ == self._name and _can_be_told(self._hooks(each))
-        }
+        own = {name: each for name, each in classes.items() if each.__module__ == self._name}
+        return {name: each for name, each in own.items() if self._can_be_told(each, self._hooks(each))}
+
+    def _can_be_told(self, kind: type, hooks: list[type]) -> bool:
+        """Return whether the nearest hook can be called again: nobody keeps the arguments of a class statement."""
+        if not hooks or kind.__qualname__ in self._bindings.given:
+            return False
+        return takes(vars(hooks[0])["__init_subclass__"].__func__, 1)
 
     def _for_module(self, held: Mapping[str, object]) -> dict[str, object]:
         """Return what is put into the module when a class is filled: see `runner.serialization.unpickler`."""
@@ -226,11 +233,6 @@ class FlowPickler(Pickler):
     def _by_name(self, held: dict[str, object]) -> dict[str, object]:
         homes = self._bindings.names
         return {name: found_in(*homes[name]) if name in homes else value for name, value in held.items()}
-
-
-def _can_be_told(hooks: list[type]) -> bool:
-    """Return whether the nearest hook can be called again: nobody keeps the arguments of a class statement."""
-    return bool(hooks) and takes(vars(hooks[0])["__init_subclass__"].__func__, 1)
 
 
 def _equals_inherited(kind: type, name: str, value: object) -> bool:

@@ -5,7 +5,7 @@ from foo import Foo
 from runner import Flow, task
 
 
-def patched_init(self):
+def patched_init(self):  # refused
     self.name = "patched"
 
 

@@ -5,7 +5,7 @@ from handlers import handle, register
 from runner import Flow, task
 
 
-@register("upper")
+@register("upper")  # refused
 def upper(text):
     return text.upper()
 

@@ -9,7 +9,7 @@ class Human:
     name = "Only"
 
 
-@render.register(Human)
+@render.register(Human)  # refused
 def render_human(human):
     return f"[{human.name}]"
 
