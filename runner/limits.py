@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -32,34 +32,28 @@ _KB, _MB = 1024, 1024 * 1024
 MOST_PARTS: Final = 400_000
 
 
-class Limit(NamedTuple):
-    """Bytes that an object of a kind may have, and why just so many."""
-
-    size: int
-    reason: str
-
-
-LIMITS: Final[dict[Kind, Limit]] = {
-    "bundle": Limit(4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),
-    "manifest": Limit(8 * _MB, "a flow of 50,000 tasks has about so much"),
-    "envelope": Limit(16 * _MB, "a flow of Prefect 1.4 in JSON; a plain pickle may be as large as a bundle"),
-    "signature": Limit(1 * _KB, "it has about 200 bytes, whatever is signed"),
-    "run": Limit(4 * _MB, "the parameters are most of it"),
-    "claim": Limit(64 * _KB, "it has some names and numbers"),
-    "beat": Limit(4 * _KB, "it has a token, a number and a time"),
-    "end": Limit(64 * _MB, "an entry of about 400 bytes for each task and element, so 150,000 of them"),
-    "pointer": Limit(16 * _KB, "it has about 500 bytes, and a key of 1,024, each character of it escaped"),
-    "log part": Limit(8 * _MB, "1 MB is shipped at once, and a line of 256 KiB that is all control characters"),
-    "setting's file": Limit(2 * _MB, "parameters of which run.json can still tell"),
-    "secret's file": Limit(1 * _MB, "a Secret of Kubernetes has no more"),
-    "key's file": Limit(64 * _KB, "a key in PEM has about 120 bytes"),
+# Bytes that an object of a kind may have, and why just so many: plain tuples, as a class of its own costs every start.
+LIMITS: Final[dict[Kind, tuple[int, str]]] = {
+    "bundle": (4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),
+    "manifest": (8 * _MB, "a flow of 50,000 tasks has about so much"),
+    "envelope": (16 * _MB, "a flow of Prefect 1.4 in JSON; a plain pickle may be as large as a bundle"),
+    "signature": (1 * _KB, "it has about 200 bytes, whatever is signed"),
+    "run": (4 * _MB, "the parameters are most of it"),
+    "claim": (64 * _KB, "it has some names and numbers"),
+    "beat": (4 * _KB, "it has a token, a number and a time"),
+    "end": (64 * _MB, "an entry of about 400 bytes for each task and element, so 150,000 of them"),
+    "pointer": (16 * _KB, "it has about 500 bytes, and a key of 1,024, each character of it escaped"),
+    "log part": (8 * _MB, "1 MB is shipped at once, and a line of 256 KiB that is all control characters"),
+    "setting's file": (2 * _MB, "parameters of which run.json can still tell"),
+    "secret's file": (1 * _MB, "a Secret of Kubernetes has no more"),
+    "key's file": (64 * _KB, "a key in PEM has about 120 bytes"),
 }
-LARGEST_DOCUMENT: Final = max(limit.size for kind, limit in LIMITS.items() if kind != "bundle")
+LARGEST_DOCUMENT: Final = max(size for kind, (size, _) in LIMITS.items() if kind != "bundle")
 
 
 def limit_of(kind: Kind) -> int:
     """Return how many bytes an object of a kind may have; an outcome is an end."""
-    return LIMITS[kind].size
+    return LIMITS[kind][0]
 
 
 def parts_in(document: bytes) -> int:

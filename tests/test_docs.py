@@ -16,7 +16,7 @@ import click
 import pytest
 
 from runner import cli, errors
-from runner.limits import LIMITS, Limit
+from runner.limits import LIMITS
 from runner.runtime import channel
 from runner.settings import VARIABLES
 
@@ -62,7 +62,7 @@ def test_the_table_of_exit_codes_names_every_class_under_its_code() -> None:
 def test_the_table_of_limits_is_that_of_the_code() -> None:
     units = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
     rows = table("limits", (ROOT / "docs/formats.md").read_text("utf-8"))
-    told = {kind: Limit(int(size.split()[0]) * units[size.split()[1]], reason) for kind, size, reason in rows}
+    told = {kind: (int(size.split()[0]) * units[size.split()[1]], reason) for kind, size, reason in rows}
     assert told == LIMITS
 
 

@@ -24,7 +24,7 @@ from runner.backends.local.files import LocalStorage
 from runner.bundle import archive
 from runner.bundle.fetch import newest_version
 from runner.bundle.member_names import invalid_name
-from runner.limits import LIMITS, Limit
+from runner.limits import LIMITS
 from runner.runs import documents
 from support.flows import publish
 from support.starting import start
@@ -278,7 +278,7 @@ def test_a_manifest_that_is_too_large_is_told_when_it_is_written() -> None:
 def test_a_bundle_of_more_than_4_gb_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     data = named()
     monkeypatch.setattr(archive, "_LARGEST", 0)
-    monkeypatch.setitem(LIMITS, "manifest", Limit(100, "less than the bundle has"))
+    monkeypatch.setitem(LIMITS, "manifest", (100, "less than the bundle has"))
     with pytest.raises(errors.BundleCorrupt, match="larger than any"):
         archive.read_bundle(data)
 

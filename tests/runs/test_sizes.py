@@ -77,4 +77,4 @@ def test_files_that_settings_name_have_limits(tmp_path: Path) -> None:
 
 
 def test_each_limit_has_a_reason() -> None:
-    assert all(limit.size > 0 and limit.reason for limit in LIMITS.values())
+    assert all(size > 0 and reason for size, reason in LIMITS.values())
