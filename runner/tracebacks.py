@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
-_INSTALLED = {"site-packages", "dist-packages"}
-_UNPACKED = "runner-modules-"  # see runner.bundle.module_folder
+INSTALLED = {"site-packages", "dist-packages"}  # the names of folders in which packages are installed
+UNPACKED = "runner-modules-"  # how the folders' names begin that runner.bundle.module_folder makes
 _LONGEST = 20_000  # characters: a message's beginning, and a traceback's end with its innermost frames
 
 
@@ -54,8 +54,8 @@ def authors_line(trace: TracebackType | None) -> str | None:
         path = Path(frame.f_code.co_filename)
         standard = Path(os.__file__).resolve().parent
         is_standard = path.resolve().is_relative_to(standard) or str(path).startswith((_OURS, "<"))
-        if not is_standard and not _INSTALLED & set(path.parts):
-            below = [part.startswith(_UNPACKED) for part in path.parts]
+        if not is_standard and not INSTALLED & set(path.parts):
+            below = [part.startswith(UNPACKED) for part in path.parts]
             shown = Path(*path.parts[below.index(True) + 1 :]) if True in below else path
             found = f"{shown}, line {number}"
     return found

@@ -14,17 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.backends.local.private import open_folder
+from runner.tracebacks import UNPACKED
 
-_PREFIX = "runner-modules-"
 _PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, and so locked, until it ends
 
 
 def make_folder(inside: str) -> str:
     """Create a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=inside))
+        made = Path(tempfile.mkdtemp(prefix=f".{UNPACKED}", dir=inside))
     except OSError:
-        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+        made = Path(tempfile.mkdtemp(prefix=f".{UNPACKED}"))
     descriptor = open_folder(str(made))
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _PROCESS_LOCKS.append(descriptor)
@@ -35,12 +35,12 @@ def make_folder(inside: str) -> str:
 
 def is_one(path: str) -> bool:
     """Return whether a path is that of such a folder."""
-    return os.path.basename(path).startswith(_PREFIX)  # noqa: PTH119 - compared as text
+    return os.path.basename(path).startswith(UNPACKED)  # noqa: PTH119 - compared as text
 
 
 def sweep(inside: str) -> None:
     """Remove this user's folders that nobody uses any more."""
-    for folder in Path(inside).glob(f"{_PREFIX}*"):
+    for folder in Path(inside).glob(f"{UNPACKED}*"):
         with suppress(OSError):  # it is used, another user's, no folder, or gone
             descriptor = open_folder(str(folder))
             try:

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-INSTALLED = {"site-packages", "dist-packages"}  # the folders' names
-
-
 def owner_of(name: str, path: Iterable[str]) -> str | None:
     """Return who has a top-level module of this name already: «Python», or the file of the installed one.
 

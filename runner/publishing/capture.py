@@ -17,12 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runner.bundle.module_names import INSTALLED, owner_of, top_modules
+from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
 from runner.publishing.import_calls import Import, Unknown, Whole
 from runner.publishing.import_statements import acts_when_imported, imports_of, line_of_import
 from runner.publishing.included import NEVER, add, files_below, refuse_unreachable, take_included
 from runner.publishing.unknown_names import Pointer, note_of
+from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

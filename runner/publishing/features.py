@@ -6,13 +6,15 @@ import dis
 import hashlib
 from functools import _lru_cache_wrapper, cached_property, partial
 from itertools import islice
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
+from runner.serialization.flow_pickler import codes_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
+    from types import CodeType
 
     from runner.model.flow import FlowGraph
 
@@ -105,10 +107,8 @@ def _digest(value: object) -> str:
 
 def names_of(code: CodeType) -> Iterator[str]:
     """Yield the names that a function, or what is defined in it, looks up in its module."""
-    yield from (str(step.argval) for step in dis.get_instructions(code) if step.opname in _LOOKUPS)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from names_of(constant)
+    for each in (code, *codes_in(code)):
+        yield from (str(step.argval) for step in dis.get_instructions(each) if step.opname in _LOOKUPS)
 
 
 def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:

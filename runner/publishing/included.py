@@ -8,8 +8,9 @@ from os.path import normpath
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.bundle.module_names import INSTALLED, owner_of
+from runner.bundle.module_names import owner_of
 from runner.errors import UsageError
+from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

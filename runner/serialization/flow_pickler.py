@@ -162,7 +162,7 @@ class FlowPickler(Pickler):
         prefixes = tuple(f"{kept.__name__}." for kept in held.values() if isinstance(kept, ModuleType))
         if not prefixes:
             return []
-        used = {name for each in (code, *_codes_in(code)) for name in each.co_names}
+        used = {name for each in (code, *codes_in(code)) for name in each.co_names}
         return [
             sys.modules[name]
             for name in list(sys.modules)
@@ -242,16 +242,17 @@ def _equals_inherited(kind: type, name: str, value: object) -> bool:
 
 def _names_in_classes(code: CodeType) -> Iterable[str]:
     """Return the names that classes in a function use in their bodies, which are looked up by another instruction."""
-    for each in _codes_in(code):
+    for each in codes_in(code):
         if not each.co_flags & CO_OPTIMIZED:
             yield from each.co_names
 
 
-def _codes_in(code: CodeType) -> Iterable[CodeType]:
+def codes_in(code: CodeType) -> Iterable[CodeType]:
+    """Yield the code of all that is defined in a function, however deep."""
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield constant
-            yield from _codes_in(constant)
+            yield from codes_in(constant)
 
 
 def _names_in(annotations: Mapping[str, Any]) -> Iterable[str]:
