@@ -53,6 +53,7 @@ _HOMES = {
     "Report": "runner.engine.report",
     "TaskCancelled": "runner.engine.interrupt",
     "TaskTimeout": "runner.engine.interrupt",
+    "import_flow": "runner.serialization.source",
 }
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from runner.errors import UsageError
 
+UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
 
 

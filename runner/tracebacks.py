@@ -6,6 +6,7 @@ import os
 import traceback
 from typing import TYPE_CHECKING
 
+from runner.naming import UNPACKED
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - pathlib costs the start 5 ms
 INSTALLED = {"site-packages", "dist-packages"}  # the names of folders in which packages are installed
-UNPACKED = "runner-modules-"  # how the folders' names begin that runner.bundle.module_folder makes
 _LONGEST = 20_000  # characters: a message's beginning, and a traceback's end with its innermost frames
 
 

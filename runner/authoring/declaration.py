@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from runner.errors import UsageError
+from runner.model.loading import is_loading
 from runner.schema.validation import is_secret_name
 
 if TYPE_CHECKING:
@@ -113,10 +114,11 @@ class StorageDeclaration(ABC):
             check: whether the bundle is first loaded in a fresh process without the author's files, and compared.
 
         Returns:
-            The URL of the bundle or, of `Docker`, the image's name.
+            The URL of the bundle or, of `Docker`, the image's name. While a flow is being loaded nothing is published,
+            and this is the URL of the folder in which its bundles lie.
 
         Raises:
-            UsageError: when the storage belongs to no flow, for a key that is none, and while a flow is being loaded.
+            UsageError: when the storage belongs to no flow, and for a key that is none.
             FlowFailed: when the flow cannot be pickled, holds a secret, is too large, or is another when it is loaded.
             AlreadyExists: when the storage's own key is taken.
             WriteFailed: when the folder holds bundles of a flow of another name, or nothing can be written there.
@@ -130,6 +132,8 @@ class StorageDeclaration(ABC):
             >>> url.startswith("file:///"), "/flows/nightly/" in url
             (True, True)
         """
+        if is_loading():
+            return f"{self.url}/{self.flow.slug}"
         return self.publish(
             include=include, exclude=exclude, sign_with=sign_with, allow_secrets=allow_secrets, check=check
         ).url

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
+from runner.model.loading import is_loading
 from runner.naming import label_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Flow(FlowGraph):
 
         Returns:
             A report: ``result("slug")`` is a task's value, ``tasks`` lists what became of each, and ``state`` is
-            ``succeeded``.
+            ``succeeded``. While a flow is being loaded nothing runs, and this is what stands for any value.
 
         Raises:
             EnvironmentWrong: when parameters are unknown or missing, or a variable of runner's is wrong.
@@ -113,6 +114,11 @@ class Flow(FlowGraph):
             >>> report.state, report.result("greet")
             ('succeeded', 'hello')
         """
+        if is_loading():
+            from unittest.mock import MagicMock
+
+            report: Report = MagicMock()
+            return report
         return run_here(self, parameters)
 
 

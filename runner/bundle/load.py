@@ -10,7 +10,7 @@ from runner import images, logs
 from runner.bundle import manifest
 from runner.bundle.archive import ForeignObject
 from runner.bundle.member_names import FLOW, SOURCES
-from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, UsageError
+from runner.errors import BundleCorrupt, EnvironmentWrong, FlowFailed, Incompatible, UsageError
 from runner.model import parameters
 from runner.model.flow import FlowGraph
 from runner.model.loading import loading
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.bundle.archive import Bundle
     from runner.bundle.trust import Admitted
+    from runner.schema.documents import Manifest
     from runner.settings import Settings
 
 log = logs.logger("load")
@@ -67,7 +68,9 @@ def load_bundle(opened: Bundle, image: str, temporary: str, on_unpacked: Callabl
 
     with loading(), _ready_for_prefect(opened, image):
         _unpack(opened, temporary, on_unpacked)
-        return _runnable(pickling.load_flow(opened.members[FLOW], main=True))
+        flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True), opened.manifest["flow"]["name"])
+    _check_graph(flow, opened.manifest)
+    return flow
 
 
 def try_loading(admitted: Admitted, settings: Settings) -> FlowGraph:
@@ -112,15 +115,25 @@ def _ready_for_prefect(opened: Bundle, image: str) -> AbstractContextManager[Non
     return prefect_setup.logging_as_ours()
 
 
-def _runnable(obj: object) -> FlowGraph:
+def _runnable(obj: object, name: str | None = None) -> FlowGraph:
     if isinstance(obj, FlowGraph):
         return obj
     from runner.serialization import foreign
 
     try:
-        return foreign.as_flow(obj)
+        return foreign.as_flow(obj, name)
     except UsageError as error:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
+
+
+def _check_graph(flow: FlowGraph, facts: Manifest) -> None:
+    """Refuse a flow of other tasks than it had where it was built: what its file does when it is imported decides."""
+    built, here = ([str(each["task"]) for each in facts["tasks"]], [node.slug for node in flow.nodes])
+    if here != built:
+        others = sorted({*built} ^ {*here}) or built
+        message = f"the flow has other tasks here than where it was built: {', '.join(others[:5])}"
+        hint = "What its tasks depend on when its file is imported (variables, files, services) must be the same here."
+        raise FlowFailed(message, hint=hint)
 
 
 def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.backends.local.private import open_folder
-from runner.tracebacks import UNPACKED
+from runner.naming import UNPACKED
 
 _PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, and so locked, until it ends
 

@@ -15,6 +15,7 @@ from runner.cli.format import echo_answer
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.model.loading import loading
+from runner.publishing.source import module_name
 from runner.serialization.foreign import as_flow
 from runner.serialization.prefect_states import is_flow, is_flow_of_1
 
@@ -90,8 +91,8 @@ def load_file(path: Path) -> ModuleType:
     root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
         root, package = root.parent, f"{root.name}.{package}"
-    if not name.isidentifier() or (not package and _names_another_module(name, path)):
-        name = f"flow_of_{name.replace('.', '_')}"  # a dot would make its first part a package
+    if not package or not name.isidentifier():
+        name = module_name(path)
     name = package + name
     sys.path.insert(0, str(root))
     spec = importlib.util.spec_from_file_location(name, path)
@@ -111,14 +112,6 @@ def load_file(path: Path) -> ModuleType:
         message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
         raise FlowFailed(message, hint="Run it with Python to see where.") from error
     return module
-
-
-def _names_another_module(name: str, path: Path) -> bool:
-    """Return whether a name stands for another module than the file, before the file's folder is put on the path."""
-    if name in sys.modules:
-        return True
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.origin != str(path)
 
 
 def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from runner.naming import UNPACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,8 +15,11 @@ _PROCESS_LOADING = False  # whether a `loading` block runs
 
 
 def is_loading() -> bool:
-    """Return whether a flow is being loaded in this process: its author's ``build()`` must not publish it again."""
-    return _PROCESS_LOADING
+    """Return whether a flow is being loaded here: its author's ``build()`` must not publish it, nor ``run()`` run it.
+
+    So it is, too, while a process that the flow started anew imports what travelled.
+    """
+    return _PROCESS_LOADING or _imports_what_travelled()
 
 
 @contextmanager
@@ -25,3 +31,13 @@ def loading() -> Iterator[None]:
         yield
     finally:
         _PROCESS_LOADING = before
+
+
+def _imports_what_travelled() -> bool:
+    frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
+    while above := frame.f_back:
+        frame = above
+        is_body = frame.f_code.co_name == "<module>" and UNPACKED in frame.f_code.co_filename
+        if is_body and frame.f_globals.get("__name__") != "__main__":
+            return True
+    return False

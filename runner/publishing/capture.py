@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    from runner.publishing.source import Source
+
 log = logging.getLogger("runner.publish")
 LARGEST = 50_000_000  # bytes of sources; more is nearly always data that belongs into the bucket
 _PROCESSES = {"multiprocessing", "concurrent", "joblib", "loky"}  # they may start processes anew
@@ -57,6 +59,7 @@ def capture(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     reached: Iterable[str] = (),
+    source: Source | None = None,
 ) -> Captured:
     """Find what travels with a flow that this module defines.
 
@@ -66,6 +69,7 @@ def capture(
             with ``=`` and the place below ``src/`` where it lies instead of its own.
         exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind.
         reached: modules that the flow is known to import otherwise: from its pickle, or when its tasks are called.
+        source: what the flow's own file is there, if it travels.
 
     Raises FlowFailed above `LARGEST` bytes, naming the largest files, and for a module of whose name Python or an
     installed distribution has one; UsageError for an include that is not there, or in a place where it cannot be.
@@ -81,7 +85,13 @@ def capture(
     included = take_included(base, include, stays)
     itself = {"__main__", module.__name__ if module else ""}
     names: list[Import | Whole] = [Import(name, forgiven=True) for name in sorted(reached) if name not in itself]
-    if module is not None and file:
+    if module is not None and source:
+        names += _read(source.file, module.__package__ or "", found, is_flow=True)
+        names += [Import(name, forgiven=True) for name in _with_parents(source.module)[:-1]]
+        if module.__spec__ and module.__spec__.submodule_search_locations is not None:
+            _take(source.module, module.__spec__, found)
+        found.files[source.place] = source.file
+    elif module is not None and file:
         # the file itself is not executed in the container, so what it alone imports need not be there
         imported = _forgiven(_read(Path(file), module.__package__ or "", found, is_flow=True))
         names += imported
@@ -94,7 +104,10 @@ def capture(
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
     found.files = dict(sorted(found.files.items()))
-    _refuse_replaced(found, _root_of(module), patterns, file)
+    if source and source.place not in found.files:
+        message = f"{source.file} is not to travel"
+        raise FlowFailed(message, hint="Leave it in.")
+    _refuse_replaced(found, root_of(module), patterns, file)
     _note_pointers(found, included.files, base, file)
     sizes = {name: path.stat().st_size for name, path in found.files.items()}
     if sum(sizes.values()) > LARGEST:
@@ -250,7 +263,7 @@ def _meant(pointer: Pointer, folder: Path) -> Iterable[Path]:
     return files_below(folder, PurePosixPath()).values() if pointer.unknown.opened else folder.glob("*.py")
 
 
-def _root_of(module: ModuleType | None) -> Path:
+def root_of(module: ModuleType | None) -> Path:
     """Return the folder that an author's modules are imported from."""
     package = getattr(module, "__package__", None)
     return folder_of(module).parents[package.count(".")] if package else folder_of(module)

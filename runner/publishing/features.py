@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dis
 import hashlib
+import re
+from argparse import Namespace
 from functools import _lru_cache_wrapper, cached_property, partial
 from itertools import islice
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
 from runner.serialization.flow_pickler import codes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
-    from types import CodeType
+    from collections.abc import Collection, Container, Iterable, Iterator
 
     from runner.model.flow import FlowGraph
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SIZED = (list, tuple, dict, set, frozenset)
+_OF_MODULES = re.compile("__.+__")  # what Python gives to each: its name is another one where it is run as a program
+_RECORDS = (Namespace, SimpleNamespace)
 _DEEPEST = 2  # steps into lists, tuples and the values of dictionaries
 _WIDEST = 20  # parts looked at in each
 _LOOKUPS = {"LOAD_GLOBAL", "LOAD_NAME"}
@@ -47,56 +50,103 @@ class Feature(NamedTuple):
     place: tuple[FunctionType, str] | None = None
 
 
-def features_of(flow: FlowGraph, module: str, imported: Container[str] = ()) -> Iterator[Feature]:
+class Seen(NamedTuple):
+    """By what a flow's own is known, in the process that looks at it.
+
+    ``module`` is the name of the flow's file, ``root`` the folder below which it lies: None where both are the same in
+    the other process. ``imported`` are names that the file imports from others, of whose state only the type is told.
+    """
+
+    module: str
+    root: str | None = None
+    imported: Container[str] = ()
+
+
+def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
     """Yield what can be compared of a flow, in an order that depends on the flow alone.
 
     Args:
         flow: here as its author made it, or as it was loaded.
-        module: the name of the one that defines it, whose functions are followed.
-        imported: names that this imports from others; whatever state those are in, only the type is told.
+        seen: by what its own is known here.
     """
+    told = _Teller(seen).told
+    yield Feature("the flow's name", flow.name)
     for node in flow.nodes:
         rules = (node.mapped, node.task.retries, node.task.retry_delay, node.task.timeout, node.task.checkpoint)
         waits = [each.slug for each in node.upstream]
         called = (node.task.function, "") if isinstance(node.task.function, FunctionType) else None
-        yield Feature(f"task {node.slug}", f"{_told(node.task.function)} {rules} {node.task.trigger} {waits}", called)
-        yield Feature(f"an argument of task {node.slug}", f"{_told(node.args)}, {_told(node.kwargs)}", called)
+        yield Feature(f"task {node.slug}", f"{told(node.task.function)} {rules} {node.task.trigger} {waits}", called)
+        yield Feature(f"an argument of task {node.slug}", f"{told(node.args)}, {told(node.kwargs)}", called)
     for each in flow.parameters:
-        yield Feature(f"the default of parameter {each.name}", f"{each.required} {_told(each.default)}")
+        yield Feature(f"the default of parameter {each.name}", f"{each.required} {told(each.default)}")
     variables: dict[str, str] = {}  # many functions may use one
-    for function in _functions_of(flow, module):
+    for function in functions_of(flow, seen.module):
         for name in dict.fromkeys(names_of(function.__code__)):
-            if name in function.__globals__:
+            if name in function.__globals__ and not _OF_MODULES.fullmatch(name):
                 if name not in variables:
-                    variables[name] = _told(function.__globals__[name], 0 if name not in imported else None)
+                    variables[name] = told(function.__globals__[name], 0 if name not in seen.imported else None)
                 yield Feature(f"{name} in {function.__qualname__}", variables[name], (function, name))
-        defaults = f"{_told(function.__defaults__)}, {_told(function.__kwdefaults__)}"
+        defaults = f"{told(function.__defaults__)}, {told(function.__kwdefaults__)}"
         yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
         cells = zip(function.__code__.co_freevars, _contents(function), strict=True)
         for name, held in cells:
-            yield Feature(f"the closure variable {name} of {function.__qualname__}", _told(held), (function, ""))
+            yield Feature(f"the closure variable {name} of {function.__qualname__}", told(held), (function, ""))
 
 
-def _told(value: Any, depth: int | None = 0) -> str:
-    """Return what a value is, as text; where a depth is given, also what it holds."""
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(value, ModuleType):
-        return f"module {value.__name__}"
-    if isinstance(value, type | FunctionType):
-        return f"{name} {value.__module__}.{value.__qualname__}"
-    if hasattr(kind, "__next__"):
-        return "iterator"  # pickles may make another kind of what is left of one
-    if depth is None:
+class _Teller:
+    """Tells what a value is, as text that is the same where its module, and the folder of that, have other names."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    def told(self, value: Any, depth: int | None = 0) -> str:
+        """Return what a value is, as text; where a depth is given, also what it holds."""
+        kind = type(value)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{self._home(kind)}.{kind.__qualname__}"
+        if isinstance(value, ModuleType):
+            return f"module {value.__name__}"
+        if isinstance(value, type | FunctionType):
+            code = value.__code__ if isinstance(value, FunctionType) and value.__module__ == self._seen.module else None
+            return f"{name} {self._home(value)}.{value.__qualname__} #{_digest(_essence(code)) if code else ''}"
+        if hasattr(kind, "__next__"):
+            return "iterator"  # pickles may make another kind of what is left of one
+        if depth is None:
+            return name
+        if kind in _PLAIN:
+            return f"{name} #{_digest(self._without_root(value))}"
+        if kind in _SIZED or kind in _RECORDS:
+            parts = _values_in(value)
+            is_told = depth < _DEEPEST and kind not in {set, frozenset}  # those have another order in each process
+            inner = [self.told(part, depth + 1) for part in islice(parts, _WIDEST)] if is_told else []
+            return f"{name} of {len(parts)} #{_digest(inner)}"
         return name
-    if kind in _PLAIN:
-        return f"{name} #{_digest(value)}"
-    if kind in _SIZED:
-        parts = value.values() if kind is dict else value
-        is_told = depth < _DEEPEST and kind not in {set, frozenset}  # those have another order in each process
-        inner = [_told(part, depth + 1) for part in islice(parts, _WIDEST)] if is_told else []
-        return f"{name} of {len(value)} #{_digest(inner)}"
-    return name
+
+    def _home(self, value: Any) -> str:
+        return "its file" if value.__module__ == self._seen.module else str(value.__module__)
+
+    def _without_root(self, value: Any) -> Any:
+        root = self._seen.root
+        return value.replace(root, "<its folder>") if root and isinstance(value, str) else value
+
+
+def _values_in(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    held: Collection[Any] = vars(value).values() if type(value) in _RECORDS else value
+    return held
+
+
+def _essence(code: CodeType) -> list[Any]:
+    """Return of a function's code what does not depend on where its file lies."""
+    return [code.co_code, code.co_names, code.co_varnames, _constants(code.co_consts)]
+
+
+def _constants(held: Any) -> Any:
+    if isinstance(held, CodeType):
+        return _essence(held)
+    if isinstance(held, frozenset):  # of another order in each process
+        return sorted(map(repr, held))
+    return [_constants(part) for part in held] if isinstance(held, tuple) else held
 
 
 def _digest(value: object) -> str:
@@ -111,7 +161,7 @@ def names_of(code: CodeType) -> Iterator[str]:
         yield from (str(step.argval) for step in dis.get_instructions(each) if step.opname in _LOOKUPS)
 
 
-def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
+def functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
     """Yield the functions of a module that a flow reaches, and closures over them, each once."""
     waiting: list[Any] = [node.task for node in reversed(flow.nodes)]
     seen = set[int]()
@@ -129,6 +179,17 @@ def _functions_of(flow: FlowGraph, module: str) -> Iterator[FunctionType]:
             waiting += _contents(value)
         else:
             waiting += _parts_of(value, module)
+
+
+def modules_of(functions: Iterable[FunctionType]) -> set[str]:
+    """Return the modules that functions have in variables of theirs, or have something from."""
+    found = set[str]()
+    for function in functions:
+        used = {name for name in names_of(function.__code__) if name in function.__globals__}
+        for value in (function.__globals__[name] for name in used):
+            name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            found |= {name} if isinstance(name, str) else set()
+    return found
 
 
 def _parts_of(value: Any, module: str) -> Iterable[Any]:

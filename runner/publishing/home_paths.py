@@ -9,21 +9,23 @@ from runner.publishing.features import names_of
 from runner.serialization.diagnosis import line_of_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from types import FunctionType
 
 
-def notes_on_paths(functions: Iterable[FunctionType], folder: Path) -> Iterator[str]:
+def notes_on_paths(functions: Iterable[FunctionType], folder: Path, travelling: Collection[Path] = ()) -> Iterator[str]:
     """Yield what to say of each variable that holds a path to what lies in the author's folder.
 
     Args:
-        functions: those that travel by value.
+        functions: those that travel.
         folder: in which the flow's file lies.
+        travelling: files that lie there where they lie here, as seen from the flow's file.
     """
     said = set[str]()
     for function in functions:
         for name in names_of(function.__code__):
-            if name not in said and _is_below(function.__globals__.get(name), folder):
+            value = function.__globals__.get(name)
+            if name not in said and _is_below(value, folder) and not _travels(Path(str(value)), travelling):
                 said.add(name)
                 line = line_of_name(function, name)
                 yield (
@@ -39,3 +41,7 @@ def _is_below(value: object, folder: Path) -> bool:
         return Path(value).is_relative_to(folder) and Path(value).exists()
     except (OSError, ValueError):
         return False
+
+
+def _travels(path: Path, travelling: Collection[Path]) -> bool:
+    return any(each.is_relative_to(path) for each in travelling)

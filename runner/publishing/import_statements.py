@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PADDING = {"CACHE", "EXTENDED_ARG", "PRECALL", "PUSH_NULL"}  # which there are differs between versions of Python
 _CALLED = {"import_module", "__import__"}
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -64,7 +65,7 @@ def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Impor
     Args:
         path: of the file.
         package: of which it is a part.
-        is_flow: whether it is the flow's own, which has another name where it runs.
+        is_flow: whether it is the flow's own, of whose functions only some may run, and which is no program there.
     """
     if path.suffix != ".py":
         return []
@@ -90,8 +91,10 @@ def _found_in(tree: ast.AST, calls: Calls, *, forgiven: bool = False) -> Iterato
         if isinstance(tree, ast.Call):
             yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
+        is_flow = calls.name is None
         for child in ast.iter_child_nodes(tree):
-            found = _found_in(child, calls, forgiven=forgiven or child in optional)
+            is_later = is_flow and (isinstance(child, _FUNCTIONS) or _is_main(tree))
+            found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional)
             yield from (each for each in found if not (_is_main(tree) and isinstance(each, Unknown)))
 
 
@@ -119,7 +122,7 @@ def _acting(tree: ast.AST) -> Iterator[int]:
             and child.func.attr in {"build", "run"}
         ):
             yield child.lineno
-        elif not _is_main(child) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        elif not _is_main(child) and not isinstance(child, _FUNCTIONS):
             yield from _acting(child)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FlowFailed
-from runner.publishing.capture import installed_places, stays_behind
-from runner.publishing.features import Feature, features_of
+from runner.publishing.capture import installed_places, root_of, stays_behind
+from runner.publishing.features import Feature, Seen, features_of
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
-from runner.publishing.proof_process import ANSWER
+from runner.publishing.proof_process import ANSWER, Request
 from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from runner.model.flow import FlowGraph
     from runner.publishing.proof_process import Answer
+    from runner.publishing.source import Source
 
 log = logging.getLogger("runner.publish")
 _LONGEST = 300  # seconds; whatever the author's modules do when they are imported, a build does not hang for ever
-_ROOT = str(Path(__file__).parents[2])
+_OURS, _ROOT = (str(Path(__file__).parents[up]) for up in (1, 2))
 # The path is set before anything else is imported. Finders of what is installed for editing find the author's tree.
 _BEGIN = """
 import sys
@@ -43,7 +44,8 @@ _UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
 class Built(NamedTuple):
     """What was built: the flow, the module that defines it, what that imports by name, and the bundle's bytes.
 
-    ``modules`` are those of the author's that travel, ``excluded`` the patterns of files that stayed behind.
+    ``modules`` are those of the author's that travel, ``excluded`` the patterns of files that stayed behind. ``source``
+    is what the flow's own file is there, where that travels and not its values.
     """
 
     flow: FlowGraph
@@ -52,6 +54,7 @@ class Built(NamedTuple):
     bundle: bytes
     modules: Collection[str] = ()
     excluded: Collection[str] = ()
+    source: Source | None = None
 
 
 def prove(built: Built) -> None:
@@ -62,18 +65,28 @@ def prove(built: Built) -> None:
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
     name = built.module.__name__ if built.module else ""
-    request = {"module": name, "imported": sorted(built.imported), "modules": sorted(built.modules)}
+    root = str(root_of(built.module))
+    request = Request(
+        module=built.source.module if built.source else name,
+        is_source=built.source is not None,
+        imported=sorted(built.imported),
+        modules=sorted(built.modules),
+        hidden=[f"{folder}/" for folder in (root, str(Path.home())) if folder != "/"],
+        shown=[f"{folder}/" for folder in (*installed_places(), sys.prefix, sys.base_prefix, _OURS)]
+        + [f"{Path.home()}/."],  # settings and credentials are the environment's, which a platform gives as well
+    )
     told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
     if told is None:
         return
     if failed := told["failed"]:
         missing = told["missing"]
-        if missing and stays_behind(missing, built.excluded):
+        if missing and not built.source and stays_behind(missing, built.excluded):
             log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
             return
         _refuse_unloadable(built.module, failed, missing)
     there = _numbered(Feature(*each) for each in told["features"])
-    for key, feature in _numbered(features_of(built.flow, name, built.imported)).items():
+    seen = Seen(name, root if built.source else None, built.imported)
+    for key, feature in _numbered(features_of(built.flow, seen)).items():
         _compare(feature, there.get(key))
     kept_there = Counter(Kept(*each) for each in told["kept"])
     for kept, value in kept_by(built.modules, name):

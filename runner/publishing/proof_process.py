@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
+from errno import ENOENT
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from runner.bundle import archive, load
 from runner.errors import RunnerError
-from runner.publishing.features import features_of
+from runner.publishing.features import Seen, features_of
 from runner.publishing.kept import kept_by
 
+_LOOKS = {"open", "os.chdir", "os.listdir", "os.scandir", "sqlite3.connect"}
 ANSWER = "answer"  # the file in its working directory that it writes, once it is whole
+
+
+class Request(TypedDict):
+    """What it is asked: the name that the flow's module has there, whether that is its file, and what to look at.
+
+    ``hidden`` are folders of the author's machine that are not there where a flow runs, but for those ``shown``.
+    """
+
+    module: str
+    is_source: bool
+    imported: list[str]
+    modules: list[str]
+    hidden: list[str]
+    shown: list[str]
 
 
 class Answer(TypedDict):
@@ -32,11 +49,14 @@ def answer() -> None:
     """Load the bundle on standard input, below a line with what to look at, and write the answer."""
     sys.path.pop()  # where runner was found: beside it, in its own tree, others may lie
     folder = Path.cwd()
-    request = json.loads(sys.stdin.buffer.readline())
+    request: Request = json.loads(sys.stdin.buffer.readline())
     opened = archive.read_bundle(sys.stdin.buffer.read())
+    unpacked: list[str] = []
+    sys.addaudithook(functools.partial(_hide, request["hidden"], [f"{folder}/", *request["shown"]]))
     try:
-        flow = load.load_bundle(opened, "", str(folder), lambda _folder: None)
-        features = [(each.label, each.told) for each in features_of(flow, request["module"], request["imported"])]
+        flow = load.load_bundle(opened, "", str(folder), unpacked.append)
+        seen = Seen(request["module"], unpacked[0] if request["is_source"] else None, request["imported"])
+        features = [(each.label, each.told) for each in features_of(flow, seen)]
         kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
         told = Answer(features=features, kept=kept, failed=None, missing=None)
     except RunnerError as error:
@@ -47,3 +67,14 @@ def answer() -> None:
     partial.write_text(json.dumps(told), "utf-8")
     partial.rename(folder / ANSWER)
     os._exit(0)  # whatever the author's modules have started
+
+
+def _hide(hidden: list[str], shown: list[str], event: str, arguments: tuple[Any, ...]) -> None:
+    """Have what opens a file of the author's find none.
+
+    See https://docs.python.org/3/library/audit_events.html.
+    """
+    if event in _LOOKS and isinstance(arguments[0], str | bytes | os.PathLike):
+        path = os.path.join(os.path.abspath(os.fsdecode(arguments[0])), "")  # noqa: PTH100, PTH118 - for each file
+        if path.startswith(tuple(hidden)) and not path.startswith(tuple(shown)):
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), os.fsdecode(arguments[0]))

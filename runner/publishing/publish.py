@@ -11,36 +11,29 @@ from typing import TYPE_CHECKING
 from runner import naming
 from runner.backends import open_storage
 from runner.backends.errors import make_error
-from runner.bundle import archive, manifest, module_names
+from runner.bundle import archive, manifest
 from runner.bundle.fetch import newest_version
-from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.bundle.pointers import Named
 from runner.environ import process_environ
-from runner.errors import AlreadyExists, BucketMissing, FlowFailed, NotFound, RunnerError, UsageError, WriteFailed
+from runner.errors import AlreadyExists, BucketMissing, NotFound, RunnerError, UsageError, WriteFailed
 from runner.limits import limit_of
 from runner.location import check_key, parse_location, split_alias
 from runner.logs import printable
 from runner.model.loading import is_loading
-from runner.publishing import capture, import_statements
-from runner.publishing.bindings import bindings_of
-from runner.publishing.home_paths import notes_on_paths
 from runner.publishing.newest import point_to_newest
-from runner.publishing.proof import Built, prove
+from runner.publishing.packing import Orders, pack
 from runner.secrets import scanner
 from runner.secrets.named import Credentials, known_secrets_present, resolve
-from runner.serialization import diagnosis, pickling
 from runner.settings import Settings
 from runner.signing import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
-    from types import FunctionType, ModuleType
 
     from runner.backends.base import Storage
-    from runner.bundle.archive import Bundle
     from runner.model.flow import FlowGraph
-    from runner.schema.documents import Manifest, Requirement
+    from runner.schema.documents import Manifest, ManifestFacts, Requirement
     from runner.signing.keys import KeySource
 
 log = logging.getLogger("runner.publish")
@@ -113,48 +106,30 @@ def publish(
         raise UsageError(message, hint="Choose another key.")
     newest = _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
-    module = capture.defining_module(flow.module)
-    bindings = bindings_of(module)
-    pickled = pickling.dump_flow(flow, module, bindings, capture.defining_module)
-    reached = pickled.modules | import_statements.imported_in(pickled.functions)
-    excluded = list(exclude)
-    captured = capture.capture(module, include, excluded, reached)
-    for note in [*captured.notes, *notes_on_paths(pickled.functions, capture.folder_of(module))]:
-        print(printable(note), file=sys.stderr)  # noqa: T201 - as below
-    _refuse_left_behind(pickled.names, module)
-    modules = reached | captured.imports
-    facts = manifest.facts_of(
-        flow,
-        version,
-        _installed(modules),
-        key=key,
-        labels=destination.labels,
-        image=destination.image,
-        secrets=destination.secrets,
-    )
-    files = {name: path.read_bytes() for name, path in captured.files.items()}
-    members = {FLOW: pickled.data, **{SOURCES + name: data for name, data in files.items()}}
-    data = archive.write_bundle(facts, members, key_of_signer)
-    written = archive.read_bundle(data)
-    if not allow_secrets:
-        named = {*destination.secrets, *settings.secrets}
-        secrets = [
-            scanner.handed_over_secret(destination.private_texts),
-            *scanner.collect_secrets(named, settings.environ),
-        ]
-        _refuse_secrets(flow, pickled.functions, written, secrets)
-    if check:
-        prove(Built(flow, module, bindings.names.keys(), data, module_names.modules_in(files), excluded))
+    def facts_of(requires: list[Requirement]) -> ManifestFacts:
+        labels, image = destination.labels, destination.image
+        return manifest.facts_of(
+            flow, version, requires, key=key, labels=labels, image=image, secrets=destination.secrets
+        )
 
+    named = {*destination.secrets, *settings.secrets}
+    handed_over = scanner.handed_over_secret(destination.private_texts)
+    secrets = None if allow_secrets else [handed_over, *scanner.collect_secrets(named, settings.environ)]
+    packed = pack(flow, Orders(tuple(include), tuple(exclude), facts_of, key_of_signer, secrets, check))
+    for note in packed.notes:
+        print(printable(note), file=sys.stderr)  # noqa: T201 - as below
+
+    data = packed.data
     _store(opened, key, data, newest, is_own_key=bool(destination.key))
     if key_of_signer and not destination.key:
         pointed_to = Named(flow.name, version, hashlib.sha256(data).hexdigest())
         point_to_newest(opened, key.rpartition("/")[0], pointed_to, key_of_signer, settings.trusted_keys)
     if key_of_signer:
         print(f"signed with the key {key_of_signer.public.id}", file=sys.stderr)  # noqa: T201 - as below
-    for name, content in files.items():
+    for name, content in packed.files.items():
         print(f"takes along {printable(name)} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is listed
-    return Published(opened.url(key), written.manifest, {name: len(data) for name, data in files.items()})
+    sizes = {name: len(content) for name, content in packed.files.items()}
+    return Published(opened.url(key), archive.read_bundle(data).manifest, sizes)
 
 
 def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
@@ -204,48 +179,3 @@ def _refuse_another(storage: Storage, folder: str, name: str) -> str | None:
         message = f"{storage.url(folder)} belongs to flow {other!r}, and flow {name!r} would lie among its bundles"
         raise WriteFailed(message, hint="Choose another name or another prefix.")
     return newest
-
-
-def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None) -> None:
-    """Refuse a pickle that looks something up in the flow's own file, whose module is made of what the pickle holds."""
-    absent = {"__main__", module.__name__ if module else ""}
-    if found := sorted(name for home, name in names if home in absent):
-        message = f"{', '.join(found)} cannot travel: it is only known by its name in the flow's file, which stays here"
-        hint = "Put it into a module of its own, which travels as a file, or make it (a cache, say) inside the task."
-        raise FlowFailed(message, hint=hint)
-
-
-def _refuse_secrets(
-    flow: FlowGraph, functions: list[FunctionType], written: Bundle, secrets: list[scanner.Secret]
-) -> None:
-    """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
-
-    def locate(place: str, holds: Callable[[bytes], bool]) -> str:
-        if place in {FLOW, MANIFEST}:
-            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == FLOW else "the manifest")
-        return f"the file {place.removeprefix(SOURCES)}"
-
-    scanner.refuse_secrets({name: bytes(data) for name, data in written.members.items()}, secrets, locate)
-
-
-def _installed(modules: Iterable[str]) -> list[Requirement]:
-    """Return which of the modules some installed distribution brought, one entry for each package."""
-    from importlib import metadata
-
-    owners = metadata.packages_distributions()
-    found: list[Requirement] = []
-    for part in sorted({part for module in modules if (part := capture.installed_part(module))}):
-        top = part.split(".")[0]
-        if top in owners and top not in _BROUGHT:
-            distribution = _owner(part, sorted(set(owners[top])))
-            found.append({"module": part, "distribution": distribution, "version": metadata.version(distribution)})
-    return found
-
-
-def _owner(module: str, distributions: list[str]) -> str:
-    """Choose the distribution that brought the module, where several share its namespace package."""
-    from importlib import metadata
-
-    paths = {f"{module.replace('.', '/')}{end}" for end in ("/__init__.py", ".py")}
-    owners = (name for name in distributions if paths & {path.as_posix() for path in metadata.files(name) or ()})
-    return distributions[0] if len(distributions) == 1 else next(owners, distributions[0])

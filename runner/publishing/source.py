@@ -1,0 +1,76 @@
+"""By what a flow is found where its file travels: the name of the file's module there, and the flow's name in it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runner.model.task import Task
+from runner.serialization.foreign import ForeignCall
+from runner.serialization.prefect_states import is_flow
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from runner.model.flow import FlowGraph
+
+
+class Source(NamedTuple):
+    """The file that defines a flow, the name that its module has where the flow runs, and what it calls the flow."""
+
+    file: Path
+    module: str
+    name: str
+
+    @property
+    def place(self) -> str:
+        """Where the file lies there, below the folder of what travels."""
+        folder = self.module.replace(".", "/")
+        return f"{folder}/__init__.py" if self.file.name == "__init__.py" else f"{folder}.py"
+
+
+def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
+    """Return by what a flow is found in its file, or None: in a notebook, or under no name at the file's top level.
+
+    Flows of Prefect are not looked for: whatever runs one when its file is imported would run it there.
+    """
+    file = getattr(module, "__file__", None)
+    if module is None or not file or not file.endswith(".py") or not Path(file).is_file():
+        return None
+    if module.__name__.endswith(".__init__"):
+        return None
+    names = [name for name, value in vars(module).items() if value is flow or _is_function_of(flow, value)]
+    return Source(Path(file), _name_there(module, Path(file)), names[0]) if names else None
+
+
+def module_name(path: Path) -> str:
+    """Return the name under which a file is imported that belongs to no package: its own, if nobody else's."""
+    name = path.stem
+    if name.isidentifier() and not name.startswith("__") and not _names_another_module(name, path):
+        return name
+    return f"flow_of_{name.replace('.', '_')}"  # a dot would make its first part a package
+
+
+def _is_function_of(flow: FlowGraph, value: Any) -> bool:
+    """Return whether a value is the function that all of a flow is made of, or the task that calls it."""
+    called = flow.nodes[0].task.function if len(flow.nodes) == 1 else None
+    if not isinstance(called, ForeignCall) or not isinstance(called.function, FunctionType) or is_flow(called.function):
+        return False
+    return value is called.function or (isinstance(value, Task) and value.function is called.function)
+
+
+def _name_there(module: ModuleType, file: Path) -> str:
+    if module.__name__ != "__main__":
+        return module.__name__
+    return module.__spec__.name if module.__spec__ else module_name(file)
+
+
+def _names_another_module(name: str, path: Path) -> bool:
+    """Return whether a name stands for another module than the file, before the file's folder is put on the path."""
+    if name in sys.modules:
+        return getattr(sys.modules[name], "__file__", None) != str(path)
+    spec = find_spec(name)
+    return spec is not None and spec.origin != str(path)
