@@ -72,13 +72,15 @@ def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Impor
     parts = [*filter(None, package.split(".")), *([path.stem] if path.stem != "__init__" else [])]
     try:
         tree = ast.parse(path.read_bytes(), str(path))
-        return list(_found_in(tree, Calls(tree, package, None if is_flow else ".".join(parts))))
+        return list(_found_in(tree, Calls(tree, package, None if is_flow else ".".join(parts)), is_flow=is_flow))
     except (SyntaxError, ValueError) as error:
         message = f"{path} cannot be parsed: {error}"
         raise FlowFailed(message, hint="Mend it, or leave it out with exclude=[…].") from error
 
 
-def _found_in(tree: ast.AST, calls: Calls, *, forgiven: bool = False) -> Iterator[Import | Whole | Unknown]:
+def _found_in(
+    tree: ast.AST, calls: Calls, *, forgiven: bool = False, is_flow: bool = False
+) -> Iterator[Import | Whole | Unknown]:
     if isinstance(tree, ast.Import):
         yield from (Import(alias.name, forgiven) for alias in tree.names)
     elif isinstance(tree, ast.ImportFrom):
@@ -91,10 +93,9 @@ def _found_in(tree: ast.AST, calls: Calls, *, forgiven: bool = False) -> Iterato
         if isinstance(tree, ast.Call):
             yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
-        is_flow = calls.name is None
         for child in ast.iter_child_nodes(tree):
             is_later = is_flow and (isinstance(child, _FUNCTIONS) or _is_main(tree))
-            found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional)
+            found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional, is_flow=is_flow)
             yield from (each for each in found if not (_is_main(tree) and isinstance(each, Unknown)))
 
 
