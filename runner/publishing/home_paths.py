@@ -19,7 +19,8 @@ def notes_on_paths(functions: Iterable[FunctionType], folder: Path, travelling: 
     Args:
         functions: those that travel.
         folder: in which the flow's file lies.
-        travelling: files that lie there where they lie here, as seen from the flow's file.
+        travelling: files that lie there where they lie here, as seen from the flow's file; of a folder, some must
+            be more than modules.
     """
     said = set[str]()
     for function in functions:
@@ -44,4 +45,4 @@ def _is_below(value: object, folder: Path) -> bool:
 
 
 def _travels(path: Path, travelling: Collection[Path]) -> bool:
-    return any(each.is_relative_to(path) for each in travelling)
+    return path in travelling or any(each.suffix != ".py" and each.is_relative_to(path) for each in travelling)

@@ -30,9 +30,15 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_refused_where_it_stands_in_the_flows_file(author: Author, kind: str) -> None:
+def test_it_works_in_the_flows_file(author: Author, kind: str) -> None:
+    author.write({"flow.py": author.flow(*KINDS[kind])})
+    assert author.answer(author.publish("flow.py")) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_refused_with_its_line_where_the_files_values_travel(author: Author, kind: str) -> None:
     made, used = KINDS[kind]
-    author.write({"flow.py": author.flow(made, used)})
+    author.write({"flow.py": author.flow(made, used, by_value=True)})
     refused = author.python("flow.py")
     text = (author.folder / "project" / "flow.py").read_text("utf-8").splitlines()
     [line] = [number for number, each in enumerate(text, 1) if each.startswith(("HELD =", "class HELD"))]
@@ -46,7 +52,8 @@ def test_it_is_refused_where_it_stands_in_the_flows_file(author: Author, kind: s
 def test_in_a_module_of_its_own_it_works(author: Author, kind: str) -> None:
     made, used = KINDS[kind]
     imports = "\n".join(line for line in made.splitlines() if line.startswith("import "))
-    author.write({"flow.py": author.flow(f"{imports}\nfrom held import HELD", used), "held.py": f"{made}\n"})
+    flow = author.flow(f"{imports}\nfrom held import HELD", used, by_value=True)
+    author.write({"flow.py": flow, "held.py": f"{made}\n"})
     assert author.answer(author.publish("flow.py")) == 3
 
 
@@ -54,5 +61,5 @@ def test_in_a_module_of_its_own_it_works(author: Author, kind: str) -> None:
 def test_inside_the_task_it_works(author: Author, kind: str) -> None:
     made, used = KINDS[kind]
     inside = "\n".join(f"    {line}" for line in f"{made}\n{used}".splitlines()).lstrip()
-    author.write({"flow.py": author.flow("", inside)})
+    author.write({"flow.py": author.flow("", inside, by_value=True)})
     assert author.answer(author.publish("flow.py")) == 3

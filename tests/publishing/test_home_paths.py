@@ -29,6 +29,10 @@ def test_it_is_noted_with_its_line_and_the_advice_works(author: Author, made: st
     assert (
         f"note: flow.py, line {line}: {name} is a path of this machine, and what lies there stays here" in done.stderr
     )
+    flow = author.flow(lines, f"return Path({name}, 'words.txt').read_text()", by_value=True)
+    author.write({"flow.py": flow})
+    by_value = author.python("flow.py")
+    assert f"note: flow.py, line {line}: {name} is a path of this machine" in by_value.stderr
     author.write(
         {
             "flow.py": author.flow(
@@ -40,9 +44,25 @@ def test_it_is_noted_with_its_line_and_the_advice_works(author: Author, made: st
     assert author.answer(author.publish(*BUILD[:-1], str(author.root), "-i", "data/a")) == "a"
 
 
-def test_the_name_of_the_file_itself_is_one(author: Author) -> None:
-    author.write({"flow.py": author.flow("", "return open(__file__).read()")})
-    assert "__file__ is a path of this machine" in author.python(*BUILD).stderr
+@pytest.mark.parametrize("name", ["words.txt", "data"])
+def test_what_was_taken_along_lies_beside_the_file_there_and_is_not_noted(author: Author, name: str) -> None:
+    lines = "import os; from pathlib import Path\nHERE = Path(__file__).parent\n"
+    lines += f"DATA = os.path.join(os.path.dirname(__file__), {name!r})"
+    body = "return [each.read_text() for each in HERE.rglob('*.txt')], Path(DATA).exists()"
+    author.write({"flow.py": author.flow(lines, body), f"{name}/words.txt" if name == "data" else name: "a b"})
+    done = author.python(*BUILD[:-1], str(author.root), "-i", name)
+    assert "note:" not in done.stderr
+    assert author.answer(done.stdout.strip()) == (["a b"], True)
+
+
+def test_the_name_of_the_file_itself_is_one_where_its_values_travel(author: Author) -> None:
+    author.write({"flow.py": author.flow("", "return open(__file__).read()", by_value=True)})
+    assert "__file__ is a path of this machine" in author.python("flow.py").stderr
+    text = author.flow("", "return open(__file__).read()")
+    author.write({"flow.py": text})
+    done = author.python("flow.py")
+    assert "note:" not in done.stderr
+    assert author.answer(done.stdout.strip()) == text
 
 
 def test_other_paths_are_not(author: Author) -> None:
@@ -50,4 +70,4 @@ def test_other_paths_are_not(author: Author) -> None:
         "from pathlib import Path\nTMP = Path('/tmp')\nREL = 'data'\nNONE = str(Path.cwd() / 'none')\nROOT = Path('/')"
     )
     author.write({"flow.py": author.flow(lines, "return TMP, REL, NONE, ROOT")})
-    assert "note:" not in author.python(*BUILD).stderr
+    assert "is a path of this machine" not in author.python(*BUILD).stderr

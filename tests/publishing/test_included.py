@@ -33,7 +33,7 @@ def test_a_folder_is_imported_from_the_place_that_it_was_given(author: Author, *
     lib = author.write(PLUGINS | ({"acme/__init__.py": ""} if init else {}), folder="lib")
     command = ("-m", "runner", "build", "flow.py", "-i", include) if cli else ("flow.py",)
     url = author.publish(*command, path=lib)
-    assert author.sources(url) == ["acme/__init__.py"] * init + ["acme/plug/base.py", "acme/plug/x.py"]
+    assert author.sources(url) == [*["acme/__init__.py"] * init, "acme/plug/base.py", "acme/plug/x.py", "flow.py"]
     assert author.answer(url) == author.at_home(lib) == "acme x"
 
 
@@ -49,7 +49,7 @@ def test_a_file_and_the_top_are_places_too_and_what_included_modules_import_trav
     lib = author.write({"top.py": "def top():\n    return 'top'\n", "deep/d.csv": ""}, folder="lib/data")
     url = author.publish(path=lib)
     author.write({"text/many/w.txt": "words", "acme/plug/uno.py": "from own import ONE\n"})
-    assert author.sources(url) == ["acme/plug/uno.py", "deep/d.csv", "own.py", "text/many/w.txt", "top.py"]
+    assert author.sources(url) == ["acme/plug/uno.py", "deep/d.csv", "flow.py", "own.py", "text/many/w.txt", "top.py"]
     assert str(author.answer(url)) == author.at_home(lib)
 
 

@@ -53,6 +53,7 @@ def test_modules_that_calls_name_are_followed_like_those_of_import_statements(au
         "acme/plug/x.py",
         "acme/plug/y.py",
         "deep/er.py",
+        "flow.py",
         "helper.py",
         "late.py",
     ]
@@ -98,7 +99,7 @@ def test_no_note_is_made_of_what_is_installed_or_stays_behind(author: Author) ->
     computed = "import importlib\ndef load(name):\n    return importlib.import_module({} + name)\n"
     author.write(
         {
-            "flow.py": author.flow("import helper, left, click, known", "return helper, left, click, known"),
+            "flow.py": author.flow("import helper, click, known", "import left", "return helper, click, known"),
             "helper.py": "".join(map(computed.format, ["'click.'", "'encodings.'", "'known.'"])),
             "left.py": computed.format("'what.'"),
             "known/__init__.py": "",
@@ -111,7 +112,7 @@ def test_no_note_is_made_of_what_is_installed_or_stays_behind(author: Author) ->
     author.write({"known/__init__.py": "from . import all\n"})
     url, notes = built(author, "-x", "left.py")
     assert notes == []
-    assert author.sources(url) == ["helper.py", "known/__init__.py", "known/all.py"]
+    assert author.sources(url) == ["flow.py", "helper.py", "known/__init__.py", "known/all.py"]
 
 
 @pytest.mark.parametrize("module", [False, True])
@@ -146,7 +147,7 @@ def test_a_package_whose_modules_are_listed_travels_as_a_whole(author: Author, l
     imports = "from finds import found" if module else code
     author.write({"flow.py": author.flow(imports, "return found()"), **files})
     url, notes = built(author)
-    assert author.sources(url) == sorted(name for name in files if not name.endswith(".pyc"))
+    assert author.sources(url) == sorted(["flow.py", *(name for name in files if not name.endswith(".pyc"))])
     assert notes == []
     assert str(author.answer(url)) == author.at_home() == "['shared', 'two']"
 
@@ -160,7 +161,7 @@ def test_a_package_that_lists_itself_travels_as_a_whole(author: Author) -> None:
     }
     author.write({"flow.py": author.flow("import acme.rules", "return acme.rules.FOUND"), **files})
     url, notes = built(author)
-    assert (author.sources(url), notes) == (sorted(files), [])
+    assert (author.sources(url), notes) == (sorted(["flow.py", *files]), [])
     assert str(author.answer(url)) == author.at_home() == "['a', 'b']"
 
 
@@ -169,7 +170,7 @@ def test_a_listing_of_which_the_package_is_not_known_is_pointed_at(author: Autho
     author.write({"flow.py": author.flow(imports, "return names([])"), "plug.py": ""})
     url, [note] = built(author)
     assert note.startswith("note: flow.py, line 6: which module pkgutil.iter_modules(path) means is known only when")
-    assert author.sources(url) == []
+    assert author.sources(url) == ["flow.py"]
     assert built(author, "-i", "plug.py")[1] == []
 
 
@@ -190,7 +191,7 @@ def test_a_package_whose_files_are_opened_travels_as_a_whole(author: Author) -> 
     }
     author.write({"flow.py": author.flow("", *body), **files})
     url, notes = built(author)
-    assert (author.sources(url), notes) == (sorted(files), [])
+    assert (author.sources(url), notes) == (sorted(["flow.py", *files]), [])
     assert author.bundle(url).manifest["requires"] == [], "nothing of it is imported"
     assert str(author.answer(url)) == author.at_home()
 
@@ -207,7 +208,7 @@ def test_of_a_package_whose_files_are_opened_only_those_travel_that_the_author_n
         )
         author.write({f"{name}/__init__.py": ""} if init else {f"{name}/large.bin": "large"})
         url, notes = built(author, "-i", f"{name}/a.bin")
-        assert author.sources(url) == [f"{name}/__init__.py"] * init + [f"{name}/a.bin"]
+        assert author.sources(url) == ["flow.py", *[f"{name}/__init__.py"] * init, f"{name}/a.bin"]
         assert notes == []
     assert author.answer(url) == author.at_home() == "a"
 
@@ -217,7 +218,7 @@ def test_files_of_a_package_that_is_not_known_are_pointed_at(author: Author) -> 
     author.write({"flow.py": author.flow(imports, "return read('of').read_text()"), "texts/of/a.sql": "SELECT 1"})
     url, [note] = built(author)
     assert note.startswith("note: flow.py, line 6: which file files(f'texts.{name}') means is known only when it runs")
-    assert author.sources(url) == []
+    assert author.sources(url) == ["flow.py"]
     assert advised(note) == ["-i", "texts"]
     url, notes = built(author, *advised(note))
     assert notes == []

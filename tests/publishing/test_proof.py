@@ -12,7 +12,7 @@ import pytest
 
 from runner import Flow, FlowFailed, Parameter, task
 from runner.publishing import proof
-from runner.publishing.features import features_of
+from runner.publishing.features import Seen, features_of
 from runner.storage import Local
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
 APART = "import os, sys, time\nAPART = sys.argv[0] == '-c'\n"
 
 
-def refused(author: Author, *arguments: str, path: Path | None = None) -> str:
+def refused(author: Author, *command: str, path: Path | None = None) -> str:
     """Build the project's flow, which must be refused, and leave nothing in the storage; gives why."""
-    done = author.python(*BUILD, *arguments, path=path)
+    done = author.python(*(command or BUILD), path=path)
     assert (done.returncode, done.stdout) == (1, ""), done
+    assert not author.root.exists()
     assert not (author.folder / "project" / "storage").exists()
     return done.stderr
 
@@ -49,8 +50,12 @@ def test_a_module_that_does_not_travel_is_missed_at_build(author: Author, place:
 def test_the_line_that_imports_what_is_missing_is_told(author: Author) -> None:
     """What Python itself finds in a way of the author's is found nowhere else."""
     way = "import sys, types\nsys.modules['made_up'] = types.ModuleType('made_up')\nsys.modules['made_up'].ONE = 1\n"
-    author.write({"flow.py": author.flow("import way\nimport made_up", "return made_up.ONE"), "way.py": way})
-    assert "flow.py, line 5: the flow could not be loaded where it runs: the flow needs a module" in refused(author)
+    flow = author.flow("import way\nimport made_up", "return made_up.ONE", by_value=True)
+    author.write({"flow.py": flow, "way.py": way})
+    why = refused(author, "flow.py")
+    assert "flow.py, line 5: the flow could not be loaded where it runs: the flow needs a module" in why
+    author.write({"flow.py": author.flow("import way\nimport made_up", "return made_up.ONE")})
+    assert author.answer(author.publish()) == 1, "where the file travels, the way is there before"
 
 
 def test_a_file_that_is_read_while_a_module_is_imported_must_travel(author: Author) -> None:
@@ -80,18 +85,28 @@ class Odd:
         ("def HELD(a=Odd(2)): pass", "(tuple, ())", "line 11: a default of HELD would have another value"),
     ],
 )
-def test_a_value_that_is_another_one_when_it_is_loaded_is_refused(
+def test_a_value_that_is_another_one_when_it_is_unpickled_is_refused(
     author: Author, lines: str, reduced: str, said: str
 ) -> None:
-    author.write({"flow.py": author.flow(f"{ODD.format(reduced)}\n{lines}", "return HELD")})
-    assert f"flow.py, {said} where the flow runs" in refused(author)
+    author.write({"flow.py": author.flow(f"{ODD.format(reduced)}\n{lines}", "return HELD", by_value=True)})
+    assert f"flow.py, {said} where the flow runs" in refused(author, "flow.py")
 
 
-def test_what_is_imported_by_name_may_be_in_another_state(author: Author) -> None:
+def test_where_the_file_travels_such_a_value_is_what_it_is_at_home(author: Author) -> None:
+    lines = f"{ODD.format('(int, (3,))')}\nHELD = [1, Odd(3)]\ndef default(a=Odd(2)): return a.size"
+    author.write({"flow.py": author.flow(lines, "return HELD[1].size, type(HELD[1]).__name__, default()")})
+    assert author.answer(author.publish()) == (3, "Odd", 2)
+
+
+@pytest.mark.parametrize(("by_value", "known"), [(False, {"a": 1}), (True, {})])
+def test_what_is_imported_by_name_may_be_in_another_state(
+    author: Author, known: dict[str, int], *, by_value: bool
+) -> None:
     state = "import time\nSTARTED = time.time()\nKNOWN = {}\ndef know(): KNOWN['a'] = 1\n"
     lines = "from state import KNOWN, STARTED, know\nif STARTED: know()"
-    author.write({"flow.py": author.flow(lines, "return KNOWN, STARTED > 0"), "state.py": state})
-    assert author.answer(author.publish()) == ({}, True)
+    flow = author.flow(lines, "return KNOWN, STARTED > 0", by_value=by_value)
+    author.write({"flow.py": flow, "state.py": state})
+    assert author.answer(author.publish()) == (known, True)
 
 
 def test_what_is_left_out_on_purpose_is_told_and_not_compared(author: Author) -> None:
@@ -187,7 +202,7 @@ def flow_of(*arguments: Any, default: Any = 1, **rules: Any) -> Flow:
 )
 def test_features_tell_flows_apart(other: Flow) -> None:
     def told_of(flow: Flow) -> list[tuple[str, str]]:
-        return [(each.label, each.told) for each in features_of(flow, __name__)]
+        return [(each.label, each.told) for each in features_of(flow, Seen(__name__))]
 
     assert told_of(flow_of(1)) == told_of(flow_of(1)) != told_of(other)
 
@@ -209,7 +224,7 @@ def test_features_follow_functions_wherever_they_are_wrapped() -> None:
     with Flow("wrapped") as flow:
         for each in (partial(inner), Kind().method, Kind):
             task(each, name="each")()
-    labels = {each.label for each in features_of(flow, __name__)}
+    labels = {each.label for each in features_of(flow, Seen(__name__))}
     names = [f"test_features_follow_functions_wherever_they_are_wrapped.<locals>.{name}" for name in ("inner", "Kind")]
     assert {
         f"LIMIT in {names[0]}",

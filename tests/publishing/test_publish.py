@@ -241,10 +241,18 @@ def test_a_key_that_some_storage_would_take_for_another_is_refused(tmp_path: Pat
         Flow("f", storage=local(tmp_path, key=key)).storage.build()
 
 
-def test_to_build_while_a_flow_is_loaded_is_an_error(tmp_path: Path) -> None:
+def test_to_build_while_a_flow_is_loaded_publishes_nothing(tmp_path: Path) -> None:
+    flow = Flow("My flow", storage=local(tmp_path))
+    with loading():
+        assert flow.storage.build() == build_flow(flow) == f"{(tmp_path / 'root').as_uri()}/my-flow"
+    assert not (tmp_path / "root").exists()
+    assert flow.storage.build().startswith(f"{(tmp_path / 'root').as_uri()}/my-flow/")
+
+
+def test_to_publish_by_hand_while_a_flow_is_loaded_is_an_error(tmp_path: Path) -> None:
     flow = Flow("f", storage=local(tmp_path))
     with loading(), pytest.raises(UsageError, match="flow 'f' is built while a flow is being loaded") as caught:
-        flow.storage.build()
+        publish.publish(flow, flow.storage.destination())
     assert '__name__ == "__main__"' in caught.value.hint
     assert not (tmp_path / "root").exists()
 

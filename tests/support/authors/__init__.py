@@ -16,7 +16,7 @@ from support.starting import KEPT, Ran, start
 if TYPE_CHECKING:
     from pathlib import Path
 
-FLOW = """
+TASK = """
 from runner import Flow, task
 from runner.storage import Local
 {imports}
@@ -24,12 +24,22 @@ from runner.storage import Local
 @task
 def answer():
 {body}
-
+"""
+NAMED = """
 with Flow("etl", storage=Local({root!r})) as flow:
     answer()
 
 if __name__ == "__main__":
     print(flow.storage.build({options}))
+"""
+NAMELESS = """
+def made():
+    with Flow("etl", storage=Local({root!r})) as flow:
+        answer()
+    return flow
+
+if __name__ == "__main__":
+    print(made().storage.build({options}))
 """
 
 
@@ -48,10 +58,11 @@ class Author:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         return self.folder / folder
 
-    def flow(self, imports: str, *body: str, options: str = "") -> str:
-        """Give a flow's file with one task, whose body is given."""
+    def flow(self, imports: str, *body: str, options: str = "", by_value: bool = False) -> str:
+        """Give a flow's file with one task of this body. It travels or, as the flow has no name there, its values."""
         lines = "\n".join(f"    {line}" for line in body)
-        return FLOW.format(imports=imports, body=lines, root=str(self.root), options=options)
+        made = (NAMELESS if by_value else NAMED).format(root=str(self.root), options=options)
+        return TASK.format(imports=imports, body=lines) + made
 
     def python(self, *arguments: str, path: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """Start Python in the project's folder, and ``path`` on its path."""
@@ -65,7 +76,8 @@ class Author:
 
     def at_home(self, path: Path | None = None) -> str:
         """Run the project's flow here; gives what its task gave, as text."""
-        done = self.python("-c", "import flow; print(flow.flow.run().result('answer'))", path=path)
+        run = "print((flow.flow if hasattr(flow, 'flow') else flow.made()).run().result('answer'))"
+        done = self.python("-c", f"import flow; {run}", path=path)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
