@@ -94,7 +94,7 @@ def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
 
 
 class _Teller:
-    """Tells what a value is, as text that is the same where its module, and the folder of that, have other names."""
+    """What a value is, as text that is the same where its module, and the folder of that, have other names."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
