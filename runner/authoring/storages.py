@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner import schemes
@@ -68,6 +67,8 @@ class Local(StorageDeclaration):
     @property
     def url(self) -> str:
         """See `StorageDeclaration.url`."""
+        from pathlib import Path  # which costs the start 4 ms, where flows' files name their storage
+
         return Path(self.directory).expanduser().absolute().as_uri()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -144,8 +145,6 @@ def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> 
     sources = {name.removeprefix(SOURCES): data for name, data in opened.members.items() if name.startswith(SOURCES)}
     if not sources:
         return
-    from pathlib import Path
-
     from runner.bundle import module_folder, module_names
 
     installed = [place for place in sys.path if not module_folder.is_one(place)]
@@ -159,9 +158,10 @@ def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> 
         folder = module_folder.make_folder(inside)
         on_unpacked(folder)
         for name, data in sources.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            path = f"{folder}/{name}"
+            os.makedirs(path.rpartition("/")[0], exist_ok=True)  # noqa: PTH103 - pathlib costs the start 5 ms
+            with open(path, "wb") as file:  # noqa: PTH123 - as above
+                file.write(data)
     except OSError as error:
         message = f"the flow's modules cannot be unpacked: {error}"
         raise EnvironmentWrong(

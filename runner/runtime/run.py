@@ -267,7 +267,11 @@ def _import_what_loading_needs() -> None:
     import cloudpickle  # noqa: F401 - the modules are wanted, not their names
     import pythonjsonlogger.json  # noqa: F401 - for the line that says that the run begins
 
+    import runner.bundle.module_folder
+    import runner.bundle.module_names
     import runner.engine.executors
     import runner.engine.scheduler
     import runner.runs.results
-    import runner.runtime.finish  # noqa: F401
+    import runner.runtime.finish
+    import runner.serialization.pickling
+    import runner.serialization.source  # noqa: F401

@@ -38,6 +38,7 @@ class ChildReport:
                 self.request_digest = message["request_digest"]
             case "modules unpacked":
                 self.folder = message["folder"]
+                import shutil  # noqa: F401 - it removes the folder; to import it later would hold up the end
             case "claim announced":
                 self.claim, self.attempt = message["claim"], message["claim"].attempt
             case "claim withdrawn":
