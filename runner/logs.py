@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from json import dumps, loads
@@ -79,6 +80,42 @@ def configure(stream: Stream, level: str, line_format: str | None, mark: str = "
     handler.addFilter(_add_context)
     handler.setFormatter(_TextFormatter() if is_text else _JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+@contextmanager
+def reclaimed() -> Iterator[None]:
+    """Send lines where they go now also after the block, in which a flow's file is imported that may configure logging.
+
+    Its handlers for standard output and standard error give their place to ours, which writes there, so that no line
+    comes twice or without its run and task; its handlers that write elsewhere stay, and so do its levels for its lines.
+    """
+    root, own = logging.getLogger(), logging.getLogger("runner")
+    ours, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        loggers = [each for each in logging.Logger.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+        for each in [root, *loggers]:
+            theirs = [handler for handler in each.handlers if _writes_to_a_standard_stream(handler)]
+            for handler in theirs:
+                each.removeHandler(handler)
+            for handler in ours if each is root or (theirs and not _reaches_the_root(each)) else ():
+                each.addHandler(handler)
+            if each.name.partition(".")[0] == "runner":
+                each.disabled = False
+        if own.level == logging.NOTSET and root.level != level:
+            own.setLevel(level)
+
+
+def _writes_to_a_standard_stream(handler: logging.Handler) -> bool:
+    streams = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
+    return isinstance(handler, logging.StreamHandler) and handler.stream in streams
+
+
+def _reaches_the_root(logger: logging.Logger) -> bool:
+    while logger.propagate and logger.parent:
+        logger = logger.parent
+    return logger is logging.getLogger()
 
 
 def run_context(**fields: Any) -> None:

@@ -70,7 +70,7 @@ def load_bundle(opened: Bundle, image: str, temporary: str, on_unpacked: Callabl
     with loading(), _ready_for_prefect(opened, image):
         _unpack(opened, temporary, on_unpacked)
         flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True), opened.manifest["flow"]["name"])
-    _check_graph(flow, opened.manifest)
+    _hold_to(opened.manifest, flow)
     return flow
 
 
@@ -127,14 +127,21 @@ def _runnable(obj: object, name: str | None = None) -> FlowGraph:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _check_graph(flow: FlowGraph, facts: Manifest) -> None:
-    """Refuse a flow of other tasks than it had where it was built: what its file does when it is imported decides."""
-    built, here = ([str(each["task"]) for each in facts["tasks"]], [node.slug for node in flow.nodes])
-    if here != built:
-        others = sorted({*built} ^ {*here}) or built
-        message = f"the flow has other tasks here than where it was built: {', '.join(others[:5])}"
-        hint = "What its tasks depend on when its file is imported (variables, files, services) must be the same here."
+def _hold_to(facts: Manifest, flow: FlowGraph) -> None:
+    """Hold a flow to what its manifest says, whatever its file did when it was imported: its tasks, and its defaults.
+
+    Raises FlowFailed for other tasks or parameters than it was built with.
+    """
+    built = {each["task"] for each in facts["tasks"]} | {f"parameter {each['name']}" for each in facts["parameters"]}
+    here = {node.slug for node in flow.nodes} | {f"parameter {each.name}" for each in flow.parameters}
+    if others := sorted(built ^ here):
+        message = f"the flow has other tasks or parameters here than where it was built: {', '.join(others[:5])}"
+        hint = "What its file reads when it is imported (variables, files, services) must be the same here."
         raise FlowFailed(message, hint=hint)
+    defaults = {each["name"]: each["default"] for each in facts["parameters"] if "default" in each}
+    for parameter in flow.parameters:
+        if defaults.get(parameter.name, parameter.default) != parameter.default:
+            parameter.default = defaults[parameter.name]
 
 
 def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> None:

@@ -169,7 +169,8 @@ def _load(admitted: Admitted, settings: Settings, channel: Channel) -> Loaded:
     def announce(folder: str) -> None:
         channel.send({"kind": "modules unpacked", "folder": folder})
 
-    return load(admitted, settings, announce)
+    with logs.reclaimed():
+        return load(admitted, settings, announce)
 
 
 def _reusable(
