@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -154,9 +157,15 @@ def _told_by_a_process(request: bytes) -> Answer | None:
 def _told_from(folder: Path, request: bytes) -> Answer:
     command = [sys.executable, "-I", "-c", _BEGIN, *installed_places(), _ROOT]
     with (folder / "said").open("wb") as said:  # no pipe, which whatever is started may hold open
-        ended = subprocess.run(  # noqa: S603 - this Python
-            command, input=request, stdout=said, stderr=said, cwd=folder, timeout=_LONGEST, check=False
+        ended = subprocess.Popen(  # noqa: S603 - this Python
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=folder, start_new_session=True
         )
+        with ended:
+            try:
+                ended.communicate(request, timeout=_LONGEST)
+            finally:
+                with suppress(ProcessLookupError):  # nothing is left
+                    os.killpg(ended.pid, signal.SIGKILL)  # also what the author's modules have started
     answer = folder / ANSWER
     if not answer.is_file():
         last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]
