@@ -14,7 +14,7 @@ from runner.authoring.storages import declare
 from runner.cli.format import echo_answer
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
-from runner.model.loading import loading
+from runner.model.loading import loading, without_arguments
 from runner.publishing.source import module_name
 from runner.serialization.foreign import as_flow
 from runner.serialization.prefect_states import is_flow, is_flow_of_1
@@ -101,7 +101,7 @@ def load_file(path: Path) -> ModuleType:
         raise UsageError(message, hint="Give the file that defines the flow.")
     module = importlib.util.module_from_spec(spec)
     try:
-        with loading():
+        with loading(), without_arguments():
             if package:
                 importlib.import_module(package.rstrip("."))
             sys.modules[name] = module

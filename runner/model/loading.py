@@ -33,6 +33,16 @@ def loading() -> Iterator[None]:
         _PROCESS_LOADING = before
 
 
+@contextmanager
+def without_arguments() -> Iterator[None]:
+    """Have a flow's file find no arguments of a command line in the block: those there are, are ours."""
+    before, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 def _imports_what_travelled() -> bool:
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
     while above := frame.f_back:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from runner.errors import FlowFailed
-from runner.model.loading import is_loading, loading
+from runner.model.loading import is_loading, loading, without_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def import_flow(module: str, name: str) -> Any:
 
     Raises FlowFailed when nothing has the name; what the file raises comes through.
     """
-    with loading(), _without_prints(), _without_arguments():
+    with loading(), _without_prints(), without_arguments():
         _forget_former(module)
         found = import_module(module)
     cloudpickle.register_pickle_by_value(found)
@@ -78,13 +78,3 @@ def _without_prints() -> Iterator[None]:
         yield
     finally:
         builtins.print = original
-
-
-@contextmanager
-def _without_arguments() -> Iterator[None]:
-    before = sys.argv
-    sys.argv = before[:1]
-    try:
-        yield
-    finally:
-        sys.argv = before
