@@ -164,8 +164,10 @@ def _told_from(folder: Path, request: bytes) -> Answer:
             try:
                 ended.communicate(request, timeout=_LONGEST)
             finally:
-                with suppress(ProcessLookupError):  # nothing is left
-                    os.killpg(ended.pid, signal.SIGKILL)  # also what the author's modules have started
+                ended.kill()
+                if hasattr(os, "killpg"):  # which Windows has not
+                    with suppress(ProcessLookupError):  # nothing is left of what the author's modules have started
+                        os.killpg(ended.pid, signal.SIGKILL)
     answer = folder / ANSWER
     if not answer.is_file():
         last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]

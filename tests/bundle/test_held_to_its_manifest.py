@@ -32,9 +32,9 @@ def author(tmp_path: Path) -> Author:
     return Author(tmp_path, tmp_path / "storage")
 
 
-def build(author: Author, line: str, **environ: str) -> str:
+def build(author: Author, line: str, parts: str = "") -> str:
     author.write({"flow.py": FLOW.format(line=line)})
-    return author.publish("-m", "runner", "build", "flow.py", "--storage", str(author.root), **environ)
+    return author.publish("-m", "runner", "build", "flow.py", "--storage", str(author.root), PARTS=parts)
 
 
 @pytest.mark.parametrize("value", ["time.time()", "str(time.time_ns())", "[time.time(), {'a': time.time()}]"])
@@ -62,7 +62,7 @@ def test_a_value_that_is_given_is_taken_all_the_same(author: Author) -> None:
     ],
 )
 def test_other_tasks_or_parameters_are_refused(author: Author, line: str, other: str) -> None:
-    url = build(author, line, PARTS="a b c")
+    url = build(author, line, "a b c")
     ran = author.run(url, PARTS="a", RUNNER_PARAMETERS=json.dumps({"a_b_c": 1} if "parameter" in other else {}))
     assert ran.code == 1
     assert f"the flow has other tasks or parameters here than where it was built: {other}." in ran.lines[-1]["message"]
