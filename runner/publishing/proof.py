@@ -163,8 +163,10 @@ def _told_from(folder: Path, request: bytes) -> Answer:
         with ended:
             try:
                 ended.communicate(request, timeout=_LONGEST)
-            finally:
+            except BaseException:
                 ended.kill()
+                raise
+            finally:
                 if hasattr(os, "killpg"):  # which Windows has not
                     with suppress(ProcessLookupError):  # nothing is left of what the author's modules have started
                         os.killpg(ended.pid, signal.SIGKILL)
