@@ -102,7 +102,8 @@ def test_build_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, code: i
 
 AS_ON_WINDOWS = """
 import os, signal, sys
-for module, names in [(os, "fork geteuid getuid killpg"), (signal, "SIGHUP SIGCHLD SIGKILL pthread_sigmask sigtimedwait")]:
+missing = "SIGHUP SIGCHLD SIGKILL pthread_sigmask sigtimedwait"
+for module, names in [(os, "fork geteuid getuid killpg"), (signal, missing)]:
     for name in names.split():
         delattr(module, name)
 sys.modules |= dict.fromkeys(["fcntl", "pwd", "resource", "termios"])
