@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import coverage
 import pytest
 
+from runner.naming import UNPACKED
 from runner.runs.store import RunStore
 from runner.secrets import redaction
 from support import memory, schemas
@@ -93,8 +95,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.startswith(PREFIXES) or name.upper() in PROXIES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    modules = set(sys.modules)
     yield
     redaction.reset_masks()
+    for name in set(sys.modules) - modules:  # what a flow brought that was loaded in this process
+        if UNPACKED in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def test_build_publishes_a_file_and_prints_where(tmp_path: Path) -> None:
 
     more = ("--include", "shipped/data", "--exclude", "*.txt", "--json")
     document = printed_json(start({}, "build", str(tmp_path / "project" / "modular.py"), "--storage", url, *more))
-    assert sorted(document["files"]) == ["shipped/__init__.py", "shipped/late.py"]
+    assert sorted(document["files"]) == ["modular.py", "shipped/__init__.py", "shipped/late.py"]
     schemas.validate("manifest", document["manifest"])
 
 
@@ -91,13 +91,21 @@ def test_build_loads_a_file_under_the_name_by_which_others_import_it(tmp_path: P
         ("syntax error\n", 1, "SyntaxError"),
         ("import not_installed_here\n", 1, "not_installed_here"),
         ("import sys\nsys.exit(0)\n", 1, "SystemExit"),
-        ("from runner import Flow\nflow = Flow('a')\nflow.storage.build()\n", 2, "while a flow is being loaded"),
         ("from runner import Flow, task\nflow = Flow('')\n", 2, "neither a letter nor a digit"),
     ],
 )
 def test_build_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, code: int, words: str) -> None:
     (tmp_path / "flow.py").write_text(text)
     assert_refused(start({}, "build", str(tmp_path / "flow.py")), code, words)
+
+
+def test_build_publishes_once_what_a_file_builds_and_runs_itself(tmp_path: Path) -> None:
+    file, store = tmp_path / "flow.py", tmp_path / "store"
+    file.write_text("from runner import Flow\nflow = Flow('a')\nflow.storage.build()\nflow.run()\n")
+    done = start({}, "build", str(file), "--storage", store.as_uri())
+    assert done.stdout.startswith(f"{store.as_uri()}/a/"), done
+    assert len([path for path in store.rglob("*") if path.is_file()]) == 1
+    assert start({"RUNNER_LOCATION": done.stdout.strip()}).code == 0
 
 
 AS_ON_WINDOWS = """

@@ -60,6 +60,20 @@ def etl(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
 
 
 @pytest.fixture
+def values(tmp_path: Path) -> tuple[str, bytes]:
+    """A flow of the same name whose values travel, not its file: one of them is another in each process."""
+    file, place = tmp_path / "with_values.py", local_place(tmp_path / "values")
+    file.write_text(
+        "import os\nfrom runner import Flow, task\nPID = os.getpid()\n"
+        "@task\ndef tell():\n    return PID\nwith Flow('etl') as flow:\n    tell()\n"
+    )
+    built = start({}, "build", str(file), "--storage", place.url)
+    assert "note: the values of the flow's file travel" in built.stderr, built
+    [key] = place.keys()
+    return f"etl/{key.rpartition('/')[2]}", place.read(key)
+
+
+@pytest.fixture
 def s3(etl: tuple[str, bytes]) -> Iterator[S3AsAws]:
     with S3AsAws() as server:
         server.objects[etl[0]] = etl[1]
@@ -301,10 +315,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_no_folder_for_temporary_files(s3: S3AsAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_for_temporary_files(s3: S3AsAws, values: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
         monkeypatch.delenv(name, raising=False)  # it writes a file as well
     limited = ("prlimit", "--fsize=0")
+    ran, _ = examined(at(s3), prefix=limited)
+    assert ran.code == start(at(s3), prefix=limited).code == 78
+    assert "Give the container a writable folder, --tmpfs /tmp" in failure(ran, "load")
+    s3.objects.clear()
+    s3.objects[values[0]] = values[1]
     ran, checks = examined(at(s3), prefix=limited)
     assert ran.code == start(at(s3), prefix=limited).code == 0
     assert ", and this flow needs none" in checks["temporary folder"]["message"]
