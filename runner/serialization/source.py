@@ -14,6 +14,7 @@ import cloudpickle
 
 from runner.errors import FlowFailed
 from runner.model.loading import is_loading, loading, without_arguments
+from runner.serialization.known_classes import know_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ def import_flow(module: str, name: str) -> Any:
         _forget_former(module)
         found = import_module(module)
     cloudpickle.register_pickle_by_value(found)
+    know_classes(found)
     if name not in vars(found):
         message = f"{module} has nothing of the name {name}, as it had where the flow was built"
         raise FlowFailed(message, hint="What the file does when it is imported must be the same there.")

@@ -24,6 +24,7 @@ from cloudpickle.cloudpickle import (
     _make_skeleton_enum,
 )
 
+from runner.serialization.known_classes import KNOWN
 from runner.serialization.pickler import PUBLIC_MODULES
 
 
@@ -50,6 +51,7 @@ class Unpickler(pickle.Unpickler):
         super().__init__(file)
         self._main = main
         self._modules: dict[str, types.ModuleType | None] = {}
+        self._whole = set[int]()  # the classes that are known here, of which nothing is set
 
     def find_class(self, module: str, name: str) -> Any:
         """See `pickle.Unpickler.find_class`."""
@@ -96,6 +98,9 @@ class Unpickler(pickle.Unpickler):
 
         Those of ``extra`` are in a module that is imported, and are told of the class when it is whole.
         """
+        if known := KNOWN.get(tracker_id):
+            self._whole.add(id(known))
+            return known
         resolved = types.resolve_bases(bases)
         hooks = {
             base: vars(base)["__init_subclass__"]
@@ -123,6 +128,9 @@ class Unpickler(pickle.Unpickler):
         self, bases: Any, name: str, qualified: str, members: Any, module: str, tracker_id: str, contents: Any
     ) -> Any:
         """Make an enum; `contents` says what of, where code of the author's has made its members."""
+        if known := KNOWN.get(tracker_id):
+            self._whole.add(id(known))
+            return known
         if not contents:
             return _make_skeleton_enum(bases, name, qualified, members, module, tracker_id, contents)
         from runner.serialization.enums import make_enum
@@ -133,6 +141,8 @@ class Unpickler(pickle.Unpickler):
 
     def set_class_state(self, kind: Any, state: tuple[Namespace, Namespace]) -> Any:
         """Fill a class, and put into its module what the pickle says."""
+        if id(kind) in self._whole:
+            return kind
         for_module = state[1]
         if for_module and (module := self._module(for_module["__module__"])):
             vars(module).update(for_module["__globals__"])
