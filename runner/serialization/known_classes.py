@@ -18,9 +18,12 @@ KNOWN: dict[str, type] = {}  # by the ids that pickles give them
 
 
 def know_classes(module: ModuleType) -> None:
-    """Give each class of a module an id that is the same wherever the same file is imported.
+    """Have each class of a module known by an id that is the same wherever the same file is imported.
 
     cloudpickle gives a class one at random when it is first pickled, and takes a class of the same id for the same.
+
+    Args:
+        module: that of a flow's file.
     """
     if not module.__file__:
         return

@@ -36,15 +36,16 @@ def admitted(data: bytes) -> trust.Admitted:
 
 
 def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
-    modular: bytes, monkeypatch: pytest.MonkeyPatch
+    modular: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def no_room(**_: Any) -> str:
+    def no_room() -> str:
         message = "No usable temporary directory found"
         raise FileNotFoundError(message)
 
-    monkeypatch.setattr(tempfile, "mkdtemp", no_room)
+    monkeypatch.setattr(tempfile, "gettempdir", no_room)
+    missing = Settings(environ={"TMPDIR": str(tmp_path / "missing")})
     with pytest.raises(EnvironmentWrong, match="--tmpfs /tmp"):
-        load.load(admitted(modular), Settings(), lambda _folder: None)
+        load.load(admitted(modular), missing, lambda _folder: None)
 
 
 def test_a_flows_modules_never_hide_installed_ones(

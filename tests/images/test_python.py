@@ -11,7 +11,7 @@ from support.containers import in_folder, run_image
 if TYPE_CHECKING:
     from support.places import Place
 
-FLOWS = Path(__file__).parent.parent / "support" / "flows"
+FLOWS = Path(__file__).parent.parent / "support" / "flows" / "files"
 
 
 def test_a_flow_of_another_python_is_refused_with_the_tag_that_fits(images: dict[str, str], folder: Place) -> None:

@@ -1,4 +1,4 @@
-"""Runs of the flow in `support/flows/trouble.py`, which does to its process what it is told."""
+"""Runs of the flow in `support/flows/files/trouble.py`, which does to its process what it is told."""
 
 from __future__ import annotations
 

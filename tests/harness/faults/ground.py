@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.servers import Server
 
 BACKENDS = ("local", "s3", "azure", "gcs")
-FLOW = "../../harness/faults/flows.py"
+FLOW = "../../../harness/faults/flows.py"
 HOME = "faults"  # the flow's folder
 BEAT = {"local": 0.3, "s3": 0.3, "azure": 0.3, "gcs": 1.0}  # seconds; GCS takes one write of an object a second
 

@@ -1,4 +1,4 @@
-"""Flows that the tests publish and run, each in a file of its own as an author has it."""
+"""Flows that the tests publish and run, each in a file of its own as an author has it, in a folder of no package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.cli.build import load_file
 if TYPE_CHECKING:
     from support.places import Place
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "files"
 
 
 def publish(place: Place, file: str, *, check: bool = True, **declared: Any) -> str:
