@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import pytest
 
+from runner import Flow, task
+from runner.authoring.storages import declare
 from runner.serialization.inspection import inspect_pickle
 from runner.serialization.pickle_report import PickleReport, format_report
 from support.canary import KEY, Canary, Target
@@ -179,15 +181,32 @@ def test_looking_takes_little_whatever_is_looked_at() -> None:
 # The command
 
 
+def looked_into() -> str:
+    return os.sep
+
+
 def test_the_command_lists_what_a_bundle_would_take_and_says_what_that_is_worth(here: Place) -> None:
-    url = publish(here, "etl.py")
+    with Flow("values") as flow:  # of no name in its file, which therefore does not travel
+        task(looked_into)()
+    flow.storage = declare(here.url)
+    url = flow.storage.build(check=False)
     printed = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
     assert "runner.Flow" in printed["pickle"]["globals"]
-    assert {code["name"] for code in printed["pickle"]["code"]}
+    assert "looked_into" in {code["name"] for code in printed["pickle"]["code"]}
     text = start({}, "inspect", "--imports", url).stdout
     assert "no boundary" in text
     assert "  runner.Flow\n" in text
     assert "pickle" not in json.loads(start({}, "inspect", "--json", url).stdout)
+
+
+def test_the_command_lists_what_the_files_that_travel_import(here: Place) -> None:
+    url = publish(here, "etl.py")
+    printed = json.loads(start({}, "inspect", "--imports", "--json", url).stdout)
+    assert printed["pickle"]["globals"] == ["runner.import_flow"]
+    imports = ["import runner", "from runner import Flow, Parameter, task"]
+    assert printed["sources"] == {"src/etl.py": imports}
+    text = start({}, "inspect", "--imports", url).stdout
+    assert text.endswith("\nfile src/etl.py\n  import runner\n  from runner import Flow, Parameter, task\n")
 
 
 def test_the_command_executes_nothing_and_prints_nothing_that_a_terminal_obeys(here: Place, tmp_path: Path) -> None:
