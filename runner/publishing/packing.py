@@ -109,12 +109,12 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     data = archive.write_bundle(facts, members, orders.key)
     if orders.secrets is not None:
         _refuse_secrets(flow, contents.functions, {**archive.read_bundle(data).members}, orders.secrets)
+    said: list[str] = []
     if orders.check:
         names = bindings_of(module).names.keys()
-        prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
-    said = notes_on_paths(
-        contents.functions, capture.folder_of(module), captured.files.values() if contents.source else ()
-    )
+        said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
+    travelling = captured.files.values() if contents.source else ()
+    said += notes_on_paths(contents.functions, capture.folder_of(module), travelling)
     return Packed(data, files, [*captured.notes, *said])
 
 

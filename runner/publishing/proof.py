@@ -60,10 +60,10 @@ class Built(NamedTuple):
     source: Source | None = None
 
 
-def prove(built: Built) -> None:
+def prove(built: Built) -> list[str]:
     """Load a bundle as a container would, and compare what comes of it with the flow that its author wrote.
 
-    What the author's modules print meanwhile they printed before, and nobody sees it.
+    What the author's modules print meanwhile they printed before, and nobody sees it. Returns what is to be said of it.
 
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
@@ -80,12 +80,12 @@ def prove(built: Built) -> None:
     )
     told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
     if told is None:
-        return
+        return []
     if failed := told["failed"]:
         missing = told["missing"]
         if missing and not built.source and stays_behind(missing, built.excluded):
             log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
-            return
+            return []
         _refuse_unloadable(built.module, failed, missing)
     there = _numbered(Feature(*each) for each in told["features"])
     seen = Seen(name, root if built.source else None, built.imported)
@@ -96,6 +96,12 @@ def prove(built: Built) -> None:
         kept_there[kept] -= 1
         if kept_there[kept] < 0:
             _refuse_kept(kept, value)
+    return [_note(*each) for each in told["read"]]
+
+
+def _note(file: str, line: int, name: str) -> str:
+    place = f"{file.partition('/')[2]}, line {line}"  # below the folder of what travels
+    return f"note: {place}: the variable {name} is read when the file is imported: it is the container's there"
 
 
 def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:

@@ -14,6 +14,7 @@ from runner.bundle import archive, load
 from runner.errors import RunnerError
 from runner.publishing.features import Seen, features_of
 from runner.publishing.kept import kept_by
+from runner.publishing.read_variables import Read, told_of, watch
 
 _LOOKS = {"open", "os.chdir", "os.listdir", "os.scandir", "sqlite3.connect"}
 ANSWER = "answer"  # the file in its working directory that it writes, once it is whole
@@ -36,11 +37,12 @@ class Request(TypedDict):
 class Answer(TypedDict):
     """What it tells: the features of the flow that it loaded, or why that failed, and the module that was missing.
 
-    ``kept`` is what the author's modules keep of the flow's file there.
+    ``kept`` is what the author's modules keep of the flow's file there, ``read`` which variables were read meanwhile.
     """
 
     features: list[tuple[str, str]]
     kept: list[tuple[str, str, str]]
+    read: list[Read]
     failed: str | None
     missing: str | None
 
@@ -53,16 +55,18 @@ def answer() -> None:
     opened = archive.read_bundle(sys.stdin.buffer.read())
     unpacked: list[str] = []
     sys.addaudithook(functools.partial(_hide, request["hidden"], [f"{folder}/", *request["shown"]]))
+    read = watch(f"{folder}/")
     try:
         flow = load.load_bundle(opened, "", str(folder), unpacked.append)
+        known = told_of(read)
         seen = Seen(request["module"], unpacked[0] if request["is_source"] else None, request["imported"])
         features = [(each.label, each.told) for each in features_of(flow, seen)]
         kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
-        told = Answer(features=features, kept=kept, failed=None, missing=None)
+        told = Answer(features=features, kept=kept, read=known, failed=None, missing=None)
     except RunnerError as error:
         cause = error.__cause__
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        told = Answer(features=[], kept=[], failed=error.message, missing=missing)
+        told = Answer(features=[], kept=[], read=[], failed=error.message, missing=missing)
     partial = folder / f"{ANSWER}.new"
     partial.write_text(json.dumps(told), "utf-8")
     partial.rename(folder / ANSWER)
