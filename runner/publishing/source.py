@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
@@ -69,8 +70,10 @@ def _name_there(module: ModuleType, file: Path) -> str:
 
 
 def _names_another_module(name: str, path: Path) -> bool:
-    """Return whether a name stands for another module than the file, before the file's folder is put on the path."""
-    if name in sys.modules:
-        return getattr(sys.modules[name], "__file__", None) != str(path)
-    spec = find_spec(name)
-    return spec is not None and spec.origin != str(path)
+    """Return whether a name stands for another module than the file, or would if the file's folder were not there."""
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
+        return True
+    elsewhere = [place for place in sys.path if Path(place).absolute() != path.parent]
+    spec = find_spec(name) if name not in sys.modules else None
+    specs = [spec, PathFinder.find_spec(name, elsewhere)]
+    return any(spec is not None and spec.origin != str(path) for spec in specs)

@@ -123,6 +123,8 @@ def load_flow(data: bytes | memoryview, *, main: bool = False) -> Any:
             raise FlowFailed(
                 message, hint="What a module does when it is imported must work there too: do it in a task."
             ) from error
+        if isinstance(error, FlowFailed):
+            raise  # by runner.serialization.source.import_flow
         message = f"the flow cannot be unpickled: it {what}"
         raise BundleCorrupt(message, hint="Build it again.") from error
 

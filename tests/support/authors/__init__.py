@@ -102,9 +102,9 @@ class Author:
         elsewhere.mkdir(exist_ok=True)
         return start({"RUNNER_LOCATION": url, **environ}, cwd=elsewhere)
 
-    def answer(self, url: str) -> Any:
+    def answer(self, url: str, **environ: str) -> Any:
         """Run a bundle and give what its task gave."""
-        ran = self.run(url)
+        ran = self.run(url, **environ)
         assert ran.code == 0, ran
         (result,) = self.root.glob("etl/runs/*/attempts/0001/results/answer.pkl")
         with result.open("rb") as file:
