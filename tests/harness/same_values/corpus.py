@@ -20,6 +20,7 @@ _HERE = re.compile(r"# refused\b")
 _REPORT = re.compile(r"\b[\w.-]+(?:/[\w.-]+)? #\d+")
 _LONGEST = 25  # lines that are not empty
 _ARGUMENTS = re.compile(r"^# build: (.*)$", re.MULTILINE)
+_SCRIPT = re.compile(r"^# run as a script$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Case:
         """What ``runner build`` is given besides the file, as a comment in it says."""
         found = _ARGUMENTS.search(self.text)
         return found.group(1).split() if found else []
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the file is run by Python, as ``__main__``, and builds its flow itself, as a comment in it says."""
+        return _SCRIPT.search(self.text) is not None
 
 
 def collect(corpus: Path = FLOWS) -> list[Case]:

@@ -19,6 +19,7 @@ import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 from unittest import mock
 
@@ -27,6 +28,8 @@ import runner.cli.build  # here once, for what is forked
 from harness.same_values.describe import describe
 from harness.same_values.designs import DESIGNS
 from runner import Flow, FlowFailed, cli
+from runner.errors import RunnerError
+from runner.storage import Local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +39,16 @@ if TYPE_CHECKING:
 
 
 class Request(TypedDict):
-    """A flow's file, the folder of its modules, an empty one, what ``runner build`` is given, and with what it runs."""
+    """A flow's file, the folder of its modules, an empty one, what ``runner build`` is given, and with what it runs.
+
+    ``script`` says whether the file is run by Python instead, and builds its flow itself.
+    """
 
     file: str
     root: str
     work: str
     arguments: list[str]
+    script: bool
     executors: list[str]
     design: str
 
@@ -61,9 +68,11 @@ def drive(request: Request) -> dict[str, Any]:
     executors = request["executors"]
     os.environ["HOME"] = str(work)
     os.chdir(work)
-    here = {executor: in_fork(partial(run_at_home, file, root, work, executor)) for executor in executors}
+    load = partial(_run_script, file) if request["script"] else partial(_import_file, file, root)
+    here = {executor: in_fork(partial(run_at_home, load, work, executor)) for executor in executors}
     arguments = [*request["arguments"], "--storage", (work / "store").as_uri()]
-    built = in_fork(partial(build, file, arguments, request["design"]))
+    publish = partial(build_script, load, work) if request["script"] else partial(build, file, arguments)
+    built = in_fork(partial(publish, request["design"]))
     there: dict[str, Any] = {}
     if built.get("code") == 0:
         root.rename(work / ".hidden")
@@ -95,11 +104,10 @@ def in_fork(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def run_at_home(file: Path, root: Path, work: Path, executor: str) -> dict[str, Any]:
-    """Import the file as Python does, call ``flow.run()`` and describe what it gave."""
+def run_at_home(load: Callable[[], ModuleType], work: Path, executor: str) -> dict[str, Any]:
+    """Load the file as Python does, call ``flow.run()`` and describe what it gave."""
     os.environ["RUNNER_EXECUTOR"] = executor
-    sys.path.insert(0, str(root))
-    flow = _flow_in(file, root)
+    flow = _flow_in(load())
     folder = _folder(work, f"here-{executor}")
     given = {"folder": str(folder)} if any(each.name == "folder" for each in flow.parameters) else {}
     reports: list[Report] = []
@@ -136,8 +144,22 @@ def _value(report: Report, record: TaskRecord) -> Any:
     return value if record["index"] is None else value[record["index"]]
 
 
-def _flow_in(file: Path, root: Path) -> Flow:
-    module = importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+def _import_file(file: Path, root: Path) -> ModuleType:
+    sys.path.insert(0, str(root))
+    return importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+def _run_script(file: Path) -> ModuleType:
+    """Run a file as ``python FILE`` does."""
+    sys.path.insert(0, str(file.parent))
+    sys.argv = [str(file)]
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    main.__file__ = str(file)
+    exec(compile(file.read_text("utf-8"), file, "exec"), vars(main))
+    return main
+
+
+def _flow_in(module: ModuleType) -> Flow:
     [flow] = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}.values()
     return flow
 
@@ -150,6 +172,18 @@ def build(file: Path, arguments: list[str], design: str) -> dict[str, Any]:
         code = cli.main()
     stdout.flush()
     return {"code": code, "stdout": stdout.buffer.getvalue().decode(), "stderr": stderr.getvalue()}
+
+
+def build_script(load: Callable[[], ModuleType], work: Path, design: str) -> dict[str, Any]:
+    """Run a file as a script, and build its flow as that would."""
+    stderr = io.StringIO()
+    with DESIGNS[design](), redirect_stderr(stderr):
+        flow = _flow_in(load())
+        flow.storage = Local(str(work / "store"))
+        try:
+            return {"code": 0, "stdout": flow.storage.build(), "stderr": stderr.getvalue()}
+        except RunnerError as error:
+            return {"code": error.code, "stdout": "", "stderr": f"{stderr.getvalue()}{error}"}
 
 
 def run_there(url: str, work: Path, executor: str) -> dict[str, Any]:

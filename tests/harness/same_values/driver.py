@@ -13,6 +13,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from harness.same_values.designs import PRODUCT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
@@ -33,7 +35,7 @@ class Driver:
     """
 
     def __init__(
-        self, python: str = sys.executable, executors: Sequence[str] = EXECUTORS, design: str = "values"
+        self, python: str = sys.executable, executors: Sequence[str] = EXECUTORS, design: str = PRODUCT
     ) -> None:
         self._fixed = {"executors": list(executors), "design": design}
         # the same order of sets in all processes, and no measuring, which would take most of the time
@@ -57,6 +59,7 @@ class Driver:
             "root": str(root),
             "work": str(work),
             "arguments": case.arguments,
+            "script": case.is_script,
             **self._fixed,
         }
         assert self._process.stdin is not None

@@ -14,7 +14,7 @@ import pytest
 
 from harness.same_values.corpus import LIBRARIES, Case, collect, judge
 from harness.same_values.driver import Driver, run_all
-from harness.same_values.still_open import STILL_OPEN_WITH_LIBRARIES, marked
+from harness.same_values.still_open import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,3 @@ def test_a_flow_with_libraries_gives_the_same_there_or_is_refused(case: Case, ru
 
 def test_every_flow_with_libraries_is_as_it_should_be() -> None:
     assert [breach for case in CASES.values() for breach in case.breaches] == []
-
-
-def test_all_with_libraries_that_is_still_open_is_there() -> None:
-    assert STILL_OPEN_WITH_LIBRARIES.keys() <= CASES.keys()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from runner import Flow, task
 
-sys.modules.setdefault("acme", type(sys)("acme")).__path__ = [str(Path(__file__).parent / "src")]
+HOME = Path(__file__).parent / "src"
+if HOME.is_dir():
+    sys.modules.setdefault("acme", type(sys)("acme")).__path__ = [str(HOME)]
 
 
 @task

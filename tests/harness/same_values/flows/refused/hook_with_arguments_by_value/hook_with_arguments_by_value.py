@@ -1,7 +1,11 @@
 """A helper's base registers classes under what the class statement says, and nobody keeps that: cloudpickle #391."""
 
+import time
+
 from runner import Flow, task
 from sources import SOURCES, Source
+
+STARTED = time.time_ns()  # another value each time, so that values travel
 
 
 class Json(Source, kind="json"):  # refused
@@ -11,8 +15,8 @@ class Json(Source, kind="json"):  # refused
 
 @task
 def told():
-    return Json().read(), SOURCES["json"]
+    return Json().read(), SOURCES["json"], STARTED
 
 
-with Flow("hook with arguments") as flow:
+with Flow("hook with arguments by value") as flow:
     told()

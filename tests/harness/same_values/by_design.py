@@ -1,9 +1,9 @@
-"""Counts both designs on the whole corpus: the values of a flow's file travel, or its source does.
+"""Counts the designs on the whole corpus: what travels is a flow's file, its values, or one of both.
 
-``cd tests && python -m harness.same_values.by_source [PART OF A NAME …]`` runs every flow (none of those with
+``cd tests && python -m harness.same_values.by_design [PART OF A NAME …]`` runs every flow (none of those with
 libraries) at home and from a bundle of each design, with threads, and judges what comes as the tests do; see
-`harness.same_values.designs` for how the other one is made. What is refused rightly may be built and be the same as
-well, unless it lies in the folder ``refused``.
+`harness.same_values.designs` for how they are made. What is refused rightly may be built and be the same as well,
+unless it lies in the folder ``refused``.
 """
 
 from __future__ import annotations
@@ -58,17 +58,11 @@ def _first_line(reason: str) -> str:
 
 
 def main(parts: list[str]) -> None:
-    """Print what each design gives, and what one of them does that the other does not."""
+    """Print what each design gives."""
     cases = [case for case in collect() if not parts or any(part in case.name for part in parts)]
-    counts = {}
     with tempfile.TemporaryDirectory() as folder:
         for design in DESIGNS:
-            counts[design] = count(design, cases, Path(folder))
-            print(f"the {design}: {counts[design]}\n", flush=True)
-    wrong = {design: counted.wrong.keys() for design, counted in counts.items()}
-    print(f"wrong by the values alone: {len(wrong['values'] - wrong['source'])}")
-    print(f"wrong by the source alone: {len(wrong['source'] - wrong['values'])}")
-    print(f"wrong by both: {len(wrong['values'] & wrong['source'])}")
+            print(f"{design}: {count(design, cases, Path(folder))}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,6 @@
+SOURCES = {}
+
+
+class Source:
+    def __init_subclass__(cls, kind):
+        SOURCES[kind] = cls
