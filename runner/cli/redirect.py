@@ -21,11 +21,13 @@ def stdout_to_stderr(*, wanted: bool) -> Iterator[None]:
         yield
         return
     sys.stdout.flush()
-    stdout = os.dup(1)
+    stream, stdout = sys.stdout, os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2, 1)
     try:
         yield
     finally:
+        sys.stdout.flush()
+        sys.stdout = stream  # whatever the author's code has put there
         sys.stdout.flush()
         os.dup2(stdout, 1)
         os.close(stdout)

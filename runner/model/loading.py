@@ -35,12 +35,16 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def without_arguments() -> Iterator[None]:
-    """Have a flow's file find no arguments of a command line in the block: those there are, are ours."""
+    """Have a flow's file find no arguments of a command line in the block: those there are, are ours.
+
+    Those that it sets itself, for what reads them later, stay.
+    """
     before, sys.argv = sys.argv, sys.argv[:1]
     try:
         yield
     finally:
-        sys.argv = before
+        if sys.argv == before[:1]:
+            sys.argv = before
 
 
 def _imports_what_travelled() -> bool:

@@ -105,6 +105,8 @@ class _Teller:
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{self._home(kind)}.{kind.__qualname__}"
         if isinstance(value, ModuleType):
             return f"module {value.__name__}"
+        if isinstance(value, FunctionType) and value.__module__ == print.__module__:  # stands for it: see `import_flow`
+            return type(print).__qualname__
         if isinstance(value, type | FunctionType):
             code = value.__code__ if isinstance(value, FunctionType) and value.__module__ == self._seen.module else None
             return f"{name} {self._home(value)}.{value.__qualname__} #{_digest(_essence(code)) if code else ''}"

@@ -6,6 +6,7 @@ import builtins
 import pickle
 import sys
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -69,14 +70,17 @@ def _forget_former(name: str) -> None:
 @contextmanager
 def _without_prints() -> Iterator[None]:
     """Have ``print`` write nothing to standard output while a flow is loaded, also where it is kept for later."""
-    original = builtins.print
+    original, stdout = builtins.print, sys.stdout  # the file may have another one, to catch what is printed
 
+    @wraps(original)
     def print_unless_loading(*values: Any, **options: Any) -> None:
-        if not is_loading() or options.get("file") not in {None, sys.stdout}:
+        file = options.get("file")
+        if not is_loading() or (sys.stdout if file is None else file) is not stdout:
             original(*values, **options)
 
     builtins.print = print_unless_loading
     try:
         yield
     finally:
-        builtins.print = original
+        if builtins.print is print_unless_loading:  # and none of the file's own
+            builtins.print = original

@@ -20,7 +20,7 @@ _HERE = re.compile(r"# refused\b")
 _REPORT = re.compile(r"\b[\w.-]+(?:/[\w.-]+)? #\d+")
 _LONGEST = 25  # lines that are not empty
 _ARGUMENTS = re.compile(r"^# build: (.*)$", re.MULTILINE)
-_SCRIPT = re.compile(r"^# run as a script$", re.MULTILINE)
+_SCRIPT = re.compile(r"^# run as a script ?(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ class Case:
         return found.group(1).split() if found else []
 
     @property
-    def is_script(self) -> bool:
-        """Whether the file is run by Python, as ``__main__``, and builds its flow itself, as a comment in it says."""
-        return _SCRIPT.search(self.text) is not None
+    def script(self) -> list[str] | None:
+        """The arguments with which Python runs the file, which builds its flow itself, as a comment in it says."""
+        found = _SCRIPT.search(self.text)
+        return found.group(1).split() if found else None
 
 
 def collect(corpus: Path = FLOWS) -> list[Case]:

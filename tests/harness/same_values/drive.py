@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 class Request(TypedDict):
     """A flow's file, the folder of its modules, an empty one, what ``runner build`` is given, and with what it runs.
 
-    ``script`` says whether the file is run by Python instead, and builds its flow itself.
+    ``script`` are the arguments of a file that is run by Python instead, and builds its flow itself.
     """
 
     file: str
     root: str
     work: str
     arguments: list[str]
-    script: bool
+    script: list[str] | None
     executors: list[str]
     design: str
 
@@ -68,10 +68,11 @@ def drive(request: Request) -> dict[str, Any]:
     executors = request["executors"]
     os.environ["HOME"] = str(work)
     os.chdir(work)
-    load = partial(_run_script, file) if request["script"] else partial(_import_file, file, root)
+    script = request["script"]
+    load = partial(_import_file, file, root) if script is None else partial(_run_script, file, script)
     here = {executor: in_fork(partial(run_at_home, load, work, executor)) for executor in executors}
     arguments = [*request["arguments"], "--storage", (work / "store").as_uri()]
-    publish = partial(build_script, load, work) if request["script"] else partial(build, file, arguments)
+    publish = partial(build, file, arguments) if script is None else partial(build_script, load, work)
     built = in_fork(partial(publish, request["design"]))
     there: dict[str, Any] = {}
     if built.get("code") == 0:
@@ -149,10 +150,10 @@ def _import_file(file: Path, root: Path) -> ModuleType:
     return importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
-def _run_script(file: Path) -> ModuleType:
+def _run_script(file: Path, arguments: list[str]) -> ModuleType:
     """Run a file as ``python FILE`` does."""
     sys.path.insert(0, str(file.parent))
-    sys.argv = [str(file)]
+    sys.argv = [str(file), *arguments]
     main = sys.modules["__main__"] = ModuleType("__main__")
     main.__file__ = str(file)
     exec(compile(file.read_text("utf-8"), file, "exec"), vars(main))
@@ -194,7 +195,10 @@ def run_there(url: str, work: Path, executor: str) -> dict[str, Any]:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | given
     if "folder" in _parameters(url):
         environ["RUNNER_PARAMETERS"] = json.dumps({"folder": str(folder)})
-    ran = subprocess.run(command, env=environ, cwd=away, capture_output=True, text=True, timeout=120, check=False)
+    try:
+        ran = subprocess.run(command, env=environ, cwd=away, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as error:
+        return {"code": None, "log": str(error), "executor": executor}
     return {"code": ran.returncode, "log": ran.stdout + ran.stderr, "executor": executor}
 
 

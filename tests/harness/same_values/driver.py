@@ -59,7 +59,7 @@ class Driver:
             "root": str(root),
             "work": str(work),
             "arguments": case.arguments,
-            "script": case.is_script,
+            "script": case.script,
             **self._fixed,
         }
         assert self._process.stdin is not None

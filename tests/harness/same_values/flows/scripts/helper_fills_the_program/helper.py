@@ -1,0 +1,3 @@
+from helper_fills_the_program import KNOWN
+
+KNOWN.append("helper")

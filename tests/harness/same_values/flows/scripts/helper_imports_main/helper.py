@@ -1,0 +1,5 @@
+import __main__
+
+
+def limit():
+    return __main__.LIMIT
