@@ -8,8 +8,6 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from typing import Any
 
 from runner import Flow, Parameter, task, unmapped
 
@@ -33,18 +31,11 @@ def take(milliseconds: float, pace: float, *, beside: bool = False) -> None:
         other.wait()
 
 
-def arrive() -> str:
-    called("loading")
+def arrive() -> None:
+    """Say that the file is imported where a flow runs, which is so while it is loaded."""
     if os.environ.get("FAULTS_CALLS"):
+        called("loading")
         time.sleep(0.02)  # so that it can be hit
-    return ""
-
-
-class Nothing:
-    """Says when it is unpickled, with the flow, and is an empty text then."""
-
-    def __reduce__(self) -> tuple[Callable[[], str], tuple[()]]:
-        return arrive, ()
 
 
 @task
@@ -63,9 +54,9 @@ def work(item: int, pace: float) -> str:
 
 
 @task(checkpoint=False)
-def glue(parts: list[str], between: Any = Nothing()) -> str:  # noqa: B008 - made once, to be pickled
+def glue(parts: list[str]) -> str:
     called("glue")
-    return str(between).join(parts)
+    return "".join(parts)
 
 
 @task
@@ -89,6 +80,7 @@ def finish(one: str, other: bytes, pace: float) -> str:
     return hashlib.sha256(one.encode() + other).hexdigest()
 
 
+arrive()
 with Flow("faults") as flow:
     seed = Parameter("seed", default=1)
     pace = Parameter("pace", default=1.0)

@@ -64,7 +64,7 @@ class Ground:
             make = {"s3": s3_place, "azure": azure_place, "gcs": gcs_place}[backend]
             place = make(server)
             os.environ.update(place.environ)
-        publish(place, FLOW, check=False)  # its default is another value when it is loaded
+        publish(place, FLOW)
         return cls(backend, place, server.url if server else "", folder)
 
 
