@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-KNOWN: dict[str, type] = {}  # by the ids that pickles give them
+_PROCESS_KNOWN: dict[str, type] = {}  # by the ids that pickles give them
+
+
+def known_by(tracker_id: str) -> type | None:
+    """Return the class that has this id."""
+    return _PROCESS_KNOWN.get(tracker_id)
+
+
+def is_known(kind: type) -> bool:
+    """Return whether a class is one of those of the file, as which it can be found by its name, too."""
+    return known_by(_DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind, "")) is kind
 
 
 def know_classes(module: ModuleType) -> None:
@@ -32,7 +42,7 @@ def know_classes(module: ModuleType) -> None:
     for path, kind in _classes_in(vars(module), module.__name__, ""):
         if kind not in _DYNAMIC_CLASS_TRACKER_BY_CLASS:
             tracker_id = f"{digest} {module.__name__}{path}"
-            KNOWN[tracker_id] = kind
+            _PROCESS_KNOWN[tracker_id] = kind
             _DYNAMIC_CLASS_TRACKER_BY_CLASS[kind] = tracker_id
             _DYNAMIC_CLASS_TRACKER_BY_ID[tracker_id] = kind
 

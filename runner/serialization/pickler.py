@@ -10,10 +10,13 @@ import types
 import typing
 import weakref
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from cloudpickle.cloudpickle import _class_setstate, _make_skeleton_class
+
+from runner.serialization.known_classes import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,16 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _OF_GENERIC = getattr(vars(typing.Generic)["__class_getitem__"], "__func__", None)  # until Python 3.11
 _TAKES_ANY = 0x04  # as inspect has it, which is not imported where flows run
 _OF_PYTHON = {vars(kind).get("__init__") for kind in (BaseException, ImportError, OSError, StopIteration, SystemExit)}
+_PROCESS_PROBED: dict[type, bool] = {}  # whether classes of the flow's file can be pickled by value
+_PROCESS_PROBING = RLock()
+
+
+class Nowhere:
+    """A file that keeps nothing: only whether something can be pickled matters."""
+
+    def write(self, data: Any) -> int:
+        """Keep nothing."""
+        return len(data)
 
 
 class Pickler(cloudpickle.Pickler):
@@ -39,6 +52,8 @@ class Pickler(cloudpickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         """See `pickle.Pickler.reducer_override`."""
         if isinstance(obj, type):
+            if is_known(obj) and not _travels(obj):
+                return obj.__qualname__
             _complete_model(obj)
         reduced = _reduce(obj, self._calls_new)
         if reduced is NotImplemented:
@@ -65,6 +80,18 @@ def _complete_model(kind: Any) -> None:
     is_incomplete = vars(kind).get("__pydantic_complete__") is False and hasattr(kind, "model_rebuild")
     if is_incomplete and kind.__module__ in by_value():
         kind.model_rebuild(raise_errors=False, _types_namespace={})
+
+
+def _travels(kind: type) -> bool:
+    """Return whether a class of the file that was imported can be pickled by value; else its file has to be there."""
+    with _PROCESS_PROBING:
+        if kind not in _PROCESS_PROBED:
+            _PROCESS_PROBED[kind] = True  # as long as it is tried, for it may name itself
+            try:
+                Pickler(Nowhere()).dump(kind)
+            except Exception:  # noqa: BLE001 - whatever it has that no pickle takes
+                _PROCESS_PROBED[kind] = False
+        return _PROCESS_PROBED[kind]
 
 
 def _made_with_its_class(kind: type) -> dict[str, object]:

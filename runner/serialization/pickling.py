@@ -10,7 +10,7 @@ import cloudpickle
 
 from runner.errors import BundleCorrupt, FlowFailed, Incompatible, RunnerError, TaskError
 from runner.images import REPOSITORY, own_image
-from runner.serialization.pickler import Pickler, load_public_modules
+from runner.serialization.pickler import Nowhere, Pickler, load_public_modules
 from runner.serialization.unpickler import Unpickler
 from runner.tracebacks import authors_line
 
@@ -36,17 +36,10 @@ class Pickled(NamedTuple):
     modules: set[str]
 
 
-class _Nowhere:
-    """A file that keeps nothing: only whether something can be pickled matters."""
-
-    def write(self, data: Any) -> int:
-        return len(data)
-
-
-def _blame(value: Any, path: str, error: BaseException, pickler: Callable[[_Nowhere], Pickler] = Pickler) -> Blamed:
+def _blame(value: Any, path: str, error: BaseException, pickler: Callable[[Nowhere], Pickler] = Pickler) -> Blamed:
     from runner.serialization.diagnosis import blame
 
-    return blame(value, path, error, lambda part: pickler(_Nowhere()).dump(part))
+    return blame(value, path, error, lambda part: pickler(Nowhere()).dump(part))
 
 
 def dump_flow(
@@ -169,4 +162,4 @@ def dump_result(value: Any, file: SupportsWrite[Any], name: str) -> None:
 
 def refuse_unstorable(value: Any, name: str) -> None:
     """Refuse what `dump_result` refuses, and keep nothing of the rest. Raises TaskError."""
-    dump_result(value, _Nowhere(), name)
+    dump_result(value, Nowhere(), name)

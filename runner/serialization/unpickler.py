@@ -24,7 +24,7 @@ from cloudpickle.cloudpickle import (
     _make_skeleton_enum,
 )
 
-from runner.serialization.known_classes import KNOWN
+from runner.serialization.known_classes import known_by
 from runner.serialization.pickler import PUBLIC_MODULES
 
 
@@ -98,7 +98,7 @@ class Unpickler(pickle.Unpickler):
 
         Those of ``extra`` are in a module that is imported, and are told of the class when it is whole.
         """
-        if known := KNOWN.get(tracker_id):
+        if known := known_by(tracker_id):
             self._whole.add(id(known))
             return known
         resolved = types.resolve_bases(bases)
@@ -128,7 +128,7 @@ class Unpickler(pickle.Unpickler):
         self, bases: Any, name: str, qualified: str, members: Any, module: str, tracker_id: str, contents: Any
     ) -> Any:
         """Make an enum; `contents` says what of, where code of the author's has made its members."""
-        if known := KNOWN.get(tracker_id):
+        if known := known_by(tracker_id):
             self._whole.add(id(known))
             return known
         if not contents:
