@@ -89,9 +89,9 @@ def served() -> Iterator[dict[str, str]]:
 
 
 def published(code: Path, storage: str, environ: dict[str, str]) -> dict[str, str]:
-    """Publish the function with a state of the code, and return the environment that runs it with that."""
+    """Publish the flow with a state of the code, and return the environment that runs it with that."""
     environ = environ | {"PYTHONPATH": str(code.resolve())}
-    flow = f"{ROOT / 'bench' / 'first_line.py'}:first_line"
+    flow = str(ROOT / "bench" / "first_line.py")
     command = [sys.executable, "-P", "-m", "runner", "build", flow, "--storage", storage]
     url = subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout.strip()
     return environ | {"RUNNER_LOCATION": url}
