@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
 from runner.publishing.import_calls import Import, Unknown, Whole
-from runner.publishing.import_statements import acts_when_imported, imports_of, line_of_import
+from runner.publishing.import_statements import imports_of, line_of_import
 from runner.publishing.included import NEVER, add, files_below, refuse_unreachable, take_included
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
@@ -95,8 +95,9 @@ def capture(
         # the file itself is not executed in the container, so what it alone imports need not be there
         imported = _forgiven(_read(Path(file), module.__package__ or "", found, is_flow=True))
         names += imported
-        if _PROCESSES & {each.name.partition(".")[0] for each in imported}:
-            names += _take_itself(module, Path(file), found)
+        if _PROCESSES & {each.name.partition(".")[0] for each in imported}:  # they have nothing of this one's memory
+            names += [Import(module.__name__, forgiven=True)] if module.__name__ != "__main__" else []
+            found.files |= {Path(file).name: Path(file)} if module.__name__ == "__main__" else {}
     for place, path in included.files.items():
         names += _forgiven(_read_leniently(path, place, found))
     _follow(names, found, included.files)
@@ -118,25 +119,6 @@ def capture(
         )
         raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
     return found
-
-
-def _take_itself(module: ModuleType, file: Path, found: Captured) -> list[Import]:
-    """Take the flow's own file, which processes that start anew import: they have nothing of this one's memory.
-
-    Not where it would be built again by each of them.
-    """
-    if line := acts_when_imported(file):
-        log.warning(
-            "%s, line %d: processes that are started anew would do that again, and so cannot import the file; "
-            "put it under «if __name__ == '__main__':»",
-            file.name,
-            line,
-        )
-        return []
-    if module.__name__ != "__main__":
-        return [Import(module.__name__, forgiven=True)]
-    found.files[file.name] = file
-    return []
 
 
 def installed_part(name: str) -> str | None:

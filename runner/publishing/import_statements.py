@@ -110,23 +110,6 @@ def line_of_import(path: Path, name: str) -> int | None:
     return None
 
 
-def acts_when_imported(path: Path) -> int | None:
-    """Return the line, if there is one, in which a file builds or runs something when it is imported."""
-    return next(_acting(ast.parse(path.read_bytes())), None) if path.suffix == ".py" else None
-
-
-def _acting(tree: ast.AST) -> Iterator[int]:
-    for child in ast.iter_child_nodes(tree):
-        if (
-            isinstance(child, ast.Call)
-            and isinstance(child.func, ast.Attribute)
-            and child.func.attr in {"build", "run"}
-        ):
-            yield child.lineno
-        elif not _is_main(child) and not isinstance(child, _FUNCTIONS):
-            yield from _acting(child)
-
-
 def _is_main(tree: ast.AST) -> bool:
     """Return whether it is the part of a file that is only run as a program, which it is not where the flow runs."""
     return isinstance(tree, ast.If) and isinstance(tree.test, ast.Compare) and _names([tree.test.left]) == {"__name__"}
