@@ -81,7 +81,9 @@ def collect(corpus: Path = FLOWS) -> list[Case]:
     for unit in sorted(corpus.glob("*/*")):
         if unit.name != "__pycache__":
             candidates = [unit] if unit.is_file() else sorted(unit.rglob("*.py"))
-            [file] = [path for path in candidates if "with Flow(" in path.read_text("utf-8")]
+            texts = {path: path.read_text("utf-8") for path in candidates}
+            scripts = [path for path, text in texts.items() if _SCRIPT.search(text)]
+            [file] = scripts or [path for path, text in texts.items() if "with Flow(" in text]
             cases.append(Case(f"{unit.parent.name}/{unit.stem}", unit, file))
     return cases
 

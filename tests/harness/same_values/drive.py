@@ -161,7 +161,10 @@ def _run_script(file: Path, arguments: list[str]) -> ModuleType:
 
 
 def _flow_in(module: ModuleType) -> Flow:
-    [flow] = {id(value): value for value in vars(module).values() if isinstance(value, Flow)}.values()
+    held = [*vars(module).values()]
+    held += [part for each in held if isinstance(each, dict) for part in each.values()]
+    held += [part for each in held if isinstance(each, type) for part in vars(each).values()]
+    [flow] = {id(value): value for value in held if isinstance(value, Flow)}.values()
     return flow
 
 
