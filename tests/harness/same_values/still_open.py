@@ -9,20 +9,23 @@ import pytest
 if TYPE_CHECKING:
     from harness.same_values.corpus import Case
 
-_OBJECTS = "what an object of the file's own holds is not compared, and its file makes another one there"
+_OBJECTS = "what objects and classes of the file's own hold is not compared, and its file makes others there"
 _NO_PROGRAM = "there the flow's file is a module of its own name, and no __main__"
 
+_BELOW = "what the program does to others below its guard is not done there"
 _VALUES = "values travel, and what the file did to others is not done there"
 
 STILL_OPEN = {
     "classes/result_of_a_class_with_arguments": "pickle alone cannot read it; runner result can",
     "modules/file_beside_the_flow": "it fails there; building says with its line that the file stays here",
     "scripts/argument_in_an_object": _OBJECTS,
+    "scripts/class_changed_below_the_guard": _OBJECTS,
     "scripts/effect_and_argument": _VALUES,
     "scripts/flow_in_a_class": _VALUES,
     "scripts/flow_in_a_dictionary": _VALUES,
     "scripts/flow_of_another_file": "what the program does to others is not done there, only what the flow's file does",
-    "scripts/environment_below_the_guard": "what the program does to others below its guard is not done there",
+    "scripts/environment_below_the_guard": _BELOW,
+    "scripts/helper_changed_below_the_guard": _BELOW,
     "scripts/helper_imports_main": _NO_PROGRAM,
     "scripts/import_from_main": _NO_PROGRAM,
     "scripts/instance_changed_below_the_guard": _OBJECTS,
