@@ -15,7 +15,7 @@ FLOWS = Path(__file__).parent.parent / "support" / "flows" / "files"
 
 
 def test_a_flow_of_another_python_is_refused_with_the_tag_that_fits(images: dict[str, str], folder: Place) -> None:
-    environ, options = in_folder(folder, "marked.py", "marked", check=False)
+    environ, options = in_folder(folder, "marked.py", "marked")
     assert run_image(images["aws-py3.11"], environ=environ, options=options).code == 0
     marker = Path(folder.url.removeprefix("file://"), "marked/unpickled")
     assert marker.exists()

@@ -76,11 +76,9 @@ def run_etl(image: str, place: Place, environ: Mapping[str, str], options: Itera
     assert claim["image"] == image
 
 
-def in_folder(
-    place: Place, file: str = "etl.py", slug: str = ETL, *, check: bool = True
-) -> tuple[dict[str, str], list[str]]:
+def in_folder(place: Place, file: str = "etl.py", slug: str = ETL) -> tuple[dict[str, str], list[str]]:
     """Publish a flow to a folder; give the environment and the option with which a container of any user finds it."""
-    publish(place, file, check=check)
+    publish(place, file)
     root = place.url.removeprefix("file://")
     Path(root, slug).chmod(0o777)
     Path(root).chmod(0o755)  # one that everybody may write to is warned of

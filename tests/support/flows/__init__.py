@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "files"
 
 
-def publish(place: Place, file: str, *, check: bool = True, **declared: Any) -> str:
+def publish(place: Place, file: str, **declared: Any) -> str:
     """Publish the flow that a file of this folder defines, and give its bundle's URL."""
     path, modules = list(sys.path), set(sys.modules)
     try:
@@ -27,7 +27,7 @@ def publish(place: Place, file: str, *, check: bool = True, **declared: Any) -> 
         for name, value in declared.items():
             setattr(storage, name, value)
         flow.storage = storage
-        return flow.storage.build(check=check)
+        return flow.storage.build()
     finally:  # nothing of one flow reaches the next
         sys.path[:] = path
         for name in set(sys.modules) - modules:
