@@ -227,6 +227,12 @@ def test_a_package_may_be_the_flows_file(author: Author) -> None:
     assert author.answer(url) == (1, "__init__.py", "etl")
 
 
+def test_a_package_that_is_executed_as_a_file_has_a_name_that_nothing_else_has(author: Author) -> None:
+    text = author.flow("from . import part", "return part.ONE")
+    author.write({"etl/__init__.py": text, "etl/part.py": "ONE = 1\n"})
+    assert author.answer(built(author, *BUILD, "etl/__init__.py")[0]) == 1
+
+
 # What of it is a flow
 
 
