@@ -2,7 +2,9 @@
 
 A flow is a file in one of the folders of ``flows``, or a folder in one of them with the modules that it needs. Those in
 the folder ``refused`` must be refused when they are built, by an error that names one of the lines that say
-``# refused``. All others must give the same everywhere; those with such a line may be refused there instead.
+``# refused``. All others must give the same everywhere; those with such a line may be refused there instead. The flow
+of one that says ``# run as a script`` is built by its file, which Python runs as ``__main__`` with what stands there;
+``# build:`` says with what ``runner build`` is called.
 The flows below ``libraries`` import what the tests themselves do not need, and run in an environment of their own.
 """
 
