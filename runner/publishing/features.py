@@ -5,7 +5,9 @@ from __future__ import annotations
 import dis
 import hashlib
 import re
+import sys
 from argparse import Namespace
+from collections import deque
 from functools import _lru_cache_wrapper, cached_property, partial
 from itertools import islice
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
@@ -15,16 +17,18 @@ from runner.model.task import Task
 from runner.serialization.flow_pickler import codes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Iterator
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator
 
     from runner.model.flow import FlowGraph
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
-_SIZED = (list, tuple, dict, set, frozenset)
+_SIZED = (list, tuple, dict, set, frozenset, deque)
+_TOLD_BY_REPR = {"datetime", "decimal", "fractions", "pathlib", "uuid"}  # modules whose values say all in it
 _OF_MODULES = re.compile("__.+__")  # what Python gives to each: its name is another one where it is run as a program
 _RECORDS = (Namespace, SimpleNamespace)
-_DEEPEST = 2  # steps into lists, tuples and the values of dictionaries
-_WIDEST = 20  # parts looked at in each
+_DEEPEST = 5  # steps into containers and objects
+_WIDEST = 100  # parts looked at in each
+_MOST = 20_000  # parts looked at in one variable
 _LOOKUPS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _PARTS: dict[type, tuple[str, ...]] = {  # in what functions are wrapped
     Task: ("function",),
@@ -49,17 +53,24 @@ class Feature(NamedTuple):
     told: str
     place: tuple[FunctionType, str] | None = None
 
+    @property
+    def is_of_graph(self) -> bool:
+        """Whether it must be the same in each start, too: runs go on where other starts of theirs ended."""
+        return self.label.startswith(("the flow", "task ", "an argument of "))
+
 
 class Seen(NamedTuple):
     """By what a flow's own is known, in the process that looks at it.
 
     ``module`` is the name of the flow's file, ``root`` the folder below which it lies: None where both are the same in
-    the other process. ``imported`` are names that the file imports from others, of whose state only the type is told.
+    the other process. ``imported`` are names that the file imports from others, of whose state only the type is told;
+    ``modules`` are these others that travel, too.
     """
 
     module: str
     root: str | None = None
     imported: Container[str] = ()
+    modules: Collection[str] = ()
 
 
 def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
@@ -84,13 +95,22 @@ def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
         for name in dict.fromkeys(names_of(function.__code__)):
             if name in function.__globals__ and not _OF_MODULES.fullmatch(name):
                 if name not in variables:
-                    variables[name] = told(function.__globals__[name], 0 if name not in seen.imported else None)
+                    variables[name] = told(function.__globals__[name], whole=name not in seen.imported)
                 yield Feature(f"{name} in {function.__qualname__}", variables[name], (function, name))
         defaults = f"{told(function.__defaults__)}, {told(function.__kwdefaults__)}"
         yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
         cells = zip(function.__code__.co_freevars, _contents(function), strict=True)
         for name, held in cells:
             yield Feature(f"the closure variable {name} of {function.__qualname__}", told(held), (function, ""))
+    yield from _constants_of(set(seen.modules) - {seen.module}, told)
+
+
+def _constants_of(modules: Iterable[str], told: Callable[[Any], str]) -> Iterator[Feature]:
+    """Yield what modules have that is a constant by its name; what is none may have come to another state."""
+    for name in sorted(modules):
+        for variable, held in sorted(vars(sys.modules[name]).items() if name in sys.modules else ()):
+            if variable.isupper() and isinstance(held, _PLAIN):
+                yield Feature(f"{variable} of {name}", told(held))
 
 
 class _Teller:
@@ -99,8 +119,12 @@ class _Teller:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
-    def told(self, value: Any, depth: int | None = 0) -> str:
-        """Return what a value is, as text; where a depth is given, also what it holds."""
+    def told(self, value: Any, *, whole: bool = True) -> str:
+        """Return what a value is, as text; what it holds, too, unless that is not wanted."""
+        self._left = _MOST
+        return self._told(value, 0 if whole else None)
+
+    def _told(self, value: Any, depth: int | None) -> str:
         kind = type(value)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{self._home(kind)}.{kind.__qualname__}"
         if isinstance(value, ModuleType):
@@ -108,20 +132,47 @@ class _Teller:
         if isinstance(value, FunctionType) and value.__module__ == print.__module__:  # stands for it: see `import_flow`
             return type(print).__qualname__
         if isinstance(value, type | FunctionType):
-            code = value.__code__ if isinstance(value, FunctionType) and value.__module__ == self._seen.module else None
-            return f"{name} {self._home(value)}.{value.__qualname__} #{_digest(_essence(code)) if code else ''}"
+            is_own = value.__module__ == self._seen.module
+            essence = self._essence(value, depth) if is_own and depth is not None else ""
+            return f"{name} {self._home(value)}.{value.__qualname__} #{_digest(essence)}"
         if hasattr(kind, "__next__"):
             return "iterator"  # pickles may make another kind of what is left of one
         if depth is None:
             return name
-        if kind in _PLAIN:
-            return f"{name} #{_digest(self._without_root(value))}"
-        if kind in _SIZED or kind in _RECORDS:
-            parts = _values_in(value)
-            is_told = depth < _DEEPEST and kind not in {set, frozenset}  # those have another order in each process
-            inner = [self.told(part, depth + 1) for part in islice(parts, _WIDEST)] if is_told else []
-            return f"{name} of {len(parts)} #{_digest(inner)}"
-        return name
+        if kind in _PLAIN or kind.__module__ in _TOLD_BY_REPR:
+            return f"{name} #{_digest(self._without_root(value if kind in _PLAIN else repr(value)))}"
+        parts = self._parts(value)
+        if parts is None:
+            return name
+        is_set = isinstance(value, set | frozenset)
+        is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
+        shown = list(islice(parts, _WIDEST)) if is_told else []
+        self._left -= len(shown)
+        inner = [self._told(part, depth + 1) for part in shown]
+        if is_set:
+            inner.sort()  # those have another order in each process
+        return f"{name} of {len(parts)} #{_digest(inner)}"
+
+    def _essence(self, value: type | FunctionType, depth: int) -> list[Any]:
+        """Return of a function its code, and of a class the attributes that are no code."""
+        if isinstance(value, FunctionType):
+            return _essence(value.__code__)
+        if depth >= _DEEPEST:
+            return []
+        held = {name: part for name, part in sorted(vars(value).items()) if not _OF_MODULES.fullmatch(name)}
+        plain = (bool, int, float, complex, str, bytes, *_SIZED)
+        return [(name, self._told(part, depth + 1)) for name, part in held.items() if isinstance(part, plain)]
+
+    def _parts(self, value: Any) -> Collection[Any] | None:
+        """Return what a value holds; None if that is not looked at."""
+        if isinstance(value, dict):
+            return [part for item in value.items() for part in item]
+        if isinstance(value, _SIZED):
+            return value
+        is_record = isinstance(value, _RECORDS) or hasattr(type(value), "__dataclass_fields__")
+        if is_record or type(value).__module__ == self._seen.module:
+            return list(getattr(value, "__dict__", {}).values())
+        return None
 
     def _home(self, value: Any) -> str:
         return "its file" if value.__module__ == self._seen.module else str(value.__module__)
@@ -129,13 +180,6 @@ class _Teller:
     def _without_root(self, value: Any) -> Any:
         root = self._seen.root
         return value.replace(root, "<its folder>") if root and isinstance(value, str) else value
-
-
-def _values_in(value: Any) -> Collection[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    held: Collection[Any] = vars(value).values() if type(value) in _RECORDS else value
-    return held
 
 
 def _essence(code: CodeType) -> list[Any]:

@@ -23,7 +23,7 @@ from runner.publishing.proof_process import ANSWER, Request
 from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
@@ -78,7 +78,8 @@ def prove(built: Built) -> list[str]:
         shown=[f"{folder}/" for folder in (*installed_places(), sys.prefix, sys.base_prefix, _OURS)]
         + [f"{Path.home()}/."],  # settings and credentials are the environment's, which a platform gives as well
     )
-    told = _told_by_a_process(json.dumps(request).encode() + b"\n" + built.bundle)
+    asked = json.JSONEncoder().encode(request).encode() + b"\n" + built.bundle  # which a flow cannot have set otherwise
+    told = _told_by_a_process(asked)
     if told is None:
         return []
     if failed := told["failed"]:
@@ -87,16 +88,21 @@ def prove(built: Built) -> list[str]:
             log.warning("the bundle was not loaded to prove that it can be: %s is not to travel with it", missing)
             return []
         _refuse_unloadable(built.module, failed, missing)
-    there = _numbered(Feature(*each) for each in told["features"])
-    seen = Seen(name, root if built.source else None, built.imported)
-    for key, feature in _numbered(features_of(built.flow, seen)).items():
-        _compare(feature, there.get(key))
+    seen = Seen(name, root if built.source else None, built.imported, built.modules)
+    differing = list(_differing(features_of(built.flow, seen), told))
+    notes = [_note(*each) for each in told["read"]]
+    again = _told_by_a_process(asked) if differing and built.source else None
+    varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
+    for feature, there in differing:
+        if feature.label not in varying or feature.is_of_graph:
+            _refuse(feature, there)
+        notes.append(f"note: {_told_place(feature)}{feature.label} is another value in each start")
     kept_there = Counter(Kept(*each) for each in told["kept"])
     for kept, value in kept_by(built.modules, name):
         kept_there[kept] -= 1
         if kept_there[kept] < 0:
             _refuse_kept(kept, value)
-    return [_note(*each) for each in told["read"]]
+    return list(dict.fromkeys(notes))
 
 
 def _note(file: str, line: int, name: str) -> str:
@@ -120,6 +126,19 @@ def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | No
     raise FlowFailed(f"{where}the flow could not be loaded where it runs: {failed}", hint=f"{advice}{_UNCHECKED}")
 
 
+def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Feature, Feature | None]]:
+    """Yield features that are others in an answer, and what they are there."""
+    there = _numbered(map(_feature, answer["features"]))
+    for key, feature in _numbered(features).items():
+        other = there.get(key)
+        if other is None or other.told != feature.told:
+            yield feature, other
+
+
+def _feature(told: list[str]) -> Feature:
+    return Feature(told[0], told[1])
+
+
 def _numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
     """Return features by their labels; those of functions that share a name are counted."""
     counts = Counter[str]()
@@ -130,17 +149,19 @@ def _numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
     return found
 
 
-def _compare(here: Feature, there: Feature | None) -> None:
-    if there is not None and there.told == here.told:
-        return
-    line = here.place and line_of_name(*here.place)
+def _told_place(feature: Feature) -> str:
+    line = feature.place and line_of_name(*feature.place)
+    return f"{line}: " if line else ""
+
+
+def _refuse(here: Feature, there: Feature | None) -> None:
     if there is None:
         what = "would not be there where the flow runs"
     else:
         one, other = (each.told.partition(" #")[0] for each in (here, there))
         what = f"would be another thing where the flow runs: {other} in the place of {one}"
         what = "would have another value where the flow runs" if one == other else what
-    message = f"{f'{line}: ' if line else ''}{here.label} {what}"
+    message = f"{_told_place(here)}{here.label} {what}"
     raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
 
 

@@ -40,7 +40,7 @@ class Answer(TypedDict):
     ``kept`` is what the author's modules keep of the flow's file there, ``read`` which variables were read meanwhile.
     """
 
-    features: list[tuple[str, str]]
+    features: list[list[str]]
     kept: list[tuple[str, str, str]]
     read: list[Read]
     failed: str | None
@@ -59,8 +59,10 @@ def answer() -> None:
     try:
         flow = load.load_bundle(opened, "", str(folder), unpacked.append)
         known = told_of(read)
-        seen = Seen(request["module"], unpacked[0] if request["is_source"] else None, request["imported"])
-        features = [(each.label, each.told) for each in features_of(flow, seen)]
+        seen = Seen(
+            request["module"], unpacked[0] if request["is_source"] else None, request["imported"], request["modules"]
+        )
+        features = [[each.label, each.told] for each in features_of(flow, seen)]
         kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
         told = Answer(features=features, kept=kept, read=known, failed=None, missing=None)
     except RunnerError as error:
@@ -68,7 +70,7 @@ def answer() -> None:
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
         told = Answer(features=[], kept=[], read=[], failed=error.message, missing=missing)
     partial = folder / f"{ANSWER}.new"
-    partial.write_text(json.dumps(told), "utf-8")
+    partial.write_text(json.JSONEncoder().encode(told), "utf-8")  # dumps may be the flow's own
     partial.rename(folder / ANSWER)
     os._exit(0)  # whatever the author's modules have started
 
