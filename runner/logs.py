@@ -7,6 +7,7 @@ import re
 import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial, wraps
 from json import dumps, loads
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
@@ -86,36 +87,58 @@ def configure(stream: Stream, level: str, line_format: str | None, mark: str = "
 def reclaimed() -> Iterator[None]:
     """Send lines where they go now also after the block, in which a flow's file is imported that may configure logging.
 
-    Its handlers for standard output and standard error give their place to ours, which writes there, so that no line
-    comes twice or without its run and task; its handlers that write elsewhere stay, and so do its levels for its lines.
+    Its handlers for standard output and standard error pass what they let through to ours, so that no line comes twice
+    or without its run and task; its other handlers, levels and filters stay. Runner's own lines need none of it.
     """
-    root, own = logging.getLogger(), logging.getLogger("runner")
-    ours, level = root.handlers[:], root.level
+    root = logging.getLogger()
+    ours, level, basic = root.handlers[:], root.level, logging.basicConfig
+
+    @wraps(basic)
+    def basic_config(**options: Any) -> None:
+        """Take the level, for which a program's first call would be in time."""
+        if root.handlers == ours and root.level == level and options.get("level") is not None:
+            root.setLevel(options["level"])
+        basic(**options)
+
+    logging.basicConfig = basic_config
     try:
         yield
     finally:
+        logging.basicConfig = basic
         loggers = [each for each in logging.Logger.manager.loggerDict.values() if isinstance(each, logging.Logger)]
         for each in [root, *loggers]:
-            theirs = [handler for handler in each.handlers if _writes_to_a_standard_stream(handler)]
-            for handler in theirs:
-                each.removeHandler(handler)
-            for handler in ours if each is root or (theirs and not _reaches_the_root(each)) else ():
-                each.addHandler(handler)
+            _pass_to(ours, each)
             if each.name.partition(".")[0] == "runner":
                 each.disabled = False
-        if own.level == logging.NOTSET and root.level != level:
-            own.setLevel(level)
+        for own in map(logger, OWN_NAMES - {""}) if root.level != level or root.handlers != ours else ():
+            own.setLevel(own.level or level)
+            for handler in ours:
+                own.addHandler(handler)
+
+
+def _pass_to(ours: list[logging.Handler], logger: logging.Logger) -> None:
+    """Have a logger's handlers for the console pass its lines to ours; where it has some, nobody else writes them."""
+    theirs = [each for each in logger.handlers if each not in ours and _writes_to_a_standard_stream(each)]
+    for handler in theirs:
+        vars(handler)["emit"] = partial(_emit_by, ours)
+    is_root = logger.parent is None
+    if is_root and theirs:
+        logger.handlers = [each for each in logger.handlers if each not in ours]
+    elif is_root:
+        for handler in ours:
+            logger.addHandler(handler)
+    elif theirs and logger.parent is logging.getLogger():
+        logger.propagate = False
+
+
+def _emit_by(handlers: list[logging.Handler], record: logging.LogRecord) -> None:
+    for handler in handlers:
+        handler.handle(record)
 
 
 def _writes_to_a_standard_stream(handler: logging.Handler) -> bool:
     streams = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
     return isinstance(handler, logging.StreamHandler) and handler.stream in streams
-
-
-def _reaches_the_root(logger: logging.Logger) -> bool:
-    while logger.propagate and logger.parent:
-        logger = logger.parent
-    return logger is logging.getLogger()
 
 
 def run_context(**fields: Any) -> None:
@@ -156,6 +179,9 @@ class _StreamHandler(logging.StreamHandler[Stream]):
         self._mark = mark
 
     def emit(self, record: logging.LogRecord) -> None:
+        if vars(record).get("_is_written"):  # it came here through another handler of a flow's file
+            return
+        vars(record)["_is_written"] = True
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 - logging must not end what it reports on

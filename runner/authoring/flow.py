@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
-from runner.model.loading import is_loading
+from runner.model.loading import is_own_body
 from runner.naming import label_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Flow(FlowGraph):
             >>> report.state, report.result("greet")
             ('succeeded', 'hello')
         """
-        if is_loading():
+        if is_own_body():
             from unittest.mock import MagicMock
 
             report: Report = MagicMock()

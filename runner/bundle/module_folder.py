@@ -17,20 +17,28 @@ _PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, a
 
 
 def make_folder(inside: str) -> str:
-    """Create a locked folder in the one for temporary files, or where Python finds another one. Raises OSError."""
+    """Create a locked folder in the one for temporary files, or in another one that can be written. Raises OSError."""
     name = f"{UNPACKED}{os.urandom(8).hex()}"
     try:
         os.mkdir(f"{inside}/.{name}", 0o700)  # noqa: PTH102 - pathlib and tempfile cost the start 5 ms
     except OSError:
-        import tempfile
-
-        inside = tempfile.gettempdir()
+        inside = _another()
         os.mkdir(f"{inside}/.{name}", 0o700)  # noqa: PTH102 - as above
     descriptor = open_folder(f"{inside}/.{name}")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _PROCESS_LOCKS.append(descriptor)
     os.rename(f"{inside}/.{name}", f"{inside}/{name}")  # noqa: PTH104 - it has its name only now that it is locked
     return f"{inside}/{name}"
+
+
+def _another() -> str:
+    """Return the folder for temporary files that Python finds, or the memory that is one in read-only containers."""
+    import tempfile
+
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/dev/shm"  # noqa: S108 - the folder in it has a name that nobody can know
 
 
 def is_one(path: str) -> bool:

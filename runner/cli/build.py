@@ -101,7 +101,7 @@ def load_file(path: Path) -> ModuleType:
         raise UsageError(message, hint="Give the file that defines the flow.")
     module = importlib.util.module_from_spec(spec)
     try:
-        with loading(), without_arguments():
+        with loading(name), without_arguments(str(path)):
             if package:
                 importlib.import_module(package.rstrip("."))
             sys.modules[name] = module

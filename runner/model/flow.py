@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from runner.errors import UsageError
+from runner.model.loading import note_made
 from runner.model.task import Node, Parameter, open_graph, references
 from runner.naming import slugify
 
@@ -37,6 +38,7 @@ class FlowGraph:
         self._members: set[Node] = set()
         self._slugs: set[str] = set()
         self._used: dict[str, int] = {}
+        note_made(self)
 
     def add(self, node: Node) -> Node:
         """Add a use of a task; calling the task in the flow's block does so.

@@ -10,48 +10,86 @@ from runner.naming import UNPACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
-_PROCESS_LOADING = False  # whether a `loading` block runs
+    from runner.model.flow import FlowGraph
+
+_PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
+
+
+class Load:
+    """A flow's loading: the name of its file's module, where that is known, and the flows that were made meanwhile."""
+
+    def __init__(self, module: str | None = None) -> None:
+        self.module = module
+        self.made: list[FlowGraph] = []
 
 
 def is_loading() -> bool:
-    """Return whether a flow is being loaded here: its author's ``build()`` must not publish it, nor ``run()`` run it.
+    """Return whether a flow is being loaded here: its author's ``build()`` must not publish it.
 
     So it is, too, while a process that the flow started anew imports what travelled.
     """
-    return _PROCESS_LOADING or _imports_what_travelled()
+    return bool(_PROCESS_LOADING) or next(_bodies_that_travelled(), None) is not None
+
+
+def is_own_body() -> bool:
+    """Return whether the flow's file is being loaded, and its own lines call: its ``run()`` must not run anything.
+
+    Another module that runs a flow when it is imported does so: what comes of it is wanted there.
+    """
+    if not _PROCESS_LOADING:
+        return is_loading()
+    return _PROCESS_LOADING[-1].module == next(_bodies(), "")
+
+
+def note_made(flow: FlowGraph) -> None:
+    """Note that a flow was made, if one is being loaded."""
+    if _PROCESS_LOADING:
+        _PROCESS_LOADING[-1].made.append(flow)
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Make `is_loading` true for the block."""
-    global _PROCESS_LOADING  # noqa: PLW0603 - a fact about the process, which the author's code cannot pass along
-    before, _PROCESS_LOADING = _PROCESS_LOADING, True
+def loading(module: str | None = None) -> Iterator[Load]:
+    """Make `is_loading` true for the block, in which a module of this name is imported."""
+    load = Load(module)
+    _PROCESS_LOADING.append(load)
     try:
-        yield
+        yield load
     finally:
-        _PROCESS_LOADING = before
+        _PROCESS_LOADING.remove(load)
 
 
 @contextmanager
-def without_arguments() -> Iterator[None]:
-    """Have a flow's file find no arguments of a command line in the block: those there are, are ours.
+def without_arguments(program: str) -> Iterator[None]:
+    """Have a flow's file find no arguments of a command line in the block, but the name of a program.
 
     Those that it sets itself, for what reads them later, stay.
     """
-    before, sys.argv = sys.argv, sys.argv[:1]
+    before, own = sys.argv, [program]
+    sys.argv = own
     try:
         yield
     finally:
-        if sys.argv == before[:1]:
+        if sys.argv == [program]:
             sys.argv = before
 
 
-def _imports_what_travelled() -> bool:
-    frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
-    while above := frame.f_back:
-        frame = above
+def _bodies() -> Iterator[str]:
+    """Yield the names of the modules that are being executed, the innermost first, but for the program itself."""
+    yield from (str(frame.f_globals.get("__name__")) for frame in _frames() if frame.f_code.co_name == "<module>")
+
+
+def _bodies_that_travelled() -> Iterator[FrameType]:
+    """Yield the frames in which modules are executed that came with a flow, but for those that are programs."""
+    for frame in _frames():
         is_body = frame.f_code.co_name == "<module>" and UNPACKED in frame.f_code.co_filename
         if is_body and frame.f_globals.get("__name__") != "__main__":
-            return True
-    return False
+            yield frame
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
+    while frame:
+        yield frame
+        frame = frame.f_back

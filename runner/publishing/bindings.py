@@ -8,6 +8,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.errors import FlowFailed
 from runner.serialization.flow_pickler import Bindings
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ def bindings_of(module: ModuleType | None) -> Bindings:
         return Bindings()
     names: dict[str, tuple[str, str]] = {}
     submodules: set[str] = set()
-    tree = ast.parse(Path(file).read_bytes())
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError) as error:
+        message = f"{file} cannot be read as it was when it was imported: {error}"
+        raise FlowFailed(message, hint="Build it again.") from error
     for statement in _imports(tree):
         if isinstance(statement, ast.Import):
             submodules |= {alias.name for alias in statement.names if "." in alias.name and alias.asname is None}

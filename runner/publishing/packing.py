@@ -82,7 +82,8 @@ def pack(flow: FlowGraph, orders: Orders) -> Packed:
         message = f"{error.message}; nor can the flow's file be imported there: {failed.message}"
         raise FlowFailed(message, hint=error.hint) from error
     if failed:
-        packed.notes.append(f"note: the values of the flow's file travel instead of the file: {failed.message}")
+        lost = "what that does to others is not done there"
+        packed.notes.append(f"note: the values of the flow's file travel instead of it, and {lost}: {failed.message}")
     return packed
 
 
@@ -90,7 +91,9 @@ def _of_source(flow: FlowGraph, module: ModuleType | None, source: Source, order
     functions = list(functions_of(flow, flow.module))
     reached = modules_of(functions) | imported_in(functions)
     captured = capture.capture(module, orders.include, orders.exclude, reached, source)
-    return _Contents(dump_import(source.module, source.name), captured, reached, functions, source)
+    return _Contents(
+        dump_import(source.module, source.name, flow.name, source.alias), captured, reached, functions, source
+    )
 
 
 def _of_values(flow: FlowGraph, module: ModuleType | None, orders: Orders) -> _Contents:

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
-from runner.serialization.foreign import ForeignCall
+from runner.serialization.foreign import ForeignCall, Prefect1Run
 from runner.serialization.prefect_states import is_flow
 
 if TYPE_CHECKING:
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """The file that defines a flow, the name that its module has where the flow runs, and what it calls the flow."""
+    """The file that defines a flow, the name that its module has where the flow runs, and what it calls the flow.
+
+    ``name`` is None where no variable of the file is the flow, and ``alias`` another name of the module, if it has one.
+    """
 
     file: Path
     module: str
-    name: str
+    name: str | None
+    alias: str | None = None
 
     @property
     def place(self) -> str:
@@ -34,7 +38,7 @@ class Source(NamedTuple):
 
 
 def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
-    """Return by what a flow is found in its file, or None: in a notebook, or under no name at the file's top level.
+    """Return by what a flow is found in its file; None in a notebook.
 
     Flows of Prefect are not looked for: whatever runs one when its file is imported would run it there.
     """
@@ -44,7 +48,10 @@ def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
     if module.__name__.endswith(".__init__"):
         return None
     names = [name for name, value in vars(module).items() if value is flow or _is_function_of(flow, value)]
-    return Source(Path(file), _name_there(module, Path(file)), names[0]) if names else None
+    if not names and any(isinstance(node.task.function, ForeignCall | Prefect1Run) for node in flow.nodes):
+        return None
+    alias = "__main__" if module.__name__ == "__main__" else None
+    return Source(Path(file), _name_there(module, Path(file)), names[0] if names else None, alias)
 
 
 def module_name(path: Path) -> str:

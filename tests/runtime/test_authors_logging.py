@@ -61,7 +61,8 @@ def test_every_line_comes_once_with_its_task(author: Author, configured: str) ->
 
 def test_levels_of_the_file_are_for_its_own_lines(author: Author) -> None:
     """Ours are not the root logger's to hide."""
-    assert said(author, "logging.basicConfig(level=logging.WARNING, force=True)") == ALL[1:]
+    assert said(author, "logging.basicConfig(level=logging.WARNING, force=True)") == ALL[1:2]
+    assert said(author, "logging.basicConfig(level=logging.WARNING)") == ALL[1:2]
     assert said(author, "logging.getLogger('mine').setLevel(logging.ERROR)") == ALL[2:]
 
 
@@ -69,3 +70,26 @@ def test_a_handler_that_writes_elsewhere_stays(author: Author, tmp_path: Path) -
     file = tmp_path / "mine.log"
     assert said(author, f"logging.getLogger('mine').addHandler(logging.FileHandler({str(file)!r}))") == ALL
     assert file.read_text("utf-8").splitlines() == ["mine", "of mine"]
+
+
+def test_a_level_below_ours_is_taken(author: Author) -> None:
+    configured = "from logging import basicConfig\nbasicConfig(level='DEBUG', format='%(message)s')"
+    last = "logging.getLogger('mine').debug('fine')"
+    author.write({"flow.py": author.flow(f"import logging\n{configured}", last, "return 1")})
+    ran = author.run(author.publish())
+    assert [line["level"] for line in ran.lines if line["message"] == "fine"] == ["DEBUG"]
+
+
+@pytest.mark.parametrize("place", ["", "'mine'"])
+def test_what_a_handlers_filter_hides_or_drops_stays_hidden(author: Author, place: str) -> None:
+    lines = [
+        "class Hide(logging.Filter):",
+        "    def filter(self, record):",
+        "        record.msg = record.msg.replace('mine', '***')",
+        "        return record.levelno >= logging.WARNING",
+        "handler = logging.StreamHandler(); handler.addFilter(Hide())",
+        f"logging.getLogger({place}).addHandler(handler)",
+        f"logging.getLogger({place}).setLevel(logging.INFO)",
+    ]
+    shown = said(author, *lines)
+    assert [line for line in shown if line[2] != "by runner"] == [("WARNING", "answer", "of ***")]
