@@ -12,7 +12,7 @@ from runner.naming import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from runner.environments import LocalEnvironment
 
@@ -34,7 +34,9 @@ class FlowGraph:
         self.slug = slugify(name)
         self.nodes: list[Node] = []
         self.parameters: list[Parameter] = []
-        self.module = _caller()
+        caller = _caller()
+        self.module = str(caller.f_globals.get("__name__", "__main__"))
+        self.is_made_by_body = _is_in_body(caller)  # of its module, when that is imported
         self._members: set[Node] = set()
         self._slugs: set[str] = set()
         self._used: dict[str, int] = {}
@@ -122,9 +124,17 @@ class FlowGraph:
 FlowGraph.__module__ = "runner"
 
 
-def _caller() -> str:
-    """Return the name of the module that writes the flow down: the first frame outside runner."""
+def _caller() -> FrameType:
+    """Return the frame that writes the flow down: the first outside runner."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who calls
     while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] == "runner":
         frame = frame.f_back
-    return str(frame.f_globals.get("__name__", "__main__"))
+    return frame
+
+
+def _is_in_body(frame: FrameType | None) -> bool:
+    """Return whether a frame is, or is called by, the body of its own module."""
+    namespace = frame.f_globals if frame else None
+    while frame and not (frame.f_code.co_name == "<module>" and frame.f_globals is namespace):
+        frame = frame.f_back
+    return frame is not None

@@ -58,6 +58,11 @@ class Feature(NamedTuple):
         """Whether it must be the same in each start, too: runs go on where other starts of theirs ended."""
         return self.label.startswith(("the flow", "task ", "an argument of "))
 
+    @property
+    def is_of_module(self) -> bool:
+        """Whether it is a constant of another module, which need not be imported yet where the flow is loaded."""
+        return self.label.startswith("the constant ")
+
 
 class Seen(NamedTuple):
     """By what a flow's own is known, in the process that looks at it.
@@ -110,7 +115,7 @@ def _constants_of(modules: Iterable[str], told: Callable[[Any], str]) -> Iterato
     for name in sorted(modules):
         for variable, held in sorted(vars(sys.modules[name]).items() if name in sys.modules else ()):
             if variable.isupper() and isinstance(held, _PLAIN):
-                yield Feature(f"{variable} of {name}", told(held))
+                yield Feature(f"the constant {variable} of {name}", told(held))
 
 
 class _Teller:
@@ -169,8 +174,10 @@ class _Teller:
             return [part for item in value.items() for part in item]
         if isinstance(value, _SIZED):
             return value
-        is_record = isinstance(value, _RECORDS) or hasattr(type(value), "__dataclass_fields__")
-        if is_record or type(value).__module__ == self._seen.module:
+        kind: Any = type(value)
+        is_record = isinstance(value, _RECORDS) or hasattr(kind, "__dataclass_fields__")
+        travels_whole = kind.__getstate__ is object.__getstate__ and kind.__reduce_ex__ is object.__reduce_ex__
+        if travels_whole and (is_record or kind.__module__ == self._seen.module):
             return list(getattr(value, "__dict__", {}).values())
         return None
 

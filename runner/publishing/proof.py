@@ -91,7 +91,7 @@ def prove(built: Built) -> list[str]:
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
     differing = list(_differing(features_of(built.flow, seen), told))
     notes = [_note(*each) for each in told["read"]]
-    again = _told_by_a_process(asked) if differing and built.source else None
+    again = _told_by_a_process(asked) if differing else None
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:
         if feature.label not in varying or feature.is_of_graph:
@@ -131,7 +131,7 @@ def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Fe
     there = _numbered(map(_feature, answer["features"]))
     for key, feature in _numbered(features).items():
         other = there.get(key)
-        if other is None or other.told != feature.told:
+        if (other is None and not feature.is_of_module) or (other and other.told != feature.told):
             yield feature, other
 
 

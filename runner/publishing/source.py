@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
 
 def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
-    """Return by what a flow is found in its file; None in a notebook.
+    """Return by what a flow is found in its file; None in a notebook, and for one that a function made later.
 
     Flows of Prefect are not looked for: whatever runs one when its file is imported would run it there.
     """
@@ -48,7 +48,8 @@ def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
     if module.__name__.endswith(".__init__"):
         return None
     names = [name for name, value in vars(module).items() if value is flow or _is_function_of(flow, value)]
-    if not names and any(isinstance(node.task.function, ForeignCall | Prefect1Run) for node in flow.nodes):
+    is_foreign = any(isinstance(node.task.function, ForeignCall | Prefect1Run) for node in flow.nodes)
+    if not names and (is_foreign or not flow.is_made_by_body):
         return None
     alias = "__main__" if module.__name__ == "__main__" else None
     return Source(Path(file), _name_there(module, Path(file)), names[0] if names else None, alias)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from support.authors import Author
 
 BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
-APART = "import os, sys, time\nAPART = sys.argv[0] == '-c'\n"
+APART = "import os, sys, time\nAPART = sys.flags.isolated\n"
 
 
 def refused(author: Author, *command: str, path: Path | None = None) -> str:
@@ -158,7 +158,7 @@ def test_where_no_process_can_be_started_a_warning_says_so(
 
 def test_only_what_is_installed_can_be_imported_there(author: Author) -> None:
     """Neither the author's folder, nor the one that Python is started in, nor runner's own tree."""
-    seen = "import sys\nSEEN = sys.path\nif sys.argv[0] == '-c': raise ImportError(repr(SEEN))\n"
+    seen = "import sys\nSEEN = sys.path\nif sys.flags.isolated: raise ImportError(repr(SEEN))\n"
     author.write({"flow.py": author.flow("import helper", "return helper.SEEN"), "helper.py": seen})
     [line] = [line for line in refused(author).splitlines() if "does not fit what is installed" in line]
     assert str(author.folder / "project") not in line

@@ -62,12 +62,12 @@ proxied.held = 3
 flow = [Plain(), Plain.Inner(), Row(1), Pair(2), Color.RED, Row, proxied, local()]
 """
 MAKE = """
-    made = import_flow("etl", "flow")
+    made = import_flow("etl", "flow", "none")
     with open("result", "wb") as file:
         dump_result(made, file, "t")
 """
 TAKE = """
-    etl = sys.modules[import_flow("etl", "Row").__module__]
+    etl = sys.modules[import_flow("etl", "Row", "none").__module__]
     with open("result", "rb") as file:
         plain, inner, row, pair, color, kind, proxied, local = load_result(file)
     assert type(plain) is etl.Plain and type(inner) is etl.Plain.Inner and inner.outer is etl.Plain
@@ -85,7 +85,7 @@ READ = """
 OTHER = """
     with open("etl.py", "a") as file:
         file.write("# changed")
-    kind = import_flow("etl", "Row")
+    kind = import_flow("etl", "Row", "none")
     with open("result", "rb") as file:
         *_, found, _proxied, _local = load_result(file)
     assert found is not kind

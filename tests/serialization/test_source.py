@@ -39,36 +39,36 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 def test_what_has_the_name_in_the_file_is_given(write: Callable[..., str]) -> None:
     module = write("made = [1]\nflow = made\n")
-    assert import_flow(module, "flow") is import_flow(module, "made") is sys.modules[module].made
+    assert import_flow(module, "flow", "none") is import_flow(module, "made", "none") is sys.modules[module].made
 
 
 def test_a_pickle_is_the_call_alone(write: Callable[..., str]) -> None:
     module = write("flow = [1]\n")
-    data = dump_import(module, "flow")
+    data = dump_import(module, "flow", "none")
     assert len(data) < 100
     assert load_flow(data) is sys.modules[module].flow
     assert pickle.loads(data) is sys.modules[module].flow
 
 
 def test_a_name_that_is_not_there_is_the_flows_failure_and_no_corrupt_bundle(write: Callable[..., str]) -> None:
-    data = dump_import(write("flow = 1\n"), "absent")
-    with pytest.raises(FlowFailed, match=r"^etl_of_author has nothing of the name absent, as it had where") as failed:
+    data = dump_import(write("flow = 1\n"), "absent", "none")
+    with pytest.raises(FlowFailed, match=r"^etl_of_author makes no flow 'none' when it is imported") as failed:
         load_flow(data)
-    assert "must be the same there" in failed.value.hint
+    assert "Make it at the top level of the file" in failed.value.hint
 
 
 def test_what_the_file_raises_comes_through_and_nothing_stays_changed(write: Callable[..., str]) -> None:
     module = write("1 / 0\n")
     print_before, arguments = builtins.print, sys.argv
     with pytest.raises(ZeroDivisionError):
-        import_flow(module, "flow")
+        import_flow(module, "flow", "none")
     assert (builtins.print, sys.argv, is_loading()) == (print_before, arguments, False)
     assert module not in sys.modules
 
 
 def test_the_file_finds_no_arguments(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["program", "run", "--option"])
-    assert import_flow(write("import sys\nseen = sys.argv\n"), "seen") == ["program"]
+    assert import_flow(write("import sys\nseen = sys.argv\n"), "seen", "none") == ["etl_of_author.py"]
     assert sys.argv == ["program", "run", "--option"]
 
 
@@ -97,7 +97,7 @@ def later():
 def test_prints_to_standard_output_are_silent_until_it_is_imported(
     write: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    later = import_flow(write(PRINTS), "later")
+    later = import_flow(write(PRINTS), "later", "none")
     assert capsys.readouterr() == ("", "to standard error\n")
     found = later.__globals__
     assert (found["held"].getvalue(), found["redirected"].getvalue()) == ("held\n", "redirected\n")
@@ -125,25 +125,25 @@ text = f"{{ran.result('answer')}} {{ran.state}}"
 def test_it_builds_and_runs_nothing(write: Callable[..., str], tmp_path: Path) -> None:
     root = tmp_path / "storage"
     module = write(BUILDS.format(root=str(root)))
-    assert import_flow(module, "urls") == {f"{root.as_uri()}/my-flow"}
-    assert "MagicMock" in import_flow(module, "text")
+    assert import_flow(module, "urls", "none") == {f"{root.as_uri()}/my-flow"}
+    assert "MagicMock" in import_flow(module, "text", "none")
     assert not root.exists()
 
 
 def test_the_file_is_executed_once(write: Callable[..., str]) -> None:
     module = write("import itertools, sys\nsys.executions = getattr(sys, 'executions', 0) + 1\nflow = other = 1\n")
     for name in ("flow", "other", "flow"):
-        import_flow(module, name)
+        import_flow(module, name, "none")
     assert vars(sys).pop("executions") == 1
 
 
 def test_another_files_module_of_that_name_is_forgotten(write: Callable[..., str]) -> None:
-    assert import_flow(write("flow = 'one'\n", "one"), "flow") == "one"
-    assert import_flow(write("flow = 'another'\n", "another"), "flow") == "another"
+    assert import_flow(write("flow = 'one'\n", "one"), "flow", "none") == "one"
+    assert import_flow(write("flow = 'another'\n", "another"), "flow", "none") == "another"
 
 
 def test_what_it_defines_travels_by_value_in_results(write: Callable[..., str]) -> None:
-    kind = import_flow(write("class Kind:\n    def told(self): return 'told'\n"), "Kind")
+    kind = import_flow(write("class Kind:\n    def told(self): return 'told'\n"), "Kind", "none")
     buffer = io.BytesIO()
     dump_result(kind(), buffer, "answer")
     del sys.modules["etl_of_author"]
@@ -151,3 +151,35 @@ def test_what_it_defines_travels_by_value_in_results(write: Callable[..., str]) 
     assert b"told" in buffer.getvalue()
     sys.path.pop(0)
     assert pickle.loads(buffer.getvalue()).told() == "told"
+
+
+FLOWS = """
+from runner import Flow
+
+def made(name):
+    with Flow(name) as flow:
+        return flow
+
+flows = {name: made(name) for name in ["one", "two"]}
+last = made("three"), made("three")
+flow = last[0]
+"""
+
+
+def test_a_flow_without_a_variable_is_found_by_its_name(write: Callable[..., str]) -> None:
+    module = write(FLOWS)
+    assert import_flow(module, None, "two").name == "two"
+    del sys.modules[module]
+    assert import_flow(module, "flow", "three") is sys.modules[module].last[0]
+    del sys.modules[module]
+    with pytest.raises(FlowFailed, match="makes no flow 'three' when it is imported"):
+        import_flow(module, None, "three")
+
+
+def test_a_programs_file_is_known_as_that_while_it_is_imported_too(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    module = write("import __main__\nHERE = 1\nseen = __main__.HERE\n")
+    assert import_flow(module, "seen", "none", "__main__") == 1
+    assert sys.modules["__main__"] is sys.modules[module]
