@@ -36,7 +36,7 @@ class FlowGraph:
         self.parameters: list[Parameter] = []
         caller = _caller()
         self.module = str(caller.f_globals.get("__name__", "__main__"))
-        self.is_made_by_body = _is_in_body(caller)  # of its module, when that is imported
+        self.made_at = _line_of_body(caller)
         self._members: set[Node] = set()
         self._slugs: set[str] = set()
         self._used: dict[str, int] = {}
@@ -132,9 +132,9 @@ def _caller() -> FrameType:
     return frame
 
 
-def _is_in_body(frame: FrameType | None) -> bool:
-    """Return whether a frame is, or is called by, the body of its own module."""
-    namespace = frame.f_globals if frame else None
-    while frame and not (frame.f_code.co_name == "<module>" and frame.f_globals is namespace):
+def _line_of_body(caller: FrameType) -> int | None:
+    """Return the line of the body of a module in which a frame of it is, or is called; None if that is not executed."""
+    frame: FrameType | None = caller
+    while frame and not (frame.f_code.co_name == "<module>" and frame.f_globals is caller.f_globals):
         frame = frame.f_back
-    return frame is not None
+    return frame.f_lineno if frame else None

@@ -110,6 +110,16 @@ def line_of_import(path: Path, name: str) -> int | None:
     return None
 
 
+def is_below_guard(path: Path, line: int) -> bool:
+    """Return whether a line of a file is only executed where the file is run as a program."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    guarded = [each for each in ast.walk(tree) if _is_main(each)]
+    return any(each.lineno <= line <= (each.end_lineno or 0) for each in guarded if isinstance(each, ast.If))
+
+
 def _is_main(tree: ast.AST) -> bool:
     """Return whether it is the part of a file that is only run as a program, which it is not where the flow runs."""
     return isinstance(tree, ast.If) and isinstance(tree.test, ast.Compare) and _names([tree.test.left]) == {"__name__"}

@@ -82,8 +82,8 @@ def pack(flow: FlowGraph, orders: Orders) -> Packed:
         message = f"{error.message}; nor can the flow's file be imported there: {failed.message}"
         raise FlowFailed(message, hint=error.hint) from error
     if failed:
-        lost = "what that does to others is not done there"
-        packed.notes.append(f"note: the values of the flow's file travel instead of it, and {lost}: {failed.message}")
+        lost = "what the file does to others is not done there"
+        packed.notes.append(f"note: the values of the flow's file travel instead of the file: {failed.message}; {lost}")
     return packed
 
 

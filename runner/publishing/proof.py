@@ -183,9 +183,11 @@ def _told_by_a_process(request: bytes) -> Answer | None:
 
 def _told_from(folder: Path, request: bytes) -> Answer:
     command = [sys.executable, "-I", "-c", _BEGIN, *installed_places(), _ROOT]
+    work = folder / "work"
+    work.mkdir()
     with (folder / "said").open("wb") as said:  # no pipe, which whatever is started may hold open
         ended = subprocess.Popen(  # noqa: S603 - this Python
-            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=folder, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=work, start_new_session=True
         )
         with ended:
             try:

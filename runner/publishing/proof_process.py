@@ -17,7 +17,7 @@ from runner.publishing.kept import kept_by
 from runner.publishing.read_variables import Read, told_of, watch
 
 _LOOKS = {"open", "os.chdir", "os.listdir", "os.scandir", "sqlite3.connect"}
-ANSWER = "answer"  # the file in its working directory that it writes, once it is whole
+ANSWER = "answer"  # the file above its working directory that it writes, once it is whole
 
 
 class Request(TypedDict):
@@ -50,7 +50,7 @@ class Answer(TypedDict):
 def answer() -> None:
     """Load the bundle on standard input, below a line with what to look at, and write the answer."""
     sys.path.pop()  # where runner was found: beside it, in its own tree, others may lie
-    folder = Path.cwd()
+    folder = Path.cwd().parent  # it starts in one that is empty
     request: Request = json.loads(sys.stdin.buffer.readline())
     opened = archive.read_bundle(sys.stdin.buffer.read())
     unpacked: list[str] = []

@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
+from runner.publishing.import_statements import is_below_guard
 from runner.serialization.foreign import ForeignCall, Prefect1Run
 from runner.serialization.prefect_states import is_flow
 
@@ -38,7 +39,7 @@ class Source(NamedTuple):
 
 
 def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
-    """Return by what a flow is found in its file; None in a notebook, and for one that a function made later.
+    """Return by what a flow is found in its file; None in a notebook, and for one that is not made by its import.
 
     Flows of Prefect are not looked for: whatever runs one when its file is imported would run it there.
     """
@@ -49,7 +50,7 @@ def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
         return None
     names = [name for name, value in vars(module).items() if value is flow or _is_function_of(flow, value)]
     is_foreign = any(isinstance(node.task.function, ForeignCall | Prefect1Run) for node in flow.nodes)
-    if not names and (is_foreign or not flow.is_made_by_body):
+    if not names and (is_foreign or not flow.made_at or is_below_guard(Path(file), flow.made_at)):
         return None
     alias = "__main__" if module.__name__ == "__main__" else None
     return Source(Path(file), _name_there(module, Path(file)), names[0] if names else None, alias)

@@ -24,7 +24,7 @@ def built(author: Author, *command: str, path: Path | None = None, **environ: st
     done = author.python(*(command or ("flow.py",)), path=path, **environ)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    why = re.findall(f"^{INSTEAD}(.*)$", done.stderr, re.MULTILINE)
+    why = re.findall(f"^{INSTEAD}(.*); what the file does to others is not done there$", done.stderr, re.MULTILINE)
     return done.stdout.splitlines()[-1], "".join(why)
 
 
@@ -102,25 +102,65 @@ def test_values_travel_that_the_command_line_gave(
 
 
 @pytest.mark.parametrize(
-    "value", ["random.random()", "[random.random()]", "{'a': (random.random(),)}", "Namespace(a=random.random())"]
+    "value",
+    [
+        "random.random()",
+        "[random.random()]",
+        "{'a': (random.random(),)}",
+        "{random.random()}",
+        "Namespace(a=random.random())",
+        "uuid.uuid4()",
+        "datetime.datetime.now()",
+        "os.getpid()",
+    ],
 )
-def test_a_constant_that_is_another_one_each_time_travels(author: Author, value: str) -> None:
-    lines = f"import random, sys\nfrom argparse import Namespace\nHELD = {value}\nprint(repr(HELD), file=sys.stderr)"
-    author.write({"flow.py": author.flow(lines, "return repr(HELD)")})
+def test_a_constant_that_is_another_one_each_time_is_so_there_and_told(author: Author, value: str) -> None:
+    imports = "import datetime, os, random, uuid\nfrom argparse import Namespace"
+    author.write({"flow.py": author.flow(f"{imports}\nHELD = {value}", "return repr(HELD)")})
     done = author.python("flow.py")
-    at_home = done.stderr.splitlines()[0]
-    assert f"{INSTEAD}flow.py, line 6: HELD in answer would have another value" in done.stderr
-    assert author.answer(done.stdout.strip()) == at_home
+    assert "note: flow.py, line 6: HELD in answer is another value in each start" in done.stderr
+    url = done.stdout.strip()
+    assert author.sources(url) == ["flow.py"]
+    assert author.answer(url) != author.at_home()
 
 
-def test_so_does_one_that_is_a_default_or_in_a_closure(author: Author) -> None:
+def test_so_is_one_that_is_a_default_or_in_a_closure(author: Author) -> None:
     author.write({"flow.py": author.flow("import random\ndef one(a=random.random()): return a", "return one()")})
-    url, why = built(author)
-    assert "line 5: a default of one would have another value" in why
-    assert isinstance(author.answer(url), float)
+    assert "line 5: a default of one is another value in each start" in author.python("flow.py").stderr
     around = "import random\ndef around(held):\n    return lambda: held\none = around(random.random())"
     author.write({"flow.py": author.flow(around, "return one()")})
-    assert "the closure variable held of around.<locals>.<lambda> would have another value" in built(author)[1]
+    said = author.python("flow.py").stderr
+    assert "the closure variable held of around.<locals>.<lambda> is another value in each start" in said
+
+
+HELD = """
+import datetime
+class Own:
+    table = "dev"
+    def __init__(self):
+        self.size = 1
+OWN = Own(); SET = {"a"}; DAY = datetime.date(2020, 1, 1); DEEP = {"a": {"b": {"c": {"d": 1}}}}; LONG = [0] * 30
+"""
+
+
+@pytest.mark.parametrize(
+    ("done", "value"),
+    [
+        ("OWN.size = 2", "OWN.size"),
+        ("Own.table = 'prod'", "Own.table"),
+        ("SET.add('b')", "sorted(SET)"),
+        ("DAY = datetime.date(2026, 1, 1)", "DAY"),
+        ("DEEP['a']['b']['c']['d'] = 2", "DEEP"),
+        ("LONG[-1] = 1", "LONG"),
+    ],
+)
+def test_values_travel_that_the_program_changes_below_main(author: Author, done: str, value: str) -> None:
+    text = author.flow(HELD, f"return {value}").replace(GUARD, f"{GUARD}{done}\n    print(repr({value}))\n    ")
+    author.write({"flow.py": text})
+    published = author.python("flow.py")
+    at_home, url = published.stdout.splitlines()
+    assert INSTEAD in published.stderr
+    assert repr(author.answer(url)) == at_home
 
 
 READS = {
@@ -261,9 +301,7 @@ def test_flows_that_are_made_in_a_loop_are_each_as_they_were(author: Author) -> 
     text = author.flow("", "return region").rpartition("\nwith Flow")[0]
     author.write({"flow.py": text + LOOP % str(author.root)})
     done = author.python("flow.py")
-    assert f"{INSTEAD}the flow's name would be another thing where the flow runs: etl-us in the place of etl-eu" in (
-        done.stderr
-    )
+    assert "line 10: region in answer would have another value where the flow runs" in done.stderr
     one, other = done.stdout.splitlines()
     assert (author.sources(one), author.sources(other)) == ([], ["flow.py"])
     for url, region in ((one, "eu"), (other, "us")):
@@ -279,7 +317,7 @@ def test_what_is_made_below_main_travels_by_value(author: Author) -> None:
     lines = f"with Flow{made}".replace("\n", "\n    ").rstrip()
     author.write({"flow.py": f"{head}\n{GUARD}LIMIT = 4\n    {lines}\n"})
     url, why = built(author)
-    said = "flow has nothing of the name flow, as it had where the flow was built"
+    said = "flow makes no flow 'etl' when it is imported, as it did where the flow was built"
     assert why.startswith(f"the flow could not be loaded where it runs: {said}")
     assert author.sources(url) == []
     assert author.answer(url) == (4, "__main__")
@@ -453,3 +491,11 @@ def test_where_that_is_missing_the_run_is_refused_before_the_file_is_imported(au
     assert ran.code == 76
     assert "at_home_only" in ran.error["message"]
     assert author.run(url, PYTHONPATH=str(site)).code == 0
+
+
+def test_a_module_that_runs_a_flow_of_its_own_when_it_is_imported_does_so_there_too(author: Author) -> None:
+    inner = "from runner import Flow, task\nwith Flow('inner') as inner:\n    task(lambda: 7, name='seven')()\n"
+    author.write({"helper.py": f"{inner}SEVEN = inner.run().result('seven')\n"})
+    author.write({"flow.py": author.flow("import helper", "return helper.SEVEN")})
+    url, why = built(author)
+    assert (why, author.answer(url)) == ("", 7)

@@ -9,7 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from harness.same_values.corpus import Case
 
-_OBJECTS = "what objects and classes of the file's own hold is not compared, and its file makes others there"
 _NO_PROGRAM = "there the flow's file is a module of its own name, and no __main__"
 
 _BELOW = "what the program does to others below its guard is not done there"
@@ -18,26 +17,15 @@ _VALUES = "values travel, and what the file did to others is not done there"
 STILL_OPEN = {
     "classes/result_of_a_class_with_arguments": "pickle alone cannot read it; runner result can",
     "modules/file_beside_the_flow": "it fails there; building says with its line that the file stays here",
-    "scripts/argument_in_an_object": _OBJECTS,
-    "scripts/class_changed_below_the_guard": _OBJECTS,
     "scripts/effect_and_argument": _VALUES,
-    "scripts/flow_in_a_class": _VALUES,
-    "scripts/flow_in_a_dictionary": _VALUES,
     "scripts/flow_of_another_file": "what the program does to others is not done there, only what the flow's file does",
     "scripts/environment_below_the_guard": _BELOW,
     "scripts/helper_changed_below_the_guard": _BELOW,
-    "scripts/helper_imports_main": _NO_PROGRAM,
-    "scripts/import_from_main": _NO_PROGRAM,
-    "scripts/instance_changed_below_the_guard": _OBJECTS,
     "scripts/is_it_the_program": _NO_PROGRAM,
-    "scripts/method_called_by_the_guard": _OBJECTS,
     "scripts/name-with-a-hyphen": "the file has another name there, one that a module can have",
-    "scripts/pickle_made_by_a_program": _NO_PROGRAM,
     "scripts/result_of_a_program": _NO_PROGRAM,
-    "values/constants_of_the_moment": _VALUES,
     "values/results_are_handed_on": "what is stored is the result before a later task changed it, here it is after",
     "when_loaded/environment_file": "a file that is read if it is there is not there, and nothing says so",
-    "when_loaded/identity_of_the_process": "values travel, as a constant is another one in each process",
 }
 
 
