@@ -115,10 +115,10 @@ class Flow(FlowGraph):
             ('succeeded', 'hello')
         """
         if is_own_body():
-            from unittest.mock import MagicMock
+            from runner.authoring.not_run import NotRun
 
-            report: Report = MagicMock()
-            return report
+            report: Any = NotRun()
+            return report  # type: ignore[no-any-return]  # it stands for one
         return run_here(self, parameters)
 
 

@@ -140,7 +140,7 @@ def _hold_to(facts: Manifest, flow: FlowGraph) -> None:
         raise FlowFailed(message, hint=hint)
     defaults = {each["name"]: each["default"] for each in facts["parameters"] if "default" in each}
     for parameter in flow.parameters:
-        if defaults.get(parameter.name, parameter.default) != parameter.default:
+        if parameter.name in defaults and defaults[parameter.name] != parameter.default:
             parameter.default = defaults[parameter.name]
 
 

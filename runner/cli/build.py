@@ -22,6 +22,8 @@ from runner.serialization.prefect_states import is_flow, is_flow_of_1
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from runner.authoring.declaration import StorageDeclaration
+
 
 @click.command(short_help="Publish the flow in a file.")
 @click.argument("file", metavar="FILE[:NAME]")
@@ -63,15 +65,20 @@ def build(
 def _load_flow(file: str, storage: str | None) -> Flow:
     """Load the flow that the command line names, with the storage that it names."""
     path, name = _split_argument(file)
+    declared = _declared(storage) if storage is not None else None  # before the file may go to another folder
     module = load_file(path)
     flow = Flow.of(as_flow(_choose_flow(module, path, name)))
     flow.module = module.__name__
-    if storage:
-        try:
-            flow.storage = flow.storage.relocated(declare(storage))
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+    if declared:
+        flow.storage = flow.storage.relocated(declared)
     return flow
+
+
+def _declared(storage: str) -> StorageDeclaration:
+    try:
+        return declare(storage)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _split_argument(text: str) -> tuple[Path, str | None]:
@@ -101,7 +108,7 @@ def load_file(path: Path) -> ModuleType:
         raise UsageError(message, hint="Give the file that defines the flow.")
     module = importlib.util.module_from_spec(spec)
     try:
-        with loading(name), without_arguments(str(path)):
+        with loading(), without_arguments(str(path)):
             if package:
                 importlib.import_module(package.rstrip("."))
             sys.modules[name] = module

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from runner.model.flow import FlowGraph
-
 _PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
 
 
@@ -22,7 +20,7 @@ class Load:
 
     def __init__(self, module: str | None = None) -> None:
         self.module = module
-        self.made: list[FlowGraph] = []
+        self.made: list[object] = []
 
 
 def is_loading() -> bool:
@@ -43,7 +41,7 @@ def is_own_body() -> bool:
     return _PROCESS_LOADING[-1].module == next(_bodies(), "")
 
 
-def note_made(flow: FlowGraph) -> None:
+def note_made(flow: object) -> None:
     """Note that a flow was made, if one is being loaded."""
     if _PROCESS_LOADING:
         _PROCESS_LOADING[-1].made.append(flow)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
 from runner.serialization.flow_pickler import codes_in
+from runner.serialization.foreign import ForeignCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Iterator
@@ -32,6 +33,7 @@ _MOST = 20_000  # parts looked at in one variable
 _LOOKUPS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _PARTS: dict[type, tuple[str, ...]] = {  # in what functions are wrapped
     Task: ("function",),
+    ForeignCall: ("function",),
     partial: ("func",),
     cached_property: ("func",),
     MethodType: ("__func__", "__self__"),
@@ -40,6 +42,8 @@ _PARTS: dict[type, tuple[str, ...]] = {  # in what functions are wrapped
     property: ("fget", "fset", "fdel"),
     _lru_cache_wrapper: ("__wrapped__",),
 }
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # as it is in what Python itself says of an object
+_LONGEST = 10_000  # characters of what an object says of itself
 
 
 class Feature(NamedTuple):
@@ -60,8 +64,8 @@ class Feature(NamedTuple):
 
     @property
     def is_of_module(self) -> bool:
-        """Whether it is a constant of another module, which need not be imported yet where the flow is loaded."""
-        return self.label.startswith("the constant ")
+        """Whether it is another module's, which need not be imported yet where the flow is loaded."""
+        return self.label.startswith(("the constant ", "the function "))
 
 
 class Seen(NamedTuple):
@@ -102,6 +106,7 @@ def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
                 if name not in variables:
                     variables[name] = told(function.__globals__[name], whole=name not in seen.imported)
                 yield Feature(f"{name} in {function.__qualname__}", variables[name], (function, name))
+        yield Feature(f"the code of {function.__qualname__}", _digest(_essence(function.__code__)), (function, ""))
         defaults = f"{told(function.__defaults__)}, {told(function.__kwdefaults__)}"
         yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
         cells = zip(function.__code__.co_freevars, _contents(function), strict=True)
@@ -114,8 +119,10 @@ def _constants_of(modules: Iterable[str], told: Callable[[Any], str]) -> Iterato
     """Yield what modules have that is a constant by its name; what is none may have come to another state."""
     for name in sorted(modules):
         for variable, held in sorted(vars(sys.modules[name]).items() if name in sys.modules else ()):
-            if variable.isupper() and isinstance(held, _PLAIN):
-                yield Feature(f"the constant {variable} of {name}", told(held))
+            is_its = isinstance(held, FunctionType) and held.__module__ == name
+            if is_its or (variable.isupper() and isinstance(held, _PLAIN)):
+                text = _digest(_essence(held.__code__)) if is_its else told(held)
+                yield Feature(f"the {'function' if is_its else 'constant'} {variable} of {name}", text)
 
 
 class _Teller:
@@ -148,7 +155,7 @@ class _Teller:
             return f"{name} #{_digest(self._without_root(value if kind in _PLAIN else repr(value)))}"
         parts = self._parts(value)
         if parts is None:
-            return name
+            return f"{name} #{_digest(self._without_root(_said(value)))}"
         is_set = isinstance(value, set | frozenset)
         is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
         shown = list(islice(parts, _WIDEST)) if is_told else []
@@ -187,6 +194,14 @@ class _Teller:
     def _without_root(self, value: Any) -> Any:
         root = self._seen.root
         return value.replace(root, "<its folder>") if root and isinstance(value, str) else value
+
+
+def _said(value: Any) -> str:
+    """Return what an object says of itself that another one of the same value says, too."""
+    try:
+        return _ADDRESS.sub("", repr(value)[:_LONGEST])
+    except Exception:  # noqa: BLE001 - whatever an author's own __repr__ does
+        return ""
 
 
 def _essence(code: CodeType) -> list[Any]:

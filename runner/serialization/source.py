@@ -41,7 +41,7 @@ def import_flow(module: str, name: str | None, flow: str, alias: str | None = No
         found = _import_as(module, alias) if alias else import_module(module)
     cloudpickle.register_pickle_by_value(found)
     know_classes(found)
-    made = [each for each in load.made if each.name == flow]
+    made = [each for each in load.made if getattr(each, "name", None) == flow]
     if len(made) == 1:
         return made[0]
     if name not in vars(found):
