@@ -13,6 +13,7 @@ from runner.bundle.archive import ForeignObject
 from runner.bundle.member_names import FLOW, SOURCES
 from runner.errors import BundleCorrupt, EnvironmentWrong, FlowFailed, Incompatible, UsageError
 from runner.model import parameters
+from runner.model.arguments import digest_of
 from runner.model.flow import FlowGraph
 from runner.model.loading import loading
 
@@ -68,9 +69,9 @@ def load_bundle(opened: Bundle, image: str, temporary: str, on_unpacked: Callabl
     from runner.serialization import pickling
 
     with loading(), _ready_for_prefect(opened, image):
-        _unpack(opened, temporary, on_unpacked)
+        folder = _unpack(opened, temporary, on_unpacked)
         flow = _runnable(pickling.load_flow(opened.members[FLOW], main=True), opened.manifest["flow"]["name"])
-    _hold_to(opened.manifest, flow)
+    _hold_to(opened.manifest, flow, folder)
     return flow
 
 
@@ -127,8 +128,10 @@ def _runnable(obj: object, name: str | None = None) -> FlowGraph:
         raise BundleCorrupt(f"the object holds no flow: {error.message}", hint="Store a flow there.") from error
 
 
-def _hold_to(facts: Manifest, flow: FlowGraph) -> None:
+def _hold_to(facts: Manifest, flow: FlowGraph, folder: str) -> None:
     """Hold a flow to what its manifest says, whatever its file did when it was imported: its tasks, and its defaults.
+
+    ``folder`` is that of the author's modules. Results of tasks of other arguments are no other start's to take.
 
     Raises FlowFailed for other tasks or parameters than it was built with.
     """
@@ -139,19 +142,22 @@ def _hold_to(facts: Manifest, flow: FlowGraph) -> None:
         hint = "What its file reads when it is imported (variables, files, services) must be the same here."
         raise FlowFailed(message, hint=hint)
     defaults = {each["name"]: each["default"] for each in facts["parameters"] if "default" in each}
+    digests = {each["task"]: each.get("arguments") for each in facts["tasks"]}
+    flow.varying = {node.slug for node in flow.nodes if digests[node.slug] not in {None, digest_of(node, folder)}}
     for parameter in flow.parameters:
         if parameter.name in defaults and defaults[parameter.name] != parameter.default:
             parameter.default = defaults[parameter.name]
 
 
-def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> None:
+def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> str:
     """Unpack the author's modules into a private folder, last on the path so that they never hide an installed one.
 
-    Nor may another one take the place of theirs, unless it is the same to the byte. Raises Incompatible.
+    Nor may another one take the place of theirs, unless it is the same to the byte. Returns the folder, or nothing.
+    Raises Incompatible.
     """
     sources = {name.removeprefix(SOURCES): data for name, data in opened.members.items() if name.startswith(SOURCES)}
     if not sources:
-        return
+        return ""
     from runner.bundle import module_folder, module_names
 
     installed = [place for place in sys.path if not module_folder.is_one(place)]
@@ -175,3 +181,4 @@ def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> 
             message, hint="Give the container a writable folder, --tmpfs /tmp, or set TMPDIR."
         ) from error
     sys.path.append(folder)
+    return folder

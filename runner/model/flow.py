@@ -12,6 +12,7 @@ from runner.naming import slugify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from types import FrameType, TracebackType
 
     from runner.environments import LocalEnvironment
@@ -27,6 +28,8 @@ class FlowGraph:
     Raises:
         UsageError: when the name has no letter and no digit.
     """
+
+    varying: AbstractSet[str] = frozenset()  # slugs of tasks whose arguments are not those that the flow was built with
 
     def __init__(self, name: str, environment: LocalEnvironment | None = None) -> None:
         self.name = name

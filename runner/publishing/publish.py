@@ -19,7 +19,9 @@ from runner.errors import AlreadyExists, BucketMissing, NotFound, RunnerError, U
 from runner.limits import limit_of
 from runner.location import check_key, parse_location, split_alias
 from runner.logs import printable
+from runner.model.arguments import digest_of
 from runner.model.loading import is_loading
+from runner.publishing.capture import defining_module, root_of
 from runner.publishing.newest import point_to_newest
 from runner.publishing.packing import Orders, pack
 from runner.secrets import scanner
@@ -106,11 +108,16 @@ def publish(
         raise UsageError(message, hint="Choose another key.")
     newest = _refuse_another(opened, f"{root}/{flow.slug}/".lstrip("/"), flow.name)
 
+    folder = str(root_of(defining_module(flow.module)))
+
     def facts_of(requires: list[Requirement]) -> ManifestFacts:
         labels, image = destination.labels, destination.image
-        return manifest.facts_of(
+        facts = manifest.facts_of(
             flow, version, requires, key=key, labels=labels, image=image, secrets=destination.secrets
         )
+        for node, use in zip(flow.nodes, facts["tasks"], strict=True):
+            use["arguments"] = digest_of(node, folder)
+        return facts
 
     named = {*destination.secrets, *settings.secrets}
     handed_over = scanner.handed_over_secret(destination.private_texts)

@@ -70,10 +70,13 @@ class RunLayout(NamedTuple):
         """Return the folder of an attempt's results, with a slash at its end."""
         return f"{self.attempt(number)}/results/"
 
-    def result(self, number: int, slug: str, index: int | None) -> str:
-        """Return the key of a task's result; ``index`` is the element's place in a mapped task."""
+    def result(self, number: int, slug: str, index: int | None, *, varying: bool = False) -> str:
+        """Return the key of a task's result; ``index`` is the element's place in a mapped task.
+
+        One of a task whose arguments vary lies where nobody looks who would take it again: no task is called ``~``.
+        """
         name = slug if index is None else f"{slug}/{index}"
-        return f"{self.results(number)}{name}.pkl"
+        return f"{self.results(number)}{'~/' if varying else ''}{name}.pkl"
 
 
 class RunPlace(NamedTuple):

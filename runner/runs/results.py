@@ -20,7 +20,7 @@ from runner.serialization import pickling
 from runner.tracebacks import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
     from _typeshed import SupportsWrite
@@ -36,8 +36,8 @@ SMALL = 1024 * 1024  # bytes: up to this a result is pickled in memory, and task
 class Results:
     """Writes the results of one attempt."""
 
-    def __init__(self, store: RunStore, attempt: int) -> None:
-        self._store, self._attempt = store, attempt
+    def __init__(self, store: RunStore, attempt: int, varying: Collection[str] = ()) -> None:
+        self._store, self._attempt, self._varying = store, attempt, varying
 
     def save(self, node: Node, index: int | None, value: Any) -> Callable[[], ResultRecord]:
         """Pickle a value; the callable that is returned stores it and returns its record.
@@ -46,7 +46,7 @@ class Results:
         its upload fails in a way that may pass. Raises TaskError when the value cannot be pickled, and WriteFailed.
         """
         store = self._store
-        key = store.layout.result(self._attempt, node.slug, index)
+        key = store.layout.result(self._attempt, node.slug, index, varying=node.slug in self._varying)
 
         def stream() -> tuple[_Spool, bytes, int]:
             with ExitStack() as stack:

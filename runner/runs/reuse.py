@@ -108,7 +108,7 @@ def reusable_results(store: RunStore, flow: FlowGraph, request: RunRequest) -> R
     keys, for a run that is none of this bundle.
     """
     found: dict[Key, _Stored] = {}
-    again: set[str] = set()
+    again = set(flow.varying)
     seen = {store.run_id}
     number, asked = 0, request
     while True:

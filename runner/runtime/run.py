@@ -221,7 +221,7 @@ def _execute(
     from runner.runs.results import Results
     from runner.runtime.finish import Finalizer
 
-    results = Results(store, claim.attempt)
+    results = Results(store, claim.attempt, loaded.flow.varying)
     executor = open_executor(settings.executor)
     engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, cache=reusable)
     facts = RunFacts(loaded.flow.name, bundle)

@@ -188,12 +188,13 @@ class ParameterRecord(TypedDict):
 
 
 class TaskUse(TypedDict):
-    """One use of a task in a flow: its slug, and the slugs of those that it waits for."""
+    """One use of a task in a flow: its slug, the slugs of those that it waits for, and a digest of its arguments."""
 
     task: str
     name: str
     mapped: bool
     upstream: list[str]
+    arguments: NotRequired[str]
 
 
 class MemberRecord(TypedDict):
