@@ -8,7 +8,7 @@ import os
 import sys
 from errno import ENOENT
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from runner.bundle import archive, load
 from runner.errors import RunnerError
@@ -16,7 +16,11 @@ from runner.publishing.features import Seen, features_of
 from runner.publishing.kept import kept_by
 from runner.publishing.read_variables import Read, told_of, watch
 
-_LOOKS = {"open", "os.chdir", "os.listdir", "os.scandir", "sqlite3.connect"}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OPEN = {"open", "os.chdir", "os.listdir", "os.scandir", "sqlite3.connect"}
+_LOOK = ("stat", "lstat", "readlink")  # what os.path and pathlib call
 ANSWER = "answer"  # the file above its working directory that it writes, once it is whole
 
 
@@ -54,7 +58,7 @@ def answer() -> None:
     request: Request = json.loads(sys.stdin.buffer.readline())
     opened = archive.read_bundle(sys.stdin.buffer.read())
     unpacked: list[str] = []
-    sys.addaudithook(functools.partial(_hide, request["hidden"], [f"{folder}/", *request["shown"]]))
+    _hide(request["hidden"], [f"{folder}/", *request["shown"]])
     read = watch(f"{folder}/")
     try:
         flow = load.load_bundle(opened, "", str(folder), unpacked.append)
@@ -75,12 +79,23 @@ def answer() -> None:
     os._exit(0)  # whatever the author's modules have started
 
 
-def _hide(hidden: list[str], shown: list[str], event: str, arguments: tuple[Any, ...]) -> None:
-    """Have what opens a file of the author's find none.
+def _hide(hidden: list[str], shown: list[str]) -> None:
+    """Have what looks at a file of the author's, or opens it, find none; what is shown lies below, and is found.
 
-    See https://docs.python.org/3/library/audit_events.html.
+    See https://docs.python.org/3/library/audit_events.html: nothing tells of those that only look.
     """
-    if event in _LOOKS and isinstance(arguments[0], str | bytes | os.PathLike):
-        path = os.path.join(os.path.abspath(os.fsdecode(arguments[0])), "")  # noqa: PTH100, PTH118 - for each file
-        if path.startswith(tuple(hidden)) and not path.startswith(tuple(shown)):
-            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), os.fsdecode(arguments[0]))
+
+    def check(path: object) -> None:
+        if isinstance(path, str | bytes | os.PathLike):
+            name = os.fsdecode(path)
+            below = os.path.join(os.path.abspath(name), "")  # noqa: PTH100, PTH118 - called for each file
+            if below.startswith(tuple(hidden)) and not below.startswith(tuple(shown)):
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT), name)
+
+    def checked(look: Callable[..., Any], path: object, *arguments: Any, **options: Any) -> Any:
+        check(path)
+        return look(path, *arguments, **options)
+
+    sys.addaudithook(lambda event, arguments: check(arguments[0]) if event in _OPEN else None)
+    for name in _LOOK:
+        setattr(os, name, functools.partial(checked, getattr(os, name)))
