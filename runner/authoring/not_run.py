@@ -7,13 +7,13 @@ from typing import NoReturn
 from runner.errors import UsageError
 
 _USED = """
-    bool bytes complex contains float format index int iter len next repr str fspath reduce_ex enter
+    bool bytes complex contains float index int iter len next fspath reduce_ex enter
     eq ne lt le gt ge add radd sub rsub mul rmul truediv rtruediv floordiv mod and or neg abs round
 """
 
 
 class NotRun:
-    """Has all attributes and can be called, which gives the same again; whatever needs a value of it is refused."""
+    """Has all attributes, can be called, which gives the same again, and printed; what needs its value is refused."""
 
     def __getattr__(self, name: str) -> NotRun:
         """Stand for any attribute, but for those by which others look what it can do."""
@@ -28,6 +28,14 @@ class NotRun:
     def __getitem__(self, _: object) -> NotRun:
         """Stand for a part of a result."""
         return self
+
+    def __repr__(self) -> str:
+        """Return what it is: it is printed as often as not."""
+        return "<what a run would have given>"
+
+    def __format__(self, _: str) -> str:
+        """Return what it is, in any format."""
+        return repr(self)
 
     __hash__ = object.__hash__
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from runner.backends.local.private import open_folder
 from runner.naming import UNPACKED
 
+_MEMORY = "/dev/shm"  # noqa: S108 - the folder in it has a name that nobody can know
 _PROCESS_LOCKS: list[int] = []  # descriptors of this process's folders: open, and so locked, until it ends
 
 
@@ -38,7 +39,7 @@ def _another() -> str:
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
-        return "/dev/shm"  # noqa: S108 - the folder in it has a name that nobody can know
+        return _MEMORY
 
 
 def is_one(path: str) -> bool:

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections import deque
 from functools import _lru_cache_wrapper, cached_property, partial
 from itertools import islice
-from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.task import Task
@@ -141,8 +141,9 @@ class _Teller:
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{self._home(kind)}.{kind.__qualname__}"
         if isinstance(value, ModuleType):
             return f"module {value.__name__}"
-        if isinstance(value, FunctionType) and value.__module__ == print.__module__:  # stands for it: see `import_flow`
-            return type(print).__qualname__
+        is_builtin = isinstance(value, BuiltinFunctionType)
+        if is_builtin or (isinstance(value, FunctionType) and value.__module__ == "builtins"):  # see `import_flow`
+            return f"{BuiltinFunctionType.__qualname__} {value.__qualname__}"
         if isinstance(value, type | FunctionType):
             is_own = value.__module__ == self._seen.module
             essence = self._essence(value, depth) if is_own and depth is not None else ""
@@ -155,7 +156,7 @@ class _Teller:
             return f"{name} #{_digest(self._without_root(value if kind in _PLAIN else repr(value)))}"
         parts = self._parts(value)
         if parts is None:
-            return f"{name} #{_digest(self._without_root(_said(value)))}"
+            return f"{name} #{_digest(self._said(value))}" if kind.__module__ != "logging" else name
         is_set = isinstance(value, set | frozenset)
         is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
         shown = list(islice(parts, _WIDEST)) if is_told else []
@@ -188,20 +189,20 @@ class _Teller:
             return list(getattr(value, "__dict__", {}).values())
         return None
 
+    def _said(self, value: Any) -> str:
+        """Return what an object says of itself that another one of the same value says, too."""
+        try:
+            said = str(self._without_root(_ADDRESS.sub("", repr(value)[:_LONGEST])))
+        except Exception:  # noqa: BLE001 - whatever an author's own __repr__ does
+            return ""
+        return re.sub(rf"\b{re.escape(self._seen.module)}\.(?=\w)", "its file.", said)
+
     def _home(self, value: Any) -> str:
         return "its file" if value.__module__ == self._seen.module else str(value.__module__)
 
     def _without_root(self, value: Any) -> Any:
         root = self._seen.root
         return value.replace(root, "<its folder>") if root and isinstance(value, str) else value
-
-
-def _said(value: Any) -> str:
-    """Return what an object says of itself that another one of the same value says, too."""
-    try:
-        return _ADDRESS.sub("", repr(value)[:_LONGEST])
-    except Exception:  # noqa: BLE001 - whatever an author's own __repr__ does
-        return ""
 
 
 def _essence(code: CodeType) -> list[Any]:

@@ -43,6 +43,7 @@ def test_modules_that_cannot_be_unpacked_are_told_with_the_remedy(
         raise FileNotFoundError(message)
 
     monkeypatch.setattr(tempfile, "gettempdir", no_room)
+    monkeypatch.setattr(module_folder, "_MEMORY", str(tmp_path / "none"))
     missing = Settings(environ={"TMPDIR": str(tmp_path / "missing")})
     with pytest.raises(EnvironmentWrong, match="--tmpfs /tmp"):
         load.load(admitted(modular), missing, lambda _folder: None)

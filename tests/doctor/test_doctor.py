@@ -61,11 +61,11 @@ def etl(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
 
 @pytest.fixture
 def values(tmp_path: Path) -> tuple[str, bytes]:
-    """A flow of the same name whose values travel, not its file: one of them is another in each process."""
+    """A flow of the same name whose values travel, not its file, which reads a file of its author's."""
     file, place = tmp_path / "with_values.py", local_place(tmp_path / "values")
     file.write_text(
-        "import os\nfrom runner import Flow, task\nPID = os.getpid()\n"
-        "@task\ndef tell():\n    return PID\nwith Flow('etl') as flow:\n    tell()\n"
+        f"from runner import Flow, task\nTEXT = open({str(file)!r}).read()\n"
+        "@task\ndef tell():\n    return TEXT\nwith Flow('etl') as flow:\n    tell()\n"
     )
     built = start({}, "build", str(file), "--storage", place.url)
     assert "note: the values of the flow's file travel" in built.stderr, built

@@ -126,7 +126,7 @@ def test_it_builds_and_runs_nothing(write: Callable[..., str], tmp_path: Path) -
     root = tmp_path / "storage"
     module = write(BUILDS.format(root=str(root)))
     assert import_flow(module, "urls", "none") == {f"{root.as_uri()}/my-flow"}
-    assert "MagicMock" in import_flow(module, "text", "none")
+    assert import_flow(module, "text", "none") == " ".join(["<what a run would have given>"] * 2)
     assert not root.exists()
 
 
