@@ -90,15 +90,16 @@ def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
         seen: by what its own is known here.
     """
     told = _Teller(seen).told
+    given = partial(told, said=True)
     yield Feature("the flow's name", flow.name)
     for node in flow.nodes:
         rules = (node.mapped, node.task.retries, node.task.retry_delay, node.task.timeout, node.task.checkpoint)
         waits = [each.slug for each in node.upstream]
         called = (node.task.function, "") if isinstance(node.task.function, FunctionType) else None
         yield Feature(f"task {node.slug}", f"{told(node.task.function)} {rules} {node.task.trigger} {waits}", called)
-        yield Feature(f"an argument of task {node.slug}", f"{told(node.args)}, {told(node.kwargs)}", called)
+        yield Feature(f"an argument of task {node.slug}", f"{given(node.args)}, {given(node.kwargs)}", called)
     for each in flow.parameters:
-        yield Feature(f"the default of parameter {each.name}", f"{each.required} {told(each.default)}")
+        yield Feature(f"the default of parameter {each.name}", f"{each.required} {given(each.default)}")
     variables: dict[str, str] = {}  # many functions may use one
     for function in functions_of(flow, seen.module):
         for name in dict.fromkeys(names_of(function.__code__)):
@@ -131,9 +132,12 @@ class _Teller:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
-    def told(self, value: Any, *, whole: bool = True) -> str:
-        """Return what a value is, as text; what it holds, too, unless that is not wanted."""
-        self._left = _MOST
+    def told(self, value: Any, *, whole: bool = True, said: bool = False) -> str:
+        """Return what a value is, as text; what it holds, too, unless that is not wanted.
+
+        What an object of others says of itself is a part of it where that is wanted: handles say where they lead to.
+        """
+        self._left, self._is_said = _MOST, said
         return self._told(value, 0 if whole else None)
 
     def _told(self, value: Any, depth: int | None) -> str:
@@ -156,7 +160,7 @@ class _Teller:
             return f"{name} #{_digest(self._without_root(value if kind in _PLAIN else repr(value)))}"
         parts = self._parts(value)
         if parts is None:
-            return f"{name} #{_digest(self._said(value))}" if kind.__module__ != "logging" else name
+            return f"{name} #{_digest(self._said(value))}" if self._is_said else name
         is_set = isinstance(value, set | frozenset)
         is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
         shown = list(islice(parts, _WIDEST)) if is_told else []

@@ -349,7 +349,7 @@ def repeating(scene: Scene, run_id: str = "old", *, trusting: bool = True) -> tu
     return RunStore(scene.place.open(), RunLayout("steps", "new"), signer), request
 
 
-NO_FLOW: Any = SimpleNamespace(nodes=[])
+NO_FLOW: Any = SimpleNamespace(nodes=[], varying=set())
 
 
 def test_the_run_to_repeat_is_exchanged_for_another_flows(wiped: Scene) -> None:

@@ -88,7 +88,7 @@ def test_something_lies_where_an_end_is_kept_that_the_storage_refused(
 
 
 AS_NOBODY = """
-import os, sys
+import os, pathlib, shutil, sys  # whose files nobody may read
 from runner.runs import unsaved_ends
 from runner.bundle import module_folder
 from runner.backends.local.private import open_folder

@@ -25,7 +25,7 @@ def test_inspect_shows_the_manifest_and_digests(place: Place) -> None:
     text = run_command(place.environ, "inspect", url).stdout
     assert f"location: {url}\n" in text
     assert "name: E.T.L. täglich\n" in text
-    assert "- task: clean, name: clean, mapped: True, upstream: extract\n" in text
+    assert "- task: clean, name: clean, mapped: True, upstream: extract, arguments: " in text
     document = printed_json(run_command(place.environ, "inspect", f"{place.url}/{ETL}", "--json"))
     schemas.validate("manifest", document["manifest"])
     assert document["location"] == url

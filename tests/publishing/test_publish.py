@@ -167,6 +167,8 @@ def test_the_manifest_says_what_a_run_needs_to_know(tmp_path: Path) -> None:
         {"name": "odd", "required": False, "default_repr": "{1}"},
         {"name": "plain", "required": False, "default": [1]},
     ]
+    digests = [each.pop("arguments") for each in manifest["tasks"]]
+    assert len(set(digests)) == 2
     assert manifest["tasks"] == [
         {"task": "first", "name": "first", "mapped": False, "upstream": []},
         {"task": "second", "name": "second", "mapped": True, "upstream": ["first"]},
