@@ -10,8 +10,8 @@ from runner.model.task import Node, Parameter, unmapped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
-_TOLD_BY_REPR = {"datetime", "decimal", "fractions", "pathlib", "uuid"}  # modules whose values say all in it
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+TOLD_BY_REPR = {"datetime", "decimal", "fractions", "pathlib", "uuid"}  # modules whose values say all in it
 
 
 def digest_of(node: Node, root: str) -> str:
@@ -31,7 +31,7 @@ def _told(value: Any) -> str:
     kind = type(value)
     if tell := _TELLERS.get(kind):
         return f"{kind.__name__}({tell(value)})"
-    return f"{kind.__name__}({value!r})" if kind in _PLAIN or kind.__module__ in _TOLD_BY_REPR else kind.__name__
+    return f"{kind.__name__}({value!r})" if kind in PLAIN or kind.__module__ in TOLD_BY_REPR else kind.__name__
 
 
 def _each(values: Any) -> str:

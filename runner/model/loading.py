@@ -64,8 +64,7 @@ def without_arguments(program: str) -> Iterator[None]:
 
     Those that it sets itself, for what reads them later, stay.
     """
-    before, own = sys.argv, [program]
-    sys.argv = own
+    before, sys.argv = sys.argv, [program]
     try:
         yield
     finally:

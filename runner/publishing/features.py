@@ -13,6 +13,7 @@ from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.model.arguments import PLAIN, TOLD_BY_REPR
 from runner.model.task import Task
 from runner.serialization.flow_pickler import codes_in
 from runner.serialization.foreign import ForeignCall
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
     from runner.model.flow import FlowGraph
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SIZED = (list, tuple, dict, set, frozenset, deque)
-_TOLD_BY_REPR = {"datetime", "decimal", "fractions", "pathlib", "uuid"}  # modules whose values say all in it
 _OF_MODULES = re.compile("__.+__")  # what Python gives to each: its name is another one where it is run as a program
 _RECORDS = (Namespace, SimpleNamespace)
 _DEEPEST = 5  # steps into containers and objects
@@ -121,7 +120,7 @@ def _constants_of(modules: Iterable[str], told: Callable[[Any], str]) -> Iterato
     for name in sorted(modules):
         for variable, held in sorted(vars(sys.modules[name]).items() if name in sys.modules else ()):
             is_its = isinstance(held, FunctionType) and held.__module__ == name
-            if is_its or (variable.isupper() and isinstance(held, _PLAIN)):
+            if is_its or (variable.isupper() and isinstance(held, PLAIN)):
                 text = _digest(_essence(held.__code__)) if is_its else told(held)
                 yield Feature(f"the {'function' if is_its else 'constant'} {variable} of {name}", text)
 
@@ -156,8 +155,8 @@ class _Teller:
             return "iterator"  # pickles may make another kind of what is left of one
         if depth is None:
             return name
-        if kind in _PLAIN or kind.__module__ in _TOLD_BY_REPR:
-            return f"{name} #{_digest(self._without_root(value if kind in _PLAIN else repr(value)))}"
+        if kind in PLAIN or kind.__module__ in TOLD_BY_REPR:
+            return f"{name} #{_digest(self._without_root(value if kind in PLAIN else repr(value)))}"
         parts = self._parts(value)
         if parts is None:
             return f"{name} #{_digest(self._said(value))}" if self._is_said else name

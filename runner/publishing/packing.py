@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runner.model.flow import FlowGraph
     from runner.publishing.source import Source
-    from runner.schema.documents import ManifestFacts, Requirement
+    from runner.schema.documents import Manifest, ManifestFacts, Requirement
     from runner.signing.keys import PrivateKey
 
 _BROUGHT = {"runner", "cloudpickle"}  # every image has them
@@ -45,9 +45,10 @@ class Orders(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A bundle's bytes, the files that travel in it, and what is to be said of it."""
+    """A bundle's bytes, its manifest, the files that travel in it, and what is to be said of it."""
 
     data: bytes
+    manifest: Manifest
     files: dict[str, bytes]
     notes: list[str]
 
@@ -110,15 +111,16 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     members = {FLOW: contents.pickled, **{SOURCES + name: data for name, data in files.items()}}
     facts = orders.facts_of(_installed(contents.modules | captured.imports))
     data = archive.write_bundle(facts, members, orders.key)
+    written = archive.read_bundle(data)
     if orders.secrets is not None:
-        _refuse_secrets(flow, contents.functions, {**archive.read_bundle(data).members}, orders.secrets)
+        _refuse_secrets(flow, contents.functions, written.members, orders.secrets)
     said: list[str] = []
     if orders.check:
         names = bindings_of(module).names.keys()
         said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
     travelling = captured.files.values() if contents.source else ()
     said += notes_on_paths(contents.functions, capture.folder_of(module), travelling)
-    return Packed(data, files, [*captured.notes, *said])
+    return Packed(data, written.manifest, files, [*captured.notes, *said])
 
 
 def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None) -> None:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from runner.signing.keys import KeySource
 
 log = logging.getLogger("runner.publish")
-_BROUGHT = {"runner", "cloudpickle"}  # every image has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def publish(
     for name, content in packed.files.items():
         print(f"takes along {printable(name)} ({len(content):,} bytes)", file=sys.stderr)  # noqa: T201 - what leaves is listed
     sizes = {name: len(content) for name, content in packed.files.items()}
-    return Published(opened.url(key), archive.read_bundle(data).manifest, sizes)
+    return Published(opened.url(key), packed.manifest, sizes)
 
 
 def _open(destination: Destination, settings: Settings) -> tuple[str, Storage]:
