@@ -12,6 +12,7 @@ import click
 
 from runner import errors
 from runner.cli.build import build
+from runner.cli.cancel import cancel
 from runner.cli.check import check
 from runner.cli.doctor import doctor
 from runner.cli.format import echo_block, echo_error, echo_json
@@ -44,6 +45,7 @@ for command in (
     retry,
     build,
     promote,
+    cancel,
     check,
     doctor,
     inspect,

@@ -14,7 +14,7 @@ from runner.bundle.trust import Admitted, admit
 from runner.doctor.checks import error_with_code, run_check
 from runner.errors import RunHeld
 from runner.runs.claims import check_same
-from runner.runs.documents import TERMINAL_STATES
+from runner.runs.documents import concludes
 from runner.runs.status import run_status
 from runner.runtime.request import (
     RunStores,
@@ -142,7 +142,7 @@ class _Way:
             return f"{settings.run_id} is a new run"
         check_same(store, request)
         status = run_status(store)
-        if status.end and status.end["state"] in TERMINAL_STATES:
+        if status.end and concludes(status.end):
             return self._told(status.end)
         if status.state == "running":
             message = f"an attempt holds run {store.run_id}: {status.text}"

@@ -14,7 +14,7 @@ from runner import logs, naming
 from runner.errors import AlreadyExists, EnvironmentWrong, RunHeld, Untrusted
 from runner.model.verdict import Verdict
 from runner.process import host_name
-from runner.runs.documents import FORMAT, TERMINAL_STATES
+from runner.runs.documents import FORMAT, concludes, requester
 from runner.runs.ends import Concluded, commit_end, end_document
 from runner.runs.layout import Claim
 from runner.version import PYTHON
@@ -55,7 +55,7 @@ def new_request(
         "labels": labels,
         "image": image,
         "requested": naming.now(),
-        "by": {"host": host_name(), "uid": os.getuid() if hasattr(os, "getuid") else None},
+        "by": requester(),
     }
 
 
@@ -143,7 +143,7 @@ def claim_run(
     attempt = 1
     while True:
         while not fresh and (end := store.read_end(attempt)):
-            if end["state"] in TERMINAL_STATES:
+            if concludes(end):
                 store.create_outcome(end)
                 return Concluded(end)
             attempt += 1

@@ -5,17 +5,27 @@
 
 from __future__ import annotations
 
+import os
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Final
+
+from runner.process import host_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    Kind = Literal["run", "claim", "beat", "end"]  # an outcome is an end
+    from runner.schema.documents import Requester
+
+    Kind = Literal["run", "claim", "beat", "end", "cancel"]  # an outcome is an end
 
 FORMAT: Final = 1
 TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows
+
+
+def concludes(end: Mapping[str, Any]) -> bool:
+    """Return whether no attempt follows after an end: also one that somebody asked for, by name and not by a signal."""
+    return end["state"] in TERMINAL_STATES or "cancel" in end
 
 
 def encode(document: Mapping[str, object]) -> bytes:
@@ -62,6 +72,11 @@ def _check(document: Any, kind: Kind | None) -> None:
     if fault := first_violation(document, kind):
         message = f"a document whose {fault} is not as runner writes it"
         raise ValueError(message)
+
+
+def requester() -> Requester:
+    """Return who this process is for those who read what it asks for."""
+    return {"host": host_name(), "uid": os.getuid() if hasattr(os, "getuid") else None}
 
 
 def own_token(end: Mapping[str, Any], secret: bytes) -> str:

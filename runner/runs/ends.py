@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner import naming
 from runner.errors import AlreadyExists, RunHeld, WriteFailed
 from runner.process import host_name
-from runner.runs.documents import FORMAT, TERMINAL_STATES, is_own, own_token
+from runner.runs.documents import FORMAT, TERMINAL_STATES, concludes, is_own, own_token
 from runner.version import PYTHON
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def end_document(
     }
     if verdict.death is not None:
         end["death"] = verdict.death
+    if verdict.cancel is not None:
+        end["cancel"] = verdict.cancel
     end["token"] = own_token(end, secret) if secret else naming.new_token()
     if signer and (signature := signer.sign(end)):
         end["signature"] = signature
@@ -97,7 +99,7 @@ def commit_end(store: RunStore, end: EndDocument) -> None:
         if lost := lost_end(store, end["attempt"]):
             raise run_held_elsewhere(lost) from None
         raise
-    if end["state"] in TERMINAL_STATES:
+    if concludes(end):
         store.create_outcome(end)
 
 
@@ -115,7 +117,7 @@ def finish_dead_attempt(
     if held is None or held["token"] != claim.token:
         return None
     tasks: Iterable[TaskRecord] = ()
-    if verdict.state in TERMINAL_STATES:
+    if verdict.state in TERMINAL_STATES or verdict.cancel:
         from runner.runs.stored_results import describe_results
 
         tasks = describe_results(store)
@@ -127,7 +129,7 @@ def finish_dead_attempt(
         if stands is None or not is_own(stands, secret):
             message = f"{store.storage.url(store.layout.end(claim.attempt))} is not what this start wrote"
             raise WriteFailed(message, hint="Look who wrote it, and take another run id.") from None
-        if stands["state"] in TERMINAL_STATES:
+        if concludes(stands):
             store.create_outcome(stands)
         return stands
     return end

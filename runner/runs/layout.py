@@ -32,6 +32,11 @@ class RunLayout(NamedTuple):
         return f"{self.prefix}/outcome.json"
 
     @property
+    def cancel(self) -> str:
+        """The key of ``cancel.json``."""
+        return f"{self.prefix}/cancel.json"
+
+    @property
     def attempts(self) -> str:
         """The folder of all attempts, with a slash at its end."""
         return f"{self.prefix}/attempts/"

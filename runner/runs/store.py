@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runner import naming
 from runner.errors import BundleCorrupt, Denied, NotFound, TooLarge, Untrusted, WriteFailed
 from runner.limits import MOST_PARTS, limit_of, parts_in
-from runner.runs.documents import FORMAT, TERMINAL_STATES, decode, encode, is_own
+from runner.runs.documents import FORMAT, concludes, decode, encode, is_own
 from runner.runs.layout import SIGNATURE, RunLayout, RunPlace
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.runs.documents import Kind
     from runner.runs.layout import Claim
-    from runner.schema.documents import ClaimDocument, EndDocument, RunRequest
+    from runner.schema.documents import CancelDocument, ClaimDocument, EndDocument, RunRequest
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
 
@@ -79,6 +79,13 @@ class RunStore:
         """Return how the run ended. Raises Untrusted for an outcome that may not be believed here."""
         return cast("EndDocument | None", self._read(self.layout.outcome, "end"))
 
+    def read_cancel(self) -> CancelDocument | None:
+        """Return who asked for the run to end, and why. Raises Untrusted for a request that may not be heard here."""
+        cancel = cast("CancelDocument | None", self._read(self.layout.cancel, "cancel"))
+        if cancel and self.signer:
+            self.signer.check(self.run_id, cancel, self.storage.url(self.layout.cancel))
+        return cancel
+
     def read_heartbeat(self, attempt: int) -> bytes | None:
         """Return an attempt's last heartbeat; only that it changes counts."""
         return self._read_bytes(self.layout.beat(attempt), "beat")
@@ -123,6 +130,10 @@ class RunStore:
     def create_outcome(self, end: EndDocument) -> None:
         """Store an end as the run's outcome: a copy, so that whoever finds it missing writes the same bytes."""
         self._create(self.layout.outcome, end, "end")
+
+    def create_cancel(self, cancel: CancelDocument) -> None:
+        """Ask for the run to end. Raises AlreadyExists when somebody did before."""
+        self._create(self.layout.cancel, cancel, "cancel")
 
     def write_heartbeat(self, claim: Claim, number: int) -> None:
         """Show that an attempt lives; the number differs from beat to beat."""
@@ -177,7 +188,7 @@ class RunStore:
         if kind == "end":
             self._believe(document, key, attempt)
         if document["run_id"] != self.run_id or attempt not in {None, document.get("attempt")}:
-            of = f"attempt {document['attempt']} of run {document['run_id']}" if kind != "run" else document["run_id"]
+            of = f"run {document['run_id']}" + (f", attempt {document['attempt']}" if "attempt" in document else "")
             message = f"{self.storage.url(key)} is of another run or attempt: {of}"
             raise BundleCorrupt(message, hint="Somebody put it there: look who, and take another run id.")
         self._known[key] = document
@@ -197,10 +208,10 @@ class RunStore:
         """
         if self.signer is None or not self.signer.trusted_keys or (self.secret and is_own(end, self.secret)):
             return
-        concludes = end["state"] in TERMINAL_STATES
-        if attempt is None or concludes or self.signer.signing_key:
+        is_last = concludes(end)
+        if attempt is None or is_last or self.signer.signing_key:
             self.check_end(end, key)
-        if (attempt is None and not concludes) or attempt not in {None, end["attempt"]}:
+        if (attempt is None and not is_last) or attempt not in {None, end["attempt"]}:
             message = f"{self.storage.url(key)} is the end of attempt {end['attempt']}, {end['state']}"
             raise Untrusted(message, hint="Somebody put it there: look who, and take another run id.")
 

@@ -122,6 +122,14 @@ class DeathRecord(TypedDict):
     memory: str | None
 
 
+class CancelRecord(TypedDict):
+    """Who asked for a run to end, when, and why."""
+
+    by: Requester
+    requested: str
+    why: str | None
+
+
 class SignatureRecord(TypedDict):
     """An Ed25519 signature; ``key`` is the id of the key, ``signature`` the 64 bytes in base64."""
 
@@ -149,6 +157,16 @@ class EndDocument(TypedDict):
     error: ErrorRecord | None
     tasks: list[TaskRecord]
     death: NotRequired[DeathRecord]
+    cancel: NotRequired[CancelRecord]
+    signature: NotRequired[SignatureRecord]
+
+
+class CancelDocument(CancelRecord):
+    """``cancel.json``: that a run is to end, whatever it has come to."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
     signature: NotRequired[SignatureRecord]
 
 

@@ -165,7 +165,17 @@ _DEATH = {
     "peak_memory": _or_none(_count),
     "memory": _or_none(_text),
 }
-_ONLY = {"run": {"requested", "by", "parameters"}, "end": {"ended", "exit_code", "tasks"}, "claim": {"pid", "started"}}
+_CANCEL = {
+    "by": {"host": _text, "uid": _or_none(_count)},
+    "requested": _time,
+    "why": _or_none(_text),
+}
+_ONLY = {
+    "cancel": {"why"},
+    "run": {"requested", "by", "parameters"},
+    "end": {"ended", "exit_code", "tasks"},
+    "claim": {"pid", "started"},
+}
 SHAPES: dict[str, dict[str, Any]] = {
     "manifest": {
         "flow": {"name": _text, "version": _text, "key": _if_there(_text)},
@@ -217,5 +227,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "error": _or_none(_shaped(_ERROR)),
         "tasks": [_TASK],
         "death": _if_there(_or_none(_shaped(_DEATH))),
+        "cancel": _if_there(_shaped(_CANCEL)),
     },
+    "cancel": {"token": _text, "run_id": _text, "signature": _if_there(_signature), **_CANCEL},
 }

@@ -14,7 +14,7 @@ from runner.secrets.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.schema.documents import DeathRecord
+    from runner.schema.documents import CancelRecord, DeathRecord
 
 LONGEST = 4000  # characters of a trace, or of the last lines
 TIMED_OUT = Verdict("timed_out", 124, "the run took longer than RUNNER_TIMEOUT", "TimedOut")
@@ -30,8 +30,10 @@ _REMEDIES = {
 }
 
 
-def cancelled(number: int) -> Verdict:
-    """Return the verdict on a run that a signal asked to stop."""
+def cancelled(number: int, cancel: CancelRecord | None = None) -> Verdict:
+    """Return the verdict on a run that a signal asked to stop or, where ``cancel`` tells of it, somebody did."""
+    if cancel:
+        return Verdict.of_cancel(cancel)
     return Verdict("cancelled", 128 + number, f"the run was asked to stop by {signal_name(number)}", "Cancelled")
 
 
@@ -46,6 +48,7 @@ class ExitStatus(NamedTuple):
         tail: the last lines of its log.
         peak: bytes of memory that it used at the most.
         memory: what the kernel says of a kill for memory, if it says any such thing.
+        cancel: who asked for the run to end, if somebody did.
     """
 
     status: int
@@ -55,6 +58,7 @@ class ExitStatus(NamedTuple):
     tail: Sequence[str] = ()
     peak: int | None = None
     memory: str | None = None
+    cancel: CancelRecord | None = None
 
     @property
     def signal(self) -> int | None:
@@ -68,7 +72,7 @@ class ExitStatus(NamedTuple):
             return TIMED_OUT
         stopped_by = self.stop_signal or (self.signal if self.signal in STOP_SIGNALS else None)
         if stopped_by is not None:
-            return cancelled(stopped_by)
+            return cancelled(stopped_by, self.cancel)
         if self.signal is not None:
             message = f"the flow's process was ended by {signal_name(self.signal)}{self._reason()}"
             return Verdict("crashed", 128 + self.signal, message, "Crashed", death=self._death())

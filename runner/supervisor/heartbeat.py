@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from runner.errors import RunnerError, Untrusted
+from runner.errors import BundleCorrupt, RunnerError, TooLarge, Untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runner.runs.layout import Claim
     from runner.runs.store import RunStore
+    from runner.schema.documents import CancelRecord
     from runner.settings import Settings
 
 REQUEST_SHARE = 0.8  # of the time between two heartbeats, for all requests that one needs
@@ -31,6 +32,7 @@ class Heartbeat:
     Args:
         settings: with the seconds between heartbeats.
         claim: the attempt.
+        on_cancel: called once when somebody has asked for the run to end.
         on_failure: called once with the reason for which the flow must not go on: RunHeld if another attempt took this
             one for dead, Untrusted if somebody else wrote its end.
         open_store: opens the run, with the patience that it is given.
@@ -41,12 +43,15 @@ class Heartbeat:
         self,
         settings: Settings,
         claim: Claim,
+        on_cancel: Callable[[CancelRecord], None],
         on_failure: Callable[[BaseException], None],
         open_store: Callable[[float | None], RunStore],
         open_log: Callable[[], Logger],
     ) -> None:
         self._settings, self._claim = settings, claim
-        self._on_failure, self._open_store, self._open_log = on_failure, open_store, open_log
+        self._on_cancel, self._on_failure = on_cancel, on_failure
+        self._open_store, self._open_log = open_store, open_log
+        self._is_told = False  # of a request to end the run
         self._claimed = time.monotonic()
         self._started, self._stopped = threading.Event(), threading.Event()
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
@@ -95,11 +100,27 @@ class Heartbeat:
                 return
             except RunnerError as error:
                 trouble = trouble or error
+            self._look_for_cancel(store)
             if trouble and not is_troubled and not self._stopped.is_set():
-                self._warn(trouble)
+                self._warn(f"no beat: {trouble}")
             is_troubled = trouble is not None
 
-    def _warn(self, error: RunnerError) -> None:
+    def _look_for_cancel(self, store: RunStore | None) -> None:
+        """Pass on, once, that somebody has asked for the run to end; warn of a request that may not be heard."""
+        if store is None or self._is_told:
+            return
+        try:
+            cancel = store.read_cancel()
+        except (BundleCorrupt, TooLarge, Untrusted) as error:
+            self._warn(f"a request to end the run is not heard: {error}")
+            self._is_told = True
+        except RunnerError:  # the next beat looks again
+            return
+        else:
+            self._is_told = cancel is not None
+            if cancel:
+                self._on_cancel({"by": cancel["by"], "requested": cancel["requested"], "why": cancel["why"]})
+
+    def _warn(self, message: str) -> None:
         """Log in a thread of its own: where nobody takes the log, the heartbeat must not stop."""
-        message = str(error)
-        threading.Thread(target=lambda: self._open_log().warning("no beat: %s", message), daemon=True).start()
+        threading.Thread(target=lambda: self._open_log().warning("%s", message), daemon=True).start()

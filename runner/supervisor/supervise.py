@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
-    from runner.schema.documents import Reuse
+    from runner.schema.documents import CancelRecord, Reuse
     from runner.supervisor.confirmation import Confirmation
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
@@ -94,6 +94,7 @@ class Supervisor:
         self.shipper: LogShipper | None = None
         self.confirmation: Confirmation | None = None  # that what succeeded is stored
         self.stop_signal: int | None = None  # that asked to stop
+        self.cancel: CancelRecord | None = None  # by whom the run was asked to end
         self.timed_out = False
         self.over: float | None = None  # when all must be over, as somebody asked to stop
         self.opened: list[int] = []
@@ -131,7 +132,9 @@ class Supervisor:
             import shutil
 
             shutil.rmtree(folder, ignore_errors=True)
-        exit_status = ExitStatus(status, self.stop_signal, self.timed_out, self._read_trace(), list(output.tail), peak)
+        exit_status = ExitStatus(
+            status, self.stop_signal, self.timed_out, self._read_trace(), list(output.tail), peak, cancel=self.cancel
+        )
         code = self._settle(exit_status, kills)
         _discard_unwritten(self.log_to)
         return SupervisedRun(code, self.report.place)
@@ -230,13 +233,20 @@ class Supervisor:
         place, claim = self.report.place, self.report.claim
         if place and claim:
             settlement = self._settlement()
-            self.heartbeat = Heartbeat(self.settings, claim, self._fail, settlement.open_store, settlement.open_log)
+            self.heartbeat = Heartbeat(
+                self.settings, claim, self._cancel, self._fail, settlement.open_store, settlement.open_log
+            )
             self.shipper = LogShipper(self.settings, place, claim.attempt, self.buffer, self._fail)
 
     def _fail(self, reason: BaseException) -> None:
         """Kill a flow that must not go on."""
         self.failure = self.failure or reason
         self._kill()
+
+    def _cancel(self, cancel: CancelRecord) -> None:
+        """Have the run stopped, as by SIGTERM, but for good: somebody asked for that."""
+        self.cancel = cancel
+        os.kill(os.getpid(), signal.SIGCHLD)  # `_wait` looks
 
     def _kill(self) -> None:
         if self.reaper:
@@ -254,7 +264,9 @@ class Supervisor:
             got = signal.sigtimedwait({*self.stop_signals, signal.SIGCHLD, signal.SIGUSR1}, left)
             if got is not None:
                 deadline = self._on_signal(got.si_signo, deadline)
-            elif deadline is not None and time.monotonic() >= deadline:
+            if self.cancel and self.stop_signal is None:
+                deadline = self._stop(deadline, signal.SIGTERM)
+            elif got is None and deadline is not None and time.monotonic() >= deadline:
                 deadline = self._on_deadline()
             # as the container's first process it is everybody's parent
             ended, status, usage = os.wait4(-1 if os.getpid() == 1 else self.reaper, os.WNOHANG)
@@ -294,7 +306,7 @@ class Supervisor:
             return deadline
         from runner.supervisor.exit_status import TIMED_OUT, cancelled
 
-        verdict = TIMED_OUT if stop_signal is None else cancelled(stop_signal)
+        verdict = TIMED_OUT if stop_signal is None else cancelled(stop_signal, self.cancel)
         with suppress(OSError):
             within = _SAFE_POINT_SHARE * self.settings.grace
             os.write(self.orders, encode({"kind": "stop", "verdict": verdict, "signal": stop_signal, "within": within}))

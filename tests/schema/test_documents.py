@@ -15,6 +15,7 @@ KINDS: dict[str, Any] = {
     "run": documents.RunRequest,
     "claim": documents.ClaimDocument,
     "beat": documents.Heartbeat,
+    "cancel": documents.CancelDocument,
     "end": documents.EndDocument,
     "outcome": documents.EndDocument,
     "manifest": documents.Manifest,

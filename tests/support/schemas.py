@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 MANY = 500  # tasks from each end of a long list: enough of what is all alike
-DOCUMENTS = ("run", "claim", "end", "outcome")
+DOCUMENTS = ("run", "cancel", "claim", "end", "outcome")
 
 
 @cache
@@ -32,6 +32,8 @@ def validate(name: str, document: Any) -> None:
 
 def kind_of(document: dict[str, Any]) -> str:
     """Name the schema of a document by what only its kind has."""
+    if "why" in document:
+        return "cancel"
     return "run" if "requested" in document else "claim" if "beat" in document else "end"
 
 

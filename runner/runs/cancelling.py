@@ -1,0 +1,79 @@
+"""A run that is to end: whoever may write beside it asks for that in its ``cancel.json``.
+
+The supervisor of an attempt that lives looks for it with every heartbeat, and stops the flow. Where none lives, whoever
+asks claims the next attempt and concludes the run with it, so that no start that comes later runs anything.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from runner import naming
+from runner.errors import AlreadyExists, NotFound, RunHeld
+from runner.model.verdict import Verdict
+from runner.runs.claims import claim_run
+from runner.runs.documents import FORMAT, requester
+from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
+
+if TYPE_CHECKING:
+    from runner.runs.store import RunStore
+    from runner.schema.documents import CancelDocument, CancelRecord, EndDocument
+
+_LOOK_SECONDS = 1.0
+
+
+def cancel_run(store: RunStore, why: str | None, *, within: float, interval: float) -> EndDocument | None:
+    """Ask for a run to end, wait until it has, and return its outcome: also one that it has had before.
+
+    Args:
+        store: the run.
+        why: a sentence for whoever finds it cancelled.
+        within: seconds to wait for an attempt that lives; its flow has its grace, and finds the request with its next
+            heartbeat.
+        interval: seconds between two heartbeats of an attempt that nobody works on.
+
+    Returns None when it has not ended by then. Raises NotFound when nothing was ever written of the run, and what the
+    storage raises.
+    """
+    until = time.monotonic() + within
+    if outcome := store.read_outcome():
+        return outcome
+    request = store.read_request()
+    if request is None:
+        message = f"there is no {store.storage.url(store.layout.run)}"
+        raise NotFound(message, hint="runner ls lists a flow's runs.")
+    cancel = _ask(store, why)
+    facts = RunFacts(None, request["bundle"])
+    while True:
+        try:
+            claim = claim_run(store, lambda _: None, facts, fresh=False, interval=interval)
+        except RunHeld:  # it lives
+            if time.monotonic() >= until:
+                return None
+            time.sleep(_LOOK_SECONDS)
+            continue
+        if isinstance(claim, Concluded):
+            return claim.outcome
+        end = end_document(store.run_id, claim, facts, Verdict.of_cancel(cancel), signer=store.signer)
+        commit_end(store, end)
+        return end
+
+
+def _ask(store: RunStore, why: str | None) -> CancelRecord:
+    """Store the request, or return the one that somebody made before."""
+    cancel: CancelDocument = {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "run_id": store.run_id,
+        "requested": naming.now(),
+        "by": requester(),
+        "why": why,
+    }
+    if store.signer and (signature := store.signer.sign(cancel)):
+        cancel["signature"] = signature
+    try:
+        store.create_cancel(cancel)
+    except AlreadyExists:
+        cancel = store.read_cancel() or cancel
+    return {"by": cancel["by"], "requested": cancel["requested"], "why": cancel["why"]}
