@@ -192,6 +192,7 @@ class StorageDeclaration(ABC):
             secrets=self.secrets,
             labels=tuple(sorted({*self.labels, *(environment.labels if environment else ())})),
             image=environment.image if environment else None,
+            environment=environment.record if environment else None,
             handed_over=self.extra_secrets(),
             private_texts=self.private_texts(),
         )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from runner.backends.base import Storage
     from runner.model.flow import FlowGraph
-    from runner.schema.documents import Manifest, ManifestFacts, Requirement
+    from runner.schema.documents import EnvironmentRecord, Manifest, ManifestFacts, Requirement
     from runner.signing.keys import KeySource
 
 log = logging.getLogger("runner.publish")
@@ -54,6 +54,7 @@ class Destination:
     secrets: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     image: str | None = None
+    environment: EnvironmentRecord | None = None
     handed_over: Mapping[str, str] = field(default_factory=dict)
     private_texts: AbstractSet[str] = frozenset()
 
@@ -114,6 +115,8 @@ def publish(
         facts = manifest.facts_of(
             flow, version, requires, key=key, labels=labels, image=image, secrets=destination.secrets
         )
+        if destination.environment:
+            facts["environment"] = destination.environment
         for node, use in zip(flow.nodes, facts["tasks"], strict=True):
             use["arguments"] = digest_of(node, folder)
         return facts

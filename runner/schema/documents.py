@@ -5,8 +5,9 @@ Times are ISO 8601 in UTC with microseconds, sizes bytes, digests SHA-256 in low
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+JsonObject: TypeAlias = dict[str, Any]  # of names that are an author's, or a platform's
 TaskState = Literal["succeeded", "failed", "skipped", "cancelled"]
 State = Literal["succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"]
 
@@ -36,7 +37,7 @@ class RunRequest(TypedDict):
     token: str
     run_id: str
     bundle: BundleReference
-    parameters: dict[str, Any]
+    parameters: JsonObject
     labels: list[str]
     image: str | None
     executor: NotRequired[str]
@@ -223,6 +224,22 @@ class MemberRecord(TypedDict):
     sha256: str
 
 
+class ResourcesRecord(TypedDict):
+    """What a flow's container gets: cores, bytes, and a number of GPUs."""
+
+    cpu: NotRequired[float]
+    memory: NotRequired[int]
+    gpu: NotRequired[int]
+    disk: NotRequired[int]
+
+
+class EnvironmentRecord(TypedDict):
+    """What a flow's environment asks launchers for, besides image and labels; ``options`` by the launcher's kind."""
+
+    resources: ResourcesRecord
+    options: JsonObject
+
+
 class ManifestFacts(TypedDict):
     """All of a manifest that is known of a flow before its bundle is written."""
 
@@ -236,6 +253,7 @@ class ManifestFacts(TypedDict):
     labels: list[str]
     image: str | None
     secrets: list[str]
+    environment: NotRequired[EnvironmentRecord]
 
 
 class Manifest(ManifestFacts):

@@ -170,6 +170,15 @@ _CANCEL = {
     "requested": _time,
     "why": _or_none(_text),
 }
+_ENVIRONMENT = {
+    "resources": {
+        "cpu": _if_there(_seconds),
+        "memory": _if_there(_count),
+        "gpu": _if_there(_count),
+        "disk": _if_there(_count),
+    },
+    "options": _object,
+}
 _ONLY = {
     "cancel": {"why"},
     "run": {"requested", "by", "parameters"},
@@ -185,6 +194,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "labels": _texts,
         "image": _or_none(_text),
         "secrets": _secret_names,
+        "environment": _if_there(_shaped(_ENVIRONMENT)),
     },
     "pointer": {
         "format": lambda value: value == 1,
