@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from types import MappingProxyType
@@ -38,6 +37,7 @@ VARIABLES = {
     "RUNNER_BUNDLE_SHA256": "refuse any bundle but that of this digest; or `#sha256=…` at the end of the location",
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
+    "RUNNER_LAUNCH": "the number of the launch that this start is, set by launchers; a later one takes its place",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY"})  # never shown, nor quoted in an error
@@ -73,6 +73,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
     bundle_sha256: str | None = None  # of the variable, or of the location
     log_level: str = "INFO"
     log_format: str | None = None
+    launch: int | None = None
     image: str | None = None
     environ: Mapping[str, str] = MappingProxyType({})
 
@@ -123,6 +124,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
                 "RUNNER_LOG_LEVEL", _choice_of(_LEVELS, lambda text: re.sub("^WARN$", "WARNING", text.upper())), "INFO"
             ),
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
+            launch=variables.get("RUNNER_LAUNCH", _read_count, None),
             image=variables.text("RUNNER_IMAGE"),
             environ=environ,
         )
@@ -294,6 +296,8 @@ def _read_names(text: str) -> tuple[str, ...]:
 
 
 def _read_parameters(text: str) -> dict[str, Any]:
+    from runner.schema.json_values import read_json
+
     try:
         value = read_json(text)
     except (ValueError, RecursionError) as error:
@@ -303,29 +307,6 @@ def _read_parameters(text: str) -> dict[str, Any]:
         message = 'no JSON object; write {"name": value}'
         raise ValueError(message)  # noqa: TRY004 - a value from outside, not a type of ours
     return value
-
-
-def read_json(text: str) -> Any:
-    """Return what JSON holds, if it means one thing alone. Raises ValueError for NaN, 1e999, and a key given twice."""
-    text = text.removeprefix("\ufeff")
-    return json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_with_keys_once)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not float("-inf") < number < float("inf"):
-        message = f"{text[:40]} is none of its values"
-        raise ValueError(message)
-    return number
-
-
-def _with_keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        message = f"the key {next(key for key in found if keys.count(key) > 1)!r} stands there twice"
-        raise ValueError(message)
-    return found
 
 
 def _read_trusted_keys(text: str) -> tuple[PublicKey, ...]:
@@ -381,6 +362,13 @@ def _read_seconds(text: str) -> float:
         message = f"{text!r} is no positive number of seconds"
         raise ValueError(message)
     return seconds
+
+
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        message = f"{text!r} is no number, counted from 1"
+        raise ValueError(message)
+    return int(text)
 
 
 def _read_grace(text: str) -> float:

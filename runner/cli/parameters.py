@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.errors import UsageError
-from runner.settings import read_json
+from runner.schema.json_values import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

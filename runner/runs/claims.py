@@ -124,6 +124,7 @@ def claim_run(
     fresh: bool,
     interval: float,
     image: str | None = None,
+    launch: int | None = None,
 ) -> Claim | Concluded:
     """Claim the next attempt, or find the run over; a fresh run id needs no look.
 
@@ -135,6 +136,7 @@ def claim_run(
         fresh: nobody else can know the run id.
         interval: seconds between two heartbeats.
         image: this container's, if it is known.
+        launch: the number of the launch that started this process, if one did.
 
     Raises RunHeld when an attempt lives, naming who holds it, and Untrusted.
     """
@@ -150,7 +152,7 @@ def claim_run(
         claim = Claim(attempt, naming.now(), naming.new_token())
         announce(claim)
         try:
-            store.create_claim(_claim_document(store.run_id, claim, interval, image))
+            store.create_claim(_claim_document(store.run_id, claim, interval, image, launch))
         except AlreadyExists:
             announce(None)
             if fresh:
@@ -160,8 +162,8 @@ def claim_run(
             return claim
 
 
-def _claim_document(run_id: str, claim: Claim, interval: float, image: str | None) -> ClaimDocument:
-    return {
+def _claim_document(run_id: str, claim: Claim, interval: float, image: str | None, launch: int | None) -> ClaimDocument:
+    document: ClaimDocument = {
         "format": FORMAT,
         "token": claim.token,
         "run_id": run_id,
@@ -173,6 +175,9 @@ def _claim_document(run_id: str, claim: Claim, interval: float, image: str | Non
         "started": claim.started,
         "beat": interval,
     }
+    if launch is not None:
+        document["launch"] = launch
+    return document
 
 
 def _wait_for_takeover(store: RunStore, attempt: int, facts: RunFacts, own: float) -> None:

@@ -37,6 +37,23 @@ class RunLayout(NamedTuple):
         return f"{self.prefix}/cancel.json"
 
     @property
+    def launches(self) -> str:
+        """The folder of all launches, with a slash at its end."""
+        return f"{self.prefix}/launches/"
+
+    def launch(self, number: int) -> str:
+        """Return the key of a launch's claim, counted from 1."""
+        return f"{self.launches}{number:04d}.json"
+
+    def launch_handle(self, number: int) -> str:
+        """Return the key of what the platform answered to a launch."""
+        return f"{self.launches}{number:04d}.handle.json"
+
+    def launch_end(self, number: int) -> str:
+        """Return the key of what became of a launch, in the platform's words."""
+        return f"{self.launches}{number:04d}.end.json"
+
+    @property
     def attempts(self) -> str:
         """The folder of all attempts, with a slash at its end."""
         return f"{self.prefix}/attempts/"

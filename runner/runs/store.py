@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.runs.documents import Kind
     from runner.runs.layout import Claim
-    from runner.schema.documents import CancelDocument, ClaimDocument, EndDocument, RunRequest
+    from runner.schema.documents import (
+        CancelDocument,
+        ClaimDocument,
+        EndDocument,
+        HandleDocument,
+        LaunchDocument,
+        LaunchEnd,
+        RunRequest,
+    )
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
 
@@ -86,6 +94,18 @@ class RunStore:
             self.signer.check(self.run_id, cancel, self.storage.url(self.layout.cancel))
         return cancel
 
+    def read_launch(self, number: int) -> LaunchDocument | None:
+        """Return who launched the run for the so manieth time, and what the platform's object is called."""
+        return cast("LaunchDocument | None", self._read(self.layout.launch(number), "launch"))
+
+    def read_launch_handle(self, number: int) -> HandleDocument | None:
+        """Return what the platform answered to a launch."""
+        return cast("HandleDocument | None", self._read(self.layout.launch_handle(number), "handle"))
+
+    def read_launch_end(self, number: int) -> LaunchEnd | None:
+        """Return what became of a launch, in the platform's words."""
+        return cast("LaunchEnd | None", self._read(self.layout.launch_end(number), "launch-end"))
+
     def read_heartbeat(self, attempt: int) -> bytes | None:
         """Return an attempt's last heartbeat; only that it changes counts."""
         return self._read_bytes(self.layout.beat(attempt), "beat")
@@ -135,6 +155,18 @@ class RunStore:
         """Ask for the run to end. Raises AlreadyExists when somebody did before."""
         self._create(self.layout.cancel, cancel, "cancel")
 
+    def create_launch(self, launch: LaunchDocument) -> None:
+        """Claim a launch. Raises AlreadyExists when somebody did before."""
+        self._create(self.layout.launch(launch["launch"]), launch, "launch")
+
+    def create_launch_handle(self, handle: HandleDocument) -> None:
+        """Store what the platform answered. Raises AlreadyExists when that was stored before."""
+        self._create(self.layout.launch_handle(handle["launch"]), handle, "handle")
+
+    def create_launch_end(self, end: LaunchEnd) -> None:
+        """Store what became of a launch. Raises AlreadyExists when that was told before."""
+        self._create(self.layout.launch_end(end["launch"]), end, "launch-end")
+
     def write_heartbeat(self, claim: Claim, number: int) -> None:
         """Show that an attempt lives; the number differs from beat to beat."""
         document = {"format": FORMAT, "token": claim.token, "beat": number, "time": naming.now()}
@@ -155,6 +187,14 @@ class RunStore:
         """Return the numbers of the run's attempts, in order."""
         names, _ = self.storage.list_folder(self.layout.attempts)
         return self.layout.attempts_among(names)
+
+    def list_launches(self) -> range:
+        """Return the numbers of the run's launches, in order."""
+        _, entries = self.storage.list_folder(self.layout.launches)
+        keys, last = {entry.key for entry in entries}, 0
+        while self.layout.launch(last + 1) in keys:
+            last += 1
+        return range(1, last + 1)
 
     def list_log_parts(self, attempt: int) -> list[int]:
         """Return the numbers of the parts of an attempt's log, in order."""

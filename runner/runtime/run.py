@@ -18,7 +18,7 @@ from runner.backends.background import Background, T
 from runner.bundle.fetch import fetch
 from runner.bundle.load import load
 from runner.bundle.trust import Admitted, admit
-from runner.errors import CredentialsRefused, EnvironmentWrong, InternalError, RunnerError, WriteFailed
+from runner.errors import CredentialsRefused, EnvironmentWrong, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.process import die_with
 from runner.runs import claims
@@ -151,11 +151,24 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
             proving.result()
         channel.send({"kind": "claim announced", "claim": claim} if claim else {"kind": "claim withdrawn"})
 
+    launch = settings.launch
+    superseding = Background(lambda: store.read_launch(launch + 1)) if launch else None
     beginning = Background(lambda: claims.begin_run(store, request))
     if not fresh and (there := beginning.result()):  # a run of other parameters must not be claimed
         proving = Background(lambda: claims.prove_exclusive(store, there))
     facts = RunFacts(None, request["bundle"])
-    claim = claims.claim_run(store, announce, facts, fresh=fresh, interval=settings.heartbeat, image=settings.image)
+    if superseding and superseding.result():
+        message = f"launch {settings.launch} of run {store.run_id!r} is given up, and another one has its place"
+        raise RunHeld(message, hint="Leave it to that one; runner show lists the launches.")
+    claim = claims.claim_run(
+        store,
+        announce,
+        facts,
+        fresh=fresh,
+        interval=settings.heartbeat,
+        image=settings.image,
+        launch=settings.launch,
+    )
     if proving:
         proving.result()
     if not isinstance(claim, Concluded):

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 JsonObject: TypeAlias = dict[str, Any]  # of names that are an author's, or a platform's
 TaskState = Literal["succeeded", "failed", "skipped", "cancelled"]
 State = Literal["succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"]
+LaunchState = Literal["ended", "never started", "stopped", "gone"]
 
 
 class BundleReference(TypedDict):
@@ -59,6 +60,7 @@ class ClaimDocument(TypedDict):
     python: str
     started: str
     beat: float | None
+    launch: NotRequired[int]
 
 
 class Heartbeat(TypedDict):
@@ -169,6 +171,47 @@ class CancelDocument(CancelRecord):
     token: str
     run_id: str
     signature: NotRequired[SignatureRecord]
+
+
+class LaunchDocument(TypedDict):
+    """``launches/<nnnn>.json``: that a platform is about to be asked for an object of this name, to work on the run."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    launch: int
+    kind: str
+    name: str
+    image: str | None
+    launched: str
+    by: Requester
+
+
+class HandleDocument(TypedDict):
+    """``launches/<nnnn>.handle.json``: by what the platform knows the object that it made."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    launch: int
+    handle: dict[str, str]
+    taken: str
+
+
+class LaunchEnd(TypedDict):
+    """``launches/<nnnn>.end.json``: what became of the object, in the platform's words, and its last lines."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    launch: int
+    state: LaunchState
+    reason: str | None
+    message: str | None
+    exit_code: int | None
+    events: list[str]
+    log: list[str]
+    ended: str
 
 
 class FlowReference(TypedDict):

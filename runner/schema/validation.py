@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 2**63
 _ABSENT = object()
+_LAUNCH_STATES = ("ended", "never started", "stopped", "gone")
 _MOST_SECRETS = 1000
 _STATES = {"succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"}
 # As runner writes them. What `naming.VERSION` finds in a listing, RUNNER_SECRETS may name, and `location.check_sha256`
@@ -117,6 +118,10 @@ def _secret_names(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= _MOST_SECRETS and all(map(is_secret_name, value))
 
 
+def _object_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
 def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -181,6 +186,9 @@ _ENVIRONMENT = {
 }
 _ONLY = {
     "cancel": {"why"},
+    "launch": {"launched"},
+    "handle": {"handle"},
+    "launch-end": {"events"},
     "run": {"requested", "by", "parameters"},
     "end": {"ended", "exit_code", "tasks"},
     "claim": {"pid", "started"},
@@ -223,6 +231,20 @@ SHAPES: dict[str, dict[str, Any]] = {
         "host": _text,
         "started": _time,
         "beat": _or_none(_seconds),
+        "launch": _if_there(_count),
+    },
+    "launch": {"run_id": _text, "launch": _count, "kind": _text, "name": _text, "launched": _time},
+    "handle": {"run_id": _text, "launch": _count, "handle": _object_of_texts},
+    "launch-end": {
+        "run_id": _text,
+        "launch": _count,
+        "state": lambda value: value in _LAUNCH_STATES,
+        "reason": _or_none(_text),
+        "message": _or_none(_text),
+        "exit_code": _or_none(_count),
+        "events": _texts,
+        "log": _texts,
+        "ended": _time,
     },
     "end": {
         "token": _text,

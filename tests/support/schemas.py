@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 MANY = 500  # tasks from each end of a long list: enough of what is all alike
 DOCUMENTS = ("run", "cancel", "claim", "end", "outcome")
+OF_LAUNCHES = {"": "launch", ".handle": "handle", ".end": "launch-end"}
 
 
 @cache
@@ -48,6 +49,8 @@ def validate_place(place: Place) -> int:
             validate("beat", json.loads(place.read(key)))
         if key.endswith(".jsonl"):
             assert all(isinstance(json.loads(line), dict) for line in place.read(key).splitlines())
+        if folder.endswith("/launches"):
+            validate(OF_LAUNCHES[name[4:]], json.loads(place.read(key)))
         if name not in DOCUMENTS or file == name:
             continue
         checked += 1
