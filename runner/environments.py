@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runner.schema.documents import EnvironmentRecord, JsonObject, ResourcesRecord
 
+RESOURCES = ("cpu", "memory", "gpu", "disk")
 LAUNCHER_KINDS = ("local", "docker", "kubernetes", "ecs", "batch", "slurm")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

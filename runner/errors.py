@@ -11,6 +11,7 @@
     │   └── BucketMissing         no such bucket, container or folder
     ├── Unreachable          69   storage does not answer at all
     ├── InternalError        70   a bug in runner
+    ├── NotStarted           71   no platform began the run: image, capacity, rights
     ├── WriteFailed          73   results could not be written
     │   └── AlreadyExists         a create found the key taken
     ├── ReadFailed           74   storage failed while reading
@@ -184,6 +185,18 @@ class InternalError(RunnerError):
     """
 
     code = 70
+
+
+class NotStarted(RunnerError):
+    """A launched run was never begun: its container found no image, no room, or did not claim it in time.
+
+    Example:
+        >>> from runner.errors import NotStarted
+        >>> NotStarted("the run was not begun: ErrImagePull").code
+        71
+    """
+
+    code = 71
 
 
 class WriteFailed(RunnerError):

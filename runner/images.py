@@ -12,6 +12,31 @@ _MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A tag as docker-bake.hcl makes them: the image, perhaps its Python, perhaps a version of runner's.
 _OURS = r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?(-\d[\w.]*)?"
 
+# The distributions in our images beside those of slim; a test compares them with images/*.txt.
+_SLIM = "cffi click cloudpickle cryptography obstore pycparser python-json-logger typing-extensions"
+_SHARED = "certifi charset-normalizer idna requests urllib3"  # what two clouds' libraries need
+_ADDED = {
+    "slim": "",
+    "aws": "boto3 botocore jmespath python-dateutil s3transfer six urllib3",
+    "gcp": "google-api-core google-auth google-cloud-core google-cloud-storage google-crc32c google-resumable-media "
+    f"googleapis-common-protos opentelemetry-api proto-plus protobuf pyasn1 pyasn1-modules {_SHARED}",
+    "azure": "azure-core azure-identity azure-storage-blob isodate msal msal-extensions pyjwt " + _SHARED,
+}
+
+
+def distributions_in(name: str) -> set[str]:
+    """Return the distributions in one of our images."""
+    added = " ".join(_ADDED.values()) + " docker" if name == "all_extras" else _ADDED[name]
+    return {*_SLIM.split(), *added.split()}
+
+
+def fitting_image(scheme: str, minor: str, distributions: set[str]) -> str | None:
+    """Return the smallest of our images that reaches a storage and has these distributions; None if none has."""
+    for name in (backend_of(scheme).image, "all_extras"):
+        if distributions <= distributions_in(name):
+            return with_python(image_of(name), minor)
+    return None
+
 
 def image_of(name: str) -> str:
     """Return one of our images, with this Python in it: ``org/runner:gcp-py3.11``."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
-from runner.model.loading import is_own_body
+from runner.model.loading import is_loading, is_own_body
 from runner.naming import label_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runner.authoring.declaration import StorageDeclaration
     from runner.engine.report import Report
     from runner.environments import LocalEnvironment
+    from runner.launchers.base import Launcher
+    from runner.launchers.launch import LaunchedRun
     from runner.model.task import Node
 
 
@@ -119,6 +121,29 @@ class Flow(FlowGraph):
 
             return cast("Report", NotRun())
         return run_here(self, parameters)
+
+    def launch(self, launcher: Launcher, **parameters: Any) -> LaunchedRun:
+        """Publish the flow, as it is now, and launch it on a platform.
+
+        Args:
+            launcher: the platform: ``Docker(network="host")`` of `runner.launchers`.
+            **parameters: values of the flow's parameters.
+
+        Returns:
+            The run: its ``url``, and ``wait()``, which looks after it until it is over and returns its outcome. While
+            a flow is being loaded nothing is launched, and this is what stands for any value.
+
+        Raises:
+            EnvironmentWrong: when parameters are unknown or missing, or the platform refuses what is asked for.
+            Incompatible: when no image is named, and none of runner's has what the flow needs.
+        """
+        from runner.launchers.launch import launch_flow
+
+        if is_loading():
+            from runner.authoring.not_run import NotRun
+
+            return cast("LaunchedRun", NotRun())
+        return launch_flow(self.storage.build(), launcher, parameters)
 
 
 Flow.__module__ = "runner"  # see runner.model.flow.FlowGraph

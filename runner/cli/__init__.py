@@ -18,6 +18,7 @@ from runner.cli.doctor import doctor
 from runner.cli.format import echo_block, echo_error, echo_json
 from runner.cli.inspect import inspect
 from runner.cli.keys import keygen, sign, verify
+from runner.cli.launch import launch_command
 from runner.cli.logs import logs
 from runner.cli.ls import ls
 from runner.cli.promote import promote
@@ -43,6 +44,7 @@ def cli() -> None:
 for command in (
     run,
     retry,
+    launch_command,
     build,
     promote,
     cancel,

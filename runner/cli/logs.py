@@ -21,6 +21,7 @@ from runner.supervisor.backlog import LOG_END_LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Event
 
     from runner.runs.store import RunStore
 
@@ -45,6 +46,20 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
     except (BundleCorrupt, Untrusted) as error:
         state = error.message
     echo(f"-- run {store.run_id}: {state}", err=True)
+
+
+def follow_log(store: RunStore, over: Event) -> None:
+    """Show what a run writes, attempt after attempt, until it is over; what cannot be read is told by others."""
+    shown = 0
+    while True:
+        is_over = over.is_set()
+        for attempt in store.list_attempts():
+            if attempt > shown:
+                _print_log(store, attempt, follow=True, as_json=False)
+                shown = attempt
+        if is_over:
+            return
+        over.wait(_POLL_SECONDS)
 
 
 def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:

@@ -1,0 +1,31 @@
+"""Launchers: they start a flow's image where it is to run, and look after what they started.
+
+Each is imported when it is first used; its platform's library when it is reached.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.launchers.base import Launcher
+    from runner.launchers.local import Local
+
+__all__ = ["Local", "launcher_class"]
+
+_HOMES = {"Local": "runner.launchers.local"}
+
+
+def launcher_class(kind: str) -> type[Launcher]:
+    """Return the class of a kind of launcher: ``local``. Raises KeyError."""
+    [name] = [name for name in _HOMES if name.lower() == kind] or [kind]
+    found: type[Launcher] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -1,0 +1,126 @@
+"""From a location to a launched run: find the flow, choose image and platform options, write down what is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runner import naming
+from runner.backends import open_storage
+from runner.bundle.fetch import fetch
+from runner.bundle.trust import admit
+from runner.environ import process_environ
+from runner.launchers.order import Launchable, Wishes, make_order, options_of
+from runner.launchers.start import Launch
+from runner.launchers.watch import Budgets, Watcher
+from runner.runs.claims import begin_run
+from runner.runtime.request import RunStores, new_request
+from runner.secrets.named import resolve
+from runner.settings import Settings, with_files_read
+from runner.signing.run_signatures import run_signer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.bundle.archive import Bundle, ForeignObject
+    from runner.launchers.base import Launcher, Order
+    from runner.location import Location
+    from runner.runs.store import RunStore
+    from runner.schema.documents import EndDocument, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A flow that was found at a location, and opens its runs."""
+
+    flow: Launchable
+    opened: Bundle | ForeignObject
+    stores: RunStores
+    key: str
+    settings: Settings
+
+
+def find(location: Location, settings: Settings) -> Found:
+    """Fetch what a location names, and verify it before anything of it is believed. Raises as `fetch` and `admit`."""
+    credentials = resolve(settings.secrets, settings.environ)
+    storage = open_storage(location, credentials, settings.environ)
+    key, data = fetch(storage, location, settings)
+    admitted = admit(data, replace(location, key=key, alias=""), settings)
+    flow = Launchable.of(admitted, storage.url(key), hashlib.sha256(data).hexdigest())
+    return Found(flow, admitted.opened, RunStores(settings, credentials, storage), key, settings)
+
+
+def rendered(found: Found, launcher: Launcher, wishes: Wishes, run_id: str | None) -> str:
+    """Return what a launch would ask the platform for; without a run id, each start of it is a run of its own."""
+    launcher = launcher.with_defaults(options_of(found.flow, launcher.kind))
+    name = naming.slugify(found.flow.manifest["flow"]["name"])
+    return launcher.render(make_order(found.flow, wishes, found.settings, name=name, run_id=run_id, launch=None))
+
+
+def launch(
+    found: Found,
+    launcher: Launcher,
+    wishes: Wishes,
+    *,
+    run_id: str | None = None,
+    budgets: Budgets | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Watcher:
+    """Launch a run, or take up the launch of the one of this id that is under way, and return what looks after it.
+
+    Raises as `make_order` and `Watcher.begin`, and EnvironmentWrong when the run was begun with something else.
+    """
+    launcher = launcher.with_defaults(options_of(found.flow, launcher.kind))
+    settings = found.settings._replace(parameters=dict(wishes.parameters))
+    store = found.stores.open(found.key, run_id or naming.new_run_id())
+    bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
+    request = new_request(store.run_id, bundle, settings, found.opened, None)  # type: ignore[arg-type]
+    store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+
+    def order_of(launch: Launch) -> Order:
+        return make_order(
+            found.flow, wishes, settings, name=launch.name, run_id=store.run_id, launch=launch.number or None
+        )
+
+    watcher = Watcher(store, launcher, order_of, budgets or Budgets(), settings.grace, tell)
+    order_of(Launch(0, ""))  # what cannot be asked for is refused before anything is written
+    begin_run(store, request)
+    watcher.begin()
+    return watcher
+
+
+class LaunchedRun:
+    """A run that was launched: where it lies, and what it comes to."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    @property
+    def store(self) -> RunStore:
+        """The run's documents."""
+        return self._watcher.store
+
+    @property
+    def url(self) -> str:
+        """The URL of the run's folder, as `runner show` takes it."""
+        return self.store.url
+
+    def wait(self) -> EndDocument:
+        """Look after the run until it is over.
+
+        Returns:
+            Its outcome, as ``outcome.json`` has it.
+
+        Raises:
+            NotStarted: when no launch began.
+        """
+        return self._watcher.until_over()
+
+
+def launch_flow(url: str, launcher: Launcher, parameters: JsonObject) -> LaunchedRun:
+    """Launch the flow at a URL with the settings of this process."""
+    from runner.location import parse_location
+
+    settings = Settings.from_environ(with_files_read(process_environ()), needs_location=False)
+    return LaunchedRun(launch(find(parse_location(url), settings), launcher, Wishes(parameters=parameters)))

@@ -1,0 +1,192 @@
+"""``Local``: a process of this interpreter on this machine, which goes on when whoever launched it ends.
+
+A small keeper waits for it, and writes down how it ended: whoever asks later is no parent of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
+
+from runner.environ import process_environ
+from runner.errors import EnvironmentWrong
+from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
+from runner.process import die_with
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENVIRON, _PID, _EXIT, _LOG = "environ.json", "pid", "exit", "log"
+_BEGIN_SECONDS = 10.0  # in which the keeper has claimed the name
+_LOOK_SECONDS = 0.05
+
+
+class Local(Launcher):
+    """Run flows as processes of this interpreter on this machine.
+
+    A secret's reference is the path of a file. What a flow writes lies in a folder of the temporary one besides, into
+    which this user alone may look.
+
+    Args:
+        folder: another folder for that.
+
+    Example:
+        >>> from runner.launchers import Local
+        >>> Local().kind
+        'local'
+    """
+
+    kind = "local"
+
+    def __init__(self, *, folder: str | None = None) -> None:
+        super().__init__(folder=folder)
+        self._folder = Path(folder) if folder else Path(gettempdir(), f"runner-launches-{os.getuid()}")
+
+    def render(self, order: Order) -> str:
+        """See `Launcher.render`; the command line of a shell."""
+        variables = [f"{name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]
+        return " \\\n  ".join(["env", *variables, f"{shlex.quote(sys.executable)} -m runner"]) + "\n"
+
+    def launch(self, order: Order) -> dict[str, str]:
+        """See `Launcher.launch`."""
+        folder = self._folder / order.name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folder.stat().st_uid != os.getuid():
+            message = f"{self._folder} is another user's"
+            raise EnvironmentWrong(message, hint="Name another one: -O folder=PATH.")
+        keeper = None if (folder / _PID).exists() else _start_keeper(folder, order)
+        until = time.monotonic() + _BEGIN_SECONDS
+        while not (pid := _read(folder / _PID)):
+            if time.monotonic() > until or (keeper and keeper.poll() is not None):
+                message = f"no process could be started in {folder}"
+                raise EnvironmentWrong(message, hint="Look whether this machine has room for one more.")
+            time.sleep(_LOOK_SECONDS)
+        return {"pid": pid.split()[0], "folder": str(folder)}
+
+    def describe(self, name: str) -> Sighting:
+        """See `Launcher.describe`."""
+        folder = self._folder / name
+        pid = _read(folder / _PID)
+        if not pid:
+            return Sighting("absent")
+        is_alive = _is_alive(pid)  # before the look at how it ended, which is written while it lives
+        if status := _read(folder / _EXIT):
+            code = os.waitstatus_to_exitcode(int(status))
+            return (
+                Sighting("ended", exit_code=code)
+                if code >= 0
+                else Sighting("ended", "Killed", f"signal {-code}", 128 - code)
+            )
+        if is_alive:
+            return Sighting("running")
+        return Sighting("ended", "Killed", "the process that kept it was killed")
+
+    def stop(self, name: str, grace: float) -> None:
+        """See `Launcher.stop`; it returns when the process is gone."""
+        pid = _read(self._folder / name / _PID)
+        if not pid or not _is_alive(pid):
+            return
+        keeper, until = int(pid.split()[0]), time.monotonic() + grace
+        with suppress(ProcessLookupError):
+            os.kill(keeper, signal.SIGTERM)
+        while _is_alive(pid) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(keeper, signal.SIGKILL)
+        while _is_alive(pid):
+            time.sleep(_LOOK_SECONDS)
+
+    def remove(self, name: str) -> None:
+        """See `Launcher.remove`."""
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def logs(self, name: str, lines: int = LOG_LINES) -> list[str]:
+        """See `Launcher.logs`."""
+        with suppress(OSError):
+            return (self._folder / name / _LOG).read_text("utf-8", errors="replace").splitlines()[-lines:]
+        return []
+
+
+def _environ_of(order: Order) -> dict[str, str]:
+    return {**order.environ, **{f"{name}_FILE": path for name, path in order.secrets.items()}}
+
+
+def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:
+    """Start the keeper; of two, one claims the name, and the other one ends."""
+    path = folder / _ENVIRON
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(_environ_of(order)), "utf-8")
+    return subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-m", "runner.launchers.local", str(folder)],
+        env={name: text for name, text in process_environ().items() if not name.startswith("RUNNER_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _keep(folder: Path, environ: Mapping[str, str]) -> None:
+    """Claim the name, run the flow, and write down how that ended."""
+    given = {**environ, **json.loads((folder / _ENVIRON).read_text("utf-8"))}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        with (folder / _PID).open("x") as claim:
+            claim.write(f"{os.getpid()} {_started(os.getpid())}")
+    except FileExistsError:
+        return
+    keeper = os.getpid()
+
+    def begin() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        die_with(keeper, signal.SIGTERM)
+
+    with (folder / _LOG).open("ab") as log:
+        flow = subprocess.Popen(
+            [sys.executable, "-m", "runner"],
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=begin,  # noqa: PLW1509 - there are no threads
+        )
+    signal.signal(signal.SIGTERM, lambda number, _frame: flow.send_signal(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    _, status = os.waitpid(flow.pid, 0)
+    written = folder / f"{_EXIT}.new"
+    written.write_text(str(status))
+    written.rename(folder / _EXIT)
+
+
+def _read(path: Path) -> str:
+    with suppress(FileNotFoundError):
+        return path.read_text()
+    return ""
+
+
+def _is_alive(pid: str) -> bool:
+    """Return whether the keeper lives: its number may be another process's by now, but not with the same start."""
+    number, _, started = pid.partition(" ")
+    return _started(int(number)) == started != ""
+
+
+def _started(pid: int) -> str:
+    """Return when a process began, in ticks since the machine did; empty if it is gone, or a zombie."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    return ""
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]), process_environ())

@@ -1,0 +1,184 @@
+"""From a published flow to what a platform is asked for: which image, which variables, which secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runner.bundle.archive import Bundle
+from runner.errors import EnvironmentWrong, Incompatible, UsageError
+from runner.images import fitting_image, image_for, own_image
+from runner.launchers.base import Order
+from runner.model.parameters import check_parameters
+from runner.secrets.parts import known_secrets
+from runner.settings import SECRET_VARIABLES, VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.bundle.trust import Admitted
+    from runner.schema.documents import Manifest, ResourcesRecord
+    from runner.settings import Settings
+
+# What the launcher says itself, or what is of the launcher's own machine.
+_NOT_PASSED_ON = {
+    "RUNNER_STORAGE",
+    "RUNNER_LOCATION",
+    "RUNNER_BUNDLE_SHA256",
+    "RUNNER_PARAMETERS",
+    "RUNNER_SECRETS",
+    "RUNNER_RUN_ID",
+    "RUNNER_LAUNCH",
+    "RUNNER_IMAGE",
+    "RUNNER_LOG_FORMAT",
+    "RUNNER_MAX_AGE",  # of the pointer that was followed here; the bundle is named by its digest
+    *SECRET_VARIABLES,
+}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What whoever launches a flow says of it, beside the platform's own options.
+
+    Args:
+        parameters: the flow's, by name.
+        image: instead of the one that the flow's environment names, or that fits it.
+        environ: more variables; none of them may be a secret's.
+        secrets: references by the names of secrets.
+        plain: names of secrets that are passed as plain variables all the same, from this process's environment.
+        resources: instead of the flow's own, one by one.
+    """
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    image: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    plain: tuple[str, ...] = ()
+    resources: ResourcesRecord = field(default_factory=dict)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Launchable:
+    """A flow that was found and may run: where its bundle lies, the bundle's digest, and what its manifest says."""
+
+    url: str
+    sha256: str
+    scheme: str
+    manifest: Manifest
+
+    @classmethod
+    def of(cls, admitted: Admitted, url: str, sha256: str) -> Launchable:
+        """Return what was admitted. Raises UsageError for an object that is no bundle, and says nothing of itself."""
+        if not isinstance(admitted.opened, Bundle):
+            message = f"{url} is no bundle but a plain pickle, which says neither what it needs nor where it runs"
+            raise UsageError(message, hint="Build the flow with runner, or start a container with RUNNER_LOCATION.")
+        return cls(url, sha256, admitted.place.scheme, admitted.opened.manifest)
+
+
+def make_order(
+    flow: Launchable, wishes: Wishes, settings: Settings, *, name: str, run_id: str | None, launch: int | None
+) -> Order:
+    """Return what a platform is asked for.
+
+    Without a run id every start is a run of its own, as a rendered CronJob has it. Raises UsageError, EnvironmentWrong
+    for parameters that the flow does not take, and Incompatible when no image fits.
+    """
+    manifest = flow.manifest
+    check_parameters(manifest["parameters"], wishes.parameters)
+    environ = {
+        **_passed_on(settings),
+        "RUNNER_LOCATION": flow.url,
+        "RUNNER_BUNDLE_SHA256": flow.sha256,
+        **_if_any("RUNNER_PARAMETERS", json.dumps(wishes.parameters) if wishes.parameters else None),
+        **_if_any("RUNNER_SECRETS", ",".join(sorted({*manifest["secrets"], *settings.secrets, *_named(wishes)}))),
+        **_if_any("RUNNER_RUN_ID", run_id),
+        **_if_any("RUNNER_LAUNCH", launch),
+        **_checked(wishes, manifest),
+        **_plain_secrets(wishes, settings.environ),
+    }
+    labels = {
+        "runner/flow": _label(manifest["flow"]["name"]),
+        **_if_any("runner/run-id", run_id),
+        **_if_any("runner/launch", launch),
+    }
+    return Order(
+        name=name,
+        image=choose_image(flow, wishes.image),
+        environ=environ,
+        secrets=dict(wishes.secrets),
+        resources={**manifest.get("environment", {}).get("resources", {}), **wishes.resources},
+        labels=labels,
+        grace=settings.grace,
+        timeout=settings.timeout,
+    )
+
+
+def choose_image(flow: Launchable, image: str | None) -> str:
+    """Return the image that was asked for, that of the flow's environment, or ours that fits. Raises Incompatible."""
+    manifest = flow.manifest
+    if named := image or manifest["image"]:
+        return named
+    python = manifest["python"]["version"]
+    minor = ".".join(python.split(".")[:2])
+    needs = {need["distribution"]: need["version"] for need in manifest["requires"]}
+    ours = {_normalized(each) for each in needs}
+    if fitting := fitting_image(flow.scheme, minor, ours):
+        return fitting
+    message = f"none of runner's images has all that the flow needs: {', '.join(sorted(needs))}"
+    pins = " ".join(f"{name}=={version}" for name, version in sorted(needs.items()))
+    hint = f"{own_image(image_for(flow.scheme, None), pins)}Then name it: --image, or the environment's metadata."
+    raise Incompatible(message, hint=hint)
+
+
+def options_of(flow: Launchable, kind: str) -> Mapping[str, Any]:
+    """Return what the flow's environment says of one platform."""
+    options: Mapping[str, Any] = flow.manifest.get("environment", {}).get("options", {}).get(kind, {})
+    return options
+
+
+def _passed_on(settings: Settings) -> dict[str, str]:
+    """Return the settings of this process that hold for the flow's as well."""
+    names = [name for name in VARIABLES if name not in _NOT_PASSED_ON]
+    return {name: text for name in names if (text := settings.environ.get(name, "").strip())}
+
+
+def _named(wishes: Wishes) -> set[str]:
+    return {name for name in (*wishes.secrets, *wishes.plain) if name not in VARIABLES}
+
+
+def _checked(wishes: Wishes, manifest: Manifest) -> dict[str, str]:
+    """Return the variables that were asked for by name. Raises UsageError where one would show a secret."""
+    secret = {*manifest["secrets"], *known_secrets(), *SECRET_VARIABLES}
+    for name in wishes.environ:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} can be no variable's name", hint="Write -e NAME=VALUE.")
+        if name in secret:
+            message = (
+                f"{name} is a secret, and would stand as plain text where everybody who looks at the platform sees it"
+            )
+            raise UsageError(message, hint=f"Give a reference: --secret {name}=…, or allow it: --plain-secret {name}.")
+    return dict(wishes.environ)
+
+
+def _plain_secrets(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets that are to be passed as plain variables. Raises EnvironmentWrong for one that is not here."""
+    if missing := [name for name in wishes.plain if name not in environ]:
+        message = f"{missing[0]} is to be passed on, and is not set here"
+        raise EnvironmentWrong(message, hint="Set it, or give a reference: --secret NAME=….")
+    return {name: environ[name] for name in wishes.plain}
+
+
+def _if_any(name: str, value: object) -> dict[str, str]:
+    return {} if value in {None, ""} else {name: str(value)}
+
+
+def _label(text: str) -> str:
+    """Return a text as the strictest platform, Kubernetes, takes it for a label's value."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:63].strip("-._") or "flow"
+
+
+def _normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -1,0 +1,111 @@
+"""One launch of a run: claimed in the storage, made on the platform, and written down; each step may be repeated."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner import naming
+from runner.errors import AlreadyExists, EnvironmentWrong
+from runner.launchers.base import Launcher, Order, object_name
+from runner.runs.documents import FORMAT, requester
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.launchers.base import Sighting
+    from runner.runs.store import RunStore
+    from runner.schema.documents import HandleDocument, LaunchDocument, LaunchEnd, LaunchState
+
+_LONGEST, _LONGEST_LINE, _MOST_LINES = 2000, 500, 30  # characters, and lines, of a platform's words that are kept
+
+
+class Launch(NamedTuple):
+    """A launch of a run: its number, counted from 1, and what the platform's object is called."""
+
+    number: int
+    name: str
+
+
+def last_launch(store: RunStore, kind: str) -> Launch | None:
+    """Return the run's last launch, if it has one that nobody has told the end of.
+
+    Raises EnvironmentWrong when it is on another platform.
+    """
+    numbers = store.list_launches()
+    document = store.read_launch(numbers[-1]) if numbers else None
+    if document is None or store.read_launch_end(numbers[-1]):
+        return None
+    if document["kind"] != kind:
+        message = f"run {store.run_id} was launched on {document['kind']}, as {document['name']}"
+        raise EnvironmentWrong(message, hint=f"Look after it there: runner launch {document['kind']} …, or cancel it.")
+    return Launch(document["launch"], document["name"])
+
+
+def next_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch:
+    """Claim the run's next launch, or find the one that somebody else has just claimed. Raises as `last_launch`."""
+    while True:
+        if open_launch := last_launch(store, launcher.kind):
+            return open_launch
+        number = len(store.list_launches()) + 1
+        document: LaunchDocument = {
+            "format": FORMAT,
+            "token": naming.new_token(),
+            "run_id": store.run_id,
+            "launch": number,
+            "kind": launcher.kind,
+            "name": object_name(store.url, store.run_id, number),
+            "image": image,
+            "launched": naming.now(),
+            "by": requester(),
+        }
+        try:
+            store.create_launch(document)
+        except AlreadyExists:
+            continue
+        return Launch(number, document["name"])
+
+
+def make_object(
+    store: RunStore, launcher: Launcher, launch: Launch, make_order: Callable[[Launch], Order]
+) -> dict[str, str]:
+    """Have the platform make the object of a launch, unless it has, and write down what it answered.
+
+    Raises what `Launcher.launch` raises.
+    """
+    if known := store.read_launch_handle(launch.number):
+        return known["handle"]
+    answer = launcher.launch(make_order(launch))
+    handle: HandleDocument = {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "run_id": store.run_id,
+        "launch": launch.number,
+        "handle": answer,
+        "taken": naming.now(),
+    }
+    with suppress(AlreadyExists):  # another launcher has made the same step
+        store.create_launch_handle(handle)
+    return answer
+
+
+def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Sighting, log: list[str]) -> LaunchEnd:
+    """Write down what became of a launch, or return what somebody else has."""
+    end: LaunchEnd = {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "run_id": store.run_id,
+        "launch": launch.number,
+        "state": state,
+        "reason": sighting.reason[:_LONGEST] or None,
+        "message": sighting.message[:_LONGEST] or None,
+        "exit_code": sighting.exit_code,
+        "events": [text[:_LONGEST_LINE] for text in sighting.events[-_MOST_LINES:]],
+        "log": [text[:_LONGEST_LINE] for text in log[-_MOST_LINES:]],
+        "ended": naming.now(),
+    }
+    try:
+        store.create_launch_end(end)
+    except AlreadyExists:
+        return store.read_launch_end(launch.number) or end
+    return end

@@ -1,0 +1,303 @@
+"""Looking after a launched run: until it is over, also where its container never begins, or dies without a word.
+
+The storage says what the run has come to, the platform what became of the container. A platform that does not answer
+says nothing: what is not known is not concluded.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable
+from runner.launchers.base import Sighting
+from runner.launchers.start import Launch, end_launch, make_object, next_launch
+from runner.model.verdict import LONGEST_MESSAGE, Verdict
+from runner.runs.cancelling import cancel_run
+from runner.runs.claims import LONGEST_HEARTBEAT, MISSED_HEARTBEATS
+from runner.runs.documents import concludes
+from runner.runs.ends import RunFacts, commit_end, end_document
+from runner.runs.layout import Claim
+from runner.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.launchers.base import Launcher, Order
+    from runner.runs.store import RunStore
+    from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument
+
+LOOK_SECONDS = 2.0  # between two looks at storage and platform, at the most
+FIRST_LOOK_SECONDS = 0.1
+REASON_SECONDS = (0.0, 3.0, 7.0)  # after which a platform is asked why a container died: the reason may come later
+# Ends of starts that would be no better the next time: bundle, flow, image, credentials, settings, trust.
+HOPELESS_CODES = frozenset({2, 65, 66, 76, 77, 78, 79})
+_MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
+_KILLED = 137  # the exit code of what was killed, where a platform tells none
+_LONGEST_PAUSE = 60.0  # seconds between two launches
+_REMEDIES = {
+    "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
+    "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
+    "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
+    "Unschedulable": "Ask for less, or add machines: no node has so much left.",
+}
+
+
+class Budgets(NamedTuple):
+    """How long a start may take, and how often one is made again.
+
+    Args:
+        start_timeout: seconds until a launch has claimed its attempt.
+        start_retries: launches more, where one never began.
+        restarts: launches more, where one began and died.
+    """
+
+    start_timeout: float = 600.0
+    start_retries: int = 2
+    restarts: int = 0
+
+
+class Watcher:
+    """Launches a run, and looks after it until it is over.
+
+    Args:
+        store: the run.
+        launcher: the platform.
+        make_order: returns what the platform is asked for, for a launch.
+        budgets: how long, and how often.
+        grace: seconds that the flow has to stop.
+        tell: given a line for people, whenever something has changed.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        launcher: Launcher,
+        make_order: Callable[[Launch], Order],
+        budgets: Budgets,
+        grace: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.store, self.launcher, self.make_order = store, launcher, make_order
+        self.budgets, self.grace, self._tell = budgets, grace, tell
+        self._launch: Launch | None = None
+        self._began = 0.0
+        self._pause = FIRST_LOOK_SECONDS
+        self._told = ""
+        self._kill_at: float | None = None  # as somebody has cancelled the run
+        self._heard: tuple[bytes | None, float] | None = None  # the last heartbeat that was seen, and when
+        self._unstarted = self._died = 0
+
+    @property
+    def launch(self) -> Launch:
+        """The launch that is looked after."""
+        assert self._launch is not None  # noqa: S101 - `begin` comes first
+        return self._launch
+
+    def begin(self) -> Launch:
+        """Launch the run, or take up the launch that is under way. Raises as `make_object`."""
+        image = self.make_order(Launch(0, "")).image
+        self._launch = next_launch(self.store, self.launcher, image)
+        make_object(self.store, self.launcher, self.launch, self.make_order)
+        self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
+        return self.launch
+
+    def until_claimed(self) -> EndDocument | None:
+        """Wait until a launch has claimed an attempt, or the run is over: return its end then. Raises as `look`."""
+        while not (end := self.look()) and self.claim() is None:
+            self._wait()
+        return end
+
+    def until_over(self) -> EndDocument:
+        """Wait until the run is over, or its attempt has ended and it is not launched again. Raises as `look`."""
+        while not (end := self.look()):
+            self._wait()
+        return end
+
+    def look(self) -> EndDocument | None:
+        """Look once, and do what is due; return what the run has come to, if it has.
+
+        That is its outcome, or the end of its last attempt where no launches are left. Raises NotStarted when none that
+        is allowed has begun, RunHeld when somebody else works on the run, and what storage and platform raise.
+        """
+        launch = self.launch
+        if outcome := self.store.read_outcome():
+            self._finish(launch)
+            return outcome
+        claim, sighting = self.claim(), self._sighting()
+        if claim is None and sighting.text != self._told:
+            self._told = sighting.text
+            self._tell(f"{launch.name} is {sighting.phase}{_after(sighting)}")
+        if self._is_due_to_die(claim) and sighting.phase in {"waiting", "running"}:
+            self.launcher.stop(launch.name, 0)
+        elif claim is None and sighting.phase in {"waiting", "running"}:
+            return self._wait_for_start(sighting)
+        elif sighting.phase == "ended":
+            return self._on_ended(sighting)
+        elif sighting.phase == "absent" and (claim is None or self._is_silent(claim)):
+            return self._on_gone(claim, sighting)
+        return None
+
+    def claim(self) -> ClaimDocument | None:
+        """Return the claim of the attempt that this launch has made, if it has."""
+        for attempt in reversed(self.store.list_attempts()):
+            claim = self.store.read_claim(attempt)
+            if claim and claim.get("launch") == self.launch.number:
+                return claim
+        return None
+
+    def _wait(self) -> None:
+        """Wait a little while until the next look, and longer each time."""
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, LOOK_SECONDS)
+
+    def _sighting(self) -> Sighting:
+        try:
+            return self.launcher.describe(self.launch.name)
+        except (Unreachable, CredentialsRefused) as error:
+            return Sighting("unknown", message=error.message)
+
+    def _log(self) -> list[str]:
+        try:
+            return self.launcher.logs(self.launch.name)
+        except (Unreachable, CredentialsRefused):
+            return []
+
+    def _is_silent(self, claim: ClaimDocument) -> bool:
+        """Return whether an attempt has given no sign of life for three heartbeats, by this process's clock."""
+        beat, now = self.store.read_heartbeat(claim["attempt"]), time.monotonic()
+        if self._heard is None or self._heard[0] != beat:
+            self._heard = beat, now
+        return now - self._heard[1] > MISSED_HEARTBEATS * _interval(claim)
+
+    def _is_due_to_die(self, claim: ClaimDocument | None) -> bool:
+        """Return whether the run is cancelled, and had its time to end by itself."""
+        if self._kill_at is None and self.store.read_cancel():
+            patience = self.grace + _MISSED_BEATS * _interval(claim) if claim else 0.0
+            self._kill_at = time.monotonic() + patience
+        return self._kill_at is not None and time.monotonic() >= self._kill_at
+
+    def _wait_for_start(self, sighting: Sighting) -> EndDocument | None:
+        """Remove a launch that takes too long to begin, see that it is gone, and only then make another one."""
+        if time.monotonic() - self._began < self.budgets.start_timeout and not sighting.is_hopeless:
+            return None
+        log = self._log()
+        self.launcher.stop(self.launch.name, 0)
+        self.launcher.remove(self.launch.name)
+        while self._sighting().phase not in {"absent", "ended"}:
+            time.sleep(LOOK_SECONDS)
+        if self.claim():  # it began just now, and was killed
+            return None
+        end_launch(self.store, self.launch, "never started", sighting, log)
+        return self._again(sighting, None)
+
+    def _on_ended(self, sighting: Sighting) -> EndDocument | None:
+        """Write down what a container that has ended left unsaid, and launch the run again if that is allowed."""
+        for seconds in REASON_SECONDS:
+            time.sleep(seconds)
+            if outcome := self.store.read_outcome():
+                self._finish(self.launch)
+                return outcome
+            later = self._sighting()
+            sighting = later if later.phase == "ended" else sighting
+            claim = self.claim()
+            if sighting.reason or (claim and self.store.read_end(claim["attempt"])):
+                break
+        log = self._log()
+        message = f"its container is gone: {sighting.text}. {remedy_for(sighting.reason)}".rstrip(". ")
+        verdict = Verdict("crashed", sighting.exit_code or _KILLED, message, "Crashed", death=_death(log))
+        end = self._end_attempt(claim, verdict) if claim else None
+        end_launch(self.store, self.launch, "ended" if self._kill_at is None else "stopped", sighting, log)
+        self.launcher.remove(self.launch.name)
+        return self._again(sighting, end)
+
+    def _on_gone(self, claim: ClaimDocument | None, sighting: Sighting) -> EndDocument | None:
+        """Write down that the platform knows nothing of a container any more, and launch the run again if allowed."""
+        message = f"{self.launch.name} is gone from {self.launcher.kind}, and gives no sign of life"
+        end = self._end_attempt(claim, Verdict("lost", _KILLED, message, "Lost")) if claim else None
+        end_launch(self.store, self.launch, "gone", sighting, [])
+        return self._again(sighting, end)
+
+    def _end_attempt(self, claim: ClaimDocument, verdict: Verdict) -> EndDocument:
+        """Return the end of an attempt whose container is gone; write this one, if it could write none."""
+        if end := self.store.read_end(claim["attempt"]):
+            return end
+        request = self.store.read_request()
+        assert request is not None  # noqa: S101 - it was begun
+        verdict = verdict._replace(message=redact(verdict.message)[:LONGEST_MESSAGE])
+        held = Claim(claim["attempt"], claim["started"], claim["token"])
+        facts = RunFacts(None, request["bundle"])
+        end = end_document(self.store.run_id, held, facts, verdict, signer=self.store.signer)
+        try:
+            commit_end(self.store, end)
+        except (AlreadyExists, RunHeld):  # it could, just now
+            return self.store.read_end(claim["attempt"]) or end
+        return end
+
+    def _again(self, sighting: Sighting, end: EndDocument | None) -> EndDocument | None:
+        """Launch the run once more, if a budget allows it; else return what it came to.
+
+        ``end`` is that of the attempt that died; None if none began.
+        """
+        if end and concludes(end):
+            self.store.create_outcome(end)
+            return end
+        if self.store.read_cancel():
+            return cancel_run(self.store, None, within=0.0, interval=1.0)
+        code = end["exit_code"] if end else sighting.exit_code
+        if end is None and code == RunHeld.code:
+            message = f"{self.launch.name} found run {self.store.run_id} held by another start"
+            raise RunHeld(message, hint="runner show tells by whom.")
+        if end is None:
+            self._unstarted += 1
+            used, allowed = self._unstarted, self.budgets.start_retries
+        else:
+            self._died += 1
+            used, allowed = self._died, self.budgets.restarts
+        if used > allowed or sighting.is_hopeless or code in HOPELESS_CODES:
+            if end is not None:
+                return end
+            said = "" if code is None else f", exit code {code}"
+            hint = remedy_for(sighting.reason) or "runner show tells what is known."
+            raise NotStarted(f"the run was not begun: {sighting.text}{said}", hint=hint)
+        pause = min(LOOK_SECONDS * 2 ** (used - 1), _LONGEST_PAUSE)
+        self._tell(
+            f"{self.launch.name} is {sighting.phase}{_after(sighting)}; the run is launched again in {pause:g} s"
+        )
+        time.sleep(pause)
+        self.begin()
+        return None
+
+    def _finish(self, launch: Launch) -> None:
+        """Write down how the container of a run that is over ended, and remove what is left of it."""
+        if self.store.read_launch_end(launch.number):
+            return
+        until = time.monotonic() + self.grace
+        while (sighting := self._sighting()).phase in {"waiting", "running"} and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS / 4)
+        if sighting.phase in {"waiting", "running"}:  # its run is over, and whatever it still does is for nothing
+            self.launcher.stop(launch.name, 0)
+            sighting = self._sighting()
+        if sighting.phase == "ended":
+            end_launch(self.store, launch, "ended" if self._kill_at is None else "stopped", sighting, [])
+            self.launcher.remove(launch.name)
+        elif sighting.phase == "absent":
+            end_launch(self.store, launch, "gone", sighting, [])
+
+
+def remedy_for(reason: str) -> str:
+    """Return what to do about a platform's word; empty where nobody knows."""
+    return _REMEDIES.get(reason, "")
+
+
+def _interval(claim: ClaimDocument) -> float:
+    """Return the seconds between two heartbeats, within bounds: nobody signs a claim."""
+    return min(claim["beat"] or LONGEST_HEARTBEAT, LONGEST_HEARTBEAT)
+
+
+def _death(log: list[str]) -> DeathRecord | None:
+    return {"trace": None, "log": redact("\n".join(log)), "peak_memory": None, "memory": None} if log else None
+
+
+def _after(sighting: Sighting) -> str:
+    return f": {sighting.text}" if sighting.text != sighting.phase else ""

@@ -1,0 +1,225 @@
+"""What every launcher must do: one suite, which the tests of each run on their platform."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.launchers.base import object_name
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
+from support import schemas
+from support.flows import publish
+from support.starting import inherited, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.launchers.base import Launcher
+    from support.places import Place
+    from support.starting import Ran
+
+KEY = "launched"
+HASTE = ("--start-timeout", "60", "--start-retries", "0")
+
+
+@dataclass
+class Platform:
+    """A launcher, a storage that its containers reach, and what only its own tools can do.
+
+    ``options`` are those of the command line by which the containers reach that storage; ``kill`` ends a container as a
+    crash of its machine would, without a word; ``is_there`` says whether the platform still has the object.
+    """
+
+    launcher: Launcher
+    place: Place
+    kill: Callable[[str], None]
+    is_there: Callable[[str], bool]
+    options: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+
+    def publish(self) -> Platform:
+        self.url = publish(self.place, "launched.py")
+        return self
+
+    def launch(self, kind: str, *more: str, run_id: str = "r") -> Ran:
+        return start(self.place.environ | self.environ, *self.command(kind, *more, run_id=run_id))
+
+    def command(self, kind: str, *more: str, run_id: str = "r") -> list[str]:
+        return [
+            *("launch", self.launcher.kind, self.url, "-p", f"kind={kind}", "--run-id", run_id),
+            *self.options,
+            *more,
+        ]
+
+    def begin(self, kind: str, *more: str, run_id: str = "r") -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner", *self.command(kind, *more, run_id=run_id)],
+            env=inherited() | self.place.environ | self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def cancel(self, run_id: str = "r", *more: str) -> Ran:
+        return start(self.place.environ, "cancel", f"{self.place.url}/{KEY}/runs/{run_id}", *more)
+
+    def store(self, run_id: str = "r") -> RunStore:
+        return RunStore(self.place.open(), RunLayout(KEY, run_id))
+
+    def name(self, run_id: str = "r", number: int = 1) -> str:
+        return object_name(self.store(run_id).url, run_id, number)
+
+    def outcome(self, run_id: str = "r") -> Any:
+        return self.store(run_id).read_outcome()
+
+    def until_running(self, run_id: str = "r") -> None:
+        """Wait until the flow's first line has run."""
+        wait_for(lambda: any("/beat" in key for key in self.place.keys() if f"/{run_id}/" in key))  # noqa: SIM118
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+class LaunchContract:
+    """The suite: a module's fixture ``platform`` gives the launcher, and a subclass with the name ``Test…`` runs it."""
+
+    @pytest.fixture(autouse=True)
+    def _documents_are_as_described(self, platform: Platform) -> Any:
+        yield
+        schemas.validate_place(platform.place)
+
+    def test_a_flow_that_succeeds_is_launched_followed_and_told(self, platform: Platform) -> None:
+        done = platform.launch("ok", "-f", *HASTE)
+        assert done.code == 0, done
+        assert "it says ok" in done.stdout
+        assert platform.outcome()["state"] == "succeeded"
+        store = platform.store()
+        assert store.read_launch(1)["name"] == platform.name()  # type: ignore[index]
+        end = store.read_launch_end(1)
+        assert end is not None
+        assert (end["state"], end["exit_code"]) == ("ended", 0)
+        claim = store.read_claim(1)
+        assert claim is not None
+        assert claim["launch"] == 1
+        assert not platform.is_there(platform.name())
+
+    @pytest.mark.parametrize(("kind", "code", "state"), [("fail", 1, "failed"), ("segfault", 139, "crashed")])
+    def test_it_ends_with_the_code_of_the_run(self, platform: Platform, kind: str, code: int, state: str) -> None:
+        done = platform.launch(kind, "-f", *HASTE)
+        assert done.code == code, done
+        shown = json.loads(start(platform.place.environ, "show", platform.store().url, "--json").stdout)
+        assert (shown["state"], shown["exit_code"]) == (state, code)
+
+    def test_a_run_that_is_refused_is_told_and_not_tried_again(self, platform: Platform) -> None:
+        done = platform.launch("ok", "-f", "-e", "RUNNER_MIN_VERSION=2099-01-01", "--start-retries", "3")
+        assert done.code == 79, done
+        assert len(platform.store().list_launches()) == 1
+
+    def test_without_following_it_returns_when_the_run_has_begun(self, platform: Platform) -> None:
+        done = platform.launch("hold", *HASTE)
+        assert done.code == 0, done
+        assert platform.store().url in done.stdout
+        assert platform.store().read_claim(1)
+        assert platform.cancel().code == 0
+        again = platform.launch("hold", "-f", *HASTE)
+        assert again.code == 143, again
+        wait_for(lambda: not platform.is_there(platform.name()))
+
+    def test_to_launch_a_run_again_is_to_look_after_it(self, platform: Platform) -> None:
+        assert platform.launch("hold", "-d").code == 0
+        platform.until_running()
+        followed = platform.begin("hold", "-f", *HASTE)
+        assert platform.cancel().code == 0
+        out, _ = followed.communicate(timeout=120)
+        assert followed.returncode == 143, out
+        assert len(platform.store().list_launches()) == 1
+
+    def test_a_cancelled_run_is_over_whatever_its_flow_does(self, platform: Platform) -> None:
+        followed = platform.begin("ignore everything", "-f", *HASTE)
+        platform.until_running()
+        done = platform.cancel("r", "--why", "wrong month")
+        assert done.code == 0, done
+        out, _ = followed.communicate(timeout=120)
+        assert followed.returncode == 143, out
+        assert platform.outcome()["cancel"]["why"] == "wrong month"
+        assert not platform.is_there(platform.name())
+
+    def test_a_container_that_died_without_a_word_has_its_end_written(self, platform: Platform) -> None:
+        followed = platform.begin("hold", "-f", *HASTE)
+        platform.until_running()
+        platform.kill(platform.name())
+        out, _ = followed.communicate(timeout=120)
+        assert followed.returncode == 137, out
+        end = platform.store().read_end(1)
+        assert end is not None
+        assert end["state"] in {"crashed", "lost"}
+        assert platform.outcome() is None
+
+    def test_what_died_is_launched_again_where_that_is_allowed(self, platform: Platform) -> None:
+        followed = platform.begin("hold once", "-f", "--restarts", "1")
+        platform.until_running()
+        platform.kill(platform.name())
+        out, _ = followed.communicate(timeout=120)
+        assert followed.returncode == 0, out
+        assert len(platform.store().list_launches()) == 2
+        assert platform.outcome()["attempt"] == 2
+
+    def test_a_launcher_that_is_killed_at_any_moment_is_taken_up_by_the_next_one(self, platform: Platform) -> None:
+        for number in range(6):
+            run_id = f"killed-{number}"
+            launcher = platform.begin("ok", "-f", run_id=run_id)
+            time.sleep(0.15 * number)
+            launcher.send_signal(signal.SIGKILL)
+            launcher.communicate()
+            done = platform.launch("ok", "-f", *HASTE, run_id=run_id)
+            assert done.code == 0, done
+            assert platform.outcome(run_id)["state"] == "succeeded"
+            assert len(platform.store(run_id).list_launches()) == 1
+            assert list(platform.store(run_id).list_attempts()) == [1]
+
+    def test_two_launchers_of_one_run_start_it_once(self, platform: Platform) -> None:
+        both = [platform.begin("ok", "-f", *HASTE) for _ in range(2)]
+        for launcher in both:
+            out, _ = launcher.communicate(timeout=120)
+            assert launcher.returncode == 0, out
+        assert len(platform.store().list_launches()) == 1
+        assert list(platform.store().list_attempts()) == [1]
+
+    def test_what_is_rendered_is_always_the_same_and_reaches_no_platform(self, platform: Platform) -> None:
+        rendered = [platform.launch("ok", "--render") for _ in range(2)]
+        assert rendered[0].code == 0, rendered[0]
+        assert rendered[0].stdout == rendered[1].stdout
+        assert platform.url in rendered[0].stdout
+        assert not platform.store().exists()
+
+    def test_a_secret_is_passed_by_reference_alone(self, platform: Platform) -> None:
+        platform.url = publish(platform.place, "launched.py", secrets=("DB_PASSWORD",))
+        refused = platform.launch("ok", "-e", "DB_PASSWORD=hunter-22222")
+        assert (refused.code, "--secret DB_PASSWORD=" in refused.stderr) == (2, True), refused
+        assert not platform.store().exists()
+
+    def test_each_step_can_be_repeated(self, platform: Platform) -> None:
+        assert platform.launch("hold", *HASTE).code == 0
+        launcher, name = platform.launcher, platform.name()
+        assert launcher.describe(name).phase == "running"
+        for _ in range(2):
+            launcher.stop(name, 1)
+        wait_for(lambda: launcher.describe(name).phase in {"ended", "absent"})
+        for _ in range(2):
+            launcher.remove(name)
+        wait_for(lambda: launcher.describe(name).phase == "absent")
+        launcher.stop(name, 1)
+        assert launcher.logs(name) == []
