@@ -17,6 +17,7 @@ from runner.cli.format import (
     print_table,
     size_text,
 )
+from runner.cli.launches import launches_of, print_launches
 from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
 from runner.errors import BundleCorrupt, NotFound, Untrusted
@@ -46,11 +47,13 @@ def show(run: str, *, as_json: bool) -> int:
         unreadable, status = error, _without_outcome(store, error)
     end = status.end
     if as_json:
-        told = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
+        told: dict[str, object] = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
         told |= {"unreadable": str(unreadable)} if unreadable else {}
+        told |= {"launches": launches} if (launches := launches_of(store)) else {}
         echo_json({**(end or living_document(store, status)), **told})
     else:
         _print(store, status, unreadable)
+        print_launches(launches_of(store), is_over=not status.is_active)
     return unreadable.code if unreadable else 0
 
 

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import naming
+from runner.launchers import Local
+from runner.launchers.base import Sighting
+from runner.launchers.start import end_launch, next_launch
 from runner.limits import limit_of
 from runner.runs import documents
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from support import schemas
 from support.command_line import ETL, assert_refused, printed_json, run_command, run_url
 from support.flows import located, publish
@@ -127,3 +132,24 @@ def test_show_of_tasks_that_a_clock_set_back_timed_shows_no_negative_time(ran: P
     rows = text.partition("SECONDS")[2].splitlines()[1:]
     assert [row.split("  ") for row in rows if " -" in row] == []
     assert sum(" 0.00 " in row for row in rows) >= len({record["task"] for record in outcome["tasks"]}) - 1
+
+
+def test_show_tells_of_launches_what_the_platform_said_and_the_remedy(ran: Place, tmp_path: Path) -> None:
+    store = RunStore(ran.open(), RunLayout(ETL, "r"))
+    assert printed_json(run_command(ran.environ, "show", run_url(ran), "--json")).get("launches") is None
+    launch = next_launch(store, Local(), "org/runner:aws")
+    shown = run_command(ran.environ, "show", run_url(ran)).stdout
+    assert launch.name in shown
+    assert "nobody looked" in shown
+    end_launch(
+        store, launch, "never started", Sighting("waiting", "ErrImagePull", "no such image", None, ("Failed",)), []
+    )
+    shown = run_command(ran.environ, "show", run_url(ran)).stdout
+    assert "never started (ErrImagePull: no such image)" in shown
+    assert "event    Failed" in shown
+    assert "remedy   Look at the image's name" in shown
+    [told] = printed_json(run_command(ran.environ, "show", run_url(ran), "--json"))["launches"]
+    assert (told["claim"]["image"], told["handle"], told["end"]["state"]) == ("org/runner:aws", None, "never started")
+    ran.write(store.layout.launch_handle(1), b"no JSON")
+    assert printed_json(run_command(ran.environ, "show", run_url(ran), "--json"))["launches"][0]["handle"] is None
+    (tmp_path / "storage" / store.layout.launch_handle(1)).unlink()

@@ -33,8 +33,9 @@ def validate(name: str, document: Any) -> None:
 
 def kind_of(document: dict[str, Any]) -> str:
     """Name the schema of a document by what only its kind has."""
-    if "why" in document:
-        return "cancel"
+    of_others = {"why": "cancel", "launched": "launch", "handle": "handle", "events": "launch-end"}
+    if kinds := [kind for name, kind in of_others.items() if name in document]:
+        return kinds[0]
     return "run" if "requested" in document else "claim" if "beat" in document else "end"
 
 
