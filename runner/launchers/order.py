@@ -12,6 +12,7 @@ from runner.errors import EnvironmentWrong, Incompatible, UsageError
 from runner.images import fitting_image, image_for, own_image
 from runner.launchers.base import Order
 from runner.model.parameters import check_parameters
+from runner.schemes import backends
 from runner.secrets.parts import known_secrets
 from runner.settings import SECRET_VARIABLES, VARIABLES
 
@@ -151,7 +152,8 @@ def _named(wishes: Wishes) -> set[str]:
 
 def _checked(wishes: Wishes, manifest: Manifest) -> dict[str, str]:
     """Return the variables that were asked for by name. Raises UsageError where one would show a secret."""
-    secret = {*manifest["secrets"], *known_secrets(), *SECRET_VARIABLES}
+    private = (name for backend in backends() for name in backend.private_variables)
+    secret = {*manifest["secrets"], *known_secrets(), *SECRET_VARIABLES, *private}
     for name in wishes.environ:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} can be no variable's name", hint="Write -e NAME=VALUE.")

@@ -259,7 +259,7 @@ class Watcher:
                 return end
             said = "" if code is None else f", exit code {code}"
             hint = remedy_for(sighting.reason) or "runner show tells what is known."
-            raise NotStarted(f"the run was not begun: {sighting.text}{said}", hint=hint)
+            raise NotStarted(f"launch {self.launch.number} was not begun: {sighting.text}{said}", hint=hint)
         pause = min(LOOK_SECONDS * 2 ** (used - 1), _LONGEST_PAUSE)
         self._tell(
             f"{self.launch.name} is {sighting.phase}{_after(sighting)}; the run is launched again in {pause:g} s"

@@ -1,0 +1,220 @@
+"""What is done about launches that do not go well: a platform that says what it is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner.errors import NotStarted, RunHeld, Unreachable
+from runner.launchers import watch
+from runner.launchers.base import Launcher, Order, Sighting
+from runner.launchers.start import Launch, end_launch, next_launch
+from runner.launchers.watch import Budgets, Watcher
+from runner.runs.claims import begin_run, claim_run, new_request
+from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
+from support import schemas
+from support.flows import located, publish
+from support.starting import start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.model.verdict import Verdict
+    from support.places import Place
+
+WAITING, RUNNING, ABSENT = Sighting("waiting", "Unschedulable", "0/3 nodes"), Sighting("running"), Sighting("absent")
+
+
+class Scripted(Launcher):
+    """A platform that says one thing after the other, and the last one for ever; a callable is called instead."""
+
+    kind = "local"
+
+    def __init__(self, *script: Sighting | Callable[[], Sighting]) -> None:
+        super().__init__()
+        self.script, self.calls = list(script), list[str]()
+
+    def render(self, order: Order) -> str:
+        return order.name
+
+    def launch(self, order: Order) -> dict[str, str]:
+        self.calls.append(f"launch {order.environ['number']}")
+        return {"name": order.name}
+
+    def describe(self, name: str) -> Sighting:  # noqa: ARG002 - as below, the platform's
+        said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        return said() if callable(said) else said
+
+    def stop(self, name: str, grace: float) -> None:  # noqa: ARG002
+        self.calls.append(f"stop {name[-1]}")
+
+    def remove(self, name: str) -> None:
+        self.calls.append(f"remove {name[-1]}")
+
+    def logs(self, name: str, lines: int = 30) -> list[str]:  # noqa: ARG002
+        return ["the last line"]
+
+
+class Removing(Scripted):
+    """One on which what was removed is gone."""
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self.script.insert(0, ABSENT)
+
+
+@pytest.fixture(autouse=True)
+def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "FIRST_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "REASON_SECONDS", (0.0, 0.01, 0.01))
+
+
+@pytest.fixture
+def store(here: Place) -> Iterator[RunStore]:
+    yield RunStore(here.open(), RunLayout("etl", "r"))
+    schemas.validate_place(here)
+
+
+FACTS = RunFacts(None, {"url": "file:///etl/v", "sha256": "0" * 64})
+
+
+def watcher(store: RunStore, platform: Scripted, **budgets: float) -> Watcher:
+    def order(launch: Launch) -> Order:
+        return Order(launch.name, "image", {"number": str(launch.number)}, {}, {}, {}, 1.0)
+
+    wanted = {"start_timeout": 0.05, "start_retries": 0, **budgets}
+    made = Watcher(store, platform, order, Budgets(**wanted), 0.1, lambda _: None)  # type: ignore[arg-type]
+    begin_run(
+        store,
+        new_request("r", bundle=FACTS.bundle, parameters={}, executor="threads", reuse=None, labels=[], image=None),
+    )
+    made.begin()
+    return made
+
+
+def claimed(store: RunStore, launch: int = 1, *, beat: float = 0.05) -> None:
+    """Claim an attempt, as the container of a launch does."""
+    claim = claim_run(store, lambda _: None, FACTS, fresh=False, interval=beat, launch=launch)
+    assert not isinstance(claim, Concluded)
+
+
+def ended(store: RunStore, verdict: Verdict, launch: int = 1) -> None:
+    claim = claim_run(store, lambda _: None, FACTS, fresh=False, interval=1, launch=launch)
+    assert not isinstance(claim, Concluded)
+    commit_end(store, end_document(store.run_id, claim, FACTS, verdict))
+
+
+def test_what_does_not_begin_is_removed_and_only_then_launched_again(store: RunStore) -> None:
+    platform = Removing(WAITING)
+    with pytest.raises(NotStarted, match=r"Unschedulable: 0/3 nodes\. Ask for less"):
+        watcher(store, platform, start_retries=2).until_over()
+    steps = [step for number in "123" for step in (f"launch {number}", f"stop {number}", f"remove {number}")]
+    assert platform.calls == steps
+    ends = [store.read_launch_end(number) for number in store.list_launches()]
+    assert [end and end["state"] for end in ends] == ["never started"] * 3
+    assert store.read_outcome() is None
+
+
+def test_what_can_never_begin_is_not_waited_for(store: RunStore) -> None:
+    platform = Scripted(Sighting("waiting", "InvalidImageName", is_hopeless=True), ABSENT)
+    with pytest.raises(NotStarted, match="InvalidImageName"):
+        watcher(store, platform, start_timeout=1000, start_retries=5).until_over()
+    assert platform.calls == ["launch 1", "stop 1", "remove 1"]
+
+
+def test_a_container_that_runs_and_never_claims_is_removed(store: RunStore) -> None:
+    platform = Scripted(*[RUNNING] * 8, Sighting("ended", exit_code=137))
+    with pytest.raises(NotStarted):
+        watcher(store, platform).until_over()
+    assert platform.calls[1:3] in (["stop 1", "remove 1"], ["remove 1"])
+
+
+def test_a_platform_that_does_not_answer_says_nothing(store: RunStore) -> None:
+    asked = 0
+
+    def no_answer() -> Sighting:
+        nonlocal asked
+        asked += 1
+        if asked > 40:  # the run went on all the time
+            return Sighting("ended", exit_code=0)
+        raise Unreachable("nobody there")
+
+    platform = Scripted(no_answer)
+    with pytest.raises(NotStarted):
+        watcher(store, platform).until_over()
+    assert asked > 40
+    assert platform.calls == ["launch 1", "remove 1"]
+
+
+def test_why_a_container_died_is_asked_until_the_platform_says_it(store: RunStore) -> None:
+    died, why = Sighting("ended", exit_code=137), Sighting("ended", "OOMKilled", exit_code=137, events=("Killing",))
+    platform = Scripted(RUNNING, died, died, why)
+    looked = watcher(store, platform)
+    claimed(store)
+    end = looked.until_over()
+    assert (end["state"], end["exit_code"]) == ("crashed", 137)
+    assert "OOMKilled. Give it more memory" in (end["error"] or {"message": ""})["message"]
+    assert end["death"]["log"] == "the last line"
+    told = store.read_launch_end(1)
+    assert told is not None
+    assert (told["reason"], told["events"], told["log"]) == ("OOMKilled", ["Killing"], ["the last line"])
+
+
+def test_what_the_platform_forgot_is_lost_only_when_its_heart_has_stopped(store: RunStore) -> None:
+    platform = Scripted(ABSENT)
+    looked = watcher(store, platform)
+    claimed(store, beat=0.2)
+    end = looked.until_over()
+    assert (end["state"], end["exit_code"]) == ("lost", 137)
+    assert store.read_outcome() is None
+
+
+def test_what_ended_by_itself_is_launched_again_within_its_budget(store: RunStore) -> None:
+    platform = Scripted(Sighting("ended", exit_code=143))
+    looked = watcher(store, platform, restarts=1)
+    claimed(store)
+    with pytest.raises(NotStarted, match="launch 2 was not begun"):
+        looked.until_over()
+    assert platform.calls == ["launch 1", "remove 1", "launch 2", "remove 2"]
+
+
+@pytest.mark.parametrize("code", [2, 65, 66, 76, 77, 78, 79])
+def test_what_the_next_start_would_do_no_better_is_not_tried_again(store: RunStore, code: int) -> None:
+    platform = Scripted(Sighting("ended", exit_code=code))
+    with pytest.raises(NotStarted, match=f"exit code {code}"):
+        watcher(store, platform, start_retries=5, restarts=5).until_over()
+    assert len(store.list_launches()) == 1
+
+
+def test_a_run_that_somebody_else_has_is_left_to_them(store: RunStore) -> None:
+    with pytest.raises(RunHeld, match="held by another start"):
+        watcher(store, Scripted(Sighting("ended", exit_code=75)), start_retries=5).until_over()
+
+
+def test_a_run_launched_on_another_platform_is_not_launched_here(store: RunStore) -> None:
+    first = next_launch(store, Scripted(ABSENT), None)
+    other = Scripted(ABSENT)
+    other.kind = "docker"  # type: ignore[misc]
+    with pytest.raises(Exception, match=f"was launched on local, as {first.name}"):
+        next_launch(store, other, None)
+
+
+@pytest.mark.parametrize("next_one", [False, True])
+def test_a_start_whose_launch_was_given_up_claims_nothing(here: Place, *, next_one: bool) -> None:
+    publish(here, "etl.py")
+    store = RunStore(here.open(), RunLayout("e-t-l-taglich", "r"))
+    for _ in range(1 + next_one):
+        next_launch(store, Scripted(ABSENT), None)
+        if next_one and len(store.list_launches()) == 1:
+            end_launch(store, Launch(1, "x"), "never started", WAITING, [])
+    done = start(located(here, "e-t-l-taglich") | {"RUNNER_RUN_ID": "r", "RUNNER_LAUNCH": "1"})
+    assert done.code == (75 if next_one else 0), done
+    assert bool(store.list_attempts()) is not next_one
+    if not next_one:
+        claim = store.read_claim(1)
+        assert claim is not None
+        assert claim["launch"] == 1
