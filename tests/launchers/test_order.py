@@ -161,7 +161,7 @@ def test_resources_that_are_none_are_refused_by_name(resources: dict[str, Any], 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"kubernets": {}}, "'kubernets' is none"),
+        ({"nomad": {}}, "'nomad' is none"),
         ({"docker": {"volumes": {1, 2}}}, "must be what JSON has"),
         ({"docker": ["x"]}, "are a dictionary"),
     ],
