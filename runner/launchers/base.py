@@ -25,7 +25,7 @@ class Order(NamedTuple):
 
     Args:
         name: of the platform's object, made of the run and the number of the launch; a DNS label of at most 63.
-        image: of the container.
+        image: of the container; empty where none is needed, and the flow names none.
         environ: variables that hold no secret.
         secrets: references by the names of secrets; what a reference is, the launcher says.
         resources: cores, bytes of memory and disk, GPUs; see `runner.environments.LocalEnvironment`.
@@ -89,6 +89,11 @@ class Launcher(ABC):
     def with_defaults(self, options: Mapping[str, Any]) -> Self:
         """Return this launcher with a flow's own options where none was given. Raises UsageError."""
         return make_launcher(type(self), {**options, **self.given})
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether what is launched is a container of an image, which the flow must have then."""
+        return True
 
     @abstractmethod
     def render(self, order: Order) -> str:

@@ -55,7 +55,10 @@ def rendered(found: Found, launcher: Launcher, wishes: Wishes, run_id: str | Non
     """Return what a launch would ask the platform for; without a run id, each start of it is a run of its own."""
     launcher = launcher.with_defaults(options_of(found.flow, launcher.kind))
     name = naming.slugify(found.flow.manifest["flow"]["name"])
-    return launcher.render(make_order(found.flow, wishes, found.settings, name=name, run_id=run_id, launch=None))
+    order = make_order(
+        found.flow, wishes, found.settings, name=name, run_id=run_id, launch=None, needs_image=launcher.needs_image
+    )
+    return launcher.render(order)
 
 
 def launch(
@@ -80,7 +83,13 @@ def launch(
 
     def order_of(launch: Launch) -> Order:
         return make_order(
-            found.flow, wishes, settings, name=launch.name, run_id=store.run_id, launch=launch.number or None
+            found.flow,
+            wishes,
+            settings,
+            name=launch.name,
+            run_id=store.run_id,
+            launch=launch.number or None,
+            needs_image=launcher.needs_image,
         )
 
     watcher = Watcher(store, launcher, order_of, budgets or Budgets(), settings.grace, tell)

@@ -52,6 +52,11 @@ class Local(Launcher):
         super().__init__(folder=folder)
         self._folder = Path(folder) if folder else Path(gettempdir(), f"runner-launches-{os.getuid()}")
 
+    @property
+    def needs_image(self) -> bool:
+        """See `Launcher.needs_image`."""
+        return False
+
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
         variables = [f"{name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]

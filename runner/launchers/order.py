@@ -80,9 +80,16 @@ class Launchable:
 
 
 def make_order(
-    flow: Launchable, wishes: Wishes, settings: Settings, *, name: str, run_id: str | None, launch: int | None
+    flow: Launchable,
+    wishes: Wishes,
+    settings: Settings,
+    *,
+    name: str,
+    run_id: str | None,
+    launch: int | None,
+    needs_image: bool = True,
 ) -> Order:
-    """Return what a platform is asked for.
+    """Return what a platform is asked for; see `Order`.
 
     Without a run id every start is a run of its own, as a rendered CronJob has it. Raises UsageError, EnvironmentWrong
     for parameters that the flow does not take, and Incompatible when no image fits.
@@ -107,7 +114,7 @@ def make_order(
     }
     return Order(
         name=name,
-        image=choose_image(flow, wishes.image),
+        image=choose_image(flow, wishes.image) if needs_image else wishes.image or manifest["image"] or "",
         environ=environ,
         secrets=dict(wishes.secrets),
         resources={**manifest.get("environment", {}).get("resources", {}), **wishes.resources},

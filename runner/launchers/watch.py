@@ -96,7 +96,7 @@ class Watcher:
 
     def begin(self) -> Launch:
         """Launch the run, or take up the launch that is under way. Raises as `make_object`."""
-        image = self.make_order(Launch(0, "")).image
+        image = self.make_order(Launch(0, "")).image or None
         self._launch = next_launch(self.store, self.launcher, image)
         make_object(self.store, self.launcher, self.launch, self.make_order)
         self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
@@ -134,7 +134,7 @@ class Watcher:
             return self._wait_for_start(sighting)
         elif sighting.phase == "ended":
             return self._on_ended(sighting)
-        elif sighting.phase == "absent" and (claim is None or self._is_silent(claim)):
+        elif sighting.phase in {"absent", "running"} and (claim is None or self._is_silent(claim)):
             return self._on_gone(claim, sighting)
         return None
 
@@ -212,8 +212,13 @@ class Watcher:
         return self._again(sighting, end)
 
     def _on_gone(self, claim: ClaimDocument | None, sighting: Sighting) -> EndDocument | None:
-        """Write down that the platform knows nothing of a container any more, and launch the run again if allowed."""
-        message = f"{self.launch.name} is gone from {self.launcher.kind}, and gives no sign of life"
+        """Write down that a container gives no sign of life, and launch the run again if that is allowed.
+
+        The platform knows nothing of it any more, or takes it for running, as where its machine is lost.
+        """
+        if sighting.phase == "running":
+            self.launcher.stop(self.launch.name, 0)
+        message = f"{self.launch.name} on {self.launcher.kind} is {sighting.phase}, and gives no sign of life"
         end = self._end_attempt(claim, Verdict("lost", _KILLED, message, "Lost")) if claim else None
         end_launch(self.store, self.launch, "gone", sighting, [])
         return self._again(sighting, end)

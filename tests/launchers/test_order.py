@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.environments import LocalEnvironment
+from runner import launchers
+from runner.environments import LAUNCHER_KINDS, LocalEnvironment
 from runner.errors import EnvironmentWrong, Incompatible, UsageError
-from runner.launchers.base import Launcher, make_launcher, object_name
+from runner.launchers.base import make_launcher, object_name
 from runner.launchers.local import Local
 from runner.launchers.order import Launchable, Wishes, choose_image, make_order, options_of
 from runner.settings import Settings
@@ -206,7 +209,10 @@ def test_names_are_labels_of_dns_and_differ_from_run_to_run() -> None:
         assert name[-1].isalnum()
 
 
-def test_every_launcher_says_what_its_options_are() -> None:
-    for kind in [Local]:
-        assert issubclass(kind, Launcher)
-        assert "Args:" in (kind.__doc__ or "")
+@pytest.mark.parametrize("name", sorted(set(launchers.__all__) - {"launcher_class"}))
+def test_every_launcher_says_what_its_options_are(name: str) -> None:
+    kind = launchers.launcher_class(name.lower())
+    assert kind is getattr(launchers, name)
+    options = set(inspect.signature(kind.__init__).parameters) - {"self"}
+    assert set(re.findall(r"^        (\w+): ", kind.__doc__ or "", re.MULTILINE)) == options
+    assert kind.kind in LAUNCHER_KINDS

@@ -1,0 +1,269 @@
+"""``Slurm``: a batch job of a cluster, by its own commands: ``sbatch``, ``squeue``, ``scontrol``, ``scancel``.
+
+Their formats for people are the ones that all versions have; the JSON of ``squeue`` changed from one to the next.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import Denied, EnvironmentWrong, Unreachable, UsageError
+from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CONTAINERS = ("apptainer", "podman-hpc")
+_SECONDS = 60.0  # for one command; a controller that is busy answers late
+_PASSED_ON = "HOME,USER,PATH,LANG"  # of the environment of whoever launches; sites' profiles are the job's own
+_MARGIN = 10  # seconds more than the grace before the end of the time, and of the stop
+_LOOK_SECONDS = 0.2
+# https://slurm.schedmd.com/squeue.html#SECTION_JOB-STATE-CODES and -REASON-CODES
+_WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REQUEUE_FED"}
+_RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+_HOPELESS = {
+    "AccountNotAllowed",
+    "BadConstraints",
+    "DependencyNeverSatisfied",
+    "InvalidAccount",
+    "InvalidQOS",
+    "PartitionNodeLimit",
+    "PartitionTimeLimit",
+    "QOSNotAllowed",
+}
+_UNREACHABLE = r"Unable to contact|Socket timed out|Connection refused|Communication connection failure|Zero Bytes"
+_DENIED = r"[Pp]ermission denied|Access/permission|Authentication|auth"
+
+
+class Slurm(Launcher):
+    """Run flows as batch jobs of a Slurm cluster.
+
+    Without ``container`` a job runs ``python -m runner`` of an interpreter that the nodes have too, and no image. The
+    reference of a secret is the path of a file on a file system that the nodes share.
+
+    Args:
+        partition: the partition; by default the cluster's own.
+        account: the account that is charged.
+        qos: the quality of service.
+        time: the time limit as Slurm has it, ``minutes`` or ``D-HH:MM``; by default the flow's timeout and a minute.
+        constraint: features that a node must have.
+        python: the interpreter on the nodes; by default this one's path.
+        container: ``apptainer`` or ``podman-hpc``, by which the image is run; by default none.
+        requeue: whether Slurm itself may start the job again, as after a node's failure; the run then goes on.
+        setup: lines of the shell before it begins: ``["module load python"]``.
+        arguments: more options of ``sbatch``: ``["--nodelist=n1"]``.
+        output: the file of the job's log, on a shared file system; by default ``~/.runner/slurm/<name>.log``.
+
+    Example:
+        >>> from runner.launchers import Slurm
+        >>> Slurm(partition="short", setup=["module load python"]).kind
+        'slurm'
+    """
+
+    kind = "slurm"
+
+    def __init__(  # noqa: PLR0913 - the platform's options
+        self,
+        *,
+        partition: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        time: str | int | None = None,
+        constraint: str | None = None,
+        python: str | None = None,
+        container: str | None = None,
+        requeue: bool | None = None,
+        setup: Sequence[str] | None = None,
+        arguments: Sequence[str] | None = None,
+        output: str | None = None,
+    ) -> None:
+        super().__init__(
+            partition=partition,
+            account=account,
+            qos=qos,
+            time=time,
+            constraint=constraint,
+            python=python,
+            container=container,
+            requeue=requeue,
+            setup=setup,
+            arguments=arguments,
+            output=output,
+        )
+        if container not in {None, *_CONTAINERS}:
+            message = f"slurm has no container {container!r}"
+            raise UsageError(message, hint=f"There are {' and '.join(_CONTAINERS)}.")
+        for name in ("setup", "arguments"):
+            if isinstance(self.given.get(name), str):
+                raise UsageError(f"{name} of slurm is a list of lines, not one text", hint=f'Write {name}=["…"].')
+
+    @property
+    def needs_image(self) -> bool:
+        """See `Launcher.needs_image`."""
+        return "container" in self.given
+
+    def render(self, order: Order) -> str:
+        """See `Launcher.render`; the script that ``sbatch`` takes."""
+        directives = [f"#SBATCH {option}" for option in self._options(order)]
+        exports = [f"export {name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]
+        lines = ["#!/bin/bash", *directives, *self.given.get("setup", []), *exports, self._program(order)]
+        return "\n".join(lines) + "\n"
+
+    def launch(self, order: Order) -> dict[str, str]:
+        """See `Launcher.launch`. Of two jobs of one name, the second waits until the first is over."""
+        if job := _find(order.name):
+            return {"job": job}
+        self._output(order.name).parent.mkdir(parents=True, exist_ok=True)
+        return {"job": _run("sbatch", "--parsable", given=self.render(order)).strip().partition(";")[0]}
+
+    def describe(self, name: str) -> Sighting:
+        """See `Launcher.describe`."""
+        job = _find(name)
+        shown = _run("scontrol", "show", "job", "--oneliner", job, may_fail=True) if job else ""
+        facts = dict(part.split("=", 1) for part in shown.split() if "=" in part)
+        if not facts:
+            return _from_accounting(name)
+        return _sighting(facts["JobState"], facts.get("ExitCode", "0:0"), facts.get("Reason", "None"))
+
+    def stop(self, name: str, grace: float) -> None:
+        """See `Launcher.stop`."""
+        until = time.monotonic() + grace
+        while (job := _find(name)) and (seen := self.describe(name)).phase in {"waiting", "running"}:
+            if seen.phase == "waiting" or time.monotonic() >= until:
+                _run("scancel", job, may_fail=True)
+                if seen.phase == "running":
+                    _run("scancel", "--signal=KILL", "--full", job, may_fail=True)
+            elif until - time.monotonic() > grace - _LOOK_SECONDS:
+                _run("scancel", "--signal=TERM", "--batch", job, may_fail=True)
+            time.sleep(_LOOK_SECONDS)
+
+    def remove(self, name: str) -> None:
+        """See `Launcher.remove`; Slurm forgets a job by itself, some minutes after it has ended."""
+        self.stop(name, 0)
+        self._output(name).unlink(missing_ok=True)
+
+    def logs(self, name: str, lines: int = LOG_LINES) -> list[str]:
+        """See `Launcher.logs`."""
+        with suppress(OSError):
+            return self._output(name).read_text("utf-8", errors="replace").splitlines()[-lines:]
+        return []
+
+    def _output(self, name: str) -> Path:
+        return Path(self.given.get("output") or Path.home() / ".runner" / "slurm" / f"{name}.log")
+
+    def _options(self, order: Order) -> list[str]:
+        """Return the options of sbatch, in a fixed order."""
+        given, resources = self.given, order.resources
+        named = [f"--{name}={given[name]}" for name in ("partition", "account", "qos", "constraint") if name in given]
+        limit = given.get("time")
+        if limit is None and order.timeout is not None:
+            limit = math.ceil((order.timeout + order.grace + _MARGIN) / 60) + 1
+        amounts = {
+            "cpus-per-task": math.ceil(resources["cpu"]) if "cpu" in resources else None,
+            "mem": f"{math.ceil(resources['memory'] / 2**20)}M" if "memory" in resources else None,
+            "gpus": resources.get("gpu"),
+            "tmp": f"{math.ceil(resources['disk'] / 2**20)}M" if "disk" in resources else None,
+            "time": limit,
+        }
+        return [
+            f"--job-name={order.name}",
+            "--dependency=singleton",
+            "--requeue" if given.get("requeue") else "--no-requeue",
+            f"--signal=B:TERM@{math.ceil(order.grace) + _MARGIN}",
+            "--open-mode=append",
+            f"--output={self._output(order.name)}",
+            f"--export={_PASSED_ON}",
+            *named,
+            *(f"--{name}={amount}" for name, amount in amounts.items() if amount is not None),
+            *given.get("arguments", []),
+        ]
+
+    def _program(self, order: Order) -> str:
+        container = self.given.get("container")
+        if container is None:
+            return f"exec {shlex.quote(self.given.get('python') or sys.executable)} -m runner"
+        names = sorted(_environ_of(order))
+        if container == "apptainer":  # which takes the environment along
+            words = ["apptainer", "run", *(["--nv"] if order.resources.get("gpu") else [])]
+            words += [f"--bind={path}:{path}:ro" for path in order.secrets.values()]
+            return f"exec {shlex.join([*words, f'docker://{order.image}'])}"
+        words = ["podman-hpc", "run", "--rm", *(["--gpu"] if order.resources.get("gpu") else [])]
+        words += [f"--env={name}" for name in names]
+        words += [f"--volume={path}:{path}:ro" for path in order.secrets.values()]
+        return f"exec {shlex.join([*words, order.image])}"
+
+
+def _environ_of(order: Order) -> dict[str, str]:
+    return {**order.environ, **{f"{name}_FILE": path for name, path in order.secrets.items()}}
+
+
+def _find(name: str) -> str:
+    """Return the id of the first job of a name that Slurm still knows; empty if there is none."""
+    jobs = _run("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%A").split()
+    return min(jobs, key=int, default="")
+
+
+def _from_accounting(name: str) -> Sighting:
+    """Return what the accounting, where a cluster has one, says of a job that the controller has forgotten."""
+    command = (
+        "sacct",
+        "--noheader",
+        "--parsable2",
+        "--allocations",
+        f"--name={name}",
+        "--format=State,ExitCode,Reason",
+    )
+    first = _run(*command, may_fail=True).partition("\n")[0].split("|")
+    if len(first) != 3:  # noqa: PLR2004 - what was asked for
+        return Sighting("absent")
+    return _sighting(*first)
+
+
+def _sighting(state: str, exit_code: str, reason: str) -> Sighting:
+    state = state.split(maxsplit=1)[0].rstrip("+")  # CANCELLED by 1000
+    why = "" if reason in {"None", "NonZeroExitCode", ""} else reason
+    if state in _WAITING:
+        return Sighting("waiting", why or state.capitalize(), is_hopeless=why in _HOPELESS)
+    if state in _RUNNING:
+        return Sighting("running")
+    code, _, number = exit_code.partition(":")
+    if state in {"COMPLETED", "FAILED"}:
+        return Sighting("ended", why, exit_code=int(code) or (128 + int(number) if int(number or 0) else 0))
+    if state == "OUT_OF_MEMORY":
+        return Sighting("ended", state, "its step was killed for memory", 137)
+    return Sighting("ended", state, "" if why == state else why, int(code) or None)
+
+
+def _run(*command: str, given: str | None = None, may_fail: bool = False) -> str:
+    """Return what a command prints. Raises Unreachable, Denied and EnvironmentWrong, which say what it said."""
+    try:
+        done = subprocess.run(  # noqa: S603 - Slurm's own commands
+            command, input=given, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS
+        )
+    except FileNotFoundError as error:
+        if may_fail:
+            return ""
+        message = f"there is no {command[0]} here"
+        raise EnvironmentWrong(
+            message, hint="Launch from a node that has Slurm's commands, as a login node."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"{command[0]} did not answer within {_SECONDS:g} s", hint="Try again.") from error
+    said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+    if done.returncode == 0:
+        return done.stdout
+    if re.search(_UNREACHABLE, said):
+        raise Unreachable(f"Slurm does not answer: {said}", hint="Look at its controller: scontrol ping.")
+    if may_fail:
+        return ""
+    if re.search(_DENIED, said):
+        raise Denied(f"Slurm refuses this: {said}", hint="Ask the site's administrators, or name another account.")
+    raise EnvironmentWrong(f"Slurm refuses the job: {said}", hint="Correct the option that it names: -O NAME=VALUE.")

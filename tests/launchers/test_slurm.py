@@ -1,0 +1,176 @@
+"""Batch jobs of a real cluster of Slurm on this machine."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.launchers import Slurm
+from runner.launchers.base import Order
+from runner.launchers.slurm import _sighting
+from support.launching import LaunchContract, Platform, wait_for
+from support.servers import slurm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.places import Place
+    from support.servers.slurm import Slurm as Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if program := slurm.missing_program():
+        pytest.skip(f"{program} is not installed: make .cache/platforms-installed does that, as root on Debian")
+    with slurm.start_slurm(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+@pytest.fixture
+def platform(here: Place, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    for name, value in cluster.environ.items():
+        monkeypatch.setenv(name, value)
+    tmp_path.chmod(0o755)
+
+    def job(name: str) -> str:
+        return cluster.run("squeue", "--noheader", f"--name={name}", "--states=pending,running", "--format=%A").strip()
+
+    def kill(name: str) -> None:
+        """Kill all processes of a job, but Slurm's own."""
+        mark = f"/job_{job(name)}/step_batch/task_0"
+        pids = [path.name for path in Path("/proc").iterdir() if path.name.isdecimal() and mark in cgroups(path.name)]
+        subprocess.run(["kill", "-9", *pids], check=False)
+
+    options = ("-e", "RUNNER_HEARTBEAT=0.5", "-e", "RUNNER_GRACE=2", "-e", f"MARK={tmp_path / 'mark'}")
+    output = f"output={tmp_path / 'job.log'}"
+    return Platform(
+        Slurm(output=output.partition("=")[2]),
+        here,
+        kill,
+        lambda name: bool(job(name)),
+        ("-O", output, *options),
+        cluster.environ,
+    ).publish()
+
+
+def cgroups(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
+
+
+class TestSlurm(LaunchContract):
+    """The suite of all launchers."""
+
+
+def test_a_job_beyond_its_memory_is_told_with_the_remedy(platform: Platform) -> None:
+    done = platform.launch("eat", "-f", "--memory", "150Mi")
+    assert done.code == 137, done
+    end = platform.store().read_end(1)
+    assert end is not None
+    assert end["state"] == "crashed"
+
+
+def test_a_job_that_no_node_can_run_is_told_in_slurms_words(platform: Platform) -> None:
+    done = platform.launch("ok", "--memory", "100Gi", "--start-timeout", "5", "--start-retries", "0")
+    assert (done.code, "Requested node configuration is not available" in done.stderr) == (78, True), done
+    done = platform.launch("ok", "-O", "partition=none", run_id="s")
+    assert (done.code, "invalid partition" in done.stderr) == (78, True), done
+
+
+def test_a_job_that_waits_too_long_is_removed_and_nobody_finds_it_later(platform: Platform) -> None:
+    """What occupies the only node is another job."""
+    done = platform.launch("ok", "-O", 'arguments=["--hold"]', "--start-timeout", "2", "--start-retries", "0")
+    assert (done.code, "JobHeldUser" in done.stderr) == (71, True), done
+    assert not platform.is_there(platform.name())
+
+
+def test_a_job_out_of_time_ends_by_its_own_hand(platform: Platform) -> None:
+    """Slurm sends SIGTERM some seconds before the end of a job's time: the flow ends with what it has."""
+    done = platform.launch("hold", "-f", "-O", "time=1", "-e", "RUNNER_GRACE=2")
+    assert done.code == 143, done
+    end = platform.store().read_end(1)
+    assert end is not None
+    assert (end["state"], "signal 15" in (end["error"] or {"message": ""})["message"]) == ("cancelled", True)
+
+
+def test_a_job_that_slurm_starts_again_goes_on(platform: Platform, cluster: Cluster) -> None:
+    assert platform.launch("hold once", "-d", "-O", "requeue=true").code == 0
+    platform.until_running()
+    job = cluster.run("squeue", "--noheader", f"--name={platform.name()}", "--format=%A").strip()
+    cluster.run("scontrol", "requeue", job)
+    wait_for(lambda: "BeginTime" in cluster.run("squeue", "--noheader", "--format=%r") or platform.outcome())
+    cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+    wait_for(platform.outcome)
+    assert platform.outcome()["attempt"] == 2
+
+
+def test_an_array_of_jobs_is_as_many_runs(platform: Platform, cluster: Cluster, tmp_path: Path) -> None:
+    script = platform.launch("ok", "--render", run_id="given").stdout
+    script = script.replace("RUNNER_RUN_ID=given", "RUNNER_RUN_ID=given-$SLURM_ARRAY_TASK_ID")
+    (tmp_path / "array.sh").write_text(script.replace("#SBATCH --dependency=singleton\n", "#SBATCH --array=1-3\n"))
+    cluster.run("sbatch", str(tmp_path / "array.sh"))
+    wait_for(lambda: all(platform.outcome(f"given-{number}") for number in (1, 2, 3)))
+
+
+def test_the_script_says_what_the_flow_needs(platform: Platform) -> None:
+    done = platform.launch(
+        "ok",
+        "--render",
+        *("--cpu", "1.5", "--memory", "4Gi", "--gpu", "2", "--disk", "1Gi"),
+        *("-O", "partition=short", "-O", "account=lab"),
+        *("-O", 'setup=["module load python"]', "-O", "container=apptainer", "--image", "org/runner:slim"),
+        *("--secret", "DB_PASSWORD=/shared/it's"),
+    )
+    lines = done.stdout.splitlines()
+    asked = ("cpus-per-task=2", "mem=4096M", "gpus=2", "tmp=1024M", "partition=short", "account=lab", "no-requeue")
+    assert {f"#SBATCH --{option}" for option in asked} <= set(lines)
+    assert lines.index("module load python") < next(n for n, line in enumerate(lines) if line.startswith("export"))
+    assert """export DB_PASSWORD_FILE='/shared/it'"'"'s'""" in lines
+    assert shlex.split(lines[-1])[:5] == ["exec", "apptainer", "run", "--nv", "--bind=/shared/it's:/shared/it's:ro"]
+    assert lines[-1].endswith("docker://org/runner:slim")
+
+
+def test_the_script_in_the_docs_is_what_is_rendered() -> None:
+    order = Order(
+        "etl",
+        "org/runner:aws-py3.11",
+        {"RUNNER_LOCATION": "s3://my-flows/etl"},
+        {"AWS_CREDENTIALS": "/shared/secrets/aws.json"},
+        {"cpu": 2, "memory": 4 * 2**30},
+        {},
+        30.0,
+        3600.0,
+    )
+    launcher = Slurm(
+        partition="short", container="apptainer", output="/shared/logs/%x-%j.log", setup=["module load apptainer"]
+    )
+    docs = (Path(__file__).parents[2] / "docs/platforms.md").read_text("utf-8")
+    assert f"<!-- slurm: a test renders it -->\n```sh\n{launcher.render(order)}```\n" in docs
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("PENDING", "0:0", "Resources"), ("waiting", "Resources", None)),
+        (("PENDING", "0:0", "None"), ("waiting", "Pending", None)),
+        (("RUNNING", "0:0", "None"), ("running", "", None)),
+        (("COMPLETED", "0:0", "None"), ("ended", "", 0)),
+        (("FAILED", "76:0", "NonZeroExitCode"), ("ended", "", 76)),
+        (("FAILED", "0:9", "None"), ("ended", "", 137)),
+        (("OUT_OF_MEMORY", "0:125", "OutOfMemory"), ("ended", "OUT_OF_MEMORY", 137)),
+        (("TIMEOUT", "0:0", "TimeLimit"), ("ended", "TIMEOUT", None)),
+        (("CANCELLED by 1000", "0:15", "None"), ("ended", "CANCELLED", None)),
+        (("CANCELLED+", "0:15", "None"), ("ended", "CANCELLED", None)),
+        (("NODE_FAIL", "1:0", "NodeDown"), ("ended", "NODE_FAIL", 1)),
+        (("PREEMPTED", "0:15", "None"), ("ended", "PREEMPTED", None)),
+    ],
+)
+def test_slurms_words(words: tuple[str, str, str], expected: tuple[Any, ...]) -> None:
+    seen = _sighting(*words)
+    assert (seen.phase, seen.reason, seen.exit_code) == expected
