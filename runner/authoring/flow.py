@@ -51,11 +51,7 @@ class Flow(FlowGraph):
         environment: LocalEnvironment | None = None,
     ) -> None:
         super().__init__(name, environment)
-        if storage is None:
-            from runner.authoring.storages import Local
-
-            storage = Local()
-        self.storage = storage
+        self._storage = None if storage is None else storage.bound_to(self)
 
     @classmethod
     def of(cls, graph: FlowGraph) -> Flow:
@@ -76,6 +72,10 @@ class Flow(FlowGraph):
     @property
     def storage(self) -> StorageDeclaration:
         """The storage, which knows the flow that it builds."""
+        if self._storage is None:
+            from runner.authoring.storages import Local  # which is not imported where the flow runs: nobody asks there
+
+            self._storage = Local().bound_to(self)
         return self._storage
 
     @storage.setter

@@ -168,6 +168,18 @@ def test_the_public_names_are_there_and_no_other() -> None:
         _ = lazy.flows
 
 
+def test_a_flow_has_a_storage_once_somebody_asks_for_it() -> None:
+    """Nobody does where it runs: what declares one would be imported in vain."""
+    code = """if True:
+    import sys
+    from runner import Flow
+    flow = Flow("f")
+    print("runner.authoring.storages" in sys.modules, flow.storage.flow is flow, flow.storage is flow.storage)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
+
+
 def test_writing_a_flow_down_loads_no_cloud_sdk_and_nothing_heavy() -> None:
     heavy = {"boto3", "google.cloud", "azure", "obstore", "cloudpickle", "click", "asyncio", "pythonjsonlogger"}
     code = f"""if True:
