@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     metavar="PATH[=PLACE]",
     help="What to take along, relative to FILE, and where it lies there: src/plug=acme/plug.",
 )
-@click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
+@click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="What to leave behind: *.parquet, data.")
 @click.option("--allow-secrets", is_flag=True, help="Publish it although it holds a secret.")
 @click.option("--no-check", is_flag=True, help="Publish it without loading it first in a fresh process.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

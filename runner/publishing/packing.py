@@ -118,7 +118,9 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     if orders.check:
         names = bindings_of(module).names.keys()
         said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
-    travelling = captured.files.values() if contents.source else ()
+    travelling = set(captured.files.values() if contents.source else ())
+    if contents.source and contents.source.file in captured.unfollowed:
+        travelling -= {path for named in captured.named.values() for path in named.files.values()}
     said += notes_on_paths(contents.functions, capture.folder_of(module), travelling)
     return Packed(data, written.manifest, files, [*captured.notes, *said])
 

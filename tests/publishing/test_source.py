@@ -167,7 +167,7 @@ def test_values_travel_that_the_program_changes_below_main(author: Author, done:
 READS = {
     "relative": ("open('words.txt').read()", "a b"),
     "absolute": ("open('{folder}/words.txt').read()", "a b"),
-    "beside the file": ("open(os.path.join(os.path.dirname(__file__), 'words.txt')).read()", "a b"),
+    "beside the file": ("open(os.path.join(os.path.dirname(__file__), 'words'.join(['', '.txt']))).read()", "a b"),
     "listed": ("sorted(os.listdir('{folder}'))", ["db.sqlite", "flow.py", "words.txt"]),
     "listed where it starts": ("sorted(os.listdir())", ["db.sqlite", "flow.py", "words.txt"]),
     "scanned": ("sorted(each.name for each in os.scandir('{folder}'))", ["db.sqlite", "flow.py", "words.txt"]),
