@@ -98,6 +98,8 @@ def load_file(path: Path) -> ModuleType:
     root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
         root, package = root.parent, f"{root.name}.{package}"
+    if path.name == "__init__.py":
+        return _load_package(package.rstrip("."), root, path)
     if not package or not name.isidentifier():
         name = module_name(path)
     name = package + name
@@ -116,9 +118,29 @@ def load_file(path: Path) -> ModuleType:
     except RunnerError:
         raise
     except (Exception, SystemExit) as error:
-        message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
-        raise FlowFailed(message, hint="Run it with Python to see where.") from error
+        raise _unloadable(path, error) from error
     return module
+
+
+def _load_package(name: str, root: Path, path: Path) -> ModuleType:
+    """Import a package whose own file defines a flow, as all who import something of it do; raises as `load_file`."""
+    sys.path.insert(0, str(root))
+    try:
+        with loading(), without_arguments(str(path)):
+            module = importlib.import_module(name)
+    except RunnerError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _unloadable(path, error) from error
+    if not module.__file__ or not path.samefile(module.__file__):
+        message = f"{path} has the name of another module, {module.__file__ or 'of Python'}, which is taken for it"
+        raise FlowFailed(message, hint="Rename its folder.")
+    return module
+
+
+def _unloadable(path: Path, error: BaseException) -> FlowFailed:
+    message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
+    return FlowFailed(message, hint="Run it with Python to see where.")
 
 
 def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
