@@ -128,14 +128,15 @@ def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
     """Run a flow in this process and keep its values; see `Flow.run`."""
     from runner.engine.executors import open_executor
     from runner.engine.scheduler import Engine
-    from runner.environ import process_environ
+    from runner.environ import process_environ, running_tasks
     from runner.model.parameters import check_parameters, parameters_of
     from runner.settings import Settings
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
     executor, given = open_executor(settings.executor), flow.with_defaults(parameters)
-    report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
+    with running_tasks():
+        report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report

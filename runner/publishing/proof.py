@@ -14,16 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.environ import environ_at_start
 from runner.errors import FlowFailed
 from runner.publishing.capture import installed_places, root_of, stays_behind
 from runner.publishing.features import Feature, Seen, features_of
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
 from runner.publishing.proof_process import ANSWER, Request
+from runner.publishing.set_variables import note_of, set_here
 from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
@@ -69,6 +71,7 @@ def prove(built: Built) -> list[str]:
     """
     name = built.module.__name__ if built.module else ""
     root = str(root_of(built.module))
+    variables = set_here(root)
     request = Request(
         module=built.source.module if built.source else name,
         is_source=built.source is not None,
@@ -77,6 +80,7 @@ def prove(built: Built) -> list[str]:
         hidden=[f"{folder}/" for folder in (root, str(Path.home())) if folder != "/"],
         shown=[f"{folder}/" for folder in (*installed_places(), sys.prefix, sys.base_prefix, _OURS)]
         + [f"{Path.home()}/."],  # settings and credentials are the environment's, which a platform gives as well
+        variables=[*variables],
     )
     asked = json.JSONEncoder().encode(request).encode() + b"\n" + built.bundle  # which a flow cannot have set otherwise
     told = _told_by_a_process(asked)
@@ -90,7 +94,10 @@ def prove(built: Built) -> list[str]:
         _refuse_unloadable(built.module, failed, missing)
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
     differing = list(_differing(features_of(built.flow, seen), told))
-    notes = [_note(*each) for each in told["read"]]
+    notes = [_note(*each) for each in told["read"] if each[2] not in variables]
+    if alone := _set_here_alone(variables, told, asked):
+        file = getattr(built.module, "__file__", None)
+        notes.append(note_of(alone, file, is_imported=built.source is not None))
     again = _told_by_a_process(asked) if differing else None
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:
@@ -103,6 +110,19 @@ def prove(built: Built) -> list[str]:
         if kept_there[kept] < 0:
             _refuse_kept(kept, value)
     return list(dict.fromkeys(notes))
+
+
+def _set_here_alone(here: Mapping[str, str], told: Answer, asked: bytes) -> list[str]:
+    """Return which of the variables that are set here are not, or have other values, where the flow is loaded.
+
+    What is only set unless it is set already is looked for in a process that begins as this one did.
+    """
+    there = told["were_set"]
+    if told["asked"]:
+        with suppress(FlowFailed):  # for want of those
+            anew = _told_by_a_process(asked, environ_at_start())
+            there |= anew["were_set"] if anew else {}
+    return [name for name, value in here.items() if there.get(name) != value]
 
 
 def _note(file: str, line: int, name: str) -> str:
@@ -165,14 +185,17 @@ def _refuse(here: Feature, there: Feature | None) -> None:
     raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
 
 
-def _told_by_a_process(request: bytes) -> Answer | None:
-    """Return what a fresh process tells of a bundle; None, and a warning, where none can be started."""
+def _told_by_a_process(request: bytes, environ: Mapping[str, str] | None = None) -> Answer | None:
+    """Return what a fresh process tells of a bundle; None, and a warning, where none can be started.
+
+    It has this one's environment, unless another is given.
+    """
     if not sys.executable or getattr(sys, "frozen", False):
         log.warning("the bundle was not loaded to prove that it can be: there is no Python to start for that")
         return None
     try:
         with tempfile.TemporaryDirectory(prefix="runner-proof-") as folder:
-            return _told_from(Path(folder), request)
+            return _told_from(Path(folder), request, environ)
     except subprocess.TimeoutExpired:
         message = f"the flow does not load within {_LONGEST} seconds in a process of its own"
         raise FlowFailed(message, hint=f"Look what its modules do when they are imported. {_UNCHECKED}") from None
@@ -181,13 +204,13 @@ def _told_by_a_process(request: bytes) -> Answer | None:
         return None
 
 
-def _told_from(folder: Path, request: bytes) -> Answer:
+def _told_from(folder: Path, request: bytes, environ: Mapping[str, str] | None) -> Answer:
     command = [sys.executable, "-I", "-c", _BEGIN, *installed_places(), _ROOT]
     work = folder / "work"
     work.mkdir()
     with (folder / "said").open("wb") as said:  # no pipe, which whatever is started may hold open
         ended = subprocess.Popen(  # noqa: S603 - this Python
-            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=work, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=work, start_new_session=True, env=environ
         )
         with ended:
             try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _NO_PROGRAM = "there the flow's file is a module of its own name, and no __main__"
 
-_BELOW = "what the program does to others below its guard is not done there"
+_BELOW = "what the program does to others below its guard is not done there; building tells of the environment"
 _VALUES = "values travel, and what the file did to others is not done there"
 
 STILL_OPEN = {
