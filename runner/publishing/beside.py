@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.publishing.included import files_below
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from runner.publishing.import_calls import Beside
 
 
@@ -52,3 +54,21 @@ def named_in(file: Path, beside: Beside, path: Path) -> Named | None:
     files = {} if is_outside else files_below(path, PurePosixPath(*beside.place))
     is_empty = path.is_dir() and not any(path.iterdir())
     return None if is_empty else Named(file, beside.line, path, "/".join(beside.place), files)
+
+
+def take_named(named: dict[Path, Named], files: dict[str, Path], stays: Callable[[str], bool]) -> Iterator[Named]:
+    """Add what files that travel name to them, and yield of that what would not have travelled, or does not.
+
+    Args:
+        named: what is named, by its path; as much of it is left as was added.
+        files: what travels, by its path below ``src/``.
+        stays: whether what would lie at a path is left behind.
+    """
+    travelling = {*files.values()}
+    for target, each in list(named.items()):
+        more = {place: path for place, path in each.files.items() if place not in files and not stays(place)}
+        if each.file in travelling and (more or not each.files):
+            files |= more
+            travelling.update(more.values())
+            yield each
+        named[target] = each._replace(files=more)

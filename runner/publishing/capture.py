@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING
 
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
-from runner.publishing.beside import Named, named_in, path_of
+from runner.publishing.beside import Named, named_in, path_of, take_named
 from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
 from runner.publishing.included import NEVER, add, files_below, is_left_out, refuse_unreachable, take_included
+from runner.publishing.own_metadata import ASKING, own_metadata
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -45,7 +46,8 @@ class Captured:
     ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
     calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` files whose
-    functions use the folder that they lie in otherwise, and ``notes`` what is to be said of these.
+    functions use the folder that they lie in otherwise, and ``notes`` what is to be said of these. ``asks_metadata`` is
+    whether any asks what is installed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Captured:
     notes: list[str] = field(default_factory=list)
     named: dict[Path, Named] = field(default_factory=dict)
     unfollowed: set[Path] = field(default_factory=set)
+    asks_metadata: bool = False
 
 
 def capture(
@@ -109,7 +112,9 @@ def capture(
     found.files = {name: path for name, path in found.files.items() if not stays(name)}
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
-    _take_named(found, stays, base)
+    found.notes += [named.note(base) for named in take_named(found.named, found.files, stays)]
+    if found.asks_metadata:
+        found.files |= {name: path for name, path in own_metadata(found.files.values()).items() if not stays(name)}
     found.files = dict(sorted(found.files.items()))
     if source and source.place not in found.files:
         message = f"{source.file} is not to travel"
@@ -210,6 +215,7 @@ def _read(
     """Return what a file imports, of a module that is only known when it runs at least the package; note the rest."""
     everything = imports_of(path, package, is_flow=is_flow)
     names = [each for each in everything if isinstance(each, Import | Whole)]
+    found.asks_metadata |= any(each.name.startswith(ASKING) for each in names)
     lists = any(isinstance(each, Whole) and not each.opened for each in names)  # the modules that it then imports
     for each in everything:
         if isinstance(each, Unknown) and (each.begins or each.opened or not lists):
@@ -232,18 +238,6 @@ def _read_beside(path: Path, package: str, beside: Beside, found: Captured) -> l
         return []
     found.named[meant] = named
     return _forgiven([each for place, file in named.files.items() for each in _read_leniently(file, place, found)])
-
-
-def _take_named(found: Captured, stays: Callable[[str], bool], base: Path) -> None:
-    """Take what is named by files that travel, and note what would not have travelled, or does not."""
-    travelling = {*found.files.values()}
-    for target, named in list(found.named.items()):
-        more = {place: path for place, path in named.files.items() if place not in found.files and not stays(place)}
-        if named.file in travelling and (more or not named.files):
-            found.notes.append(named.note(base))
-            found.files |= more
-            travelling.update(more.values())
-        found.named[target] = named._replace(files=more)
 
 
 def _read_leniently(path: Path, place: str, found: Captured) -> list[Import | Whole]:
