@@ -25,8 +25,10 @@ from runner.cli.run import retry, run
 from runner.cli.show import show
 from runner.cli.version import version
 from runner.environ import process_environ
+from runner.publishing.untimely_end import untimely_end_told
 from runner.secrets.named import hide_named
 from runner.secrets.redaction import redact
+from runner.tracebacks import authors_line
 from runner.version import __version__
 
 _HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
@@ -68,7 +70,8 @@ def main() -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _become_program(sys.argv[1:])
-        return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
+        with untimely_end_told(_tell):
+            return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)
@@ -78,19 +81,28 @@ def main() -> int:
         echo_error("stopped")
         return 130
     except errors.RunnerError as error:
-        hide_named(process_environ())
-        if "--json" in sys.argv:
-            document = {"error": type(error).__name__, "message": redact(str(error)), "exit_code": error.code}
-            echo_json(document)
-        else:
-            echo_error(redact(str(error)))
+        _tell(error)
         return error.code
+    except SystemExit as error:
+        line = authors_line(error.__traceback__)
+        _tell(
+            errors.FlowFailed(f"{f'{line}: ' if line else ''}sys.exit({error.code!r}) was called while it was loaded")
+        )
+        return errors.FlowFailed.code
     except OSError as error:  # a full disk, or a standard output that takes no more
         echo_error(redact(f"this machine refused something: {error}. Make room, or look at the path."))
         return errors.EnvironmentWrong.code
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
         echo_error(redact(f"a bug in runner: {error!r}. Please report it."))
         return errors.InternalError.code
+
+
+def _tell(error: errors.RunnerError) -> None:
+    hide_named(process_environ())
+    if "--json" in sys.argv:
+        echo_json({"error": type(error).__name__, "message": redact(str(error)), "exit_code": error.code})
+    else:
+        echo_error(redact(str(error)))
 
 
 def _become_program(arguments: list[str]) -> None:

@@ -18,6 +18,7 @@ from runner.model.loading import loading, without_arguments
 from runner.publishing.source import module_name
 from runner.serialization.foreign import as_flow
 from runner.serialization.prefect_states import is_flow, is_flow_of_1
+from runner.tracebacks import authors_line
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -139,7 +140,8 @@ def _load_package(name: str, root: Path, path: Path) -> ModuleType:
 
 
 def _unloadable(path: Path, error: BaseException) -> FlowFailed:
-    message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
+    line = authors_line(error.__traceback__)
+    message = f"{line or path.name}: the file cannot be loaded: {type(error).__name__}: {error}"
     return FlowFailed(message, hint="Run it with Python to see where.")
 
 

@@ -226,6 +226,6 @@ def _told_from(folder: Path, request: bytes, environ: Mapping[str, str] | None) 
     if not answer.is_file():
         last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]
         message = f"the process that loads the flow ends with {ended.returncode}{last and f': {last}'}"
-        raise FlowFailed(message, hint=f"Leave os._exit out of its modules. {_UNCHECKED}")
+        raise FlowFailed(message, hint=f"Look what its modules do when they are imported. {_UNCHECKED}")
     told: Answer = json.loads(answer.read_bytes())
     return told

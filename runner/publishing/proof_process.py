@@ -17,6 +17,7 @@ from runner.publishing.features import Seen, features_of
 from runner.publishing.kept import kept_by
 from runner.publishing.read_variables import Read, told_of, watch
 from runner.publishing.set_variables import digests
+from runner.publishing.untimely_end import untimely_end_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,8 @@ def answer() -> None:
     _hide(request["hidden"], [f"{folder}/", *request["shown"]])
     watched = watch(f"{folder}/")
     try:
-        flow = load.load_bundle(opened, "", str(folder), unpacked.append)
+        with untimely_end_told(lambda error: os.write(2, f"{error.message}\n".encode())):
+            flow = load.load_bundle(opened, "", str(folder), unpacked.append)
         variables = {name for name in request["variables"] if name in watched.were_set}
         were_set = digests(process_environ(), variables, unpacked[0] if unpacked else "")
         asked = sorted({*request["variables"]} & watched.asked - variables)

@@ -125,7 +125,7 @@ def load_flow(data: bytes | memoryview, *, main: bool = False) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error.message if isinstance(error, RunnerError) else error}"
 
 
 def _imported_in(error: BaseException) -> str:

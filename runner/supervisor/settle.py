@@ -83,7 +83,9 @@ class Settlement:
                 message = "it is not known how the run ended"
                 return Verdict("crashed", InternalError.code, message, "InternalError")
             if is_committed and status.was_killed_at_last:
-                message = f"{report.verdict.message}; threads or atexit functions that it left did not end and were killed"
+                message = (
+                    f"{report.verdict.message}; threads or atexit functions that it left did not end and were killed"
+                )
                 return report.verdict._replace(message=message)
             return report.verdict
         from runner import cgroup
