@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
-from runner.model.loading import is_own_body
+from runner.model.loading import has_loaded, is_own_body
 from runner.naming import label_of
 
 if TYPE_CHECKING:
@@ -134,6 +134,10 @@ def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
+    if not has_loaded():  # where it is, nobody builds it
+        from runner.publishing.before_run import note_before_run
+
+        note_before_run(flow)
     executor, given = open_executor(settings.executor), flow.with_defaults(parameters)
     with running_tasks():
         report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()

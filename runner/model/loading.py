@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
+_LOADED: set[str | None] = set()  # the modules of all `loading` blocks
 _STARTED: WeakSet[threading.Thread] = WeakSet()  # the threads that flows' files started when they were imported
 
 
@@ -39,6 +40,11 @@ def is_loading() -> bool:
     """
     is_late = threading.current_thread() in _STARTED
     return bool(_PROCESS_LOADING) or is_late or next(_bodies_that_travelled(), None) is not None
+
+
+def has_loaded() -> bool:
+    """Return whether flows are loaded in this process, as where they are published or run by command."""
+    return bool(_LOADED)
 
 
 def is_own_body() -> bool:
@@ -66,6 +72,7 @@ def loading(module: str | None = None) -> Iterator[Load]:
     """Make `is_loading` true for the block, in which a module of this name is imported."""
     load = Load(module)
     _PROCESS_LOADING.append(load)
+    _LOADED.add(module)
     try:
         yield load
     finally:

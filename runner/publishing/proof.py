@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.environ import environ_at_start
 from runner.errors import FlowFailed
+from runner.publishing.before_run import as_made, changed_by_run
 from runner.publishing.capture import installed_places, root_of, stays_behind
-from runner.publishing.features import Feature, Seen, features_of
+from runner.publishing.features import Feature, Seen, features_of, numbered
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
 from runner.publishing.proof_process import ANSWER, Request
@@ -93,8 +94,10 @@ def prove(built: Built) -> list[str]:
             return []
         _refuse_unloadable(built.module, failed, missing)
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
-    differing = list(_differing(features_of(built.flow, seen), told))
+    features = features_of(built.flow, seen)
+    differing = list(_differing(as_made(built.flow, features) if built.source else features, told))
     notes = [_note(*each) for each in told["read"] if each[2] not in variables]
+    notes += [_changed(built, each) for each in changed_by_run(built.flow)]
     if alone := _set_here_alone(variables, told, asked):
         file = getattr(built.module, "__file__", None)
         notes.append(note_of(alone, file, is_imported=built.source is not None))
@@ -130,6 +133,11 @@ def _note(file: str, line: int, name: str) -> str:
     return f"note: {place}: the variable {name} is read when the file is imported: it is the container's there"
 
 
+def _changed(built: Built, feature: Feature) -> str:
+    is_as = "as the file makes it" if built.source else "as it is now"
+    return f"note: {_told_place(feature)}{feature.label} was changed by flow.run(): it travels {is_as}"
+
+
 def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:
     line = line_of_definition(value)
     place = f"{kept.module}.{kept.variable}"
@@ -148,8 +156,8 @@ def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | No
 
 def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Feature, Feature | None]]:
     """Yield features that are others in an answer, and what they are there."""
-    there = _numbered(map(_feature, answer["features"]))
-    for key, feature in _numbered(features).items():
+    there = numbered(map(_feature, answer["features"]))
+    for key, feature in numbered(features).items():
         other = there.get(key)
         if (other is None and not feature.is_of_module) or (other and other.told != feature.told):
             yield feature, other
@@ -157,16 +165,6 @@ def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Fe
 
 def _feature(told: list[str]) -> Feature:
     return Feature(told[0], told[1])
-
-
-def _numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
-    """Return features by their labels; those of functions that share a name are counted."""
-    counts = Counter[str]()
-    found = {}
-    for feature in features:
-        counts[feature.label] += 1
-        found[feature.label, counts[feature.label]] = feature
-    return found
 
 
 def _told_place(feature: Feature) -> str:
