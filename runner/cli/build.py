@@ -154,7 +154,11 @@ def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
         if not named and not hasattr(module, name):
             message = f"{path.name} has no flow and nothing else of the name {name!r}"
             raise UsageError(message, hint=_flow_names(flows + others))
-        return named[0] if named else getattr(module, name)
+        variable = getattr(module, name, None)
+        if len(named) > 1 and not any(flow is variable for flow in named):
+            message = f"{path.name} has {len(named)} flows of the name {name!r}"
+            raise UsageError(message, hint=f"Rename one, or say which variable it is: {path.name}:VARIABLE.")
+        return named[0] if len(named) == 1 else variable
     # one that was imported is a part of that which the file defines; Prefect 1 does not tell which these are
     flows = flows or [flow for flow in others if flow.__module__ == module.__name__] or others
     if len(flows) != 1:

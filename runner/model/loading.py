@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
-_LOADED: set[str | None] = set()  # the modules of all `loading` blocks
-_STARTED: WeakSet[threading.Thread] = WeakSet()  # the threads that flows' files started when they were imported
+_PROCESS_LOADED: set[str | None] = set()  # the modules of all `loading` blocks
+_PROCESS_STARTED: WeakSet[threading.Thread] = WeakSet()  # the threads that flows' files started when they were imported
 
 
 class Load:
@@ -38,13 +38,13 @@ def is_loading() -> bool:
     So it is, too, while a process that the flow started anew imports what travelled, and ever after in a thread that
     was started meanwhile, such as a timer.
     """
-    is_late = threading.current_thread() in _STARTED
+    is_late = threading.current_thread() in _PROCESS_STARTED
     return bool(_PROCESS_LOADING) or is_late or next(_bodies_that_travelled(), None) is not None
 
 
 def has_loaded() -> bool:
     """Return whether flows are loaded in this process, as where they are published or run by command."""
-    return bool(_LOADED)
+    return bool(_PROCESS_LOADED)
 
 
 def is_own_body() -> bool:
@@ -54,7 +54,7 @@ def is_own_body() -> bool:
     started meanwhile does not.
     """
     thread = threading.current_thread()
-    if thread in _STARTED or (_PROCESS_LOADING and thread in _PROCESS_LOADING[0].started()):
+    if thread in _PROCESS_STARTED or (_PROCESS_LOADING and thread in _PROCESS_LOADING[0].started()):
         return True
     if not _PROCESS_LOADING:
         return is_loading()
@@ -72,12 +72,12 @@ def loading(module: str | None = None) -> Iterator[Load]:
     """Make `is_loading` true for the block, in which a module of this name is imported."""
     load = Load(module)
     _PROCESS_LOADING.append(load)
-    _LOADED.add(module)
+    _PROCESS_LOADED.add(module)
     try:
         yield load
     finally:
         _PROCESS_LOADING.remove(load)
-        _STARTED.update(load.started())
+        _PROCESS_STARTED.update(load.started())
 
 
 @contextmanager

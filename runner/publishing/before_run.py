@@ -28,36 +28,36 @@ class _AsMade(NamedTuple):
     parameters: list[ParameterRecord]
 
 
-_AS_MADE: WeakKeyDictionary[FlowGraph, _AsMade] = WeakKeyDictionary()
+_PROCESS_MADE: WeakKeyDictionary[FlowGraph, _AsMade] = WeakKeyDictionary()
 
 
 def note_before_run(flow: FlowGraph) -> None:
     """Note what a flow is, unless it was run before."""
-    if flow in _AS_MADE:
+    if flow in _PROCESS_MADE:
         return
     with suppress(Exception):  # whatever objects of an author's do when they are looked at: nothing is known then
         folder = str(root_of(defining_module(flow.module)))
         arguments = [digest_of(node, folder) for node in flow.nodes]
-        _AS_MADE[flow] = _AsMade(_features(flow), arguments, copy.deepcopy(parameters_of(flow)))
+        _PROCESS_MADE[flow] = _AsMade(_features(flow), arguments, copy.deepcopy(parameters_of(flow)))
 
 
 def changed_by_run(flow: FlowGraph) -> list[Feature]:
     """Return what a run in this process has changed of a flow, as it is now."""
-    before = _AS_MADE[flow].features if flow in _AS_MADE else {}
+    before = _PROCESS_MADE[flow].features if flow in _PROCESS_MADE else {}
     now = _features(flow) if before else {}
     return [feature for key, feature in now.items() if key in before and before[key].told != feature.told]
 
 
 def as_made(flow: FlowGraph, features: Iterable[Feature]) -> Iterator[Feature]:
     """Yield features as they were before the flow was run."""
-    before = _AS_MADE[flow].features if flow in _AS_MADE else {}
+    before = _PROCESS_MADE[flow].features if flow in _PROCESS_MADE else {}
     for key, feature in numbered(features).items():
         yield before.get(key, feature)
 
 
 def describe_as_made(flow: FlowGraph, facts: ManifestFacts) -> None:
     """Put into a manifest what the flow was before it was run."""
-    if made := _AS_MADE.get(flow):
+    if made := _PROCESS_MADE.get(flow):
         facts["parameters"] = made.parameters
         for use, digest in zip(facts["tasks"], made.arguments, strict=True):
             use["arguments"] = digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ENDS = ("_exit", "execv", "execve")  # which ``os.execl`` and its like call
+_HOMES = (os, sys.modules[os.name])  # pickles name the second
 
 
 @contextmanager
@@ -38,10 +40,11 @@ def untimely_end_told(tell: Callable[[FlowFailed], object]) -> Iterator[None]:
 
         return end
 
-    for name in _ENDS:
-        setattr(os, name, told(name))
+    before = [(home, name, getattr(home, name)) for home in _HOMES for name in _ENDS]
+    for home, name, _ in before:
+        setattr(home, name, told(name))
     try:
         yield
     finally:
-        for name, original in originals.items():
-            setattr(os, name, original)
+        for home, name, original in before:
+            setattr(home, name, original)

@@ -28,6 +28,14 @@ def slugs(flow: Flow) -> list[str]:
     return [node.slug for node in flow.nodes]
 
 
+def test_a_result_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with Flow("f") as flow:
+        give(1)
+        give(2)
+    with pytest.raises(KeyError, match="there is no result 'n m'; there are: give, give-2"):
+        flow.run().result("n m")
+
+
 def test_tasks_of_one_name_are_numbered_in_the_order_of_their_making() -> None:
     with Flow("f") as flow:
         for _ in range(3):
