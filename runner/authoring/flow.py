@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from runner.engine.report import failure
@@ -12,6 +13,7 @@ from runner.naming import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from runner.authoring.declaration import StorageDeclaration
     from runner.engine.report import Report
@@ -134,12 +136,13 @@ def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
-    if not has_loaded():  # where it is, nobody builds it
-        from runner.publishing.before_run import note_before_run
+    noted: AbstractContextManager[None] = nullcontext()
+    if not has_loaded():  # where it is loaded, nobody builds it
+        from runner.publishing.before_run import noted_run
 
-        note_before_run(flow)
+        noted = noted_run(flow)
     executor, given = open_executor(settings.executor), flow.with_defaults(parameters)
-    with running_tasks():
+    with noted, running_tasks():
         report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from runner.model.arguments import digest_of
@@ -19,51 +20,87 @@ if TYPE_CHECKING:
     from runner.model.flow import FlowGraph
     from runner.schema.documents import ManifestFacts, ParameterRecord
 
+    Features = dict[tuple[str, int], Feature]
 
-class _AsMade(NamedTuple):
-    """A flow before its first run: its features, the digests of its tasks' arguments, its parameters."""
 
-    features: dict[tuple[str, int], Feature]
+@dataclass
+class _Runs:
+    """What a flow was before its first run and after its last one.
+
+    ``arguments`` are the digests of its tasks' arguments, ``parameters`` as a manifest lists them, before; ``by_hand``
+    is what has changed while it was not being run.
+    """
+
+    before: Features
     arguments: list[str]
     parameters: list[ParameterRecord]
+    last: Features
+    by_hand: set[tuple[str, int]] = field(default_factory=set)
+
+    def begin(self, now: Features) -> None:
+        """Note what has changed since the last run."""
+        self.by_hand |= _differing(self.last, now)
+
+    def is_by_run(self, key: tuple[str, int], now: Features) -> bool:
+        """Return whether runs alone have changed something."""
+        return key not in self.by_hand and key in _differing(self.before, now)
 
 
-_PROCESS_MADE: WeakKeyDictionary[FlowGraph, _AsMade] = WeakKeyDictionary()
+_PROCESS_RUNS: WeakKeyDictionary[FlowGraph, _Runs] = WeakKeyDictionary()
 
 
-def note_before_run(flow: FlowGraph) -> None:
-    """Note what a flow is, unless it was run before."""
-    if flow in _PROCESS_MADE:
-        return
+@contextmanager
+def noted_run(flow: FlowGraph) -> Iterator[None]:
+    """Note what a flow is before and after the block, which runs it."""
     with suppress(Exception):  # whatever objects of an author's do when they are looked at: nothing is known then
-        folder = str(root_of(defining_module(flow.module)))
-        arguments = [digest_of(node, folder) for node in flow.nodes]
-        _PROCESS_MADE[flow] = _AsMade(_features(flow), arguments, copy.deepcopy(parameters_of(flow)))
+        now = _features(flow)
+        if flow not in _PROCESS_RUNS:
+            folder = str(root_of(defining_module(flow.module)))
+            arguments = [digest_of(node, folder) for node in flow.nodes]
+            _PROCESS_RUNS[flow] = _Runs(now, arguments, copy.deepcopy(parameters_of(flow)), now)
+        _PROCESS_RUNS[flow].begin(now)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # as above
+            _PROCESS_RUNS[flow].last = _features(flow)
 
 
-def changed_by_run(flow: FlowGraph) -> list[Feature]:
-    """Return what a run in this process has changed of a flow, as it is now."""
-    before = _PROCESS_MADE[flow].features if flow in _PROCESS_MADE else {}
-    now = _features(flow) if before else {}
-    return [feature for key, feature in now.items() if key in before and before[key].told != feature.told]
+def changed_by_run(flow: FlowGraph) -> Features:
+    """Return what runs in this process, and nothing else, have changed of a flow: as it was before."""
+    runs = _PROCESS_RUNS.get(flow)
+    if runs is None:
+        return {}
+    now = _features(flow)
+    runs.begin(now)
+    return {key: feature for key, feature in runs.before.items() if runs.is_by_run(key, now)}
 
 
-def as_made(flow: FlowGraph, features: Iterable[Feature]) -> Iterator[Feature]:
-    """Yield features as they were before the flow was run."""
-    before = _PROCESS_MADE[flow].features if flow in _PROCESS_MADE else {}
+def as_made(features: Iterable[Feature], changed: Features) -> Iterator[Feature]:
+    """Yield features as they were before runs changed some."""
     for key, feature in numbered(features).items():
-        yield before.get(key, feature)
+        yield changed.get(key, feature)
 
 
 def describe_as_made(flow: FlowGraph, facts: ManifestFacts) -> None:
-    """Put into a manifest what the flow was before it was run."""
-    if made := _PROCESS_MADE.get(flow):
-        facts["parameters"] = made.parameters
-        for use, digest in zip(facts["tasks"], made.arguments, strict=True):
+    """Put into a manifest what a flow was before runs changed it."""
+    changed = {label for label, _ in changed_by_run(flow)}
+    if not changed:
+        return
+    made = _PROCESS_RUNS[flow]
+    for number, each in enumerate(made.parameters):
+        if f"the default of parameter {each['name']}" in changed:
+            facts["parameters"][number] = each
+    for use, digest in zip(facts["tasks"], made.arguments, strict=True):
+        if f"an argument of task {use['task']}" in changed:
             use["arguments"] = digest
 
 
-def _features(flow: FlowGraph) -> dict[tuple[str, int], Feature]:
+def _differing(some: Features, others: Features) -> set[tuple[str, int]]:
+    return {key for key, feature in some.items() if key in others and others[key].told != feature.told}
+
+
+def _features(flow: FlowGraph) -> Features:
     module = defining_module(flow.module)
     seen = Seen(module.__name__ if module else "", str(root_of(module)), bindings_of(module).names.keys())
     return numbered(features_of(flow, seen))

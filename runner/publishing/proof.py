@@ -95,9 +95,10 @@ def prove(built: Built) -> list[str]:
         _refuse_unloadable(built.module, failed, missing)
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
     features = features_of(built.flow, seen)
-    differing = list(_differing(as_made(built.flow, features) if built.source else features, told))
+    changed = changed_by_run(built.flow)
+    differing = list(_differing(as_made(features, changed) if built.source else features, told))
     notes = [_note(*each) for each in told["read"] if each[2] not in variables]
-    notes += [_changed(built, each) for each in changed_by_run(built.flow)]
+    notes += [_changed(built, each) for each in changed.values()]
     if alone := _set_here_alone(variables, told, asked):
         file = getattr(built.module, "__file__", None)
         notes.append(note_of(alone, file, is_imported=built.source is not None))

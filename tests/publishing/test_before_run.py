@@ -86,9 +86,11 @@ def test_a_flow_that_is_run_and_changes_nothing_is_built_without_a_word(author: 
     assert "flow.run()" not in author.python("flow.py").stderr
 
 
-def test_what_is_changed_below_the_guard_besides_is_no_runs_doing(author: Author) -> None:
-    changed = BY_FILE.replace("    report =", "    seen.append(0)\n    report =")
+@pytest.mark.parametrize("line", ["    report = flow.run()", "    flow.run()", "    print(flow.storage"])
+def test_what_is_changed_below_the_guard_besides_is_no_runs_doing(author: Author, line: str) -> None:
+    """Be it before the first run, between two, or after them."""
+    changed = BY_FILE.replace(line, f"    seen.append(0)\n{line}")
     author.write({"flow.py": FLOW.format(root=str(author.root)) + changed})
     done = author.python("flow.py")
-    assert "the values of the flow's file travel instead" in done.stderr
-    assert "seen in add was changed by flow.run(): it travels as it is now" in done.stderr
+    assert "the values of the flow's file travel instead of the file: flow.py, line 5: seen in add" in done.stderr
+    assert 0 in results(author, done.stdout.strip().splitlines()[-1])[0][1]
