@@ -361,6 +361,14 @@ def test_nothing_heavy_is_imported_before_the_flows_first_line(place: Place) -> 
     assert {name for name in seen if HEAVY & {name, name.split(".")[0]}} == set()
 
 
+def test_garbage_is_collected_where_a_flow_runs_and_what_runner_imported_is_none(here: Place) -> None:
+    """To look at that again and again takes each start 3 ms, and copies it for each process."""
+    publish(here, "garbage.py")
+    assert start(located(here, "garbage") | {"RUNNER_RUN_ID": "r"}).code == 0
+    [task] = outcome_of(here, "r", "garbage")["tasks"]
+    assert pickle.loads(here.read(task["result"]["key"])) == (True, True)
+
+
 def test_folder_names_of_runs_are_as_designed() -> None:
     folder = RunLayout("etl", "r")
     assert folder.end(3) == "etl/runs/r/attempts/0003/end.json"
