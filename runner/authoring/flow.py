@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
 from runner.model.loading import has_loaded, is_own_body
@@ -129,6 +128,7 @@ Flow.__module__ = "runner"  # see runner.model.flow.FlowGraph
 def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
     """Run a flow in this process and keep its values; see `Flow.run`."""
     from runner.engine.executors import open_executor
+    from runner.engine.report import failure
     from runner.engine.scheduler import Engine
     from runner.environ import process_environ, running_tasks
     from runner.model.parameters import check_parameters, parameters_of

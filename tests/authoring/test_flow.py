@@ -188,6 +188,20 @@ def test_a_flow_has_a_storage_once_somebody_asks_for_it() -> None:
     assert done.stdout.split() == ["False", "True", "True"]
 
 
+def test_what_every_flows_file_imports_brings_little_along() -> None:
+    """Each of these costs whoever imports runner one to seven milliseconds."""
+    costly = {"ast", "dataclasses", "datetime", "inspect", "json", "logging", "pathlib", "pickle", "threading"}
+    code = f"""if True:
+    import sys
+    before = set(sys.modules)
+    from runner import Flow, Parameter, task
+    Flow("f"), task(print, timeout=1)
+    print(sorted((set(sys.modules) - before) & {costly!r}))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_writing_a_flow_down_loads_no_cloud_sdk_and_nothing_heavy() -> None:
     heavy = {"boto3", "google.cloud", "azure", "obstore", "cloudpickle", "click", "asyncio", "pythonjsonlogger"}
     code = f"""if True:
