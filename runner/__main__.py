@@ -21,6 +21,9 @@ This is runner. It runs a Python flow that lies in a bucket, or a folder, and wa
 def main() -> NoReturn:
     """Run what was asked for, and end this process with its exit code."""
     if len(sys.argv) == 1:
+        import gc
+
+        gc.disable()  # all that is imported before the fork stays: the supervisor freezes it there
         from runner.environ import process_environ
         from runner.settings import names_no_flow
         from runner.supervisor.supervise import supervise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ LONGEST_KEY_BYTES = 1024  # of UTF-8: the limit of S3 and GCS; Azure's is 1,024 
 # What signs a URL: a SAS, and what S3 and Google's storage call it; and a user or a password before the host.
 _SIGNED = r"(?i)[?&](?:sig|(?:x-(?:amz|goog)-)?signature)="
 _USER = r"(?<=://)[^/\s]*@"
+_PLAIN_PATH = r"(?:/(?!\.(?:/|$))[A-Za-z0-9._~-]+)+"  # absolute, as pathlib and URLs have it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,7 @@ class Location:
         """The location as a URL."""
         key = self._whole_key
         if self.scheme == LOCAL.scheme:
-            from pathlib import Path
-
-            return Path(self.container, key).as_uri()
+            return file_url(self.container, key)
         return f"{self.scheme}://{self.container}/{key}".rstrip("/")
 
     @property
@@ -108,6 +108,16 @@ def parse_location(text: str, storage: str = "") -> Location:
 parse_location.__module__ = "runner.storage"  # see runner.model.flow.FlowGraph
 
 
+def file_url(folder: str, key: str) -> str:
+    """Return the URL of what lies in a folder, percent-encoded as RFC 8089 has it."""
+    path = f"{folder}/{key}"
+    if re.fullmatch(_PLAIN_PATH, path):
+        return f"file://{path}"
+    from pathlib import Path  # which costs the start 5 ms, with urllib
+
+    return Path(folder, key).as_uri()
+
+
 def shown_location(text: str) -> str:
     """Return what a message may show of what was given for a location: no signature, no user and no password."""
     return re.sub(_USER, "***@", f"{text.partition('?')[0]}?***" if re.search(_SIGNED, text) else text)
@@ -132,9 +142,7 @@ def _parse_path(text: str, *, is_url: bool) -> Location:
 
     So the keys in an outcome stay true when the folder is mounted elsewhere.
     """
-    from pathlib import Path
-
-    if is_url:
+    if is_url and "%" in text:
         from urllib.parse import unquote
 
         text = unquote(text)
@@ -142,9 +150,15 @@ def _parse_path(text: str, *, is_url: bool) -> Location:
         message = "the location is empty"
         raise ValueError(message)
     plain, alias = split_alias(text)
-    path = Path(plain).expanduser().absolute()
-    root = path.parent.parent if path.is_file() else path.parent
-    return Location(LOCAL.scheme, str(root), path.relative_to(root).as_posix(), alias)
+    path = plain if re.fullmatch(_PLAIN_PATH, plain) else _absolute(plain)
+    root = os.path.dirname(os.path.dirname(path) if os.path.isfile(path) else path)
+    return Location(LOCAL.scheme, root, path.removeprefix(root).lstrip(os.sep).replace(os.sep, "/") or ".", alias)
+
+
+def _absolute(path: str) -> str:
+    from pathlib import Path
+
+    return str(Path(path).expanduser().absolute())
 
 
 def is_alias(text: str) -> bool:

@@ -22,6 +22,7 @@ DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logg
 OWN_NAMES = frozenset(
     {"", "claims", "credentials", "engine", "leaks", "load", "publish", "pump", "resume", "run", "storage"}
 )
+_OF_ANY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
 _PROCESS_FIELDS: dict[str, Any] = {}  # run_id, flow, attempt: in every line of this process
 _TASK: ContextVar[str | None] = ContextVar("task", default=None)
 # What a terminal obeys, or what makes a text look like another one: control characters (C0, DEL, C1), separators of
@@ -195,31 +196,32 @@ class _StreamHandler(logging.StreamHandler[Stream]):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line; python-json-logger is loaded for the first line."""
+    """One JSON object a line: what is logged, and the fields that it brings along, as python-json-logger has them.
 
-    _formatter: logging.Formatter | None = None
+    No field takes the place of a line's time, level and logger.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        self._formatter = self._formatter or _json_formatter()
-        return self._formatter.format(record)
+        own = {"time": _time(record), "level": record.levelname, "logger": record.name}
+        line = {**own, **(record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()})}
+        if exception := self.formatException(record.exc_info) if record.exc_info else record.exc_text:
+            line["exception"] = exception
+        if record.stack_info:
+            line["stack_info"] = self.formatStack(record.stack_info)
+        line |= {name: value for name, value in vars(record).items() if not _is_of_any_record(name)}
+        return _dumps(line | own, default=_as_json)
 
 
-def _json_formatter() -> logging.Formatter:
-    from pythonjsonlogger.json import JsonFormatter
+def _is_of_any_record(name: object) -> bool:
+    """Return whether an attribute is none that a line brought along."""
+    return name in _OF_ANY_RECORD or str(name).startswith("_")
 
-    class Formatter(JsonFormatter):
-        """Lets no field that a line brings along take the place of its time, level and logger."""
 
-        def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-            return _time(record, datefmt)
+def _as_json(value: object) -> object:
+    """Return a value that JSON does not have as one that it has."""
+    from pythonjsonlogger.json import JsonEncoder  # which costs the start 3 ms, and is needed for few lines
 
-        def add_fields(self, log_data: Any, record: logging.LogRecord, message_dict: Any) -> None:
-            super().add_fields(log_data, record, message_dict)
-            log_data |= {"time": _time(record), "level": record.levelname, "logger": record.name}
-
-    names = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
-    line_format = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    return Formatter(line_format, rename_fields=names, json_serializer=_dumps)
+    return JsonEncoder().default(value)
 
 
 class _TextFormatter(logging.Formatter):
@@ -291,7 +293,7 @@ def _redacted(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
-def _time(record: logging.LogRecord, _format: str | None = None) -> str:
+def _time(record: logging.LogRecord) -> str:
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

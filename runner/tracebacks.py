@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from runner.naming import UNPACKED
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterable
+    from types import FrameType, TracebackType
 
     from runner.schema.documents import TaskErrorRecord
 
@@ -47,18 +49,27 @@ def authors_line(trace: TracebackType | None) -> str | None:
     An author's are all files that lie neither in Python's own folders nor among what is installed. Of a module that
     travelled in a bundle the path below the folder is told that it was unpacked to.
     """
+    return _innermost_line(reversed([*traceback.walk_tb(trace)]))
+
+
+def calling_line() -> str | None:
+    """Return the innermost line of an author's that calls now, as `authors_line` does."""
+    return _innermost_line(traceback.walk_stack(sys._getframe(1)))  # noqa: SLF001 - the only way to know who calls
+
+
+def _innermost_line(frames: Iterable[tuple[FrameType, int]]) -> str | None:
+    """Return the first line of an author's of frames, the innermost of which come first."""
     from pathlib import Path  # where something went wrong, and time no longer counts
 
-    found = None
-    for frame, number in traceback.walk_tb(trace):
+    standard = Path(os.__file__).resolve().parent
+    for frame, number in frames:
         path = Path(frame.f_code.co_filename)
-        standard = Path(os.__file__).resolve().parent
         is_standard = path.resolve().is_relative_to(standard) or str(path).startswith((_OURS, "<"))
         if not is_standard and not INSTALLED & set(path.parts):
             below = [part.startswith(UNPACKED) for part in path.parts]
             shown = Path(*path.parts[below.index(True) + 1 :]) if True in below else path
-            found = f"{shown}, line {number}"
-    return found
+            return f"{shown}, line {number}"
+    return None
 
 
 def type_name(kind: type) -> str:

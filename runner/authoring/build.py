@@ -35,7 +35,7 @@ def build_flow(  # noqa: PLR0913 - what storage.build() takes, and what is built
         storage: where it is published; by default where the `Flow` says, or else ``Local()``.
         include: files and folders that import statements do not show, relative to the file that defines the object,
             each perhaps with the place where it lies instead of its own: ``src/plug=acme/plug``.
-        exclude: patterns of files that stay behind: ``*.parquet``.
+        exclude: patterns of files and folders that stay behind: ``*.parquet``, ``data``.
         sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if there
             is one.
         allow_secrets: whether a bundle that holds a secret is published all the same.

@@ -107,7 +107,7 @@ class StorageDeclaration(ABC):
         Args:
             include: files and folders that import statements do not show, relative to the flow's file,
                 each perhaps with the place where it lies instead of its own: ``src/plug=acme/plug``.
-            exclude: patterns of files that stay behind: ``*.parquet``.
+            exclude: patterns of files and folders that stay behind: ``*.parquet``, ``data``.
             sign_with: a private key, its text or the path of its file; by default that of ``RUNNER_SIGNING_KEY``, if
                 there is one.
             allow_secrets: whether a bundle that holds a secret is published all the same.

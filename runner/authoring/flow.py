@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from runner.engine.report import failure
 from runner.errors import FlowFailed
 from runner.model.flow import FlowGraph
-from runner.model.loading import is_loading, is_own_body
+from runner.model.loading import has_loaded, is_loading, is_own_body
 from runner.naming import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from runner.authoring.declaration import StorageDeclaration
     from runner.engine.report import Report
@@ -53,11 +54,7 @@ class Flow(FlowGraph):
         environment: LocalEnvironment | None = None,
     ) -> None:
         super().__init__(name, environment)
-        if storage is None:
-            from runner.authoring.storages import Local
-
-            storage = Local()
-        self.storage = storage
+        self._storage = None if storage is None else storage.bound_to(self)
 
     @classmethod
     def of(cls, graph: FlowGraph) -> Flow:
@@ -78,6 +75,10 @@ class Flow(FlowGraph):
     @property
     def storage(self) -> StorageDeclaration:
         """The storage, which knows the flow that it builds."""
+        if self._storage is None:
+            from runner.authoring.storages import Local  # which is not imported where the flow runs: nobody asks there
+
+            self._storage = Local().bound_to(self)
         return self._storage
 
     @storage.setter
@@ -152,15 +153,22 @@ Flow.__module__ = "runner"  # see runner.model.flow.FlowGraph
 def run_here(flow: FlowGraph, parameters: Mapping[str, Any]) -> Report:
     """Run a flow in this process and keep its values; see `Flow.run`."""
     from runner.engine.executors import open_executor
+    from runner.engine.report import failure
     from runner.engine.scheduler import Engine
-    from runner.environ import process_environ
+    from runner.environ import process_environ, running_tasks
     from runner.model.parameters import check_parameters, parameters_of
     from runner.settings import Settings
 
     settings = Settings.from_environ(process_environ(), needs_location=False)
     check_parameters(parameters_of(flow), parameters)
+    noted: AbstractContextManager[None] = nullcontext()
+    if not has_loaded():  # where it is loaded, nobody builds it
+        from runner.publishing.before_run import noted_run
+
+        noted = noted_run(flow)
     executor, given = open_executor(settings.executor), flow.with_defaults(parameters)
-    report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
+    with noted, running_tasks():
+        report = Engine(flow, given, executor, save=_refuse_unstorable, keep_values=True).run()
     if report.state == "failed":
         raise FlowFailed(failure(report)) from report.error
     return report

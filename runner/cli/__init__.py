@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from io import StringIO, TextIOWrapper
+from typing import Any
 
 import click
 
@@ -25,18 +27,40 @@ from runner.cli.promote import promote
 from runner.cli.result import result
 from runner.cli.run import retry, run
 from runner.cli.show import show
-from runner.cli.version import version
+from runner.cli.version import show_version, version
 from runner.environ import process_environ
+from runner.publishing.untimely_end import untimely_end_told
 from runner.secrets.named import hide_named
 from runner.secrets.redaction import redact
-from runner.version import __version__
+from runner.tracebacks import authors_line
 
 _HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
 RUN its folder's URL, or its id."""
 
 
-@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="runner %(version)s", hidden=True)
+_BROKEN_PIPE = 141  # 128 and the number of SIGPIPE, by which other tools end, and which Python ignores
+
+
+def _version_asked(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
+    if value and not context.resilient_parsing:
+        show_version(as_json=False)
+        context.exit()
+
+
+class _Commands(click.Group):
+    """The commands, which end as other tools do where nobody reads any more."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(_BROKEN_PIPE) from None
+
+
+@click.group(
+    cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, hidden=True, callback=_version_asked)
 def cli() -> None:
     """Group the commands; its help is ``_HELP``."""
 
@@ -66,14 +90,17 @@ for command in (
 def main() -> int:
     """Run the command line, and return the exit code; an error is one sentence on standard error, never a traceback.
 
-    With ``--json`` an error of runner's is a document on standard output.
+    With ``--json`` an error is a document on standard output.
     """
     if isinstance(sys.stdout, TextIOWrapper):  # what the terminal's encoding does not know is no reason to end
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _become_program(sys.argv[1:])
-        return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
+        with untimely_end_told(_told):
+            return int(cli.main(prog_name="runner", standalone_mode=False) or 0)
     except click.ClickException as error:
+        if "--json" in sys.argv:
+            return _told(errors.UsageError(error.format_message()))
         shown = StringIO()
         error.show(shown)
         echo_block(shown.getvalue().rstrip(), err=True)
@@ -82,19 +109,28 @@ def main() -> int:
         echo_error("stopped")
         return 130
     except errors.RunnerError as error:
-        hide_named(process_environ())
-        if "--json" in sys.argv:
-            document = {"error": type(error).__name__, "message": redact(str(error)), "exit_code": error.code}
-            echo_json(document)
-        else:
-            echo_error(redact(str(error)))
-        return error.code
+        return _told(error)
+    except SystemExit as error:
+        line = authors_line(error.__traceback__)
+        message = f"{f'{line}: ' if line else ''}sys.exit({error.code!r}) was called while it was loaded"
+        return _told(errors.FlowFailed(message))
     except OSError as error:  # a full disk, or a standard output that takes no more
-        echo_error(redact(f"this machine refused something: {error}. Make room, or look at the path."))
-        return errors.EnvironmentWrong.code
+        refused = f"this machine refused something: {error}"
+        return _told(errors.EnvironmentWrong(refused, hint="Make room, or look at the path."))
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not write it
-        echo_error(redact(f"a bug in runner: {error!r}. Please report it."))
-        return errors.InternalError.code
+        return _told(errors.InternalError(f"a bug in runner: {error!r}", hint="Please report it."))
+
+
+def _told(error: errors.RunnerError) -> int:
+    """Return the exit code of an error, which is told."""
+    hide_named(process_environ())
+    document = {"error": type(error).__name__, "message": redact(str(error)), "exit_code": error.code}
+    with suppress(OSError):  # of a standard output that takes no more
+        if "--json" in sys.argv:
+            echo_json(document)
+            return error.code
+    echo_error(redact(str(error)))
+    return error.code
 
 
 def _become_program(arguments: list[str]) -> None:

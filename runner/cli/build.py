@@ -18,6 +18,7 @@ from runner.model.loading import loading, without_arguments
 from runner.publishing.source import module_name
 from runner.serialization.foreign import as_flow
 from runner.serialization.prefect_states import is_flow, is_flow_of_1
+from runner.tracebacks import authors_line
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     metavar="PATH[=PLACE]",
     help="What to take along, relative to FILE, and where it lies there: src/plug=acme/plug.",
 )
-@click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="Files to leave behind.")
+@click.option("-x", "--exclude", multiple=True, metavar="PATTERN", help="What to leave behind: *.parquet, data.")
 @click.option("--allow-secrets", is_flag=True, help="Publish it although it holds a secret.")
 @click.option("--no-check", is_flag=True, help="Publish it without loading it first in a fresh process.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -98,6 +99,8 @@ def load_file(path: Path) -> ModuleType:
     root, package, name = path.parent, "", path.stem
     while (root / "__init__.py").is_file():
         root, package = root.parent, f"{root.name}.{package}"
+    if path.name == "__init__.py":
+        return _load_package(package.rstrip("."), root, path)
     if not package or not name.isidentifier():
         name = module_name(path)
     name = package + name
@@ -116,9 +119,30 @@ def load_file(path: Path) -> ModuleType:
     except RunnerError:
         raise
     except (Exception, SystemExit) as error:
-        message = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
-        raise FlowFailed(message, hint="Run it with Python to see where.") from error
+        raise _unloadable(path, error) from error
     return module
+
+
+def _load_package(name: str, root: Path, path: Path) -> ModuleType:
+    """Import a package whose own file defines a flow, as all who import something of it do; raises as `load_file`."""
+    sys.path.insert(0, str(root))
+    try:
+        with loading(), without_arguments(str(path)):
+            module = importlib.import_module(name)
+    except RunnerError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _unloadable(path, error) from error
+    if not module.__file__ or not path.samefile(module.__file__):
+        message = f"{path} has the name of another module, {module.__file__ or 'of Python'}, which is taken for it"
+        raise FlowFailed(message, hint="Rename its folder.")
+    return module
+
+
+def _unloadable(path: Path, error: BaseException) -> FlowFailed:
+    line = authors_line(error.__traceback__)
+    message = f"{line or path.name}: the file cannot be loaded: {type(error).__name__}: {error}"
+    return FlowFailed(message, hint="Run it with Python to see where.")
 
 
 def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
@@ -130,7 +154,11 @@ def _choose_flow(module: ModuleType, path: Path, name: str | None) -> Any:
         if not named and not hasattr(module, name):
             message = f"{path.name} has no flow and nothing else of the name {name!r}"
             raise UsageError(message, hint=_flow_names(flows + others))
-        return named[0] if named else getattr(module, name)
+        variable = getattr(module, name, None)
+        if len(named) > 1 and not any(flow is variable for flow in named):
+            message = f"{path.name} has {len(named)} flows of the name {name!r}"
+            raise UsageError(message, hint=f"Rename one, or say which variable it is: {path.name}:VARIABLE.")
+        return named[0] if len(named) == 1 else variable
     # one that was imported is a part of that which the file defines; Prefect 1 does not tell which these are
     flows = flows or [flow for flow in others if flow.__module__ == module.__name__] or others
     if len(flows) != 1:

@@ -79,8 +79,9 @@ def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
     versions = [entry for entry in entries if naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
     others = [entry for entry in entries if not naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
     others = [entry for entry in others if not pointers.is_pointer(entry.key)]
-    if "runs" in folders or versions or not folders:
-        runs = storage.list_folder(f"{prefix}runs/")[0] if "runs" in folders else []
+    runs, beside = storage.list_folder(f"{prefix}runs/") if "runs" in folders else ([], [])
+    is_a_flow_called_so = any(naming.VERSION.fullmatch(entry.key.removeprefix(f"{prefix}runs/")) for entry in beside)
+    if versions or not folders or ("runs" in folders and not is_a_flow_called_so):
         runs = [name for name in runs if not name.startswith("_")]  # what doctor left is none
         aliases = _describe_aliases(url, limit) if pointers.ALIASES in folders else ([], 0)
         _list_flow(storage, location.key, (versions, others, runs), aliases, limit, as_json=as_json)

@@ -13,7 +13,7 @@ from runner.backends import open_storage
 from runner.doctor import machine
 from runner.doctor.apart import made_apart
 from runner.doctor.checks import Check, failed_check, run_check
-from runner.doctor.run_checks import ABOUT, RUNS_LIE, run_checks
+from runner.doctor.run_checks import ABOUT, OVER, RUNS_LIE, run_checks
 from runner.doctor.storage_probe import Probed, probe
 from runner.errors import EnvironmentWrong, NotFound, RunnerError, UsageError
 from runner.location import Location, parse_location, shown_location, split_digest
@@ -134,8 +134,8 @@ def examine(environ: Mapping[str, str], url: str | None = None) -> DoctorReport:
         settings, location = _at_url(settings, url, read, checks)
     goes_on = location and location.key and not problems  # without what guards a run nothing must be loaded
     way = made_apart(ABOUT, lambda: run_checks(settings, opening)) if goes_on else []
-    if is_url and way and way[-1].code == NotFound.code:  # of a place for flows nobody says that it is one
-        way[-1] = replace(way[-1], state="note", error=None, message=f"{way[-1].message}; none is tried")
+    if is_url:  # of a place for flows nobody says that it is one
+        way = [_as_place_for_flows(check) if check.code == NotFound.code else check for check in way]
     checks.append(_temporary_folder(read, way))
     for place, probed in _places(settings, way, is_url=is_url):
         checks += _storage_checks(place, opening, read, probed)
@@ -143,13 +143,17 @@ def examine(environ: Mapping[str, str], url: str | None = None) -> DoctorReport:
         checks.append(
             Check("storage", "location", "unknown", "nothing names a storage: give a URL, or set the variables")
         )
-    checks += [check for check in way if check.name != RUNS_LIE or check.state != "ok"]
+    checks += [check for check in way if check.name != RUNS_LIE or check.state == "FAILED"]
     return DoctorReport(
         [*_settings(environ, read), *_cloud_settings(environ)],
         [ReportedSetting(name, None, _origin(name, environ)) for name in settings.secrets],
         machine.describe_machine(environ),
         checks,
     )
+
+
+def _as_place_for_flows(check: Check) -> Check:
+    return replace(check, state="note", error=None, message=f"{check.message}; none is tried")
 
 
 def _check_settings(problems: list[str]) -> str:
@@ -227,10 +231,11 @@ def _places(settings: Settings, way: list[Check], *, is_url: bool) -> Iterator[t
     """Yield the locations to check, and what a run does there."""
     home = next((check.message for check in way if check.name == RUNS_LIE and check.state == "ok"), None)
     probed = Probed(has_flow=home is not None, is_named=is_url or settings.run_id is not None)
-    is_over = bool(way) and way[-1].name in {"flow", "run id"} and way[-1].state == "ok"  # nothing is written then
+    is_over = any(check.message == OVER for check in way)  # nothing is written then
     if settings.location:
         writes = not (settings.results or settings.baked or is_over)
-        yield _as_root(replace(settings.location, alias="")), replace(probed, writes=writes)
+        why = OVER if is_over else ""
+        yield _as_root(replace(settings.location, alias="")), replace(probed, writes=writes, why=why)
     if settings.results and not is_over:
         results = settings.results.as_root()
         key = results.key if home is None else home

@@ -11,7 +11,7 @@ from runner.backends import open_storage
 from runner.bundle.fetch import fetch
 from runner.bundle.load import try_loading
 from runner.bundle.trust import Admitted, admit
-from runner.doctor.checks import error_with_code, run_check
+from runner.doctor.checks import Check, error_with_code, run_check
 from runner.errors import RunHeld
 from runner.runs.claims import check_same
 from runner.runs.documents import concludes
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.bundle.archive import Bundle, ForeignObject
-    from runner.doctor.checks import Check, State
+    from runner.doctor.checks import State
     from runner.location import Location
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument
@@ -41,11 +41,15 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 ABOUT = "the run"
+OVER = "not tried: a start with this RUNNER_RUN_ID only repeats what became of its run"
 RUNS_LIE = "results"  # the check whose message is the folder that holds the flow's runs
 
 
 def run_checks(settings: Settings, credentials: Credentials) -> Iterator[Check]:
-    """Yield the checks of what a run does before it writes anything, in its order, up to the first that fails."""
+    """Yield the checks of what a run does before it writes anything, in its order.
+
+    What comes after the first that fails, or after what tells that the run is over, is not tried.
+    """
     way = _Way(settings, credentials)
     steps = (
         ("signing key", way.check_signing_key),
@@ -57,11 +61,12 @@ def run_checks(settings: Settings, credentials: Credentials) -> Iterator[Check]:
         ("run id", way.look_at_run),
         ("load", way.load),
     )
+    untried = ""
     for name, step in steps:
-        check = run_check(ABOUT, name, step)
+        check = Check(ABOUT, name, "unknown", untried) if untried else run_check(ABOUT, name, step)
         yield check
-        if check.state == "FAILED" or way.is_over:
-            return
+        if not untried and (check.state == "FAILED" or way.is_over):
+            untried = OVER if check.state == "ok" else "not tried"
 
 
 class _Way:

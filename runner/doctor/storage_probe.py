@@ -51,11 +51,13 @@ class Probed:
 
     Args:
         writes: it writes its documents there.
+        why: why nothing is written, where something else might be thought.
         has_flow: a flow is there, below whose ``runs/`` it writes, and perhaps nowhere else may.
         is_named: it may have a run id that others know, so that a second create must be refused.
     """
 
     writes: bool = True
+    why: str = ""
     has_flow: bool = False
     is_named: bool = True
 
@@ -92,6 +94,9 @@ def probe(storage: Storage, key: str, probed: Probed) -> Iterator[Check]:
         yield from _write_checks(storage, about, probe_key, is_named=probed.is_named)
     else:
         yield run_check(about, "read", lambda: _read_absent(storage, probe_key))
+        for name in _WRITE_CHECKS if probed.why else ():
+            if name != "read":
+                yield Check(about, name, "unknown", probed.why)
 
 
 def request_endpoint(url: str) -> Answer | None:

@@ -24,7 +24,13 @@ class Report:
     values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def result(self, slug: str) -> Any:
-        """Return a task's value (of a mapped one, the list), held by the report of ``flow.run()``. Raises KeyError."""
+        """Return a task's value (of a mapped one, the list), held by the report of ``flow.run()``.
+
+        Raises KeyError, which names those that there are.
+        """
+        if slug not in self.values:
+            message = f"there is no result {slug!r}; there are: {', '.join(self.values) or 'none'}"
+            raise KeyError(message)
         return self.values[slug]
 
     @property

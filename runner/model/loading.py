@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from runner.naming import UNPACKED
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
+_PROCESS_LOADED: set[str | None] = set()  # the modules of all `loading` blocks
+_PROCESS_STARTED: WeakSet[threading.Thread] = WeakSet()  # the threads that flows' files started when they were imported
 
 
 class Load:
@@ -21,21 +25,37 @@ class Load:
     def __init__(self, module: str | None = None) -> None:
         self.module = module
         self.made: list[object] = []
+        self.before = set(threading.enumerate())
+
+    def started(self) -> Iterator[threading.Thread]:
+        """Yield the threads that were started meanwhile."""
+        yield from (thread for thread in threading.enumerate() if thread not in self.before)
 
 
 def is_loading() -> bool:
     """Return whether a flow is being loaded here: its author's ``build()`` must not publish it.
 
-    So it is, too, while a process that the flow started anew imports what travelled.
+    So it is, too, while a process that the flow started anew imports what travelled, and ever after in a thread that
+    was started meanwhile, such as a timer.
     """
-    return bool(_PROCESS_LOADING) or next(_bodies_that_travelled(), None) is not None
+    is_late = threading.current_thread() in _PROCESS_STARTED
+    return bool(_PROCESS_LOADING) or is_late or next(_bodies_that_travelled(), None) is not None
+
+
+def has_loaded() -> bool:
+    """Return whether flows are loaded in this process, as where they are published or run by command."""
+    return bool(_PROCESS_LOADED)
 
 
 def is_own_body() -> bool:
     """Return whether the flow's file is being loaded, and its own lines call: its ``run()`` must not run anything.
 
-    Another module that runs a flow when it is imported does so: what comes of it is wanted there.
+    Another module that runs a flow when it is imported does so: what comes of it is wanted there. A thread that was
+    started meanwhile does not.
     """
+    thread = threading.current_thread()
+    if thread in _PROCESS_STARTED or (_PROCESS_LOADING and thread in _PROCESS_LOADING[0].started()):
+        return True
     if not _PROCESS_LOADING:
         return is_loading()
     return _PROCESS_LOADING[-1].module == next(_bodies(), "")
@@ -52,10 +72,12 @@ def loading(module: str | None = None) -> Iterator[Load]:
     """Make `is_loading` true for the block, in which a module of this name is imported."""
     load = Load(module)
     _PROCESS_LOADING.append(load)
+    _PROCESS_LOADED.add(module)
     try:
         yield load
     finally:
         _PROCESS_LOADING.remove(load)
+        _PROCESS_STARTED.update(load.started())
 
 
 @contextmanager

@@ -37,8 +37,16 @@ def check_parameters(declared: Sequence[ParameterRecord], given: Mapping[str, An
     names = [parameter["name"] for parameter in declared]
     unknown = [name for name in given if name not in names]
     missing = [parameter["name"] for parameter in declared if parameter["required"] and parameter["name"] not in given]
-    problems = [f"the flow has no parameter {name!r}" for name in unknown]
+    problems = [f"the flow has no parameter {name!r}{_meant(name, names)}" for name in unknown]
     problems += [f"parameter {name!r} is required and not given" for name in missing]
     if problems:
-        hint = f"Its parameters are: {', '.join(names) or 'none'}. Set RUNNER_PARAMETERS to a JSON object."
-        raise EnvironmentWrong("; ".join(problems), hint=hint)
+        hint = (
+            f"Its parameters are: {', '.join(names) or 'none'}. Give them by -p NAME=VALUE, or in RUNNER_PARAMETERS, "
+        )
+        raise EnvironmentWrong("; ".join(problems), hint=f"{hint}a JSON object.")
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches  # only here: it costs a start
+
+    return "".join(f"; did you mean {meant!r}?" for meant in get_close_matches(name, names, 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import FlowFailed
+from runner.publishing.parsing import parsed
 from runner.serialization.flow_pickler import Bindings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def bindings_of(module: ModuleType | None) -> Bindings:
     names: dict[str, tuple[str, str]] = {}
     submodules: set[str] = set()
     try:
-        tree = ast.parse(Path(file).read_bytes())
+        tree = parsed(Path(file))
     except (OSError, SyntaxError, ValueError) as error:
         message = f"{file} cannot be read as it was when it was imported: {error}"
         raise FlowFailed(message, hint="Build it again.") from error

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
-from runner.publishing.import_calls import Import, Unknown, Whole
+from runner.publishing.beside import Named, named_in, path_of, take_named
+from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
-from runner.publishing.included import NEVER, add, files_below, refuse_unreachable, take_included
+from runner.publishing.included import NEVER, add, files_below, is_left_out, refuse_unreachable, take_included
+from runner.publishing.own_metadata import ASKING, own_metadata
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
 
@@ -43,7 +45,9 @@ class Captured:
 
     ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
-    calls that could not be followed, and ``notes`` what is to be said of these.
+    calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` files whose
+    functions use the folder that they lie in otherwise, and ``notes`` what is to be said of these. ``asks_metadata`` is
+    whether any asks what is installed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -52,6 +56,9 @@ class Captured:
     whole: set[Whole] = field(default_factory=set)
     pointers: list[Pointer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    named: dict[Path, Named] = field(default_factory=dict)
+    unfollowed: set[Path] = field(default_factory=set)
+    asks_metadata: bool = False
 
 
 def capture(
@@ -67,7 +74,8 @@ def capture(
         module: the module, whose import statements are followed; a notebook has no file that could be read.
         include: files or folders that import statements do not show: paths, relative to the flow's file, each perhaps
             with ``=`` and the place below ``src/`` where it lies instead of its own.
-        exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind.
+        exclude: patterns (as in ``pathlib.PurePath.match``) of paths below ``src/`` that stay behind, folders with all
+            that lies in them.
         reached: modules that the flow is known to import otherwise: from its pickle, or when its tasks are called.
         source: what the flow's own file is there, if it travels.
 
@@ -77,7 +85,7 @@ def capture(
     patterns = list(exclude)
 
     def stays(name: str) -> bool:
-        return any(map(Path(name).match, patterns))
+        return is_left_out(name, patterns)
 
     found = Captured()
     file = getattr(module, "__file__", None)
@@ -93,7 +101,7 @@ def capture(
         found.files[source.place] = source.file
     elif module is not None and file:
         # the file itself is not executed in the container, so what it alone imports need not be there
-        imported = _forgiven(_read(Path(file), module.__package__ or "", found, is_flow=True))
+        imported = _forgiven(_read(Path(file), module.__package__ or "", found, is_flow=True, travels=False))
         names += imported
         if _PROCESSES & {each.name.partition(".")[0] for each in imported}:  # they have nothing of this one's memory
             names += [Import(module.__name__, forgiven=True)] if module.__name__ != "__main__" else []
@@ -104,6 +112,9 @@ def capture(
     found.files = {name: path for name, path in found.files.items() if not stays(name)}
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
+    found.notes += [named.note(base) for named in take_named(found.named, found.files, stays)]
+    if found.asks_metadata:
+        found.files |= {name: path for name, path in own_metadata(found.files.values()).items() if not stays(name)}
     found.files = dict(sorted(found.files.items()))
     if source and source.place not in found.files:
         message = f"{source.file} is not to travel"
@@ -198,17 +209,35 @@ def _take_whole(each: Whole, found: Captured) -> list[Import | Whole]:
     return _forgiven(more) if each.opened else more
 
 
-def _read(path: Path, package: str, found: Captured, *, is_flow: bool = False) -> list[Import | Whole]:
+def _read(
+    path: Path, package: str, found: Captured, *, is_flow: bool = False, travels: bool = True
+) -> list[Import | Whole]:
     """Return what a file imports, of a module that is only known when it runs at least the package; note the rest."""
     everything = imports_of(path, package, is_flow=is_flow)
-    names = [each for each in everything if not isinstance(each, Unknown)]
+    names = [each for each in everything if isinstance(each, Import | Whole)]
+    found.asks_metadata |= any(each.name.startswith(ASKING) for each in names)
     lists = any(isinstance(each, Whole) and not each.opened for each in names)  # the modules that it then imports
     for each in everything:
         if isinstance(each, Unknown) and (each.begins or each.opened or not lists):
             pointer = Pointer(path, each)
             found.pointers.append(pointer)
             names += [Import(pointer.package, forgiven=True)] if pointer.package and not each.opened else []
+        elif isinstance(each, Beside) and travels:
+            names += _read_beside(path, package, each, found)
     return names
+
+
+def _read_beside(path: Path, package: str, beside: Beside, found: Captured) -> list[Import | Whole]:
+    """Note what a file names that lies beside it, and return what modules of that import."""
+    meant = path_of(path, package, beside.place)
+    if path.is_relative_to(meant):  # the file itself, or the folder that it is in: whatever lies there may be meant
+        found.unfollowed |= {path} if beside.called and path != meant else set()
+        return []
+    named = named_in(path, beside, meant)
+    if named is None or meant in found.named:
+        return []
+    found.named[meant] = named
+    return _forgiven([each for place, file in named.files.items() for each in _read_leniently(file, place, found)])
 
 
 def _read_leniently(path: Path, place: str, found: Captured) -> list[Import | Whole]:
@@ -261,8 +290,8 @@ def _refuse_replaced(found: Captured, root: Path, excluded: list[str], itself: s
     for name in found.others:
         spec = PathFinder.find_spec(name, [str(root)])
         if spec and spec.origin and spec.origin != itself and _is_authors(spec):
-            below = Path(spec.origin).relative_to(root)
-            theirs |= {} if any(map(below.match, excluded)) else {name: spec.origin}
+            below = Path(spec.origin).relative_to(root).as_posix()
+            theirs |= {} if is_left_out(below, excluded) else {name: spec.origin}
     theirs |= {name: str(found.files[file]) for name, file in top_modules(found.files).items()}
     installed = [place for place in sys.path if INSTALLED & set(Path(place).parts)]
     for name, path in sorted(theirs.items()):
@@ -270,7 +299,8 @@ def _refuse_replaced(found: Captured, root: Path, excluded: list[str], itself: s
             line = line_of_import(Path(itself), name) if itself else None
             where = f"{Path(str(itself)).name}, line {line}: " if line else ""
             message = f"{where}{path} has the name of another module, which would be taken for it: that of {owner}"
-            hint = "Rename it, put it into a package of yours, or leave it out: exclude=[…], or -x."
+            pattern = name if Path(path).name == "__init__.py" else Path(path).name
+            hint = f"Rename it, put it in a package of yours, or leave it out: exclude=[{pattern!r}], or -x {pattern}."
             raise FlowFailed(message, hint=hint)
 
 
@@ -317,8 +347,9 @@ def _folders(spec: ModuleSpec) -> list[str]:
 def stays_behind(name: str, exclude: Iterable[str]) -> bool:
     """Return whether a module is left out by one of the patterns of an author's."""
     spec = _spec(name)
-    path = Path(spec.origin) if spec and spec.origin else None
-    return path is not None and any(map(path.match, exclude))
+    place = name.replace(".", "/")
+    is_package = spec is not None and spec.submodule_search_locations is not None
+    return spec is not None and is_left_out(f"{place}/__init__.py" if is_package else f"{place}.py", exclude)
 
 
 def installed_places() -> list[str]:

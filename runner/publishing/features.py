@@ -7,7 +7,7 @@ import hashlib
 import re
 import sys
 from argparse import Namespace
-from collections import deque
+from collections import Counter, deque
 from functools import _lru_cache_wrapper, cached_property, partial
 from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
@@ -123,6 +123,16 @@ def _constants_of(modules: Iterable[str], told: Callable[[Any], str]) -> Iterato
             if is_its or (variable.isupper() and isinstance(held, PLAIN)):
                 text = _digest(_essence(held.__code__)) if is_its else told(held)
                 yield Feature(f"the {'function' if is_its else 'constant'} {variable} of {name}", text)
+
+
+def numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
+    """Return features by their labels; those of functions that share a name are counted."""
+    counts = Counter[str]()
+    found = {}
+    for feature in features:
+        counts[feature.label] += 1
+        found[feature.label, counts[feature.label]] = feature
+    return found
 
 
 class _Teller:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from importlib.util import resolve_name
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ _OPENS = {
     *(f"{home}.{name}" for home in ("importlib.resources", "importlib_resources") for name in _RESOURCES),
     *(f"pkg_resources.resource_{name}" for name in ("filename", "listdir", "stream", "string")),
 }
-_FILE = "<file>"  # stands for a module's own file, below the package that it lies in
-_SAME_PLACE = {"str", "os.fspath", "os.path.abspath", "os.path.realpath", "pathlib.Path"}
+_FILE = "<file>"  # stands for a module's file, below the package that it lies in, whose name is not known
+_SAME_PLACE = {"str", "os.fspath", "os.path.abspath", "os.path.realpath", "os.path.normpath"}
 
 
 class Import(NamedTuple):
@@ -45,6 +46,17 @@ class Unknown(NamedTuple):
     opened: bool
 
 
+class Beside(NamedTuple):
+    """A path that is made of a module's ``__file__``: its line, and its parts below the folder of what travels.
+
+    The first are ``..`` where it leads out of that. ``called`` is whether it is made when a function is called.
+    """
+
+    line: int
+    place: tuple[str, ...]
+    called: bool
+
+
 class Calls:
     """What the calls in a file are about; names are taken for what import statements and assignments make them.
 
@@ -52,16 +64,22 @@ class Calls:
         tree: the file.
         package: of which its module is a part.
         name: the module's own; None if it has another one where it runs.
+        file: the name of the file itself.
     """
 
-    def __init__(self, tree: ast.AST, package: str, name: str | None) -> None:
-        self.package, self.name = package, name
+    def __init__(self, tree: ast.AST, package: str, name: str | None, file: str = _FILE) -> None:
+        self.package, self.name, self.file = package, name, file
         self.modules: dict[str, str] = {}
+        self.used = set[str]()
         assigned: dict[str, list[ast.expr | None]] = {}
         for node in ast.walk(tree):
             self._bind(node)
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 assigned.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                assigned.setdefault(node.target.id, []).append(node.value)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                self.used.add(node.id)
             elif isinstance(node, ast.arg):
                 assigned.setdefault(node.arg, []).extend([None, None])
         self.assigned = {name: values[0] for name, values in assigned.items() if len(values) == 1}
@@ -197,35 +215,55 @@ class Calls:
     def _listed(self, part: ast.expr) -> list[str]:
         if isinstance(part, ast.Starred):
             return self._packages(part.value)
-        place = self._place(part)
-        return [".".join(place)] if place else []
+        place = self.place(part)
+        return [".".join(place)] if place and place[0] != ".." else []
 
-    def _place(self, path: ast.expr | None) -> tuple[str, ...] | None:
-        """Return the package whose folder a path is, in its parts, as far as it is made of a module's ``__file__``."""
+    def is_made_for_later(self, statement: ast.Assign | ast.AnnAssign) -> bool:
+        """Return whether a path is only given the name by which the file uses it."""
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        is_used = isinstance(target, ast.Name) and {target.id} <= self.assigned.keys() & self.used
+        return is_used and self.place(statement.value) is not None
+
+    def place(self, path: ast.expr | None) -> tuple[str, ...] | None:
+        """Return where a path made of a module's ``__file__`` leads: its parts below the folder of what travels."""
         if isinstance(path, ast.Name):
-            own = (*filter(None, self.package.split(".")), _FILE)
-            return own if path.id == "__file__" else self._place(self._value_of(path))
+            own = (*filter(None, self.package.split(".")), self.file)
+            return own if path.id == "__file__" else self.place(self._value_of(path))
         if isinstance(path, ast.Attribute):
             if path.attr == "__file__":
                 module = self._module(path.value)
                 return (*module.split("."), _FILE) if module else None
-            return _moved(self._place(path.value), [".."]) if path.attr == "parent" else None
+            return _moved(self.place(path.value), [".."]) if path.attr == "parent" else None
+        if isinstance(path, ast.Subscript) and isinstance(path.value, ast.Attribute) and path.value.attr == "parents":
+            up = path.slice.value if isinstance(path.slice, ast.Constant) else None
+            return _moved(self.place(path.value.value), [".."] * (up + 1)) if isinstance(up, int) else None
         if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div):
-            return _moved(self._place(path.left), _words([path.right]))
-        if isinstance(path, ast.Call):
-            return self._place_called(path)
-        return None
+            return _moved(self.place(path.left), _words([path.right]))
+        if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Add):
+            return _moved(self.place(path.left), _words_after_slash(path.right))
+        if isinstance(path, ast.JoinedStr) and len(path.values) == 2:  # noqa: PLR2004 - f"{HERE}/words.txt"
+            begin = path.values[0].value if isinstance(path.values[0], ast.FormattedValue) else None
+            return _moved(self.place(begin), _words_after_slash(path.values[1]))
+        return self._place_called(path) if isinstance(path, ast.Call) else None
 
     def _place_called(self, call: ast.Call) -> tuple[str, ...] | None:
         called = self._module(call.func) or getattr(call.func, "attr", getattr(call.func, "id", ""))
-        if called in {"resolve", "absolute", "joinpath"} and isinstance(call.func, ast.Attribute):
-            return _moved(self._place(call.func.value), _words(call.args))
-        place = self._place(call.args[0]) if call.args else None
+        words = _words(call.args)
+        if isinstance(call.func, ast.Attribute) and called in {"resolve", "absolute", "joinpath"}:
+            return _moved(self.place(call.func.value), words)
+        if isinstance(call.func, ast.Attribute) and called in {"with_name", "with_suffix"}:
+            place = self.place(call.func.value)
+            if not place or not words or len(words) != 1:
+                return None
+            name = words[0] if called == "with_name" else f"{PurePosixPath(place[-1]).stem}{words[0]}"
+            return _moved(place, ["..", name])
         if called == "os.path.dirname":
-            return _moved(place, [".."])
-        if called == "os.path.join":
-            return _moved(place, _words(call.args[1:]))
-        return place if called in _SAME_PLACE else None
+            return _moved(self.place(call.args[0]), [".."]) if call.args else None
+        if called in {"os.path.join", "pathlib.Path"}:
+            places = map(self.place, call.args)
+            begins = [(place, _words(call.args[at + 1 :])) for at, place in enumerate(places) if place is not None]
+            return _moved(*begins[-1]) if begins else None  # to join to a whole path is to begin anew
+        return self.place(call.args[0]) if call.args and called in _SAME_PLACE else None
 
 
 def absolute(name: str, level: int, package: str) -> str:
@@ -242,16 +280,23 @@ def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
 
 
 def _words(parts: list[ast.expr]) -> list[str] | None:
-    """Return the parts of a path that are texts; None unless all are."""
+    """Return the parts of a path that are texts; None unless all are, and none begins anew."""
     texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    return [word for text in texts for word in text.split("/")] if len(texts) == len(parts) else None
+    is_whole = len(texts) == len(parts) and not any(text.startswith("/") for text in texts)
+    return [word for text in texts for word in text.split("/")] if is_whole else None
+
+
+def _words_after_slash(part: ast.expr) -> list[str] | None:
+    text = part.value if isinstance(part, ast.Constant) else None
+    return text.split("/") if isinstance(text, str) and text.startswith("/") else None
 
 
 def _moved(place: tuple[str, ...] | None, words: list[str] | None) -> tuple[str, ...] | None:
     if place is None or words is None:
         return None
     for word in words:
-        if word == ".." and not place:
-            return None
-        place = place[:-1] if word == ".." else (*place, *([word] if word not in {"", "."} else []))
+        if word == ".." and place and place[-1] != "..":
+            place = place[:-1]
+        elif word not in {"", "."}:
+            place = (*place, word)
     return place

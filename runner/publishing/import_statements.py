@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import FlowFailed
-from runner.publishing.import_calls import Calls, Import, Unknown, Whole, absolute
+from runner.publishing.import_calls import Beside, Calls, Import, Unknown, Whole, absolute
+from runner.publishing.parsing import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +52,7 @@ def _imported_by(code: CodeType) -> Iterator[str]:
 def _guarded(path: Path) -> set[str]:
     """Return the modules whose absence a file handles: imported in a try that catches ImportError, and nowhere else."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = parsed(path)
     except (OSError, SyntaxError, ValueError):
         return set()
     found = [each for each in _found_in(tree, Calls(tree, "", None)) if not isinstance(each, Unknown)]
@@ -59,8 +60,10 @@ def _guarded(path: Path) -> set[str]:
     return handled - {each.name.split(".")[0] for each in found if not each.forgiven}
 
 
-def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Import | Whole | Unknown]:
-    """Return what a file imports, anywhere in it, and what is only known when it runs. Raises FlowFailed.
+def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Import | Whole | Unknown | Beside]:
+    """Return what a file imports, anywhere in it, what is only known when it runs, and the paths that it names.
+
+    Raises FlowFailed.
 
     Args:
         path: of the file.
@@ -71,8 +74,9 @@ def imports_of(path: Path, package: str, *, is_flow: bool = False) -> list[Impor
         return []
     parts = [*filter(None, package.split(".")), *([path.stem] if path.stem != "__init__" else [])]
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
-        return list(_found_in(tree, Calls(tree, package, None if is_flow else ".".join(parts)), is_flow=is_flow))
+        tree = parsed(path)
+        calls = Calls(tree, package, None if is_flow else ".".join(parts), path.name)
+        return [*_found_in(tree, calls, is_flow=is_flow), *_paths_in(tree, calls)]
     except (SyntaxError, ValueError) as error:
         message = f"{path} cannot be parsed: {error}"
         raise FlowFailed(message, hint="Mend it, or leave it out with exclude=[…].") from error
@@ -99,10 +103,22 @@ def _found_in(
             yield from (each for each in found if not (_is_main(tree) and isinstance(each, Unknown)))
 
 
+def _paths_in(tree: ast.AST, calls: Calls, *, called: bool = False) -> Iterator[Beside]:
+    """Yield the whole paths that are made of the file's own, but for those that only a program makes."""
+    if "__file__" not in calls.used or (isinstance(tree, ast.Assign | ast.AnnAssign) and calls.is_made_for_later(tree)):
+        return
+    place = calls.place(tree) if isinstance(tree, ast.expr) else None
+    if place is not None and isinstance(tree, ast.expr):
+        yield Beside(tree.lineno, place, called)
+        return
+    for child in tree.orelse if isinstance(tree, ast.If) and _is_main(tree) else ast.iter_child_nodes(tree):
+        yield from _paths_in(child, calls, called=called or isinstance(tree, _FUNCTIONS))
+
+
 def line_of_import(path: Path, name: str) -> int | None:
     """Return the line in which a file imports a module, or something from it."""
     if path.suffix == ".py":
-        for each in ast.walk(ast.parse(path.read_bytes())):
+        for each in ast.walk(parsed(path)):
             if isinstance(each, ast.Import) and name in {alias.name.partition(".")[0] for alias in each.names}:
                 return each.lineno
             if isinstance(each, ast.ImportFrom) and not each.level and (each.module or "").partition(".")[0] == name:
@@ -113,7 +129,7 @@ def line_of_import(path: Path, name: str) -> int | None:
 def is_below_guard(path: Path, line: int) -> bool:
     """Return whether a line of a file is only executed where the file is run as a program."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = parsed(path)
     except (OSError, SyntaxError, ValueError):
         return False
     guarded = [each for each in ast.walk(tree) if _is_main(each)]

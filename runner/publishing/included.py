@@ -56,6 +56,12 @@ def take_included(base: Path, names: Iterable[str], stays: Callable[[str], bool]
     return Included(found, placed)
 
 
+def is_left_out(place: str, patterns: Iterable[str]) -> bool:
+    """Return whether a path below ``src/``, or a folder that it lies in, matches one of an author's patterns."""
+    parts = [PurePosixPath(place), *PurePosixPath(place).parents][:-1]
+    return any(part.match(pattern) for pattern in patterns for part in parts)
+
+
 def add(found: dict[str, Path], more: dict[str, Path]) -> None:
     """Add files that were included to those that travel. Raises UsageError where another one lies in a place."""
     for place, path in more.items():

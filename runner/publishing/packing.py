@@ -8,6 +8,7 @@ from runner.bundle import archive, module_names
 from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.errors import FlowFailed
 from runner.publishing import capture
+from runner.publishing.before_run import describe_as_made
 from runner.publishing.bindings import bindings_of
 from runner.publishing.features import functions_of, modules_of
 from runner.publishing.home_paths import notes_on_paths
@@ -110,6 +111,8 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     files = {name: path.read_bytes() for name, path in captured.files.items()}
     members = {FLOW: contents.pickled, **{SOURCES + name: data for name, data in files.items()}}
     facts = orders.facts_of(_installed(contents.modules | captured.imports))
+    if contents.source:
+        describe_as_made(flow, facts)
     data = archive.write_bundle(facts, members, orders.key)
     written = archive.read_bundle(data)
     if orders.secrets is not None:
@@ -118,7 +121,9 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     if orders.check:
         names = bindings_of(module).names.keys()
         said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
-    travelling = captured.files.values() if contents.source else ()
+    travelling = set(captured.files.values() if contents.source else ())
+    if contents.source and contents.source.file in captured.unfollowed:
+        travelling -= {path for named in captured.named.values() for path in named.files.values()}
     said += notes_on_paths(contents.functions, capture.folder_of(module), travelling)
     return Packed(data, written.manifest, files, [*captured.notes, *said])
 

@@ -14,16 +14,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.environ import environ_at_start
 from runner.errors import FlowFailed
+from runner.publishing.before_run import as_made, changed_by_run
 from runner.publishing.capture import installed_places, root_of, stays_behind
-from runner.publishing.features import Feature, Seen, features_of
+from runner.publishing.features import Feature, Seen, features_of, numbered
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
 from runner.publishing.proof_process import ANSWER, Request
+from runner.publishing.set_variables import note_of, set_here
 from runner.serialization.diagnosis import line_of_definition, line_of_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
@@ -69,6 +72,7 @@ def prove(built: Built) -> list[str]:
     """
     name = built.module.__name__ if built.module else ""
     root = str(root_of(built.module))
+    variables = set_here(root)
     request = Request(
         module=built.source.module if built.source else name,
         is_source=built.source is not None,
@@ -77,6 +81,7 @@ def prove(built: Built) -> list[str]:
         hidden=[f"{folder}/" for folder in (root, str(Path.home())) if folder != "/"],
         shown=[f"{folder}/" for folder in (*installed_places(), sys.prefix, sys.base_prefix, _OURS)]
         + [f"{Path.home()}/."],  # settings and credentials are the environment's, which a platform gives as well
+        variables=[*variables],
     )
     asked = json.JSONEncoder().encode(request).encode() + b"\n" + built.bundle  # which a flow cannot have set otherwise
     told = _told_by_a_process(asked)
@@ -89,8 +94,14 @@ def prove(built: Built) -> list[str]:
             return []
         _refuse_unloadable(built.module, failed, missing)
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
-    differing = list(_differing(features_of(built.flow, seen), told))
-    notes = [_note(*each) for each in told["read"]]
+    features = features_of(built.flow, seen)
+    changed = changed_by_run(built.flow)
+    differing = list(_differing(as_made(features, changed) if built.source else features, told))
+    notes = [_note(*each) for each in told["read"] if each[2] not in variables]
+    notes += [_changed(built, each) for each in changed.values()]
+    if alone := _set_here_alone(variables, told, asked):
+        file = getattr(built.module, "__file__", None)
+        notes.append(note_of(alone, file, is_imported=built.source is not None))
     again = _told_by_a_process(asked) if differing else None
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:
@@ -105,9 +116,27 @@ def prove(built: Built) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def _set_here_alone(here: Mapping[str, str], told: Answer, asked: bytes) -> list[str]:
+    """Return which of the variables that are set here are not, or have other values, where the flow is loaded.
+
+    What is only set unless it is set already is looked for in a process that begins as this one did.
+    """
+    there = told["were_set"]
+    if told["asked"]:
+        with suppress(FlowFailed):  # for want of those
+            anew = _told_by_a_process(asked, environ_at_start())
+            there |= anew["were_set"] if anew else {}
+    return [name for name, value in here.items() if there.get(name) != value]
+
+
 def _note(file: str, line: int, name: str) -> str:
     place = f"{file.partition('/')[2]}, line {line}"  # below the folder of what travels
     return f"note: {place}: the variable {name} is read when the file is imported: it is the container's there"
+
+
+def _changed(built: Built, feature: Feature) -> str:
+    is_as = "as the file makes it" if built.source else "as it is now"
+    return f"note: {_told_place(feature)}{feature.label} was changed by flow.run(): it travels {is_as}"
 
 
 def _refuse_kept(kept: Kept, value: FunctionType | type) -> None:
@@ -128,8 +157,8 @@ def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | No
 
 def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Feature, Feature | None]]:
     """Yield features that are others in an answer, and what they are there."""
-    there = _numbered(map(_feature, answer["features"]))
-    for key, feature in _numbered(features).items():
+    there = numbered(map(_feature, answer["features"]))
+    for key, feature in numbered(features).items():
         other = there.get(key)
         if (other is None and not feature.is_of_module) or (other and other.told != feature.told):
             yield feature, other
@@ -137,16 +166,6 @@ def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Fe
 
 def _feature(told: list[str]) -> Feature:
     return Feature(told[0], told[1])
-
-
-def _numbered(features: Iterable[Feature]) -> dict[tuple[str, int], Feature]:
-    """Return features by their labels; those of functions that share a name are counted."""
-    counts = Counter[str]()
-    found = {}
-    for feature in features:
-        counts[feature.label] += 1
-        found[feature.label, counts[feature.label]] = feature
-    return found
 
 
 def _told_place(feature: Feature) -> str:
@@ -165,14 +184,17 @@ def _refuse(here: Feature, there: Feature | None) -> None:
     raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
 
 
-def _told_by_a_process(request: bytes) -> Answer | None:
-    """Return what a fresh process tells of a bundle; None, and a warning, where none can be started."""
+def _told_by_a_process(request: bytes, environ: Mapping[str, str] | None = None) -> Answer | None:
+    """Return what a fresh process tells of a bundle; None, and a warning, where none can be started.
+
+    It has this one's environment, unless another is given.
+    """
     if not sys.executable or getattr(sys, "frozen", False):
         log.warning("the bundle was not loaded to prove that it can be: there is no Python to start for that")
         return None
     try:
         with tempfile.TemporaryDirectory(prefix="runner-proof-") as folder:
-            return _told_from(Path(folder), request)
+            return _told_from(Path(folder), request, environ)
     except subprocess.TimeoutExpired:
         message = f"the flow does not load within {_LONGEST} seconds in a process of its own"
         raise FlowFailed(message, hint=f"Look what its modules do when they are imported. {_UNCHECKED}") from None
@@ -181,13 +203,13 @@ def _told_by_a_process(request: bytes) -> Answer | None:
         return None
 
 
-def _told_from(folder: Path, request: bytes) -> Answer:
+def _told_from(folder: Path, request: bytes, environ: Mapping[str, str] | None) -> Answer:
     command = [sys.executable, "-I", "-c", _BEGIN, *installed_places(), _ROOT]
     work = folder / "work"
     work.mkdir()
     with (folder / "said").open("wb") as said:  # no pipe, which whatever is started may hold open
         ended = subprocess.Popen(  # noqa: S603 - this Python
-            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=work, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=work, start_new_session=True, env=environ
         )
         with ended:
             try:
@@ -203,6 +225,6 @@ def _told_from(folder: Path, request: bytes) -> Answer:
     if not answer.is_file():
         last = (folder / "said").read_text("utf-8", "replace").strip().rpartition("\n")[2]
         message = f"the process that loads the flow ends with {ended.returncode}{last and f': {last}'}"
-        raise FlowFailed(message, hint=f"Leave os._exit out of its modules. {_UNCHECKED}")
+        raise FlowFailed(message, hint=f"Look what its modules do when they are imported. {_UNCHECKED}")
     told: Answer = json.loads(answer.read_bytes())
     return told

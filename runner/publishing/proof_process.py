@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from runner.bundle import archive, load
+from runner.environ import process_environ
 from runner.errors import RunnerError
 from runner.publishing.features import Seen, features_of
 from runner.publishing.kept import kept_by
 from runner.publishing.read_variables import Read, told_of, watch
+from runner.publishing.set_variables import digests
+from runner.publishing.untimely_end import untimely_end_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +30,8 @@ ANSWER = "answer"  # the file above its working directory that it writes, once i
 class Request(TypedDict):
     """What it is asked: the name that the flow's module has there, whether that is its file, and what to look at.
 
-    ``hidden`` are folders of the author's machine that are not there where a flow runs, but for those ``shown``.
+    ``hidden`` are folders of the author's machine that are not there where a flow runs, but for those ``shown``;
+    ``variables`` are those that were set in the process that asks.
     """
 
     module: str
@@ -36,17 +40,21 @@ class Request(TypedDict):
     modules: list[str]
     hidden: list[str]
     shown: list[str]
+    variables: list[str]
 
 
 class Answer(TypedDict):
     """What it tells: the features of the flow that it loaded, or why that failed, and the module that was missing.
 
-    ``kept`` is what the author's modules keep of the flow's file there, ``read`` which variables were read meanwhile.
+    ``kept`` is what the author's modules keep of the flow's file there, ``read`` which variables were read meanwhile,
+    ``were_set`` which of those that it is asked for were set, with digests, and ``asked`` those that others looked for.
     """
 
     features: list[list[str]]
     kept: list[tuple[str, str, str]]
     read: list[Read]
+    were_set: dict[str, str]
+    asked: list[str]
     failed: str | None
     missing: str | None
 
@@ -59,20 +67,26 @@ def answer() -> None:
     opened = archive.read_bundle(sys.stdin.buffer.read())
     unpacked: list[str] = []
     _hide(request["hidden"], [f"{folder}/", *request["shown"]])
-    read = watch(f"{folder}/")
+    watched = watch(f"{folder}/")
     try:
-        flow = load.load_bundle(opened, "", str(folder), unpacked.append)
-        known = told_of(read)
+        with untimely_end_told(lambda error: os.write(2, f"{error.message}\n".encode())):
+            flow = load.load_bundle(opened, "", str(folder), unpacked.append)
+        variables = {name for name in request["variables"] if name in watched.were_set}
+        were_set = digests(process_environ(), variables, unpacked[0] if unpacked else "")
+        asked = sorted({*request["variables"]} & watched.asked - variables)
+        known = told_of(watched.reads)
         seen = Seen(
             request["module"], unpacked[0] if request["is_source"] else None, request["imported"], request["modules"]
         )
         features = [[each.label, each.told] for each in features_of(flow, seen)]
         kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
-        told = Answer(features=features, kept=kept, read=known, failed=None, missing=None)
+        told = Answer(
+            features=features, kept=kept, read=known, were_set=were_set, asked=asked, failed=None, missing=None
+        )
     except RunnerError as error:
         cause = error.__cause__
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        told = Answer(features=[], kept=[], read=[], failed=error.message, missing=missing)
+        told = Answer(features=[], kept=[], read=[], were_set={}, asked=[], failed=error.message, missing=missing)
     partial = folder / f"{ANSWER}.new"
     partial.write_text(json.JSONEncoder().encode(told), "utf-8")  # dumps may be the flow's own
     partial.rename(folder / ANSWER)

@@ -1,4 +1,4 @@
-"""Which variables of the environment an author's files read while they are imported: a container has others."""
+"""Which variables of the environment an author's files read or set while they are imported: a container has others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from types import FrameType
 
-_EVERYWHERE = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"}  # on each machine another
+EVERYWHERE = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"}  # on each machine another
 _MOST = 5  # that one line reads by their names; one that reads more, such as dict(os.environ), goes through all
 _BETWEEN = {"get", "getenv", "__contains__", "pop", "setdefault"}  # what of Python's own asks for one variable
 
@@ -27,35 +27,49 @@ class Read(NamedTuple):
     name: str
 
 
-class _Watched(os._Environ[str]):  # noqa: SLF001 - the class of os.environ
-    """Notes which variables are read by files below a folder."""
+class Watched(NamedTuple):
+    """What was done with variables, by their names: read by an author's files, set, and asked for, by anyone."""
 
-    _reads: dict[str, Read]
+    reads: dict[str, Read]
+    were_set: set[str]
+    asked: set[str]
+
+
+class _Watching(os._Environ[str]):  # noqa: SLF001 - the class of os.environ
+    """Notes which variables are set and asked for, and which are read by files below a folder."""
+
+    _watched: Watched
     _root: str
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """Set a variable, and note that it was."""
+        super().__setitem__(name, value)
+        self._watched.were_set.add(name)
 
     def __getitem__(self, name: str) -> str:
         """Return a variable that there is, and note that it was read."""
+        self._watched.asked.add(name)
         value = super().__getitem__(name)
         frame = _asking(sys._getframe(1))  # noqa: SLF001 - the only way to know who asks
         if frame is not None and frame.f_code.co_filename.startswith(self._root):
             file = frame.f_code.co_filename.removeprefix(self._root)
-            self._reads.setdefault(name, Read(file, frame.f_lineno, name))
+            self._watched.reads.setdefault(name, Read(file, frame.f_lineno, name))
         return value
 
 
-def watch(root: str) -> dict[str, Read]:
-    """Note from now on, by their names, which variables that are set are read by files below a folder."""
-    reads: dict[str, Read] = {}
+def watch(root: str) -> Watched:
+    """Note from now on what is done with variables, and which are read by files below a folder."""
+    watched = Watched({}, set(), set())
     environ = os.environ  # noqa: TID251 - an author's files read it
-    environ.__class__ = _Watched
-    vars(environ).update(_reads=reads, _root=root)
-    return reads
+    environ.__class__ = _Watching
+    vars(environ).update(_watched=watched, _root=root)
+    return watched
 
 
 def told_of(reads: dict[str, Read]) -> list[Read]:
     """Return what an author is told of: what the files read by name, and not every machine has."""
     per_line = Counter((read.file, read.line) for read in reads.values())
-    return [read for name, read in reads.items() if name not in _EVERYWHERE and per_line[read.file, read.line] <= _MOST]
+    return [read for name, read in reads.items() if name not in EVERYWHERE and per_line[read.file, read.line] <= _MOST]
 
 
 def _asking(frame: FrameType | None) -> FrameType | None:

@@ -46,8 +46,6 @@ def source_of(flow: FlowGraph, module: ModuleType | None) -> Source | None:
     file = getattr(module, "__file__", None)
     if module is None or not file or not file.endswith(".py") or not Path(file).is_file():
         return None
-    if module.__name__.endswith(".__init__"):
-        return None
     names = [name for name, value in vars(module).items() if value is flow or _is_function_of(flow, value)]
     is_foreign = any(isinstance(node.task.function, ForeignCall | Prefect1Run) for node in flow.nodes)
     if not names and (is_foreign or not flow.made_at or is_below_guard(Path(file), flow.made_at)):

@@ -279,7 +279,6 @@ def _opened_with(credentials: Credentials, scheme: str) -> str:
 def _import_what_loading_needs() -> None:
     """Import while the bundle is fetched what is needed right after it."""
     import cloudpickle  # noqa: F401 - the modules are wanted, not their names
-    import pythonjsonlogger.json  # noqa: F401 - for the line that says that the run begins
 
     import runner.bundle.module_folder
     import runner.bundle.module_names

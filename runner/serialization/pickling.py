@@ -103,7 +103,9 @@ def load_flow(data: bytes | memoryview, *, main: bool = False) -> Any:
         return Unpickler(BytesIO(data), main=main).load()
     except ModuleNotFoundError as error:
         message = f"the flow needs a module that is not installed here: {error.name}{_imported_in(error)}"
-        hint = own_image(f"{REPOSITORY}:all_extras", str(error.name).partition(".")[0])
+        name = str(error.name).partition(".")[0]
+        yours = f"If {name} is the author's own, build the flow again, with -i if nothing imports it and without -x."
+        hint = f"{yours} Else: {own_image(f'{REPOSITORY}:all_extras', name)}"
         raise Incompatible(message, hint=hint) from error
     except (ImportError, AttributeError) as error:
         message = f"the flow does not fit what is installed here: {error}{_imported_in(error)}"
@@ -123,7 +125,7 @@ def load_flow(data: bytes | memoryview, *, main: bool = False) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error.message if isinstance(error, RunnerError) else error}"
 
 
 def _imported_in(error: BaseException) -> str:

@@ -38,13 +38,15 @@ class ChildReport:
                 self.request_digest = message["request_digest"]
             case "modules unpacked":
                 self.folder = message["folder"]
-                import shutil  # noqa: F401 - it removes the folder; to import it later would hold up the end
             case "claim announced":
                 self.claim, self.attempt = message["claim"], message["claim"].attempt
             case "claim withdrawn":
                 self.claim = self.attempt = None
             case "flow began":
                 self.flow, self.has_begun = message["flow"], True
+                import shutil  # noqa: F401 - it removes the folder; to import them later would hold up the end
+
+                import runner.logs  # noqa: F401
             case "end saved aside":
                 self.is_end_saved = True
             case "attempt ended":

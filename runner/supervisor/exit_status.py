@@ -66,6 +66,11 @@ class ExitStatus(NamedTuple):
         return os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
 
     @property
+    def was_killed_at_last(self) -> bool:
+        """Whether it was asked to stop, and had to be killed."""
+        return self.signal == signal.SIGKILL and (self.timed_out or self.stop_signal is not None)
+
+    @property
     def verdict(self) -> Verdict:
         """State, exit code and reason."""
         if self.timed_out:

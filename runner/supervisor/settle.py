@@ -82,6 +82,11 @@ class Settlement:
             if report.verdict.exit_code == 0 and not is_committed:  # a flow garbled what was told; the storage is asked
                 message = "it is not known how the run ended"
                 return Verdict("crashed", InternalError.code, message, "InternalError")
+            if is_committed and status.was_killed_at_last:
+                message = (
+                    f"{report.verdict.message}; threads or atexit functions that it left did not end and were killed"
+                )
+                return report.verdict._replace(message=message)
             return report.verdict
         from runner import cgroup
 

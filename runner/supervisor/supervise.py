@@ -5,6 +5,7 @@ What is not needed before that process is started is imported after it.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -153,6 +154,8 @@ class Supervisor:
         self.trace = os.memfd_create("trace")
         ours, flows = (self.messages, self.orders, out, err), (tells, hears, writes_out, writes_err)
         supervisor, mark = os.getpid(), new_mark()
+        gc.freeze()  # what is there stays, and none of the three processes looks at it again, which would copy it
+        gc.enable()
         self.reaper = os.fork()
         if self.reaper == 0:
 

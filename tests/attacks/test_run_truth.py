@@ -42,7 +42,7 @@ class Watch(threading.Thread):
 
     def __init__(self, scene: Scene, key: str, act: Callable[[], object], *, again: bool = False) -> None:
         super().__init__(daemon=True)
-        self.path, self.act, self.again = scene.place.open()._path(key), act, again  # type: ignore[attr-defined]
+        self.path, self.act, self.again = Path(scene.place.open()._path(key)), act, again  # type: ignore[attr-defined]
         self.over = threading.Event()
         self.acted = 0
         self.start()
@@ -138,8 +138,11 @@ def test_what_is_no_document_lies_where_an_attempts_end_belongs(scene: Scene, ki
     """A start that took the attempt for dead could neither read nor write its end, and tried for ever."""
     scene.cut_off()
     scene.delete(FOLDER.end(1))
-    end = scene.place.open()._path(FOLDER.end(1))  # type: ignore[attr-defined]
-    {"pipe": lambda: os.mkfifo(end), "folder": end.mkdir, "link": lambda: end.symlink_to("nowhere")}[kind]()
+    end = Path(scene.place.open()._path(FOLDER.end(1)))  # type: ignore[attr-defined]
+    acts: dict[str, Callable[[], None]] = {
+        "pipe": lambda: os.mkfifo(end), "folder": end.mkdir, "link": lambda: end.symlink_to("nowhere"),
+    }  # fmt: skip
+    acts[kind]()
     assert scene.run("hold and abort", RUNNER_TIMEOUT="30").code in {65, 73, 74}
 
 
@@ -410,7 +413,7 @@ def test_a_result_is_exchanged_before_the_run_is_over(scene: Scene) -> None:
 @pytest.mark.parametrize("change", ["junk", "another token", "fewer tasks", "nothing"])
 def test_the_outcome_is_exchanged_as_soon_as_it_is_stored(scene: Scene, change: str) -> None:
     """It would still say that the run has succeeded."""
-    path = scene.place.open()._path(FOLDER.outcome)  # type: ignore[attr-defined]
+    path = Path(scene.place.open()._path(FOLDER.outcome))  # type: ignore[attr-defined]
 
     def exchange() -> None:
         document: dict[str, Any] = json.loads(path.read_bytes())

@@ -50,6 +50,18 @@ def test_build_chooses_by_name_and_takes_functions(tmp_path: Path) -> None:
     assert_refused(start({}, "build", f"{file}:a", "--storage", "ftp://x"), 2, "unknown scheme 'ftp'")
 
 
+def test_build_takes_no_flow_of_two_that_have_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "twins.py"
+    file.write_text(
+        "from runner import Flow\na, b = Flow('same'), Flow('same')\nown, other = Flow('own'), Flow('own')\n"
+    )
+    assert_refused(
+        start({}, "build", f"{file}:same"), 2, "twins.py has 2 flows of the name 'same'", "twins.py:VARIABLE"
+    )
+    for variable in ("b", "own"):  # a flow's own variable, and one of the name of two flows
+        assert start({}, "build", f"{file}:{variable}", "--storage", str(tmp_path / variable)).code == 0
+
+
 def test_build_names_the_flows_of_prefects_among_which_it_cannot_choose(tmp_path: Path) -> None:
     """One that was imported is a part of another; the only one is found by tests with Prefect itself."""
     file = tmp_path / "jobs.py"

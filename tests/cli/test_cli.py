@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from unittest import mock
@@ -36,9 +37,25 @@ def test_a_command_that_is_not_known_is_a_wrong_command_line() -> None:
     assert_refused(run_command({}, "ls"), 2, "Missing argument 'URL'")
 
 
+@pytest.mark.parametrize("arguments", [("rnu",), ("ls",), ("ls", "--nmuber"), ("ls", "-n", "none", "x")])
+def test_a_wrong_command_line_obeys_json_as_other_errors_do(arguments: tuple[str, ...]) -> None:
+    done = run_command({}, *arguments, "--json")
+    document = json.loads(done.stdout)
+    assert (done.code, done.stderr, document["error"], document["exit_code"]) == (2, "", "UsageError", 2)
+
+
+def test_whoever_stops_reading_ends_a_command_as_other_tools_end() -> None:
+    command = f"{sys.executable} -m runner version | sleep 0; echo ${{PIPESTATUS[0]}}"
+    late = f"{sys.executable} -m runner version | (exec <&-; sleep 1); echo ${{PIPESTATUS[0]}}"
+    for line in (command, late):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+    assert done.stdout == "141\n"
+
+
 def test_version_shows_runner_and_python() -> None:
-    assert start({}, "--version").stdout == f"runner {__version__}\n"
-    assert f"runner {__version__}\npython 3." in start({}, "version").stdout
+    assert start({}, "--version").stdout == start({}, "version").stdout
+    assert f"runner {__version__}\npython 3." in start({}, "--version").stdout
     assert printed_json(start({}, "version", "--json"))["runner"] == __version__
 
 

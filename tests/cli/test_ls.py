@@ -18,6 +18,7 @@ from support.wire import Fault, Relay
 
 if TYPE_CHECKING:
     from email.message import Message
+    from pathlib import Path
 
     from support.places import Place
 
@@ -38,6 +39,20 @@ def test_ls_lists_flows_then_versions_and_runs(place: Place) -> None:
     assert newest.rpartition("/")[2] in text
     assert f"r    succeeded  {listed['runs'][0]['began']}  {run_url(place)}\n" in text
     assert f"\n{ETL}  2         " in run_command(place.environ, "ls", place.url).stdout
+
+
+def test_ls_hides_nothing_where_a_flow_has_the_name_of_the_folder_of_runs(here: Place, tmp_path: Path) -> None:
+    file = tmp_path / "runs.py"
+    file.write_text("def runs(): ...\ndef etl(): ...\n")
+    for name in ("runs", "etl"):
+        assert start({}, "build", f"{file}:{name}", "--storage", here.url).code == 0
+        assert start(located(here, name) | {"RUNNER_RUN_ID": "r"}).code == 0
+    flows = printed_json(run_command({}, "ls", here.url, "--json"))["flows"]
+    assert [(flow["flow"], flow["versions"]) for flow in flows] == [("etl", 1), ("runs", 1)]
+    for name in ("runs", "etl"):
+        assert [run["run"] for run in printed_json(run_command({}, "ls", f"{here.url}/{name}", "--json"))["runs"]] == [
+            "r"
+        ]
 
 
 def test_ls_shows_what_it_can_where_a_run_cannot_be_read(ran: Place) -> None:

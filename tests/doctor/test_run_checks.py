@@ -143,7 +143,10 @@ def test_the_run_that_is_named(here: Place) -> None:
     told, checks = same_code(environ)
     assert (told.code, checks["run id"]["message"]) == (0, "once is a new run")
     assert same_code(environ)[0].code == 0  # it is over, and repeated
-    assert "is over since" in start(environ, "doctor").stdout
+    told = start(environ, "doctor")
+    assert "is over since" in told.stdout
+    for name in ("create", "replace", "delete", "signature", "run id", "load"):  # no line is left out
+        assert f"unknown  {name}: not tried: a start with this RUNNER_RUN_ID only repeats" in told.stdout
     assert same_code(environ | {"RUNNER_PARAMETERS": '{"rows": 4}'})[0].code == 78
     publish(here, "trouble.py")
     failing = located(here, "trouble") | {"RUNNER_RUN_ID": "bad", "RUNNER_PARAMETERS": '{"kind": "fail"}'}

@@ -16,20 +16,21 @@ BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
     ("made", "line"),
     [
         ("HERE = Path(__file__).parent", 5),
-        ("WORDS = os.path.join(os.path.dirname(__file__), 'words.txt')", 5),
+        ("WORDS = os.path.join(os.path.dirname(__file__), '')", 5),
         ("HERE = Path.cwd()", 5),
     ],
 )
 def test_it_is_noted_with_its_line_and_the_advice_works(author: Author, made: str, line: int) -> None:
     name = made.partition(" ")[0]
     lines = f"import os; from pathlib import Path\n{made}"
-    author.write({"flow.py": author.flow(lines, f"return Path({name}, 'words.txt').read_text()"), "words.txt": "a"})
+    body = f"return Path({name}, 'words' + str(chr(46)) + 'txt').read_text()"
+    author.write({"flow.py": author.flow(lines, body), "words.txt": "a"})
     done = author.python(*BUILD)
     assert done.returncode == 0, done.stderr
     assert (
         f"note: flow.py, line {line}: {name} is a path of this machine, and what lies there stays here" in done.stderr
     )
-    flow = author.flow(lines, f"return Path({name}, 'words.txt').read_text()", by_value=True)
+    flow = author.flow(lines, body, by_value=True)
     author.write({"flow.py": flow})
     by_value = author.python("flow.py")
     assert f"note: flow.py, line {line}: {name} is a path of this machine" in by_value.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.publishing.import_calls import Import, Unknown, Whole
+from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imported_in, imports_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def found_in(tmp_path: Path, lines: str, *, file: str = "more.py", is_flow: bool
     path.write_text(HEAD)
     before = imports_of(path, "acme.part", is_flow=is_flow)
     path.write_text(f"{HEAD}{lines}\n")
-    return list(imports_of(path, "acme.part", is_flow=is_flow)[len(before) :])
+    found = imports_of(path, "acme.part", is_flow=is_flow)[len(before) :]
+    return [each for each in found if not isinstance(each, Beside)]
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,10 @@ def test_what_is_left_behind_is_in_nobodys_way(author: Author, monkeypatch: pyte
 
 def test_the_advice_for_what_is_hidden_works(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sources_of(author.write(FILES), monkeypatch, [".env=settings"]) == ["kept.py", "settings"]
+
+
+def test_a_folder_is_left_behind_with_all_in_it(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = author.write(FILES | {"data/a.txt": "", "data/b/c.txt": "", "data/b/d.csv": ""})
+    assert sources_of(folder, monkeypatch, ["data"], "data") == ["kept.py"]
+    assert sources_of(folder, monkeypatch, ["data"], "b") == sources_of(folder, monkeypatch, ["data"], "data/b/")
+    assert "data/a.txt" in sources_of(folder, monkeypatch, ["data"], "data/b")

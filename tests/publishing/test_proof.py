@@ -126,7 +126,13 @@ def test_what_modules_print_is_seen_once(author: Author) -> None:
 def test_a_process_that_dies_is_told(author: Author) -> None:
     author.write({"flow.py": author.flow("import helper", "return helper")})
     author.write({"helper.py": f"{APART}if APART: print('bye', flush=True), os._exit(3)\n"})
-    assert "the process that loads the flow ends with 3: bye" in refused(author)
+    assert "helper.py, line 3: os._exit ends the process that loads the file" in refused(author)
+
+
+def test_a_process_that_is_killed_is_told(author: Author) -> None:
+    author.write({"flow.py": author.flow("import helper", "return helper")})
+    author.write({"helper.py": f"{APART}if APART: print('bye', flush=True), os.abort()\n"})
+    assert "the process that loads the flow ends with -6" in refused(author)
 
 
 def test_what_modules_start_holds_nobody_up(author: Author) -> None:

@@ -167,7 +167,7 @@ def test_values_travel_that_the_program_changes_below_main(author: Author, done:
 READS = {
     "relative": ("open('words.txt').read()", "a b"),
     "absolute": ("open('{folder}/words.txt').read()", "a b"),
-    "beside the file": ("open(os.path.join(os.path.dirname(__file__), 'words.txt')).read()", "a b"),
+    "beside the file": ("open(os.path.join(os.path.dirname(__file__), 'words'.join(['', '.txt']))).read()", "a b"),
     "listed": ("sorted(os.listdir('{folder}'))", ["db.sqlite", "flow.py", "words.txt"]),
     "listed where it starts": ("sorted(os.listdir())", ["db.sqlite", "flow.py", "words.txt"]),
     "scanned": ("sorted(each.name for each in os.scandir('{folder}'))", ["db.sqlite", "flow.py", "words.txt"]),
@@ -261,19 +261,41 @@ def test_the_file_has_its_own_name_there_unless_that_is_somebody_elses(
     assert author.answer(url) == (module, module, module.rpartition(".")[0])
 
 
-def test_a_package_may_be_the_flows_file(author: Author) -> None:
-    text = author.flow("from . import part\nfrom pathlib import Path", "return part.ONE, Path(__file__).name, __name__")
-    author.write({"etl/__init__.py": text, "etl/part.py": "ONE = 1\n", "etl/words.txt": ""})
-    author.write({"build.py": "import etl\nprint(etl.flow.storage.build())\n"})
-    url, why = built(author, "build.py")
-    assert (author.sources(url), why) == (["etl/__init__.py", "etl/part.py", "etl/words.txt"], "")
-    assert author.answer(url) == (1, "__init__.py", "etl")
+@pytest.mark.parametrize("command", [("build.py",), (*BUILD, "etl/deep/__init__.py")])
+def test_a_package_may_be_the_flows_file(author: Author, command: Sequence[str]) -> None:
+    imports = "import etl\nfrom . import part\nfrom pathlib import Path\netl.COUNT += 1"
+    text = author.flow(imports, "return part.ONE, Path(__file__).name, __name__, etl.COUNT")
+    author.write({"etl/__init__.py": "COUNT = 0\n", "etl/deep/__init__.py": text, "etl/deep/part.py": "ONE = 1\n"})
+    author.write({"build.py": "import etl.deep\nprint(etl.deep.flow.storage.build())\n"})
+    url, why = built(author, *command)
+    assert (author.sources(url), why) == (["etl/__init__.py", "etl/deep/__init__.py", "etl/deep/part.py"], "")
+    assert author.answer(url) == (1, "__init__.py", "etl.deep", 1)
 
 
-def test_a_package_that_is_executed_as_a_file_has_a_name_that_nothing_else_has(author: Author) -> None:
-    text = author.flow("from . import part", "return part.ONE")
-    author.write({"etl/__init__.py": text, "etl/part.py": "ONE = 1\n"})
-    assert author.answer(built(author, *BUILD, "etl/__init__.py")[0]) == 1
+LOADED = """
+import sys, yaml
+from runner.cli import main
+sys.argv = ["runner", "build", "yaml/__init__.py"]
+sys.exit(main())
+"""
+
+
+def test_a_package_that_cannot_be_imported_by_its_name_is_refused(author: Author) -> None:
+    author.write({"yaml/__init__.py": author.flow("", "return 1"), "etl/__init__.py": "import not_there\n"})
+    done = author.python("-P", "-c", LOADED)
+    assert (done.returncode, "yaml/__init__.py has the name of another module" in done.stderr) == (1, True), done.stderr
+    done = author.python(*BUILD, "etl/__init__.py")
+    assert "__init__.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("-m", "space.deep.etl"), ("build.py",)])
+def test_a_flow_in_a_namespace_package_keeps_its_name(author: Author, command: Sequence[str]) -> None:
+    text = author.flow("from space.deep import part\nfrom . import part as same", "return part is same, __name__")
+    author.write({"space/deep/etl.py": text, "space/deep/part.py": ""})
+    author.write({"build.py": "import space.deep.etl\nprint(space.deep.etl.flow.storage.build())\n"})
+    url, why = built(author, *command)
+    assert (author.sources(url), why) == (["space/deep/etl.py", "space/deep/part.py"], "")
+    assert author.answer(url) == (True, "space.deep.etl")
 
 
 # What of it is a flow

@@ -40,7 +40,19 @@ def test_a_helpers_import_of_what_an_author_has_too_is_refused_unless_it_is_left
     )
     done = author.python("-m", "runner", "build", "flow.py")
     assert f"{author.folder}/project/click/__init__.py has the name of another module" in done.stderr
-    assert author.answer(author.publish("-m", "runner", "build", "flow.py", "-x", "click/*")) is True
+    assert "leave it out: exclude=['click'], or -x click." in done.stderr
+    assert author.answer(author.publish("-m", "runner", "build", "flow.py", "-x", "click")) is True
+
+
+@pytest.mark.parametrize(("file", "pattern"), [("cloudpickle/__init__.py", "cloudpickle"), ("yaml.py", "yaml.py")])
+def test_what_an_author_has_of_such_a_name_is_left_out_as_the_refusal_says(
+    author: Author, file: str, pattern: str
+) -> None:
+    author.write({"flow.py": author.flow("import cloudpickle, yaml", "return cloudpickle, yaml"), file: ""})
+    command = ("-P", "-m", "runner", "build", "flow.py")
+    done = author.python(*command)
+    assert f"exclude=['{pattern}'], or -x {pattern}." in done.stderr
+    assert author.sources(author.publish(*command, "-x", pattern)) == ["flow.py"]
 
 
 def test_a_flow_that_is_built_by_an_installed_program_may_import_what_lies_beside_that_program() -> None:

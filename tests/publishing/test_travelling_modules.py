@@ -134,6 +134,15 @@ def test_what_starts_processes_anew_takes_its_own_file_along(author: Author) -> 
     assert author.answer(url) == 1
 
 
+def test_another_python_finds_what_travels_in_the_folder_of_the_flows_file(author: Author) -> None:
+    """It is not put on the path of all that a task starts, where it would hide what other tools import."""
+    imports = "import subprocess, sys\nfrom pathlib import Path"
+    started = "subprocess.check_output([sys.executable, '-m', 'helper'], cwd=Path(__file__).parent, text=True)"
+    author.write({"flow.py": author.flow(imports, f"return {started}"), "helper.py": "print('here')\n"})
+    url = author.publish("-m", "runner", "build", "flow.py", "-i", "helper.py")
+    assert (author.at_home(), author.answer(url)) == ("here", "here\n")
+
+
 def test_a_file_that_builds_whenever_it_is_imported_builds_nothing_in_processes_that_start_anew(
     author: Author,
 ) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,6 @@ from support.places import Place, local_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from runner.schema.documents import BundleReference, EndDocument, RunRequest, State, TaskRecord
 
@@ -265,7 +265,7 @@ def test_an_end_that_concludes_the_run_is_its_outcome(store: RunStore, here: Pla
 def test_whoever_finds_an_outcome_missing_writes_it(store: RunStore, here: Place) -> None:
     commit(store, claimed(store), "failed")
     written = here.read(LAYOUT.outcome)
-    (here.open()._path(LAYOUT.outcome)).unlink()  # type: ignore[attr-defined]
+    Path(here.open()._path(LAYOUT.outcome)).unlink()  # type: ignore[attr-defined]
     assert isinstance(claim(store), Concluded)
     assert here.read(LAYOUT.outcome) == written
 
@@ -334,7 +334,7 @@ def test_a_document_of_another_version_is_told_by_its_url(here: Place) -> None:
     here.write("etl/runs/other/outcome.json", b'{"format": 2}')
     with pytest.raises(BundleCorrupt, match=r"outcome\.json"):
         run_status(RunStore(here.open(), RunLayout("etl", "other")))
-    (here.open()._path("etl/runs/other/outcome.json")).unlink()  # type: ignore[attr-defined]
+    Path(here.open()._path("etl/runs/other/outcome.json")).unlink()  # type: ignore[attr-defined]
 
 
 def test_how_a_run_stands_is_told_at_each_of_its_steps(store: RunStore) -> None:

@@ -122,8 +122,12 @@ def test_a_module_travels_by_value_only_when_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.delitem(sys.modules, "a_library")
     assert Flow.of(load_flow(value.data)).run().result("tasked") == 7
     monkeypatch.delitem(sys.modules, "a_library")  # it was made anew
-    with pytest.raises(Incompatible, match="needs a module that is not installed here: a_library"):
+    with pytest.raises(Incompatible, match="needs a module that is not installed here: a_library") as missed:
         load_flow(reference.data)
+    yours = (
+        "If a_library is the author's own, build the flow again, with -i if nothing imports it and without -x. Else:"
+    )
+    assert str(missed.value.hint).startswith(yours)
     library("a_library", "def plain(): ...\n", monkeypatch)
     with pytest.raises(Incompatible, match=r"the flow does not fit what is installed here: .*'tasked'"):
         load_flow(reference.data)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from runner.errors import Denied, NotFound
 
 _PROCESS_CHECKED_ROOTS: set[str] = set()  # each is warned of once
 
 
-def inside(root: str, path: Path) -> Path:
+def inside(root: str, path: str) -> str:
     """Return the path, unless links lead it out of the root; links to places inside are followed.
 
     Whoever may exchange folders for links meanwhile is not stopped: such a person has the rights of the folder's
@@ -26,13 +25,13 @@ def inside(root: str, path: Path) -> Path:
     return path
 
 
-def plain_file(path: Path) -> Path:
+def plain_file(path: str) -> str:
     """Return the path, unless something lies there that is neither a file nor a folder: to open a pipe waits for ever.
 
     Raises NotFound.
     """
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode
     except OSError:
         return path  # whoever opens it gets the error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -46,7 +45,7 @@ def warn_of_writers(root: str) -> None:
         return
     _PROCESS_CHECKED_ROOTS.add(root)
     try:
-        mode = Path(root).stat().st_mode
+        mode = os.stat(root).st_mode
     except OSError:
         return
     if os.name == "posix" and mode & stat.S_IWOTH:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.backends.base import CHUNK, Entry, Storage, Writer
 from runner.backends.local.confinement import inside, plain_file, warn_of_writers
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
+from runner.location import file_url
 from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
@@ -48,19 +48,19 @@ class LocalStorage(Storage):
         warn_of_writers(self.container)
 
     def url(self, key: str) -> str:
-        """See `Storage.url`: a file URL, percent-encoded as RFC 8089 has it."""
-        return self._path(key).as_uri()
+        """See `Storage.url`."""
+        return file_url(self.container, key)
 
-    def _path(self, key: str) -> Path:
-        return Path(self.container, key)
+    def _path(self, key: str) -> str:
+        return os.path.join(self.container, *filter(None, key.split("/")))
 
-    def _inside(self, key: str) -> Path:
+    def _inside(self, key: str) -> str:
         """Return a key's path to open, which links must not lead out of the root. Raises Denied."""
         return inside(self.container, self._path(key))
 
     def _stream(self, key: str, offset: int, length: int | None, limit: int | None = None) -> Iterator[bytes]:
         try:
-            with plain_file(self._inside(key)).open("rb", buffering=0) as file:
+            with open(plain_file(self._inside(key)), "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 self.check_size(key, size, limit)
                 file.seek(offset)
@@ -77,7 +77,7 @@ class LocalStorage(Storage):
             isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
             or error.errno == errno.ENAMETOOLONG
         ):
-            if not Path(self.container).is_dir():
+            if not os.path.isdir(self.container):
                 return BucketMissing(f"there is no folder {self.container}", hint="Check the path, or mount it.")
             return NotFound(f"there is no file {path}")
         if isinstance(error, PermissionError):
@@ -97,7 +97,7 @@ class LocalStorage(Storage):
 
     def _create_named(self, key: str, data: bytes) -> None:
         with self._temporary(key) as (temporary, target):
-            with temporary.open("xb", buffering=0) as file:
+            with open(temporary, "xb", buffering=0) as file:
                 _write(file.fileno(), data)
                 os.fsync(file.fileno())
             try:
@@ -107,7 +107,7 @@ class LocalStorage(Storage):
                     raise
                 if not _rename_to_new(temporary, target):
                     _create_exclusively(target, data)
-            _sync(target.parent)
+            _sync(os.path.dirname(target))
 
     def _replace(self, key: str, data: bytes) -> None:
         with self._writer(key) as writer:
@@ -123,18 +123,18 @@ class LocalStorage(Storage):
         with ExitStack() as stack:
             with self._errors(key):
                 temporary, target = stack.enter_context(self._temporary(key))
-                file = stack.enter_context(temporary.open("xb", buffering=0))
+                file = stack.enter_context(open(temporary, "xb", buffering=0))
             yield Writer(put)
             with self._errors(key):
                 os.fsync(file.fileno())
                 file.close()
-                temporary.replace(target)
-                _sync(target.parent)
+                os.replace(temporary, target)
+                _sync(os.path.dirname(target))
 
     def _delete(self, key: str) -> None:
         path = self._inside(key)
         try:
-            path.unlink()
+            os.unlink(path)
         except PermissionError as error:
             raise Denied(f"not allowed to delete {path}", hint=f"Give {_user()} the right to write there.") from error
         except OSError as error:
@@ -146,16 +146,16 @@ class LocalStorage(Storage):
                 raise refusal from error
 
     @contextmanager
-    def _temporary(self, key: str) -> Iterator[tuple[Path, Path]]:
+    def _temporary(self, key: str) -> Iterator[tuple[str, str]]:
         """Yield a temporary path beside the target, which is gone when the block ends, and the target."""
         target = self._inside(key)
-        temporary = target.parent / f"{_TEMPORARY}{os.urandom(8).hex()}"
+        temporary = os.path.join(os.path.dirname(target), f"{_TEMPORARY}{os.urandom(8).hex()}")
         _make_folder(target)
         try:
             yield temporary, target
         finally:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                os.unlink(temporary)
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -177,7 +177,7 @@ class LocalStorage(Storage):
         folders, entries = self._list_folder(prefix)
         yield from entries
         for name in folders:
-            if not self._path(f"{prefix}{name}").is_symlink():  # what it leads to is walked where it lies
+            if not os.path.islink(self._path(f"{prefix}{name}")):  # what it leads to is walked where it lies
                 yield from self._list_recursive(f"{prefix}{name}/")
 
     def _list_folder(self, prefix: str) -> tuple[list[str], list[Entry]]:
@@ -205,7 +205,7 @@ class LocalStorage(Storage):
         if not item.is_symlink():
             return item.is_file() or item.is_dir()
         try:
-            inside(self.container, Path(item.path))
+            inside(self.container, item.path)
         except Denied:
             return False
         return True
@@ -216,7 +216,7 @@ class LocalStorage(Storage):
             for name in names:
                 if name.startswith(_TEMPORARY):
                     with suppress(OSError):
-                        Path(folder, name).unlink()
+                        os.unlink(os.path.join(folder, name))
 
 
 def _may_pass(error: OSError) -> bool:
@@ -228,18 +228,24 @@ def _user() -> str:
     return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "yourself"  # Windows has no numbers of users
 
 
-def _make_folder(target: Path) -> None:
+def _make_folder(target: str) -> None:
     """Create the folders above a file, and sync them to disk."""
-    made = [folder for folder in target.parents if not folder.exists()]
+    made = [folder for folder in _folders_above(target) if not os.path.exists(folder)]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
     except FileExistsError as error:  # a file lies where the folder should: it is not the key that is taken
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
     for folder in made:
-        _sync(folder.parent)
+        _sync(os.path.dirname(folder))
 
 
-def _create_unnamed(target: Path, data: bytes) -> bool:
+def _folders_above(path: str) -> Iterator[str]:
+    while (folder := os.path.dirname(path)) != path:
+        yield folder
+        path = folder
+
+
+def _create_unnamed(target: str, data: bytes) -> bool:
     """Create from a file that has no name before it is whole, so that a killed process leaves nothing behind.
 
     Returns False where the system or the file system has no such files. https://man7.org/linux/man-pages/man2/open.2.html
@@ -248,7 +254,7 @@ def _create_unnamed(target: Path, data: bytes) -> bool:
         return False
     with ExitStack() as stack:
         try:
-            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
             stack.callback(os.close, folder)
             descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=folder)
             stack.callback(os.close, descriptor)
@@ -260,7 +266,7 @@ def _create_unnamed(target: Path, data: bytes) -> bool:
         os.fsync(descriptor)
         try:
             # without a folder's descriptor Python would link the link, not what it leads to
-            os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=folder, follow_symlinks=True)
+            os.link(f"/proc/self/fd/{descriptor}", os.path.basename(target), dst_dir_fd=folder, follow_symlinks=True)
         except OSError as error:
             if error.errno in _NO_UNNAMED:
                 return False
@@ -270,7 +276,7 @@ def _create_unnamed(target: Path, data: bytes) -> bool:
     return True
 
 
-def _rename_to_new(temporary: Path, target: Path) -> bool:
+def _rename_to_new(temporary: str, target: str) -> bool:
     """Rename a file unless the name is taken, as SMB and FAT can, which have no links.
 
     Returns False where the system or the file system cannot. https://man7.org/linux/man-pages/man2/rename.2.html
@@ -285,17 +291,17 @@ def _rename_to_new(temporary: Path, target: Path) -> bool:
     number = ctypes.get_errno()
     if number in _NO_UNNAMED:
         return False
-    raise OSError(number, os.strerror(number), str(target))
+    raise OSError(number, os.strerror(number), target)
 
 
-def _create_exclusively(target: Path, data: bytes) -> None:
+def _create_exclusively(target: str, data: bytes) -> None:
     """Create where there is neither: still one winner, but a reader may see the file grow."""
-    with target.open("xb", buffering=0) as file:
+    with open(target, "xb", buffering=0) as file:
         try:
             _write(file.fileno(), data)
             os.fsync(file.fileno())
         except OSError:
-            target.unlink()
+            os.unlink(target)
             raise
 
 
@@ -306,7 +312,7 @@ def _write(descriptor: int, data: memoryview | bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: str) -> None:
     """Sync a folder's new entry to disk; where a folder cannot be opened or synced (Windows), the system does it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

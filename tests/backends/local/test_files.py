@@ -253,16 +253,16 @@ def test_a_sweep_passes_over_what_it_may_not_remove(
     (tmp_path / "etl").mkdir()
     for name in (".tmp-gone", ".tmp-kept", ".tmp-left"):
         (tmp_path / "etl" / name).write_bytes(b"half")
-    unlink = Path.unlink
+    unlink = os.unlink
 
-    def refuse(path: Path) -> None:
-        if path.name == ".tmp-kept":
+    def refuse(path: str) -> None:
+        if path.endswith(".tmp-kept"):
             raise PermissionError
-        if path.name == ".tmp-gone":
+        if path.endswith(".tmp-gone"):
             raise FileNotFoundError
         unlink(path)
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
     storage.sweep("etl/")
     assert sorted(temporary(tmp_path)) == [".tmp-gone", ".tmp-kept"]
 
@@ -400,6 +400,33 @@ def test_urls_are_percent_encoded_and_lead_back(storage: LocalStorage) -> None:
     assert url.endswith("/etl/a%20b%23%C3%BC%25")
     location = parse_location(url)
     assert open_storage(location, Credentials({}), {}).read(location.key) == b"1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/a/b/c",
+        "/a//b",
+        "/a/./b",
+        "/a/.b/c",
+        "/a/..",
+        "/a/../b/c",
+        "/a/b/",
+        "/a",
+        "/",
+        "a/b",
+        ".",
+        "~/a",
+        "/a b/c",
+        "/ä/ö%",
+    ],
+)
+def test_a_path_is_taken_as_pathlib_takes_it(text: str) -> None:
+    """Of most paths it is known without it, which costs each start 5 ms."""
+    path = Path(text).expanduser().absolute()
+    location = parse_location(text)
+    assert (location.container, location.key) == (str(path.parent), path.relative_to(path.parent).as_posix())
+    assert location.url == Path(location.container, location.key).as_uri()
 
 
 @pytest.mark.parametrize(("code", "words"), [(errno.EROFS, "so that it can be written"), (errno.ENOSPC, "Make room")])

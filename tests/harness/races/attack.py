@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.runs.documents import encode
@@ -59,7 +60,7 @@ class Mallory(threading.Thread):
     def _plant(self, key: str, data: bytes) -> None:
         """Store at once and whole, as only a bucket does by itself."""
         if self.place.word == "local":
-            path = self.place.open()._path(key)  # type: ignore[attr-defined]
+            path = Path(self.place.open()._path(key))  # type: ignore[attr-defined]
             path.with_name("new").write_bytes(data)
             path.with_name("new").replace(path)
         else:

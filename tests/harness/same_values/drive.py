@@ -147,7 +147,7 @@ def _value(report: Report, record: TaskRecord) -> Any:
 
 def _import_file(file: Path, root: Path) -> ModuleType:
     sys.path.insert(0, str(root))
-    return importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+    return importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"))
 
 
 def _run_script(file: Path, arguments: list[str]) -> ModuleType:

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 
 _NO_PROGRAM = "there the flow's file is a module of its own name, and no __main__"
 
-_BELOW = "what the program does to others below its guard is not done there"
+_BELOW = "what the program does to others below its guard is not done there; building tells of the environment"
 _VALUES = "values travel, and what the file did to others is not done there"
 
 STILL_OPEN = {
     "classes/result_of_a_class_with_arguments": "pickle alone cannot read it; runner result can",
-    "modules/file_beside_the_flow": "it fails there; building says with its line that the file stays here",
     "scripts/effect_and_argument": _VALUES,
     "scripts/flow_of_another_file": "what the program does to others is not done there, only what the flow's file does",
     "scripts/environment_below_the_guard": _BELOW,
@@ -25,7 +24,6 @@ STILL_OPEN = {
     "scripts/name-with-a-hyphen": "the file has another name there, one that a module can have",
     "scripts/result_of_a_program": _NO_PROGRAM,
     "values/results_are_handed_on": "what is stored is the result before a later task changed it, here it is after",
-    "when_loaded/environment_file": "a file that is read if it is there is not there, and nothing says so",
 }
 
 

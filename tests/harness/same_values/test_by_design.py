@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SLOTS, SOURCE, READ, NAME = NAMES = [
     "classes/slots",
     "functions/source_of_a_function",
-    "modules/read_when_loaded",
+    "modules/read_by_a_computed_name",
     "refused/name_of_the_standard_library",
 ]
 

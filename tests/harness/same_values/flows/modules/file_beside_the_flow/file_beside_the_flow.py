@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 @task
 def words():
-    return (HERE / "words.txt").read_text()  # refused
+    return (HERE / "words.txt").read_text()
 
 
 with Flow("file beside the flow") as flow:

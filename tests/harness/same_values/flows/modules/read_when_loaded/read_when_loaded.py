@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner import Flow, task
 
-SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())  # refused
+SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
 
 
 @task

@@ -1,0 +1,118 @@
+"""What a program sets of the environment here, and its flow's file does not where it is imported, is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner import environ
+from runner.publishing.set_variables import set_here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.authors import Author
+
+BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
+GUARD = 'if __name__ == "__main__":\n'
+DOTENV = """
+import os
+from pathlib import Path
+
+def read(name):
+    if Path(name).exists():
+        for line in Path(name).read_text().splitlines():
+            if line.partition("=")[0] not in os.environ:
+                os.environ[line.partition("=")[0]] = line.partition("=")[2]
+"""
+
+
+def notes(author: Author, *command: str, **more: str) -> list[str]:
+    """Build the flow; gives what is said of variables."""
+    done = author.python(*(command or ("flow.py",)), path=None, **more)
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+
+
+def said(*names: str, instead: str = "at the top of the flow's file") -> list[str]:
+    advice = f"pass it with -e NAME=VALUE, or set it {instead}"
+    return [f"note: set here and not where the flow runs: {', '.join(names)}; {advice}"]
+
+
+def below(text: str, *lines: str) -> str:
+    """Give a flow's file with lines below its guard."""
+    return text.replace(GUARD, GUARD + "".join(f"    {line}\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["os.environ['STAGE'] = 'prod'", "os.environ.update(STAGE='prod')", "os.environ.setdefault('STAGE', 'prod')"],
+)
+def test_what_is_set_below_the_guard_is_told_with_its_line_and_no_value(author: Author, line: str) -> None:
+    text = author.flow("import os", "return os.environ.get('STAGE')")
+    author.write({"flow.py": below(text, "", line)})
+    number = 15 if "setdefault" not in line else 8
+    assert notes(author) == said(f"STAGE (flow.py, line {number})")
+    assert notes(author, *BUILD) == [], "nothing is set by what is not executed"
+    url = author.publish()
+    assert author.answer(url, STAGE="prod") == "prod", "the advice works"
+
+
+@pytest.mark.parametrize("by_value", [False, True])
+def test_what_the_file_sets_is_told_only_where_the_file_does_not_travel(author: Author, *, by_value: bool) -> None:
+    """So is what it sets unless it is set."""
+    lines = (
+        "import os\nfrom pathlib import Path\nos.environ['STAGE'] = 'prod'\nos.environ.setdefault('MORE', 'x')\n"
+        "if 'LAST' not in os.environ: os.environ['LAST'] = str(Path(__file__).parent)"
+    )
+    author.write({"flow.py": author.flow(lines, "return os.environ['STAGE']", by_value=by_value)})
+    expected = said(
+        "LAST (flow.py, line 8)", "MORE (flow.py, line 7)", "STAGE (flow.py, line 6)", instead="in the task"
+    )
+    assert notes(author) == (expected if by_value else [])
+
+
+def test_another_value_there_is_told_too(author: Author) -> None:
+    text = author.flow("import os\nos.environ['STAGE'] = 'dev'", "return os.environ['STAGE']")
+    author.write({"flow.py": below(text, "os.environ['STAGE'] = 'prod'")})
+    assert notes(author) == said("STAGE (flow.py, line 15)")
+
+
+def test_what_a_file_of_variables_sets_is_told_unless_it_travels(author: Author) -> None:
+    read = "import os, dotenvs\nfrom pathlib import Path\ndotenvs.read({})"
+    author.write({"dotenvs.py": DOTENV, ".env": "LIMIT=30", "settings.env": "LIMIT=30"})
+    author.write({"flow.py": author.flow(read.format("'.env'"), "return os.environ.get('LIMIT')")})
+    assert notes(author) == said("LIMIT (flow.py, line 10)")
+    assert notes(author, *BUILD) == said("LIMIT (flow.py, line 10)")
+    beside = read.format("Path(__file__).with_name('settings.env')")
+    author.write({"flow.py": author.flow(beside, "return os.environ.get('LIMIT')")})
+    [note] = notes(author)
+    assert "settings.env travels" in note
+    assert author.answer(author.publish()) == "30"
+
+
+def test_what_every_process_has_and_what_tasks_set_is_not_told(author: Author) -> None:
+    text = author.flow("import os", "os.environ['IN_A_TASK'] = '1'", "return os.environ.get('SHELL_SET')")
+    lines = ("flow.run()", "os.environ['PYTEST_X'] = os.environ['RUNNER_X'] = os.environ['PAGER'] = 'x'")
+    author.write({"flow.py": below(text, *lines)})
+    assert notes(author, SHELL_SET="1", LC_ALL="C") == []
+
+
+def test_a_flow_that_cannot_be_loaded_without_them_is_built_and_told(author: Author) -> None:
+    text = author.flow("import os\nSTAGE = os.environ['STAGE']", "return STAGE")
+    author.write({"pipeline.py": text, "flow.py": "import os\nos.environ['STAGE'] = 'prod'\nimport pipeline\n"})
+    author.write({"build.py": "import flow\nprint(flow.pipeline.flow.storage.build())\n"})
+    assert notes(author, "build.py") == said("STAGE (pipeline.py, line 5)")
+
+
+def test_where_the_system_does_not_tell_with_what_a_process_began_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STAGE", "prod")
+    assert "STAGE" in set_here(str(tmp_path))
+    monkeypatch.setattr(environ, "open", lambda *_: (tmp_path / "absent").open(), raising=False)
+    assert set_here(str(tmp_path)) == {}
+    (tmp_path / "title").write_text("a title of its own\0")
+    monkeypatch.setattr(environ, "open", lambda *_: (tmp_path / "title").open("rb"))
+    assert set_here(str(tmp_path)) == {}
