@@ -98,9 +98,9 @@ def _found_in(
             yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
         for child in ast.iter_child_nodes(tree):
-            is_later = is_flow and (isinstance(child, _FUNCTIONS) or _is_main(tree))
+            is_later = is_flow and (isinstance(child, _FUNCTIONS) or is_guard(tree))
             found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional, is_flow=is_flow)
-            yield from (each for each in found if not (_is_main(tree) and isinstance(each, Unknown)))
+            yield from (each for each in found if not (is_guard(tree) and isinstance(each, Unknown)))
 
 
 def _paths_in(tree: ast.AST, calls: Calls, *, called: bool = False) -> Iterator[Beside]:
@@ -111,7 +111,7 @@ def _paths_in(tree: ast.AST, calls: Calls, *, called: bool = False) -> Iterator[
     if place is not None and isinstance(tree, ast.expr):
         yield Beside(tree.lineno, place, called)
         return
-    for child in tree.orelse if isinstance(tree, ast.If) and _is_main(tree) else ast.iter_child_nodes(tree):
+    for child in tree.orelse if isinstance(tree, ast.If) and is_guard(tree) else ast.iter_child_nodes(tree):
         yield from _paths_in(child, calls, called=called or isinstance(tree, _FUNCTIONS))
 
 
@@ -132,11 +132,11 @@ def is_below_guard(path: Path, line: int) -> bool:
         tree = parsed(path)
     except (OSError, SyntaxError, ValueError):
         return False
-    guarded = [each for each in ast.walk(tree) if _is_main(each)]
+    guarded = [each for each in ast.walk(tree) if is_guard(each)]
     return any(each.lineno <= line <= (each.end_lineno or 0) for each in guarded if isinstance(each, ast.If))
 
 
-def _is_main(tree: ast.AST) -> bool:
+def is_guard(tree: ast.AST) -> bool:
     """Return whether it is the part of a file that is only run as a program, which it is not where the flow runs."""
     return isinstance(tree, ast.If) and isinstance(tree.test, ast.Compare) and _names([tree.test.left]) == {"__name__"}
 

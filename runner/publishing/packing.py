@@ -13,7 +13,7 @@ from runner.publishing.bindings import bindings_of
 from runner.publishing.features import functions_of, modules_of
 from runner.publishing.home_paths import notes_on_paths
 from runner.publishing.import_statements import imported_in
-from runner.publishing.proof import Built, prove
+from runner.publishing.proof import Built, ChangedByProgram, prove
 from runner.publishing.source import source_of
 from runner.secrets import scanner
 from runner.serialization import diagnosis, pickling
@@ -74,6 +74,8 @@ def pack(flow: FlowGraph, orders: Orders) -> Packed:
     if source := source_of(flow, module):
         try:
             return _checked(flow, module, _of_source(flow, module, source, orders), orders)
+        except ChangedByProgram:
+            raise
         except FlowFailed as error:
             failed = error
     try:

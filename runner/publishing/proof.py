@@ -21,6 +21,7 @@ from runner.publishing.capture import installed_places, root_of, stays_behind
 from runner.publishing.features import Feature, Seen, features_of, numbered
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
+from runner.publishing.program_changes import changes_by_program
 from runner.publishing.proof_process import ANSWER, Request
 from runner.publishing.set_variables import note_of, set_here
 from runner.serialization.diagnosis import line_of_definition, line_of_name
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
+    from runner.publishing.program_changes import Change
     from runner.publishing.proof_process import Answer
     from runner.publishing.source import Source
 
@@ -45,6 +47,10 @@ from runner.publishing.proof_process import answer
 answer()
 """
 _UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
+
+
+class ChangedByProgram(FlowFailed):
+    """The program changed what is in a module beside the flow's file, which travels as a file whatever else does."""
 
 
 class Built(NamedTuple):
@@ -97,7 +103,9 @@ def prove(built: Built) -> list[str]:
     features = features_of(built.flow, seen)
     changed = changed_by_run(built.flow)
     differing = list(_differing(as_made(features, changed) if built.source else features, told))
-    notes = [_note(*each) for each in told["read"] if each[2] not in variables]
+    changes = changes_by_program(built.module)
+    notes = [each.note for each in changes]
+    notes += [_note(*each) for each in told["read"] if each[2] not in variables]
     notes += [_changed(built, each) for each in changed.values()]
     if alone := _set_here_alone(variables, told, asked):
         file = getattr(built.module, "__file__", None)
@@ -106,7 +114,7 @@ def prove(built: Built) -> list[str]:
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:
         if feature.label not in varying or feature.is_of_graph:
-            _refuse(feature, there)
+            _refuse(feature, there, changes)
         notes.append(f"note: {_told_place(feature)}{feature.label} is another value in each start")
     kept_there = Counter(Kept(*each) for each in told["kept"])
     for kept, value in kept_by(built.modules, name):
@@ -173,13 +181,21 @@ def _told_place(feature: Feature) -> str:
     return f"{line}: " if line else ""
 
 
-def _refuse(here: Feature, there: Feature | None) -> None:
+def _refuse(here: Feature, there: Feature | None, changes: list[Change]) -> None:
     if there is None:
         what = "would not be there where the flow runs"
     else:
         one, other = (each.told.partition(" #")[0] for each in (here, there))
         what = f"would be another thing where the flow runs: {other} in the place of {one}"
         what = "would have another value where the flow runs" if one == other else what
+    name = here.label.split(" ")[2] if here.is_of_module else ""  # the constant NAME of MODULE
+    for each in changes:
+        if name and each.what.endswith(f".{name}"):
+            hint = (
+                "Set it where its module is imported, or in the flow's file where that is, or give it as a parameter."
+            )
+            message = f"{each.file}, line {each.line}: {here.label} {what}"
+            raise ChangedByProgram(message, hint=f"{hint} {_UNCHECKED}")
     message = f"{_told_place(here)}{here.label} {what}"
     raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
 

@@ -23,8 +23,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 from unittest import mock
 
-import runner.authoring.flow
 import runner.cli.build  # here once, for what is forked
+import runner.engine.report
 from harness.same_values.describe import describe
 from harness.same_values.designs import DESIGNS
 from runner import Flow, FlowFailed, cli
@@ -117,7 +117,7 @@ def run_at_home(load: Callable[[], ModuleType], work: Path, executor: str) -> di
         reports.append(report)
         return "failed"
 
-    with mock.patch.object(runner.authoring.flow, "failure", keep):
+    with mock.patch.object(runner.engine.report, "failure", keep):
         try:
             reports.append(flow.run(**given))
         except FlowFailed:

@@ -15,4 +15,4 @@ with Flow("helper changed below the guard") as flow:
     limit()
 
 if __name__ == "__main__":
-    settings.LIMIT = 3
+    settings.LIMIT = 3  # refused
