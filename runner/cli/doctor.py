@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.format import as_json_option, echo, echo_json, size_text
-from runner.doctor.examine import examine
+from runner.cli.launch_options import launch_options, launcher_of, wishes_of
+from runner.cli.locations import bundle_location
+from runner.doctor.examine import DoctorReport, examine
+from runner.doctor.launch_checks import launch_checks
+from runner.doctor.machine import describe_machine
 from runner.environ import process_environ
+from runner.environments import LAUNCHER_KINDS
+from runner.errors import UsageError
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.doctor.checks import Check
-    from runner.doctor.examine import DoctorReport, ReportedSetting
+    from runner.doctor.examine import ReportedSetting
     from runner.doctor.machine import LimitsDocument, MachineDocument
 
 _SHOWN_SECONDS = 0.0005  # less would be shown as 0 ms
@@ -21,15 +29,19 @@ _SHOWN_SECONDS = 0.0005  # less would be shown as 0 ms
 
 @click.command(short_help="Find out why it does not work.")
 @click.argument("url", required=False)
+@click.option("--launch", "kind", type=click.Choice(LAUNCHER_KINDS), help="Try what a launch of the flow at URL needs.")
+@launch_options
+@click.option("--within", type=click.FloatRange(min=1), default=300.0, metavar="SECONDS", help="For that, at the most.")
 @as_json_option
-def doctor(url: str | None, *, as_json: bool) -> int:
+def doctor(url: str | None, kind: str | None, *, within: float, as_json: bool, **given: Any) -> int:
     """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
 
     On the storage it reads, lists, creates an object below _doctor/, creates it again (which must be refused) and
-    deletes it; the flow is loaded as a run would, and not run. Each failure comes with its remedy; the exit code is
+    deletes it; the flow is loaded as a run would, and not run. With --launch a container makes these checks where a
+    platform has started it, and is removed. Each failure comes with its remedy; the exit code is
     that of the run.
     """
-    report = examine(process_environ(), url)
+    report = examine(process_environ(), url) if kind is None else _examine_launch(url, kind, within, given)
     if as_json:
         echo_json(report.document())
     else:
@@ -37,11 +49,22 @@ def doctor(url: str | None, *, as_json: bool) -> int:
     return report.code
 
 
+def _examine_launch(url: str | None, kind: str, within: float, given: Mapping[str, Any]) -> DoctorReport:
+    """Make the checks of a launch, of which the container makes those of a run."""
+    if url is None:
+        raise UsageError(
+            "--launch needs a flow", hint="Give its location: runner doctor --launch docker s3://my-flows/etl"
+        )
+    where, settings = bundle_location(url)
+    checks = list(launch_checks(where, settings, launcher_of(kind, given), wishes_of(settings, given), within))
+    return DoctorReport([], [], describe_machine(process_environ()), checks)
+
+
 def _lines(report: DoctorReport) -> list[str]:
     shown = [one for one in report.settings if one.origin != "default"]
     defaults = ", ".join(f"{one.name}={one.value}" for one in report.settings if one.origin == "default" and one.value)
     lines = [f"setting  {one.name} = {one.value or '(empty)'} ({one.origin})" for one in shown]
-    lines.append(f"default  {defaults}")
+    lines += [f"default  {defaults}"] if report.settings else []
     lines += [_secret_line(one) for one in report.secrets]
     lines += [f"machine  {fact}" for fact in _machine_lines(report.machine)]
     about = ""

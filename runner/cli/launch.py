@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.format import as_json_option, echo, echo_block, echo_json
+from runner.cli.launch_options import launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location, open_run
 from runner.cli.logs import follow_log
-from runner.cli.parameters import parameters_option, read_options
-from runner.environ import process_environ
-from runner.environments import LAUNCHER_KINDS, RESOURCES, read_resources
+from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
-from runner.launchers import launcher_class
-from runner.launchers.base import make_launcher
 from runner.launchers.launch import find, launch, rendered
-from runner.launchers.order import Wishes
 from runner.launchers.watch import Budgets
 from runner.runs.cancelling import cancel_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from runner.launchers.watch import Watcher
     from runner.runs.store import RunStore
-    from runner.schema.documents import EndDocument, JsonObject
-    from runner.settings import Settings
+    from runner.schema.documents import EndDocument
 
 _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 
@@ -36,16 +28,7 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 @click.command(name="launch", short_help="Start a flow's image on a platform.")
 @click.argument("kind", type=click.Choice(LAUNCHER_KINDS))
 @click.argument("location")
-@parameters_option
-@click.option("--image", metavar="IMAGE", help="Instead of the one that the flow names, or that fits it.")
-@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable; no secret.")
-@click.option("--secret", "secrets", multiple=True, metavar="NAME=REFERENCE", help="Where the platform has a secret.")
-@click.option("--plain-secret", "plain", multiple=True, metavar="NAME", help="A secret that may be a plain variable.")
-@click.option("--cpu", metavar="CORES", help="Cores of its container.")
-@click.option("--memory", metavar="SIZE", help="Memory of its container: 4Gi.")
-@click.option("--gpu", metavar="N", help="GPUs of its container.")
-@click.option("--disk", metavar="SIZE", help="Disk of its container: 20Gi.")
-@click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the platform's.")
+@launch_options
 @click.option("--run-id", metavar="ID", help="Begin, or look after, the run of this id.")
 @click.option("-f", "--follow", is_flag=True, help="Show its log until it is over, and end with its code.")
 @click.option("-d", "--detach", is_flag=True, help="Return when the platform has taken it.")
@@ -64,8 +47,7 @@ def launch_command(
     if follow and detach:
         raise UsageError("--follow and --detach exclude each other", hint="Leave one of them out.")
     where, settings = bundle_location(location)
-    wishes = _wishes(settings, given)
-    launcher = make_launcher(launcher_class(kind), _options(given["options"]))
+    wishes, launcher = wishes_of(settings, given), launcher_of(kind, given)
     found = find(where, settings._replace(run_id=None))
     if render:
         echo_block(rendered(found, launcher, wishes, given["run_id"]).rstrip("\n"))
@@ -83,18 +65,6 @@ def launch_command(
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})
     return end["exit_code"] if end else 0
-
-
-def _wishes(settings: Settings, given: Mapping[str, Any]) -> Wishes:
-    """Return what the command line says of the flow's start. Raises UsageError."""
-    return Wishes(
-        parameters=(settings.parameters or {}) | read_options(given["parameters"]),
-        image=given["image"],
-        environ=_variables(given["variables"]),
-        secrets=_pairs(given["secrets"], "--secret NAME=REFERENCE"),
-        plain=given["plain"],
-        resources=read_resources({name: given[name] for name in RESOURCES if given[name] is not None}),
-    )
 
 
 def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:
@@ -119,35 +89,3 @@ def _leave_or_cancel(store: RunStore) -> EndDocument | None:
     if not click.confirm("Cancel the run? Otherwise it goes on", default=False, err=True):
         raise RunHeld(f"run {store.run_id} goes on", hint=f"Look after it again: runner show {store.url}")
     return cancel_run(store, None, within=300.0, interval=15.0)
-
-
-def _variables(given: Sequence[str]) -> dict[str, str]:
-    """Return the variables of -e, as docker takes them: of a name alone, the value of this process's."""
-    environ, read = process_environ(), dict[str, str]()
-    for text in given:
-        name, equals, value = text.partition("=")
-        if equals or name in environ:
-            read[name] = value if equals else environ[name]
-    return read
-
-
-def _pairs(given: Sequence[str], usage: str) -> dict[str, str]:
-    read = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"{text!r} is no name with a value", hint=f"Write {usage}.")
-        read[name] = value
-    return read
-
-
-def _options(given: Sequence[str]) -> JsonObject:
-    """Return the platform's options; a value is JSON, or text."""
-    return {name: _json_or_text(text) for name, text in _pairs(given, "-O NAME=VALUE").items()}
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

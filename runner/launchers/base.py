@@ -32,6 +32,7 @@ class Order(NamedTuple):
         labels: for whoever looks at the platform: ``runner/flow``, ``runner/run-id``, ``runner/launch``.
         grace: seconds that the platform must give the container between asking it to stop and killing it.
         timeout: seconds after which the flow ends itself; the platform's own limit, if it has one, is later.
+        command: what the entrypoint is given: nothing, to run the flow.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Order(NamedTuple):
     labels: Mapping[str, str]
     grace: float
     timeout: float | None = None
+    command: tuple[str, ...] = ()
 
 
 class Sighting(NamedTuple):
@@ -94,6 +96,11 @@ class Launcher(ABC):
     def needs_image(self) -> bool:
         """Whether what is launched is a container of an image, which the flow must have then."""
         return True
+
+    def check(self) -> str:
+        """Ask the platform whether a launch may be tried, and return what it says; raise as the calls below."""
+        self.describe("runner-doctor-asks")
+        return "it answers"
 
     @abstractmethod
     def render(self, order: Order) -> str:

@@ -60,7 +60,7 @@ class Local(Launcher):
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
         variables = [f"{name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]
-        return " \\\n  ".join(["env", *variables, f"{shlex.quote(sys.executable)} -m runner"]) + "\n"
+        return " \\\n  ".join(["env", *variables, shlex.join([sys.executable, "-m", "runner", *order.command])]) + "\n"
 
     def launch(self, order: Order) -> dict[str, str]:
         """See `Launcher.launch`."""
@@ -131,8 +131,9 @@ def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:
     path = folder / _ENVIRON
     path.touch(mode=0o600)
     path.write_text(json.dumps(_environ_of(order)), "utf-8")
+    program = ["-m", "runner", *order.command]
     return subprocess.Popen(  # noqa: S603 - this interpreter
-        [sys.executable, "-m", "runner.launchers.local", str(folder)],
+        [sys.executable, "-m", "runner.launchers.local", str(folder), *program],
         env={name: text for name, text in process_environ().items() if not name.startswith("RUNNER_")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -141,7 +142,7 @@ def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:
     )
 
 
-def _keep(folder: Path, environ: Mapping[str, str]) -> None:
+def _keep(folder: Path, program: list[str], environ: Mapping[str, str]) -> None:
     """Claim the name, run the flow, and write down how that ended."""
     given = {**environ, **json.loads((folder / _ENVIRON).read_text("utf-8"))}
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -157,8 +158,8 @@ def _keep(folder: Path, environ: Mapping[str, str]) -> None:
         die_with(keeper, signal.SIGTERM)
 
     with (folder / _LOG).open("ab") as log:
-        flow = subprocess.Popen(
-            [sys.executable, "-m", "runner"],
+        flow = subprocess.Popen(  # noqa: S603 - this interpreter
+            [sys.executable, *program],
             env=given,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -194,4 +195,4 @@ def _started(pid: int) -> str:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), process_environ())
+    _keep(Path(sys.argv[1]), sys.argv[2:], process_environ())

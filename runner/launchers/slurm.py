@@ -189,16 +189,16 @@ class Slurm(Launcher):
     def _program(self, order: Order) -> str:
         container = self.given.get("container")
         if container is None:
-            return f"exec {shlex.quote(self.given.get('python') or sys.executable)} -m runner"
+            return f"exec {shlex.join([self.given.get('python') or sys.executable, '-m', 'runner', *order.command])}"
         names = sorted(_environ_of(order))
         if container == "apptainer":  # which takes the environment along
             words = ["apptainer", "run", *(["--nv"] if order.resources.get("gpu") else [])]
             words += [f"--bind={path}:{path}:ro" for path in order.secrets.values()]
-            return f"exec {shlex.join([*words, f'docker://{order.image}'])}"
+            return f"exec {shlex.join([*words, f'docker://{order.image}', *order.command])}"
         words = ["podman-hpc", "run", "--rm", *(["--gpu"] if order.resources.get("gpu") else [])]
         words += [f"--env={name}" for name in names]
         words += [f"--volume={path}:{path}:ro" for path in order.secrets.values()]
-        return f"exec {shlex.join([*words, order.image])}"
+        return f"exec {shlex.join([*words, order.image, *order.command])}"
 
 
 def _environ_of(order: Order) -> dict[str, str]:
@@ -260,6 +260,8 @@ def _run(*command: str, given: str | None = None, may_fail: bool = False) -> str
     said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
     if done.returncode == 0:
         return done.stdout
+    if "configuration source" in said:
+        raise EnvironmentWrong(f"this machine belongs to no cluster: {said}", hint="Launch from a login node of one.")
     if re.search(_UNREACHABLE, said):
         raise Unreachable(f"Slurm does not answer: {said}", hint="Look at its controller: scontrol ping.")
     if may_fail:

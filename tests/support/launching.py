@@ -211,6 +211,31 @@ class LaunchContract:
         assert (refused.code, "--secret DB_PASSWORD=" in refused.stderr) == (2, True), refused
         assert not platform.store().exists()
 
+    def test_doctor_tries_a_launch_and_leaves_nothing_behind(self, platform: Platform) -> None:
+        """In the place of the flow the container is given a command: `Order.command`."""
+        before = set(platform.place.keys())
+        command = (
+            "doctor",
+            "--launch",
+            platform.launcher.kind,
+            platform.url,
+            "-p",
+            "kind=ok",
+            *platform.options,
+            "--json",
+        )
+        done = start(platform.place.environ | platform.environ, *command)
+        assert done.code == 0, done
+        checks = json.loads(done.stdout)["checks"]
+        assert {check["about"].partition(":")[0] for check in checks} == {
+            f"launch on {platform.launcher.kind}",
+            f"inside of it on {platform.launcher.kind}",
+        }
+        assert "load" in {check["check"] for check in checks}
+        assert set(platform.place.keys()) == before
+        wrong = start(platform.place.environ | platform.environ, *command, "-e", "RUNNER_TIMEOUT=never")
+        assert wrong.code == 78, wrong
+
     def test_each_step_can_be_repeated(self, platform: Platform) -> None:
         assert platform.launch("hold", *HASTE).code == 0
         launcher, name = platform.launcher, platform.name()
