@@ -86,7 +86,7 @@ def read_resources(given: Mapping[str, Any]) -> ResourcesRecord:
         elif name == "gpu":
             read["gpu"] = int(_number(name, value, whole=True))
         elif name in {"memory", "disk"}:
-            read[name] = _size(name, value)  # type: ignore[literal-required]
+            read[name] = read_size(name, value)  # type: ignore[literal-required]
         else:
             message = f"{name!r} is no resource"
             raise UsageError(message, hint="There are cpu, memory, gpu and disk.")
@@ -106,7 +106,8 @@ def _number(name: str, value: Any, *, whole: bool = False) -> float:
     return float(value) if value != int(value) else int(value)
 
 
-def _size(name: str, value: Any) -> int:
+def read_size(name: str, value: Any) -> int:
+    """Return a size in bytes. Raises UsageError, which names what it is of."""
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     size = int(float(found[1]) * _UNITS[found[2]]) if found else value
     if not isinstance(size, int) or isinstance(size, bool) or size <= 0:

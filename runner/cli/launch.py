@@ -9,11 +9,11 @@ import click
 
 from runner.cli.format import as_json_option, echo, echo_block, echo_json
 from runner.cli.launch_options import launch_options, launcher_of, wishes_of
-from runner.cli.locations import bundle_location, open_run
+from runner.cli.locations import bundle_location, open_run, read_settings
 from runner.cli.logs import follow_log
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
-from runner.launchers.launch import find, launch, rendered
+from runner.launchers.launch import find, find_in_image, launch, rendered
 from runner.launchers.watch import Budgets
 from runner.runs.cancelling import cancel_run
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument
 
+_IN_IMAGE = "docker://"  # before the name of an image that a flow was baked into
 _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 
 
@@ -40,15 +41,18 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 def launch_command(
     kind: str, location: str, *, follow: bool, detach: bool, render: bool, as_json: bool, **given: Any
 ) -> int:
-    """Start the flow at LOCATION on KIND, and wait until its run has begun.
+    """Start the flow at LOCATION, or in the image docker://IMAGE, on KIND, and wait until its run has begun.
 
     What never began is launched again --start-retries times, what began and died --restarts times.
     """
     if follow and detach:
         raise UsageError("--follow and --detach exclude each other", hint="Leave one of them out.")
-    where, settings = bundle_location(location)
+    image = location.removeprefix(_IN_IMAGE) if location.startswith(_IN_IMAGE) else ""
+    where, settings = (None, read_settings(with_location=False)) if image else bundle_location(location)
     wishes, launcher = wishes_of(settings, given), launcher_of(kind, given)
-    found = find(where, settings._replace(run_id=None))
+    launcher.tell = tell = lambda text: echo(text, err=True)
+    settings = settings._replace(run_id=None)
+    found = find(where, settings) if where else find_in_image(image, launcher, settings)
     if render:
         echo_block(rendered(found, launcher, wishes, given["run_id"]).rstrip("\n"))
         return 0
@@ -58,7 +62,7 @@ def launch_command(
         wishes,
         run_id=given["run_id"],
         budgets=Budgets(given["start_timeout"], given["start_retries"], given["restarts"]),
-        tell=lambda text: echo(text, err=True),
+        tell=tell,
     )
     echo(f"launched {watcher.launch.name}: {watcher.store.url}", err=as_json or follow)
     end = None if detach else _watch(watcher, follow=follow)

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.launchers.base import Launcher
+    from runner.launchers.docker.launcher import Docker
     from runner.launchers.local import Local
     from runner.launchers.slurm import Slurm
 
-__all__ = ["Local", "Slurm", "launcher_class"]
+__all__ = ["Docker", "Local", "Slurm", "launcher_class"]
 
-_HOMES = {"Local": "runner.launchers.local", "Slurm": "runner.launchers.slurm"}
+_HOMES = {
+    "Docker": "runner.launchers.docker.launcher",
+    "Local": "runner.launchers.local",
+    "Slurm": "runner.launchers.slurm",
+}
 
 
 def launcher_class(kind: str) -> type[Launcher]:
-    """Return the class of a kind of launcher: ``local``. Raises KeyError."""
+    """Return the class of a kind of launcher: ``docker``, ``local`` and so on. Raises KeyError."""
     [name] = [name for name in _HOMES if name.lower() == kind] or [kind]
     found: type[Launcher] = getattr(import_module(_HOMES[name]), name)
     return found

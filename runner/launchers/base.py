@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from runner.schema.documents import ResourcesRecord
@@ -26,13 +26,15 @@ class Order(NamedTuple):
     Args:
         name: of the platform's object, made of the run and the number of the launch; a DNS label of at most 63.
         image: of the container; empty where none is needed, and the flow names none.
-        environ: variables that hold no secret.
+        environ: variables that hold no secret, but for those in ``plain``.
         secrets: references by the names of secrets; what a reference is, the launcher says.
         resources: cores, bytes of memory and disk, GPUs; see `runner.environments.LocalEnvironment`.
         labels: for whoever looks at the platform: ``runner/flow``, ``runner/run-id``, ``runner/launch``.
         grace: seconds that the platform must give the container between asking it to stop and killing it.
         timeout: seconds after which the flow ends itself; the platform's own limit, if it has one, is later.
         command: what the entrypoint is given: nothing, to run the flow.
+        plain: names of variables in ``environ`` that hold a secret all the same, as it was asked for by name; `render`
+            shows none of their values.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Order(NamedTuple):
     grace: float
     timeout: float | None = None
     command: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
 
 
 class Sighting(NamedTuple):
@@ -81,12 +84,16 @@ class Launcher(ABC):
 
     Args:
         given: the platform's options that were named; those that are None were not.
+
+    Attributes:
+        tell: given a line for people while `launch` takes its time, or where it could not have all as it was asked for.
     """
 
     kind: ClassVar[str]
 
     def __init__(self, **given: Any) -> None:
         self.given = {name: value for name, value in given.items() if value is not None}
+        self.tell: Callable[[str], None] = lambda _text: None
 
     def with_defaults(self, options: Mapping[str, Any]) -> Self:
         """Return this launcher with a flow's own options where none was given. Raises UsageError."""
@@ -101,6 +108,11 @@ class Launcher(ABC):
         """Ask the platform whether a launch may be tried, and return what it says; raise as the calls below."""
         self.describe("runner-doctor-asks")
         return "it answers"
+
+    def flow_in(self, image: str) -> tuple[str, bytes]:
+        """Return path and bytes of the bundle that was baked into an image. Raises UsageError where there is none."""
+        message = f"{self.kind} cannot look what flow is in {image}"
+        raise UsageError(message, hint="Launch it with docker, or a flow that lies in a storage.")
 
     @abstractmethod
     def render(self, order: Order) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.backends import open_storage
 from runner.bundle.fetch import fetch
-from runner.bundle.trust import admit
+from runner.bundle.trust import admit, check_digest
 from runner.environ import process_environ
+from runner.errors import EnvironmentWrong
 from runner.launchers.order import Launchable, Wishes, make_order, options_of
 from runner.launchers.start import Launch
 from runner.launchers.watch import Budgets, Watcher
+from runner.location import Location, parse_location
 from runner.runs.claims import begin_run
 from runner.runtime.request import RunStores, new_request
+from runner.schemes import LOCAL
 from runner.secrets.named import resolve
 from runner.settings import Settings, with_files_read
 from runner.signing.run_signatures import run_signer
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 
     from runner.bundle.archive import Bundle, ForeignObject
     from runner.launchers.base import Launcher, Order
-    from runner.location import Location
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument, JsonObject
 
@@ -49,6 +52,22 @@ def find(location: Location, settings: Settings) -> Found:
     admitted = admit(data, replace(location, key=key, alias=""), settings)
     flow = Launchable.of(admitted, storage.url(key), hashlib.sha256(data).hexdigest())
     return Found(flow, admitted.opened, RunStores(settings, credentials, storage), key, settings)
+
+
+def find_in_image(image: str, launcher: Launcher, settings: Settings) -> Found:
+    """Find the flow that was baked into an image, and verify it. Raises as `Launcher.flow_in` and `admit`."""
+    if settings.results is None:
+        message = f"RUNNER_RESULTS is not set, and {image} has no place for the run of its flow"
+        raise EnvironmentWrong(message, hint="Set it to a storage's URL: RUNNER_RESULTS=s3://my-results.")
+    name, data = launcher.flow_in(image)
+    path = Path(name)
+    place = Location(LOCAL.scheme, str(path.parent.parent), f"{path.parent.name}/{path.name}")
+    check_digest(data, settings.bundle_sha256, place.url)
+    admitted = admit(data, place, settings)
+    credentials = resolve(settings.secrets, settings.environ)
+    flow = replace(Launchable.of(admitted, place.url, hashlib.sha256(data).hexdigest()), image=image)
+    storage = open_storage(settings.results.as_root(), credentials, settings.environ)
+    return Found(flow, admitted.opened, RunStores(settings, credentials, storage), place.key, settings)
 
 
 def rendered(found: Found, launcher: Launcher, wishes: Wishes, run_id: str | None) -> str:
@@ -75,6 +94,7 @@ def launch(
     Raises as `make_order` and `Watcher.begin`, and EnvironmentWrong when the run was begun with something else.
     """
     launcher = launcher.with_defaults(options_of(found.flow, launcher.kind))
+    launcher.tell = tell
     settings = found.settings._replace(parameters=dict(wishes.parameters))
     store = found.stores.open(found.key, run_id or naming.new_run_id())
     bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
@@ -128,8 +148,7 @@ class LaunchedRun:
 
 
 def launch_flow(url: str, launcher: Launcher, parameters: JsonObject) -> LaunchedRun:
-    """Launch the flow at a URL with the settings of this process."""
-    from runner.location import parse_location
-
+    """Launch the flow at a URL, or in an image of that name, with the settings of this process."""
     settings = Settings.from_environ(with_files_read(process_environ()), needs_location=False)
-    return LaunchedRun(launch(find(parse_location(url), settings), launcher, Wishes(parameters=parameters)))
+    found = find(parse_location(url), settings) if "://" in url else find_in_image(url, launcher, settings)
+    return LaunchedRun(launch(found, launcher, Wishes(parameters=parameters)))

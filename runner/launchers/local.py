@@ -59,7 +59,9 @@ class Local(Launcher):
 
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
-        variables = [f"{name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]
+        given = {name: shlex.quote(text) for name, text in _environ_of(order).items()}
+        given |= {name: f'"${name}"' for name in order.plain}
+        variables = [f"{name}={text}" for name, text in sorted(given.items())]
         return " \\\n  ".join(["env", *variables, shlex.join([sys.executable, "-m", "runner", *order.command])]) + "\n"
 
     def launch(self, order: Order) -> dict[str, str]:

@@ -12,7 +12,7 @@ from runner.errors import EnvironmentWrong, Incompatible, UsageError
 from runner.images import fitting_image, image_for, own_image
 from runner.launchers.base import Order
 from runner.model.parameters import check_parameters
-from runner.schemes import backends
+from runner.schemes import BAKED_WORD, backends
 from runner.secrets.parts import known_secrets
 from runner.settings import SECRET_VARIABLES, VARIABLES
 
@@ -63,12 +63,16 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Launchable:
-    """A flow that was found and may run: where its bundle lies, the bundle's digest, and what its manifest says."""
+    """A flow that was found and may run: where its bundle lies, the bundle's digest, and what its manifest says.
+
+    ``image`` is the one that it was baked into, where the bundle lies then.
+    """
 
     url: str
     sha256: str
     scheme: str
     manifest: Manifest
+    image: str | None = None
 
     @classmethod
     def of(cls, admitted: Admitted, url: str, sha256: str) -> Launchable:
@@ -99,6 +103,7 @@ def make_order(
     environ = {
         **_passed_on(settings),
         "RUNNER_LOCATION": flow.url,
+        **({"RUNNER_STORAGE": BAKED_WORD} if flow.image else {}),
         "RUNNER_BUNDLE_SHA256": flow.sha256,
         **_if_any("RUNNER_PARAMETERS", json.dumps(wishes.parameters) if wishes.parameters else None),
         **_if_any("RUNNER_SECRETS", ",".join(sorted({*manifest["secrets"], *settings.secrets, *_named(wishes)}))),
@@ -121,13 +126,17 @@ def make_order(
         labels=labels,
         grace=settings.grace,
         timeout=settings.timeout,
+        plain=wishes.plain,
     )
 
 
 def choose_image(flow: Launchable, image: str | None) -> str:
-    """Return the image that was asked for, that of the flow's environment, or ours that fits. Raises Incompatible."""
+    """Return the image that holds the flow, that was asked for, or that its environment names; or ours that fits.
+
+    Raises Incompatible.
+    """
     manifest = flow.manifest
-    if named := image or manifest["image"]:
+    if named := flow.image or image or manifest["image"]:
         return named
     python = manifest["python"]["version"]
     minor = ".".join(python.split(".")[:2])

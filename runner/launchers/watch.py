@@ -39,6 +39,7 @@ _REMEDIES = {
     "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
     "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
     "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
+    "StartError": "Look at the image's entrypoint, and at the platform's options: it does not let it start.",
     "Unschedulable": "Ask for less, or add machines: no node has so much left.",
 }
 

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 _TAIL = 20  # lines of a build step's output that are shown when it fails
 
 
-def docker_sdk() -> Any:
-    """Return the Docker SDK for Python. Raises EnvironmentWrong."""
+def docker_sdk(what: str = "Docker storage") -> Any:
+    """Return the Docker SDK for Python. Raises EnvironmentWrong, which tells what needs it."""
     try:
         import docker
     except ImportError as error:
-        message = "Docker storage needs the Docker SDK for Python"
+        message = f"{what} needs the Docker SDK for Python"
         raise EnvironmentWrong(message, hint="Run pip install 'flow-runner[docker]'.") from error
     return docker
 

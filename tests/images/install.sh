@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what the tests of the images need: a Docker engine with buildx, a registry, debootstrap. What is there already
+# Install what the tests of the images need: a Docker engine with buildx, Podman, a registry, debootstrap. What is there already
 # is used. Where nothing can be installed this says what to do, and those tests say why they were skipped.
 set -eu
 
@@ -7,12 +7,14 @@ missing=""
 docker info >/dev/null 2>&1 || command -v dockerd >/dev/null || missing="docker.io iptables"
 command -v docker-registry >/dev/null || missing="$missing docker-registry"
 command -v debootstrap >/dev/null || missing="$missing debootstrap"
+command -v podman >/dev/null || missing="$missing podman"
+command -v jq >/dev/null || missing="$missing jq" # for runc_without_rlimits.sh
 docker buildx version >/dev/null 2>&1 && buildx=yes || buildx=no
 if [ -z "$missing" ] && [ "$buildx" = yes ]; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "The tests of the images need a Docker engine with buildx, docker-registry and debootstrap." \
+    echo "The tests of the images need a Docker engine with buildx, Podman, docker-registry and debootstrap." \
         "Install them (docs.docker.com/engine/install), or run make as root on Debian, which does it." >&2
     exit 0
 fi
