@@ -64,7 +64,8 @@ def launch_command(
         budgets=Budgets(given["start_timeout"], given["start_retries"], given["restarts"]),
         tell=tell,
     )
-    echo(f"launched {watcher.launch.name}: {watcher.store.url}", err=as_json or follow)
+    what = f"launched {watcher.launch.name}" if watcher.launch.name else "it is over, and was not launched again"
+    echo(f"{what}: {watcher.store.url}", err=as_json or follow)
     end = None if detach else _watch(watcher, follow=follow)
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable
 from runner.launchers.base import Sighting
-from runner.launchers.start import Launch, end_launch, make_object, next_launch
+from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import cancel_run
 from runner.runs.claims import LONGEST_HEARTBEAT, MISSED_HEARTBEATS
@@ -91,12 +91,14 @@ class Watcher:
 
     @property
     def launch(self) -> Launch:
-        """The launch that is looked after."""
-        assert self._launch is not None  # noqa: S101 - `begin` comes first
-        return self._launch
+        """The launch that is looked after; of a run that is over and was not launched, a number and name of none."""
+        return self._launch or Launch(0, "")
 
-    def begin(self) -> Launch:
-        """Launch the run, or take up the launch that is under way. Raises as `make_object`."""
+    def begin(self) -> Launch | None:
+        """Launch the run, or take up the launch that is under way; None if the run is over. Raises as `make_object`."""
+        if self.store.read_outcome():
+            self._launch = last_launch(self.store, self.launcher.kind)
+            return self._launch
         image = self.make_order(Launch(0, "")).image or None
         self._launch = next_launch(self.store, self.launcher, image)
         make_object(self.store, self.launcher, self.launch, self.make_order)
@@ -121,16 +123,15 @@ class Watcher:
         That is its outcome, or the end of its last attempt where no launches are left. Raises NotStarted when none that
         is allowed has begun, RunHeld when somebody else works on the run, and what storage and platform raise.
         """
-        launch = self.launch
         if outcome := self.store.read_outcome():
-            self._finish(launch)
+            self._finish()
             return outcome
         claim, sighting = self.claim(), self._sighting()
         if claim is None and sighting.text != self._told:
             self._told = sighting.text
-            self._tell(f"{launch.name} is {sighting.phase}{_after(sighting)}")
+            self._tell(f"{self.launch.name} is {sighting.phase}{_after(sighting)}")
         if self._is_due_to_die(claim) and sighting.phase in {"waiting", "running"}:
-            self.launcher.stop(launch.name, 0)
+            self.launcher.stop(self.launch.name, 0)
         elif claim is None and sighting.phase in {"waiting", "running"}:
             return self._wait_for_start(sighting)
         elif sighting.phase == "ended":
@@ -197,7 +198,7 @@ class Watcher:
         for seconds in REASON_SECONDS:
             time.sleep(seconds)
             if outcome := self.store.read_outcome():
-                self._finish(self.launch)
+                self._finish()
                 return outcome
             later = self._sighting()
             sighting = later if later.phase == "ended" else sighting
@@ -274,9 +275,10 @@ class Watcher:
         self.begin()
         return None
 
-    def _finish(self, launch: Launch) -> None:
+    def _finish(self) -> None:
         """Write down how the container of a run that is over ended, and remove what is left of it."""
-        if self.store.read_launch_end(launch.number):
+        launch = self._launch
+        if launch is None or self.store.read_launch_end(launch.number):
             return
         until = time.monotonic() + self.grace
         while (sighting := self._sighting()).phase in {"waiting", "running"} and time.monotonic() < until:

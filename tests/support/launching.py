@@ -190,6 +190,12 @@ class LaunchContract:
             assert len(platform.store(run_id).list_launches()) == 1
             assert list(platform.store(run_id).list_attempts()) == [1]
 
+    def test_a_run_that_is_over_is_not_launched_again(self, platform: Platform) -> None:
+        assert platform.launch("ok", "-f", *HASTE).code == 0
+        again = platform.launch("ok", "-f", *HASTE)
+        assert (again.code, "it is over" in again.stderr) == (0, True), again
+        assert len(platform.store().list_launches()) == 1
+
     def test_two_launchers_of_one_run_start_it_once(self, platform: Platform) -> None:
         both = [platform.begin("ok", "-f", *HASTE) for _ in range(2)]
         for launcher in both:
