@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runner import naming
-from runner.errors import AlreadyExists, NotFound, RunHeld
+from runner.errors import AlreadyExists, NotFound, RunHeld, Untrusted
 from runner.model.verdict import Verdict
 from runner.runs.claims import claim_run
 from runner.runs.documents import FORMAT, requester
@@ -33,12 +33,15 @@ def cancel_run(store: RunStore, why: str | None, *, within: float, interval: flo
             heartbeat.
         interval: seconds between two heartbeats of an attempt that nobody works on.
 
-    Returns None when it has not ended by then. Raises NotFound when nothing was ever written of the run, and what the
-    storage raises.
+    Returns None when it has not ended by then. Raises NotFound when nothing was ever written of the run, Untrusted
+    where runs must be signed and there is no key to sign with, and what the storage raises.
     """
     until = time.monotonic() + within
     if outcome := store.read_outcome():
         return outcome
+    if not store.believes_own:
+        message = f"run {store.run_id} is believed only if it is signed, and without a key nobody would hear this"
+        raise Untrusted(message, hint="Set RUNNER_SIGNING_KEY, a key with the role «runs», as where the run has it.")
     request = store.read_request()
     if request is None:
         message = f"there is no {store.storage.url(store.layout.run)}"

@@ -64,6 +64,11 @@ class RunStore:
         """Whether ends and results of this run are believed only if a trusted key signed them."""
         return self.signer is not None and bool(self.signer.trusted_keys)
 
+    @property
+    def believes_own(self) -> bool:
+        """Whether what this process writes is believed where it believes others: it is signed, or nobody signs."""
+        return not self.demands_signatures or (self.signer is not None and self.signer.signing_key is not None)
+
     # Documents
 
     @property

@@ -15,7 +15,9 @@ from runner.runs.claims import begin_run, claim_run, new_request
 from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
+from runner.signing.run_signatures import RunSigner
 from support import schemas
+from support.canary import AUTHOR
 from support.flows import located, publish
 from support.starting import start
 
@@ -201,6 +203,19 @@ def test_a_run_launched_on_another_platform_is_not_launched_here(store: RunStore
     other.kind = "docker"  # type: ignore[misc]
     with pytest.raises(Exception, match=f"was launched on local, as {first.name}"):
         next_launch(store, other, None)
+
+
+def test_where_runs_are_signed_no_end_is_written_without_a_key(store: RunStore) -> None:
+    """The next start, which has one, would believe none of ours: it finds by itself that this one is lost."""
+    platform = Scripted(Sighting("ended", "OOMKilled", exit_code=137))
+    looked = watcher(store, platform)
+    claimed(store)
+    store.signer = RunSigner("0" * 64, None, (AUTHOR.public,))
+    assert looked.until_over()["exit_code"] == 137
+    assert store.read_end(1) is None
+    end = store.read_launch_end(1)
+    assert end is not None
+    assert end["reason"] == "OOMKilled"
 
 
 @pytest.mark.parametrize("next_one", [False, True])
