@@ -108,7 +108,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
             location=location,
             secrets=variables.get("RUNNER_SECRETS", _read_names, ()),
             parameters=variables.get("RUNNER_PARAMETERS", _read_parameters, None),
-            run_id=variables.get("RUNNER_RUN_ID", _check_run_id, None),
+            run_id=variables.get("RUNNER_RUN_ID", check_run_id, None),
             results=variables.get("RUNNER_RESULTS", parse_location, None),
             executor=variables.get("RUNNER_EXECUTOR", _check_executor, "threads"),
             timeout=variables.get("RUNNER_TIMEOUT", _read_seconds, None),
@@ -336,7 +336,8 @@ def _check_version(text: str) -> str:
     return text
 
 
-def _check_run_id(text: str) -> str:
+def check_run_id(text: str) -> str:
+    """Return a run id. Raises ValueError for what can be none."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", text):
         message = f"{text!r} is no run id: a letter or digit, then at most 127 letters, digits, '.', '_' and '-'"
         raise ValueError(message)

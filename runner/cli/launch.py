@@ -16,6 +16,7 @@ from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find, find_in_image, launch, rendered
 from runner.launchers.watch import Budgets
 from runner.runs.cancelling import cancel_run
+from runner.settings import check_run_id
 
 if TYPE_CHECKING:
     from runner.launchers.watch import Watcher
@@ -27,7 +28,7 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 
 
 @click.command(name="launch", short_help="Start a flow's image on a platform.")
-@click.argument("kind", type=click.Choice(LAUNCHER_KINDS))
+@click.argument("kind", type=click.Choice(LAUNCHER_KINDS), metavar="KIND")
 @click.argument("location")
 @launch_options
 @click.option("--run-id", metavar="ID", help="Begin, or look after, the run of this id.")
@@ -53,14 +54,15 @@ def launch_command(
     launcher.tell = tell = lambda text: echo(text, err=True)
     settings = settings._replace(run_id=None)
     found = find(where, settings) if where else find_in_image(image, launcher, settings)
+    run_id = _run_id(given["run_id"]) or settings.run_id
     if render:
-        echo_block(rendered(found, launcher, wishes, given["run_id"]).rstrip("\n"))
+        echo_block(rendered(found, launcher, wishes, run_id).rstrip("\n"))
         return 0
     watcher = launch(
         found,
         launcher,
         wishes,
-        run_id=given["run_id"],
+        run_id=run_id,
         budgets=Budgets(given["start_timeout"], given["start_retries"], given["restarts"]),
         tell=tell,
     )
@@ -70,6 +72,13 @@ def launch_command(
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})
     return end["exit_code"] if end else 0
+
+
+def _run_id(text: str | None) -> str | None:
+    try:
+        return text and check_run_id(text)
+    except ValueError as error:
+        raise UsageError(f"--run-id: {error}", hint="Give another one, or none.") from error
 
 
 def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:

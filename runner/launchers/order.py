@@ -173,6 +173,9 @@ def _checked(wishes: Wishes, manifest: Manifest) -> dict[str, str]:
     for name in wishes.environ:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} can be no variable's name", hint="Write -e NAME=VALUE.")
+        if name in _NOT_PASSED_ON - SECRET_VARIABLES:
+            message = f"{name} is said by the launch itself"
+            raise UsageError(message, hint="Give the location, -p, --run-id, --secret and --image to the command.")
         if name in secret:
             message = (
                 f"{name} is a secret, and would stand as plain text where everybody who looks at the platform sees it"

@@ -6,10 +6,12 @@ says nothing: what is not known is not concluded.
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable
+from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
@@ -23,6 +25,7 @@ from runner.secrets.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.errors import RunnerError
     from runner.launchers.base import Launcher, Order
     from runner.runs.store import RunStore
     from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument
@@ -266,9 +269,7 @@ class Watcher:
         if used > allowed or sighting.is_hopeless or code in HOPELESS_CODES:
             if end is not None:
                 return end
-            said = "" if code is None else f", exit code {code}"
-            hint = remedy_for(sighting.reason) or "runner show tells what is known."
-            raise NotStarted(f"launch {self.launch.number} was not begun: {sighting.text}{said}", hint=hint)
+            raise self._not_begun(sighting)
         pause = min(LOOK_SECONDS * 2 ** (used - 1), _LONGEST_PAUSE)
         self._tell(
             f"{self.launch.name} is {sighting.phase}{_after(sighting)}; the run is launched again in {pause:g} s"
@@ -276,6 +277,15 @@ class Watcher:
         time.sleep(pause)
         self.begin()
         return None
+
+    def _not_begun(self, sighting: Sighting) -> RunnerError:
+        """Return the error of a launch that never began: that of its container's exit code, where this says why."""
+        code, told = sighting.exit_code, self.store.read_launch_end(self.launch.number)
+        kind = (from_code(code) if code in HOPELESS_CODES else None) or NotStarted
+        said = "" if code is None else f", exit code {code}"
+        words = last_words(told["log"] if told else [])
+        hint = remedy_for(sighting.reason) or "runner show tells what is known."
+        return kind(f"launch {self.launch.number} was not begun: {sighting.text}{said}{words}", hint=hint)
 
     def _finish(self) -> None:
         """Write down how the container of a run that is over ended, and remove what is left of it."""
@@ -293,6 +303,15 @@ class Watcher:
             self.launcher.remove(launch.name)
         elif sighting.phase == "absent":
             end_launch(self.store, launch, "gone", sighting, [])
+
+
+def last_words(log: list[str]) -> str:
+    """Return the last line that a container wrote, after a colon; of a line of our log its message."""
+    line = next((line.strip() for line in reversed(log) if line.strip()), "")
+    with suppress(ValueError):
+        entry = json.loads(line)
+        line = str(entry.get("message", line)) if isinstance(entry, dict) else line
+    return f": {redact(line).rstrip('.')}" if line else ""
 
 
 def remedy_for(reason: str) -> str:

@@ -49,4 +49,4 @@ def check_parameters(declared: Sequence[ParameterRecord], given: Mapping[str, An
 def _meant(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches  # only here: it costs a start
 
-    return "".join(f"; did you mean {meant!r}?" for meant in get_close_matches(name, names, 1))
+    return "".join(f" (did you mean {meant!r}?)" for meant in get_close_matches(name, names, 1))

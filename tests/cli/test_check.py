@@ -47,6 +47,6 @@ def test_check_takes_parameters(here: Place) -> None:
     environ = located(here, "trouble") | {"RUNNER_PARAMETERS": '{"kind": "do well"}'}
     assert start(environ, "check", "-p", "file=x").code == 0
     assert_refused(start(environ, "check", "-p", "nosuch=1"), 78, "the flow has no parameter 'nosuch'")
-    wrong = ("no parameter 'knid'; did you mean 'kind'?", "-p NAME=VALUE")
+    wrong = ("no parameter 'knid' (did you mean 'kind'?)", "-p NAME=VALUE")
     assert_refused(start(environ, "check", "-p", "knid=1"), 78, *wrong)
     assert_refused(start(environ, "check", "-p", "kind"), 2, "parameter 'kind' has no value")

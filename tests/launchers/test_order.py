@@ -16,7 +16,7 @@ from runner.launchers.base import make_launcher, object_name
 from runner.launchers.local import Local
 from runner.launchers.order import Launchable, Wishes, choose_image, make_order, options_of
 from runner.settings import Settings
-from support.command_line import run_command
+from support.command_line import assert_refused, run_command
 from support.flows import publish
 
 if TYPE_CHECKING:
@@ -216,3 +216,20 @@ def test_every_launcher_says_what_its_options_are(name: str) -> None:
     options = set(inspect.signature(kind.__init__).parameters) - {"self"}
     assert set(re.findall(r"^        (\w+): ", kind.__doc__ or "", re.MULTILINE)) == options
     assert kind.kind in LAUNCHER_KINDS
+
+
+@pytest.mark.parametrize(
+    "name", ["RUNNER_RUN_ID", "RUNNER_LOCATION", "RUNNER_LAUNCH", "RUNNER_PARAMETERS", "RUNNER_SECRETS"]
+)
+def test_what_the_launch_itself_says_is_no_variable_to_add(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is said by the launch itself"):
+        order(Wishes(parameters={"day": 1}, environ={name: "x"}))
+
+
+def test_the_run_is_the_one_that_is_named_on_the_command_line_or_in_the_environment(here: Place) -> None:
+    url = publish(here, "etl.py")
+    assert_refused(run_command({}, "launch", "local", url, "--run-id", "a b"), 2, "--run-id", "no run id")
+    rendered = run_command({"RUNNER_RUN_ID": "fixed"}, "launch", "local", url, "--render").stdout
+    assert "RUNNER_RUN_ID=fixed" in rendered
+    rendered = run_command({"RUNNER_RUN_ID": "fixed"}, "launch", "local", url, "--render", "--run-id", "other").stdout
+    assert "RUNNER_RUN_ID=other" in rendered
