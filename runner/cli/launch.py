@@ -52,9 +52,9 @@ def launch_command(
     where, settings = (None, read_settings(with_location=False)) if image else bundle_location(location)
     wishes, launcher = wishes_of(settings, given), launcher_of(kind, given)
     launcher.tell = tell = lambda text: echo(text, err=True)
+    run_id = _run_id(given["run_id"]) or settings.run_id
     settings = settings._replace(run_id=None)
     found = find(where, settings) if where else find_in_image(image, launcher, settings)
-    run_id = _run_id(given["run_id"]) or settings.run_id
     if render:
         echo_block(rendered(found, launcher, wishes, run_id).rstrip("\n"))
         return 0
