@@ -16,6 +16,7 @@ import click
 import pytest
 
 from runner import cli, errors
+from runner.launchers.batch import EVALUATE_ON_EXIT
 from runner.limits import LIMITS
 from runner.runtime import channel
 from runner.settings import VARIABLES
@@ -156,9 +157,31 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-@pytest.mark.parametrize("language", ["yaml", "json", "python"])
+def read_hcl(text: str) -> list[str]:
+    """Give the lines of what is as HCL has it: a block's opening or end, or a name with a value."""
+    lines = [line.strip() for line in text.splitlines()]
+    assert all(re.fullmatch(r'[a-z]+( "\w+")? \{|\}|\w+ += (".*"|\w+)', line) for line in lines)
+    assert sum(line.endswith("{") for line in lines) == lines.count("}")
+    return lines
+
+
+def read_crontab(text: str) -> list[str]:
+    """Give the commands of a crontab, where an unescaped % would end one."""
+    found = [re.fullmatch(r"(?:[\d*/,-]+ ){5} ((?:[^%]|\\%)+)", line) for line in text.splitlines()]
+    assert all(found)
+    return [each[1] for each in found if each]
+
+
+@pytest.mark.parametrize("language", ["yaml", "json", "python", "hcl", "crontab"])
 def test_what_is_there_to_copy_can_be_read_and_sets_what_is_known(language: str) -> None:
-    read = {"yaml": yaml.safe_load, "json": json.loads, "python": ast.parse}[language]
+    readers = {
+        "yaml": yaml.safe_load,
+        "json": json.loads,
+        "python": ast.parse,
+        "hcl": read_hcl,
+        "crontab": read_crontab,
+    }
+    read = readers[language]
     found = blocks("docs/platforms.md", language)
     for block in found:
         assert read(block)
@@ -168,13 +191,24 @@ def test_what_is_there_to_copy_can_be_read_and_sets_what_is_known(language: str)
 
 
 def test_what_platforms_start_again_is_what_may_pass() -> None:
-    [job] = [yaml.safe_load(block) for block in blocks("docs/platforms.md", "yaml") if "kind: Job" in block]
+    [job] = [yaml.safe_load(block) for block in blocks("docs/platforms.md", "yaml") if "podFailurePolicy" in block]
     [rule] = job["spec"]["podFailurePolicy"]["rules"]
     codes = {int(row[0]) for row in table("codes") if row[0].isdecimal()}
     assert set(rule["onExitCodes"]["values"]) == codes - {0, 69, 71, 74, 75}  # 71 is of whoever launches
-    [batch] = [json.loads(block) for block in blocks("docs/platforms.md", "json") if "retryStrategy" in block]
-    again = {one["onExitCode"] for one in batch["retryStrategy"]["evaluateOnExit"] if "onExitCode" in one}
+    [batch] = [json.loads(block) for block in blocks("docs/platforms.md", "json") if "evaluateOnExit" in block]
+    assert batch["retryStrategy"]["evaluateOnExit"] == list(EVALUATE_ON_EXIT)
+    again = {one["onExitCode"] for one in EVALUATE_ON_EXIT if "onExitCode" in one}
     assert again <= {"69", "74", "75", "137", "143"}
+
+
+def test_each_job_of_an_array_is_a_run_of_its_own(tmp_path: Path) -> None:
+    [batch] = [json.loads(block) for block in blocks("docs/platforms.md", "json") if "arrayProperties" in block]
+    (tmp_path / "runner").write_text('#!/bin/sh\nprintf "%s\\n" "$RUNNER_RUN_ID" "$RUNNER_PARAMETERS" "$@"\n')
+    (tmp_path / "runner").chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/bin:/usr/bin", "AWS_BATCH_JOB_ID": "4f-0a:7", "AWS_BATCH_JOB_ARRAY_INDEX": "7"}
+    command = batch["containerOverrides"]["command"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["4f-0a-7", '{"part": 7}', "run"]
 
 
 def test_the_flow_for_whoever_comes_from_prefect_1_runs(monkeypatch: pytest.MonkeyPatch) -> None:

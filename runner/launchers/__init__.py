@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.launchers.base import Launcher
+    from runner.launchers.batch import Batch
     from runner.launchers.docker.launcher import Docker
+    from runner.launchers.ecs import ECS
     from runner.launchers.local import Local
     from runner.launchers.slurm import Slurm
 
-__all__ = ["Docker", "Local", "Slurm", "launcher_class"]
+__all__ = ["ECS", "Batch", "Docker", "Local", "Slurm", "launcher_class"]
 
 _HOMES = {
+    "Batch": "runner.launchers.batch",
     "Docker": "runner.launchers.docker.launcher",
+    "ECS": "runner.launchers.ecs",
     "Local": "runner.launchers.local",
     "Slurm": "runner.launchers.slurm",
 }

@@ -122,7 +122,8 @@ class Launcher(ABC):
     def launch(self, order: Order) -> dict[str, str]:
         """Have the platform make the object, with no retries of its own, and return by what it knows it.
 
-        Raises EnvironmentWrong when the platform refuses what was asked for, naming what it says.
+        Raises EnvironmentWrong when the platform refuses what was asked for, and NotStarted when it has no room for it
+        now and has made nothing, each naming what it says.
         """
 
     @abstractmethod

@@ -39,10 +39,16 @@ _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
 _LONGEST_PAUSE = 60.0  # seconds between two launches
 _REMEDIES = {
+    "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
+    "HostTerminated": "Its machine was taken away: allow that it is launched again, --restarts.",
+    "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
     "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
     "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
     "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
     "StartError": "Look at the image's entrypoint, and at the platform's options: it does not let it start.",
+    "ResourceInitializationError": "Look at the secrets, the execution role's rights, and the way to AWS's endpoints.",
+    "SpotInterruption": "Its machine was taken away: allow that it is launched again, --restarts.",
+    "TaskFailedToStart": "Look at what ECS says of it, and at the rights of its roles.",
     "Unschedulable": "Ask for less, or add machines: no node has so much left.",
 }
 
@@ -98,14 +104,23 @@ class Watcher:
         return self._launch or Launch(0, "")
 
     def begin(self) -> Launch | None:
-        """Launch the run, or take up the launch that is under way; None if the run is over. Raises as `make_object`."""
+        """Launch the run, or take up the launch that is under way; None if the run is over. Raises as `make_object`.
+
+        Where the platform has no room now it is launched again, as if it had not begun.
+        """
         if self.store.read_outcome():
             self._launch = last_launch(self.store, self.launcher.kind)
             return self._launch
         image = self.make_order(Launch(0, "")).image or None
         self._launch = next_launch(self.store, self.launcher, image)
-        make_object(self.store, self.launcher, self.launch, self.make_order)
-        self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
+        try:
+            make_object(self.store, self.launcher, self.launch, self.make_order)
+        except NotStarted as error:
+            sighting = Sighting("absent", message=error.message)
+            end_launch(self.store, self.launch, "never started", sighting, [])
+            self._again(sighting, None)
+        else:
+            self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
         return self.launch
 
     def until_claimed(self) -> EndDocument | None:
