@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -219,6 +220,11 @@ class ContainerStates(LaunchContract):
         assert "hunter" not in docker(on, "inspect", container).stdout
         docker(on, "rm", container)
 
+    def test_a_secret_whose_file_is_not_there_is_told(self, platform: Platform) -> None:
+        done = platform.launch("ok", "--secret", "DB_PASSWORD=/no/such/password")
+        assert (done.code, "/no/such/password" in done.stderr) == (78, True), done
+        assert not platform.is_there(platform.name())
+
     def test_what_the_engine_removes_by_itself_is_told_from_the_storage(self, platform: Platform) -> None:
         done = platform.launch("ok", "-f", "-O", "remove=auto", *HASTE)
         assert done.code == 0, done
@@ -261,11 +267,10 @@ class TestDocker(ContainerStates):
         followed = platform.begin("hold", "-f", *HASTE)
         platform.until_running()
         number = docker(on, "inspect", "--format={{.Id}}", platform.name()).stdout.strip()
-        shims = subprocess.run(
-            ["pgrep", "-f", f"containerd-shim.*{number}"], capture_output=True, text=True, check=True
-        )
-        for shim in shims.stdout.split():
-            os.kill(int(shim), signal.SIGKILL)
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # a process that has ended meanwhile
+                if "containerd-shim" in (words := command.read_text()) and number in words:
+                    os.kill(int(command.parent.name), signal.SIGKILL)
         out, _ = followed.communicate(timeout=120)
         assert followed.returncode == 137, out
         end = platform.store().read_end(1)

@@ -19,7 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from runner import errors
 from runner.launchers import Docker, Local
 from runner.launchers.base import Order
-from runner.launchers.docker.container import make_container, with_files_read
+from runner.launchers.docker.container import check_mounts, make_container, with_files_read
 from runner.launchers.docker.options import read_options
 
 if TYPE_CHECKING:
@@ -253,6 +253,14 @@ def test_a_volume_from_here_has_its_whole_path(tmp_path: Path, monkeypatch: pyte
         "/home/me/b:/b:ro",
         "named:/c",
     )
+
+
+def test_what_is_not_there_is_not_mounted(tmp_path: Path) -> None:
+    container = make_container(an_order(secrets={"DB": str(tmp_path / "db")}), read_options({}))
+    with pytest.raises(errors.EnvironmentWrong, match=f"there is no {tmp_path}/db, which was to be /run/secrets/DB"):
+        check_mounts(container)
+    (tmp_path / "db").touch()
+    check_mounts(container)
 
 
 def test_an_engine_that_does_not_answer_is_unreachable() -> None:

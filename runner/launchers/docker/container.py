@@ -100,6 +100,14 @@ def make_container(order: Order, options: Options) -> Container:
     )
 
 
+def check_mounts(container: Container) -> None:
+    """Refuse to mount what is not on this machine, where Podman would make a folder. Raises EnvironmentWrong."""
+    for mount in container.config["HostConfig"]["Mounts"]:
+        if not Path(mount["Source"]).exists():
+            message = f"there is no {mount['Source']}, which was to be {mount['Target']} in the container"
+            raise EnvironmentWrong(message, hint="Correct its path: --secret NAME=PATH, or RUNNER_RESULTS.")
+
+
 def with_files_read(container: Container, environ: Mapping[str, str]) -> JsonObject:
     """Return the body of the API's call, with the variables of the files; others of the same name beat them."""
     read: dict[str, str] = {}

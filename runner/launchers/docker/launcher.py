@@ -10,7 +10,7 @@ from runner.environ import process_environ
 from runner.errors import EnvironmentWrong
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
 from runner.launchers.docker.command import compose, docker_run
-from runner.launchers.docker.container import Container, make_container, with_files_read
+from runner.launchers.docker.container import Container, check_mounts, make_container, with_files_read
 from runner.launchers.docker.engine import baked_bundle, explanation, open_engine, provide_image, told
 from runner.launchers.docker.options import read_options
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KILLED = 137
 _NOT_FOUND = 404
+_BY_SOCKET = "http+docker:"  # what the SDK calls an engine of this machine
 _LIVING = {"running", "paused", "restarting", "stopping"}
 _NOT_BEGUN = {"created", "configured", "initialized"}  # the last two are Podman's
 
@@ -206,6 +207,8 @@ class Docker(Launcher):
         from docker.errors import APIError
 
         config = with_files_read(container, process_environ())
+        if self._api.base_url.startswith(_BY_SOCKET):
+            check_mounts(container)
         provide_image(self._api, container.image, container.pull, container.platform, self.tell)
         try:
             made = self._api.create_container_from_config(config, container.name, container.platform or None)
@@ -252,13 +255,9 @@ class Docker(Launcher):
     def _events(self, found: JsonObject) -> tuple[str, ...]:
         """Return what the engine remembers of a container's life."""
         since = int(datetime.fromisoformat(found["Created"]).timestamp())
-        until = int(self._now()) + 1
-        told_of = self._api.events(since, until, {"container": found["Id"]}, decode=True)
+        now = datetime.fromisoformat(self._api.info()["SystemTime"]).timestamp()
+        told_of = self._api.events(since, f"{now:.6f}", {"container": found["Id"]}, decode=True)
         return tuple(_event(one) for one in told_of if one.get("Type") == "container")
-
-    def _now(self) -> float:
-        """Return the engine's time."""
-        return datetime.fromisoformat(self._api.info()["SystemTime"]).timestamp()
 
 
 def _ended(found: JsonObject, events: tuple[str, ...]) -> Sighting:
