@@ -20,6 +20,7 @@ _PLATFORMS = ("EC2", "FARGATE")
 _ARCHITECTURES = ("X86_64", "ARM64")
 _LOG_GROUP = "/aws/batch/job"  # https://docs.aws.amazon.com/batch/latest/userguide/using_cloudwatch_logs.html
 _MOST_ATTEMPTS = 10
+_LONGEST_GRACE = 30  # between SIGTERM and SIGKILL: https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
 _SHORTEST, _MARGIN = 60, 60  # seconds of a job; those more than the flow's own
 # What may go better the next time; AWS takes five at the most, and the last one ends the list.
 EVALUATE_ON_EXIT = (
@@ -209,6 +210,9 @@ class Batch(Launcher):
     def _definition(self, order: Order) -> JsonObject:
         given = self.given
         platform = given.get("platform", _PLATFORMS[0])
+        if order.grace > _LONGEST_GRACE:
+            message = f"Batch gives a container {_LONGEST_GRACE} s to stop, and the flow wants {order.grace:g}"
+            raise EnvironmentWrong(message, hint="Set RUNNER_GRACE=25.")
         is_fargate = platform == "FARGATE"
         size = fargate_size(order.resources) if is_fargate else asked_size(order.resources)
         needs = {"VCPU": size.cores if is_fargate else str(math.ceil(float(size.cores))), "MEMORY": str(size.memory)}

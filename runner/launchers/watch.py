@@ -42,6 +42,7 @@ _REMEDIES = {
     "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
     "HostTerminated": "Its machine was taken away: allow that it is launched again, --restarts.",
     "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
+    "NoCapacity": "Try again later, ask for less, or give the platform more room.",
     "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
     "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
     "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
@@ -116,7 +117,7 @@ class Watcher:
         try:
             make_object(self.store, self.launcher, self.launch, self.make_order)
         except NotStarted as error:
-            sighting = Sighting("absent", message=error.message)
+            sighting = Sighting("absent", "NoCapacity", error.message)
             end_launch(self.store, self.launch, "never started", sighting, [])
             self._again(sighting, None)
         else:

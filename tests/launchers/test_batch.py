@@ -143,6 +143,11 @@ def test_a_job_that_nobody_submitted_is_absent(queue: str) -> None:
     assert launcher.logs("run-r-0") == []
 
 
+def test_what_batch_cannot_do_is_refused() -> None:
+    with pytest.raises(EnvironmentWrong, match="RUNNER_GRACE=25"):
+        Batch(job_queue="q").render(order(grace=31.0))
+
+
 def test_a_queue_is_named() -> None:
     with pytest.raises(EnvironmentWrong, match="-O job_queue=NAME"):
         Batch().render(order())

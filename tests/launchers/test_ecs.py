@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.errors import CredentialsRefused, Denied, EnvironmentWrong, NotStarted, Unreachable, UsageError
-from runner.launchers import ECS
-from runner.launchers.base import Order
+from runner.launchers import ECS, aws
+from runner.launchers.base import Order, Sighting
+from runner.launchers.ecs import _sighting
+from runner.launchers.launch import find, launch
+from runner.launchers.order import Wishes
+from runner.location import parse_location
+from runner.settings import Settings
 from support.flows import publish
 from support.launching import HASTE, LaunchContract, Platform, wait_for
 from support.servers.ecs import Ecs, Refusal, start_ecs
@@ -72,6 +77,49 @@ def launcher(**options: Any) -> ECS:
     return ECS(**{"subnets": ["subnet-1"]} | options)
 
 
+def told(status: str, stop: str = "", why: str = "", code: int | None = None, reason: str = "") -> dict[str, Any]:
+    container: dict[str, Any] = {"name": "runner"} | ({} if code is None else {"exitCode": code})
+    container |= {"reason": reason} if reason else {}
+    return {"lastStatus": status, "stopCode": stop, "stoppedReason": why, "containers": [{"name": "x"}, container]}
+
+
+EXITED = ("EssentialContainerExited", "Essential container in task exited")
+NO_ROLE = "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/none' that was provided for this task."
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (told("PROVISIONING"), Sighting("waiting", "PROVISIONING")),
+        (told("ACTIVATING", reason="pulling"), Sighting("waiting", "ACTIVATING", "pulling")),
+        (told("RUNNING"), Sighting("running")),
+        (told("STOPPING", *EXITED), Sighting("running")),
+        (told("DEPROVISIONING", *EXITED, 76), Sighting("ended", exit_code=76)),
+        (told("STOPPED", *EXITED, 0), Sighting("ended", exit_code=0)),
+        (told("STOPPED", *EXITED), Sighting("ended", EXITED[0], EXITED[1])),
+        (
+            told("STOPPED", *EXITED, reason="OutOfMemoryError: too much"),
+            Sighting("ended", "OOMKilled", "too much", 137),
+        ),
+        (told("STOPPED", "UserInitiated", "by hand", 143), Sighting("ended", "UserInitiated", "by hand", 143)),
+        (
+            told("STOPPED", "TaskFailedToStart", NO_ROLE),
+            Sighting("ended", "TaskFailedToStart", NO_ROLE, is_hopeless=True),
+        ),
+        (
+            told("STOPPED", "TaskFailedToStart", "Timeout waiting for network interface provisioning to complete."),
+            Sighting("ended", "TaskFailedToStart", "Timeout waiting for network interface provisioning to complete."),
+        ),
+        (
+            told("STOPPED", "TerminationNotice", "Task stopped for maintenance.", 137),
+            Sighting("ended", "TerminationNotice", "Task stopped for maintenance.", 137),
+        ),
+    ],
+)
+def test_the_words_of_ecs(task: dict[str, Any], expected: Sighting) -> None:
+    assert _sighting(task, "runner")._replace(events=()) == expected
+
+
 def test_a_task_beyond_its_memory_is_told_with_the_remedy(platform: Platform, ecs: Ecs) -> None:
     followed = platform.begin("hold", "-f", *HASTE)
     platform.until_running()
@@ -126,10 +174,11 @@ def test_a_cluster_without_room_is_asked_again(platform: Platform, ecs: Ecs) -> 
     assert "RESOURCE:MEMORY" in done.stderr
     end = platform.store().read_launch_end(1)
     assert end is not None
-    assert (end["state"], "ECS has no room" in (end["message"] or "")) == ("never started", True)
+    assert (end["state"], end["reason"]) == ("never started", "NoCapacity")
+    assert "ECS has no room" in str(end["message"])
     ecs.trouble.append("no room")
     full = platform.launch("ok", "-f", "--start-retries", "0", run_id="s")
-    assert (full.code, "RESOURCE:MEMORY" in full.stderr) == (71, True), full
+    assert (full.code, "RESOURCE:MEMORY" in full.stderr, "ask for less" in full.stderr) == (71, True, True), full
 
 
 def test_a_task_that_waits_too_long_is_stopped(platform: Platform, ecs: Ecs) -> None:
@@ -145,6 +194,46 @@ def test_a_task_that_is_not_shown_at_once_is_no_lost_one(platform: Platform, ecs
     done = platform.launch("ok", "-f", *HASTE)
     assert done.code == 0, done
     assert len(ecs.tasks) == 1
+
+
+class Killed(BaseException):
+    """What nothing catches, as a kill is not."""
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_launcher_that_dies_at_a_request_is_followed_by_another(
+    platform: Platform, ecs: Ecs, monkeypatch: pytest.MonkeyPatch, step: int, *, is_after: bool
+) -> None:
+    """Also where ECS does not show at once what was made: the first requests make definition and task."""
+    monkeypatch.setattr("runner.launchers.watch.LOOK_SECONDS", 0.1)
+    ecs.shy = 2
+    settings = Settings.from_environ({"RUNNER_HEARTBEAT": "0.5"}, needs_location=False)
+    wishes = Wishes(parameters={"kind": "ok"}, image="org/runner:slim")
+
+    def run() -> str:
+        watcher = launch(find(parse_location(platform.url), settings), launcher(), wishes, run_id="r")
+        return watcher.until_over()["state"]
+
+    asked, ask = [], aws.Account.ask
+    with monkeypatch.context() as patched:
+
+        def dying(account: aws.Account, service: str, operation: str, **arguments: Any) -> Any:
+            asked.append(operation)
+            if len(asked) == step and not is_after:
+                raise Killed
+            answer = ask(account, service, operation, **arguments)
+            if len(asked) == step:
+                raise Killed
+            return answer
+
+        patched.setattr(aws.Account, "ask", dying)
+        with pytest.raises(Killed):
+            run()
+    assert run() == "succeeded"
+    assert (len(ecs.tasks), len(ecs.definitions)) == (1, 1)
+    assert list(platform.store().list_launches()) == [1]
+    assert list(platform.store().list_attempts()) == [1]
 
 
 def test_a_definition_is_made_once_for_all_runs(ecs: Ecs) -> None:
