@@ -16,6 +16,7 @@ from support import memory, schemas
 from support.canary import Canary, Target
 from support.places import Place, azure_place, gcs_place, local_place, memory_place, s3_place
 from support.servers.azurite import start_azurite
+from support.servers.engine import NoEngine, start_engine
 from support.servers.fake_gcs import start_fake_gcs
 from support.servers.gcs import start_gcs
 from support.servers.moto import start_moto
@@ -32,7 +33,17 @@ PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 BACKENDS = ["local", "s3", "gcs", "azure"]
 # What --fast leaves out: whoever uses these starts servers, containers or runs in processes of their own, or installs
 # much; what lies in these folders takes long by itself.
-SLOW_FIXTURES = {"moto", "azurite", "gcs_emulator", "fake_gcs", "engine", "bare_python", "prefect", "distributions"}
+SLOW_FIXTURES = {
+    "moto",
+    "azurite",
+    "gcs_emulator",
+    "fake_gcs",
+    "engine",
+    "cluster",
+    "bare_python",
+    "prefect",
+    "distributions",
+}
 SLOW_MODULES = {
     "servers",
     "starting",
@@ -152,6 +163,16 @@ def gcs_emulator() -> Iterator[Server]:
 def fake_gcs() -> Iterator[Server]:
     with start_fake_gcs() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[None]:
+    """A Docker engine that answers."""
+    try:
+        with start_engine():
+            yield
+    except NoEngine as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
