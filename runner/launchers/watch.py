@@ -35,6 +35,7 @@ FIRST_LOOK_SECONDS = 0.1
 REASON_SECONDS = (0.0, 3.0, 7.0)  # after which a platform is asked why a container died: the reason may come later
 # Ends of starts that would be no better the next time: bundle, flow, image, credentials, settings, trust.
 HOPELESS_CODES = frozenset({2, 65, 66, 76, 77, 78, 79})
+_STOP_SECONDS = 30.0  # that a platform may take to kill a container
 _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
 _LONGEST_PAUSE = 60.0  # seconds between two launches
@@ -50,7 +51,16 @@ _REMEDIES = {
     "ResourceInitializationError": "Look at the secrets, the execution role's rights, and the way to AWS's endpoints.",
     "SpotInterruption": "Its machine was taken away: allow that it is launched again, --restarts.",
     "TaskFailedToStart": "Look at what ECS says of it, and at the rights of its roles.",
+    "InvalidImageName": "Correct the image's name.",
+    "ErrImageNeverPull": "Put the image on the machine, or let it be pulled: -O image_pull_policy=IfNotPresent.",
+    "CreateContainerConfigError": "Look whether what it names, a Secret most often, is there and has that key.",
+    "FailedMount": "Look whether what it names, a Secret most often, is there and has that key.",
+    "FailedCreate": "Look at quotas, policies and the service account of the namespace.",
     "Unschedulable": "Ask for less, or add machines: no node has so much left.",
+    "Suspended": "It waits for its queue; kubectl describe workloads tells what that waits for.",
+    "Evicted": "Ask for what it uses: memory and disk, or --memory and --disk.",
+    "DeadlineExceeded": "Give it more time: the platform's own limit was reached.",
+    "NodeLost": "Wait, or see to the node: until the cluster gives it up, nobody knows what runs there.",
 }
 
 
@@ -308,17 +318,22 @@ class Watcher:
         launch = self._launch
         if launch is None or self.store.read_launch_end(launch.number):
             return
-        until = time.monotonic() + self.grace
-        while (sighting := self._sighting()).phase in {"waiting", "running"} and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS / 4)
+        sighting = self._until_gone(self.grace)
         if sighting.phase in {"waiting", "running"}:  # its run is over, and whatever it still does is for nothing
             self.launcher.stop(launch.name, 0)
-            sighting = self._sighting()
+            sighting = self._until_gone(_STOP_SECONDS)
         if sighting.phase == "ended":
             end_launch(self.store, launch, "ended" if self._kill_at is None else "stopped", sighting, [])
             self.launcher.remove(launch.name)
         elif sighting.phase == "absent":
             end_launch(self.store, launch, "gone", sighting, [])
+
+    def _until_gone(self, seconds: float) -> Sighting:
+        """Wait until a container is not waiting or running any more, for so long at the most."""
+        until = time.monotonic() + seconds
+        while (sighting := self._sighting()).phase in {"waiting", "running"} and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS / 4)
+        return sighting
 
 
 def last_words(log: list[str]) -> str:

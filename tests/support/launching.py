@@ -247,7 +247,7 @@ class LaunchContract:
     def test_each_step_can_be_repeated(self, platform: Platform) -> None:
         assert platform.launch("hold", *HASTE).code == 0
         launcher, name = platform.launcher, platform.name()
-        assert launcher.describe(name).phase == "running"
+        wait_for(lambda: launcher.describe(name).phase == "running")  # a platform may know it later than the storage
         for _ in range(2):
             launcher.stop(name, 1)
         wait_for(lambda: launcher.describe(name).phase in {"ended", "absent"})
@@ -255,4 +255,4 @@ class LaunchContract:
             launcher.remove(name)
         assert launcher.describe(name).phase in {"ended", "absent"}  # some forget it by themselves, later
         launcher.stop(name, 1)
-        assert platform.keeps_logs or launcher.logs(name) == []
+        wait_for(lambda: platform.keeps_logs or launcher.logs(name) == [])
