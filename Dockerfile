@@ -114,6 +114,6 @@ USER 0:0
 RUN --mount=type=bind,source=images/all_extras.txt,target=/lock.txt \
     --mount=type=bind,source=images/sbom.py,target=/sbom.py --mount=type=cache,target=/root/.cache/pip \
     pip install --cache-dir /root/.cache/pip --require-hashes --requirement /lock.txt \
- && python -c "import boto3, google.cloud.storage, azure.identity, azure.storage.blob, docker" \
+ && python -c "import boto3, google.cloud.storage, azure.identity, azure.storage.blob, docker, lightkube" \
  && python /sbom.py "$RUNNER_IMAGE" > /opt/runner/sbom.json
 USER 65532:65532

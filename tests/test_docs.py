@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from runner import cli, errors
 from runner.launchers.batch import EVALUATE_ON_EXIT
@@ -21,7 +22,6 @@ from runner.limits import LIMITS
 from runner.runtime import channel
 from runner.settings import VARIABLES
 
-yaml: Any = import_module("yaml")  # it comes with moto, and has no types
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 MODULES = sorted((ROOT / "runner").rglob("*.py"))
@@ -181,11 +181,11 @@ def test_what_is_there_to_copy_can_be_read_and_sets_what_is_known(language: str)
         "hcl": read_hcl,
         "crontab": read_crontab,
     }
-    read = readers[language]
+    read: Any = readers[language]
     found = blocks("docs/platforms.md", language)
     for block in found:
         assert read(block)
-    named = set(re.findall(r"RUNNER_[A-Z_]+", "".join(found)))
+    named = set(re.findall(r"RUNNER_[A-Z0-9_]+", "".join(found)))
     assert named
     assert named <= VARIABLES.keys()
 

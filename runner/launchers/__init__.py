@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from runner.launchers.batch import Batch
     from runner.launchers.docker.launcher import Docker
     from runner.launchers.ecs import ECS
+    from runner.launchers.kubernetes.launcher import Kubernetes
     from runner.launchers.local import Local
     from runner.launchers.slurm import Slurm
 
-__all__ = ["ECS", "Batch", "Docker", "Local", "Slurm", "launcher_class"]
+__all__ = ["ECS", "Batch", "Docker", "Kubernetes", "Local", "Slurm", "launcher_class"]
 
 _HOMES = {
     "Batch": "runner.launchers.batch",
     "Docker": "runner.launchers.docker.launcher",
     "ECS": "runner.launchers.ecs",
+    "Kubernetes": "runner.launchers.kubernetes.launcher",
     "Local": "runner.launchers.local",
     "Slurm": "runner.launchers.slurm",
 }

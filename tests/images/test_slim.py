@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from support.starting import Ran
 
 ROOT = Path(__file__).parent.parent.parent
-SDKS = {"boto3": "aws", "google.cloud.storage": "gcp", "azure.storage.blob": "azure", "docker": "all_extras"}
+SDKS = {
+    "boto3": "aws",
+    "google.cloud.storage": "gcp",
+    "azure.storage.blob": "azure",
+    "docker": "all_extras",
+    "lightkube": "all_extras",
+}
 
 
 def name_of(image: str) -> str:
