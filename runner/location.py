@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass, replace
 
 from runner.errors import UsageError
@@ -151,8 +152,16 @@ def _parse_path(text: str, *, is_url: bool) -> Location:
         raise ValueError(message)
     plain, alias = split_alias(text)
     path = plain if re.fullmatch(_PLAIN_PATH, plain) else _absolute(plain)
-    root = os.path.dirname(os.path.dirname(path) if os.path.isfile(path) else path)
+    root = os.path.dirname(os.path.dirname(path) if _is_file(path) else path)
     return Location(LOCAL.scheme, root, path.removeprefix(root).lstrip(os.sep).replace(os.sep, "/") or ".", alias)
+
+
+def _is_file(path: str) -> bool:
+    """Return whether there is a file; what cannot be looked for, as its name is too long, raises OSError."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _absolute(path: str) -> str:
