@@ -18,7 +18,9 @@ from runner.launchers import Docker
 from runner.storage import Docker as BakedInto
 from support.containers import build, docker
 from support.flows import HERE as FLOWS
+from support.flows import outcome_of
 from support.launching import HASTE, LaunchContract, Platform, wait_for
+from support.places import s3_place
 from support.servers import free_port
 from support.servers.engine import NoEngine
 from support.servers.podman import copy_images, start_podman
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.places import Place
+    from support.servers import Server
 
 IMAGE = "tested/runner:slim-py3.11"
 ROOT = Path(__file__).parents[2]
@@ -343,6 +346,23 @@ class TestDocker(ContainerStates):
         assert docker(on, "inspect", "--format={{.HostConfig.NetworkMode}}", container).stdout == "none\n"
         docker(on, "rm", container)
         docker("rmi", "launched/derived:1")
+
+    def test_a_flow_in_a_bucket_is_reached_with_a_secret_or_a_file_of_variables(
+        self, platform: Platform, moto: Server, tmp_path: Path
+    ) -> None:
+        bucket = s3_place(moto)
+        url = start(bucket.environ, "build", str(FLOWS / "launched.py"), "--storage", bucket.url).stdout.strip()
+        keys = {"ACCESS_KEY": "AWS_ACCESS_KEY_ID", "SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY"}
+        secret = json.dumps({name: moto.environ[variable] for name, variable in keys.items()})
+        (tmp_path / "aws.json").write_text(secret)
+        (tmp_path / "env").write_text("".join(f"{name}={text}\n" for name, text in bucket.environ.items()))
+        by_secret = ["--secret", f"AWS_CREDENTIALS={tmp_path}/aws.json", "-e", "AWS_ENDPOINT_URL", "-e", "AWS_REGION"]
+        command = ["launch", "docker", url, "-p", "kind=ok", "-f", "--image", IMAGE, *HASTE]
+        for number, told in enumerate((by_secret, options_of(env_file=f"{tmp_path}/env"))):
+            more = [*told, *options_of(network="host"), "--run-id", f"r{number}"]
+            done = start(bucket.environ | platform.environ, *command, *more)
+            assert done.code == 0, done
+            assert outcome_of(bucket, f"r{number}", "launched")["state"] == "succeeded"
 
     def test_a_flow_in_its_image_is_launched_where_results_have_a_place(
         self, platform: Platform, folder: Place, monkeypatch: pytest.MonkeyPatch
