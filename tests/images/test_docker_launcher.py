@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,8 +55,8 @@ def options_of(**options: str) -> list[str]:
     return [word for name, text in options.items() for word in ("-O", f"{name}={text}")]
 
 
-def on_engine(host: str, folder: Place, tmp_path: Path) -> Platform:
-    """A folder of this machine, of which nothing is said but its flow's location, and an engine."""
+def on_engine(host: str, folder: Place, tmp_path: Path) -> Iterator[Platform]:
+    """A folder of this machine, of which nothing is said but its flow's location, and an engine, left as it was."""
     marks = tmp_path / "marks"
     marks.mkdir()
     engine = [f"--host={host}"] if host else []
@@ -65,7 +66,7 @@ def on_engine(host: str, folder: Place, tmp_path: Path) -> Platform:
     def kill(name: str) -> None:
         docker(*engine, "kill", name)
 
-    return Platform(
+    yield Platform(
         Docker(engine=host or None),
         folder,
         kill,
@@ -73,6 +74,9 @@ def on_engine(host: str, folder: Place, tmp_path: Path) -> Platform:
         (*options, *(("-O", f"engine={host}") if host else ())),
         given,
     ).publish()
+    launches = [key for key in folder.keys() if re.search(r"/launches/\d+\.json$", key)]  # noqa: SIM118
+    if names := [json.loads(folder.read(key))["name"] for key in launches]:
+        docker(*engine, "rm", "--force", *names)
 
 
 SLEEPING, ENTRYLESS = "launched/sleeping:1", "launched/entryless:1"
@@ -240,9 +244,9 @@ class TestDocker(ContainerStates):
     oom, not_started = "OOMKilled", 71
 
     @pytest.fixture
-    def platform(self, images: dict[str, str], folder: Place, tmp_path: Path) -> Platform:
+    def platform(self, images: dict[str, str], folder: Place, tmp_path: Path) -> Iterator[Platform]:
         del images
-        return on_engine("", folder, tmp_path)
+        yield from on_engine("", folder, tmp_path)
 
     def test_what_is_rendered_is_what_is_launched(self, platform: Platform, on: str, tmp_path: Path) -> None:
         (tmp_path / "env").write_text("FROM_FILE=1\n")
@@ -407,8 +411,8 @@ class TestPodman(ContainerStates):
     oom, not_started = None, 78
 
     @pytest.fixture
-    def platform(self, podman: str, folder: Place, tmp_path: Path) -> Platform:
-        return on_engine(podman, folder, tmp_path)
+    def platform(self, podman: str, folder: Place, tmp_path: Path) -> Iterator[Platform]:
+        yield from on_engine(podman, folder, tmp_path)
 
 
 def test_the_readme_goes_from_a_published_flow_to_a_watched_run(
