@@ -224,8 +224,9 @@ def last_log_lines(account: Account, group: str, stream: str, lines: int) -> lis
 
 # What AWS says of an image, a secret or a role that is not there, or not for this one; unless the network failed.
 _NEVER = re.compile(
-    r"not found|no such|does not exist|denied|unknown|forbidden|unauthorized|not authorized|basic auth|unable to assume"
-    r"|invalid reference|matching platform|no matching manifest|ResourceNotFound|InvalidParameter|is invalid",
+    r"not found|no such|does not exist|denied|(manifest|name) unknown|forbidden|unauthorized|not authorized|basic auth"
+    r"|unable to assume|invalid reference|exec format|matching platform|no matching manifest|ResourceNotFound"
+    r"|InvalidParameter|is invalid",
     re.IGNORECASE,
 )
 _PERHAPS = re.compile(

@@ -152,7 +152,8 @@ class ECS(Launcher):
     def check(self) -> str:
         """See `Launcher.check`."""
         self._listed("runner-doctor-asks")
-        return f"the cluster {self._cluster} in {self._account.region} answers"
+        heard = "" if "log_group" in self.given else "; without -O log_group=NAME nobody reads what a container writes"
+        return f"the cluster {self._cluster} in {self._account.region} answers{heard}"
 
     def describe(self, name: str) -> Sighting:
         """See `Launcher.describe`; ECS forgets a task an hour after it has stopped."""

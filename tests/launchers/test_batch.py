@@ -59,6 +59,7 @@ def job(status: str, said: str = "", code: int | None = None, why: str = "", **m
             Sighting("ended", "JobTimeout", "Job attempt duration exceeded timeout", 137),
         ),
         (job("FAILED", "stopped by runner"), Sighting("ended", message="stopped by runner")),
+        (job("FAILED", why="OutOfMemoryError: too much"), Sighting("ended", "OOMKilled", "too much", 137)),
     ],
 )
 def test_the_words_of_batch(told: dict[str, Any], expected: Sighting) -> None:
@@ -146,6 +147,16 @@ def test_a_job_that_nobody_submitted_is_absent(queue: str) -> None:
 def test_what_batch_cannot_do_is_refused() -> None:
     with pytest.raises(EnvironmentWrong, match="RUNNER_GRACE=25"):
         Batch(job_queue="q").render(order(grace=31.0))
+
+
+def test_what_batch_does_not_do_is_told(queue: str) -> None:
+    instances, told = Batch(job_queue=queue), list[str]()
+    instances.tell = told.append
+    instances.launch(order(resources={"disk": 2**34}))
+    assert told == ["Batch keeps no limit of the disk on instances: theirs must be large enough"]
+    assert instances.check() == f"the queue {queue} in us-east-1 answers"
+    with pytest.raises(EnvironmentWrong, match="does not exist"):
+        Batch(job_queue="none").check()
 
 
 def test_a_queue_is_named() -> None:

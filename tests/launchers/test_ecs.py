@@ -120,6 +120,27 @@ def test_the_words_of_ecs(task: dict[str, Any], expected: Sighting) -> None:
     assert _sighting(task, "runner")._replace(events=()) == expected
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("failed to resolve ref public.ecr.aws/x/y:1: public.ecr.aws/x/y:1: not found", True),
+        ("pull access denied for x, repository does not exist or may require 'docker login'", True),
+        ("manifest unknown: Requested image not found", True),
+        ("image Manifest does not contain descriptor matching platform 'linux/arm64'", True),
+        ("failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group", True),
+        ("OCI runtime create failed: exec /bin/sh: exec format error", True),
+        ("unexpected status code https://registry-1.docker.io: 429 Too Many Requests: toomanyrequests", False),
+        ("net/http: request canceled while waiting for connection", False),
+        ("dial tcp: lookup registry-1.docker.io on 169.254.169.253:53: no such host", False),
+        ("There is a connection issue between the task and Amazon ECR: not found", False),
+        ("write /var/lib/docker/tmp/GetImageBlob1: no space left on device", False),
+        ("received unexpected HTTP status: 503 Service Unavailable", False),
+    ],
+)
+def test_what_cannot_be_pulled_the_next_time_either(message: str, *, expected: bool) -> None:
+    assert aws.is_hopeless(message) is expected
+
+
 def test_a_task_beyond_its_memory_is_told_with_the_remedy(platform: Platform, ecs: Ecs) -> None:
     followed = platform.begin("hold", "-f", *HASTE)
     platform.until_running()
@@ -372,6 +393,16 @@ def test_without_boto3_it_is_told_what_to_install(ecs: Ecs, monkeypatch: pytest.
 def test_too_many_variables_are_refused_in_the_words_of_ecs(platform: Platform) -> None:
     done = platform.launch("ok", "-e", f"MUCH={'x' * 9000}")
     assert (done.code, "at most 8192" in done.stderr) == (78, True), done
+
+
+def test_what_ecs_does_not_do_is_told(ecs: Ecs) -> None:
+    instances, told = ECS(launch_type="EC2"), list[str]()
+    instances.tell = told.append
+    instances.launch(order(resources={"disk": 2**34}))
+    assert told == ["ECS keeps no limit of the disk on instances: theirs must be large enough"]
+    assert "without -O log_group=NAME" in instances.check()
+    assert launcher(log_group="/runner").check() == "the cluster default in us-east-1 answers"
+    assert ecs.count("RunTask") == 1
 
 
 def test_to_stop_what_is_gone_is_success(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
