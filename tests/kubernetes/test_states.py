@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from support.on_kubernetes import Cloud
 
 NAME = "run-states-1"
+HOLD = "trap 'exit 143' TERM; while :; do sleep 0.1; done"
 LABELS = {"runner/flow": "etl", "runner/run-id": "states", "runner/launch": "1"}
 
 
 def begin(
-    platform: Cloud, script: str = "sleep 1000", *, pod: Any = None, job: Any = None, order: Any = None, **options: Any
+    platform: Cloud, script: str = HOLD, *, pod: Any = None, job: Any = None, order: Any = None, **options: Any
 ) -> Kubernetes:
     """Launch a container of the product's image that runs a script instead of a flow."""
     command = {"name": "runner", "command": ["sh", "-c", script]}
@@ -210,7 +211,7 @@ def test_a_run_whose_pod_somebody_deletes_goes_on_where_that_is_allowed(platform
     followed = platform.begin("hold once", "-f", "--restarts", "1")
     platform.until_running()
     platform.kubectl("delete", "pod", "-l", f"job-name={platform.name()}", "--wait=false")
-    out, _ = followed.communicate(timeout=120)
+    out, _ = followed.communicate(timeout=240)  # its controller may take its time with that
     assert followed.returncode == 0, out
     assert platform.outcome()["attempt"] == 2
 

@@ -247,8 +247,10 @@ def _image_archive(layer: bytes, name: str) -> bytes:
 def _remove_pods(cluster: Cluster) -> None:
     """Kill what still runs: containers outlive the kubelet, and containerd."""
     listed = subprocess.run([*cluster._ctr, "tasks", "list", "-q"], capture_output=True, text=True, check=False)
-    for container in listed.stdout.split():
-        subprocess.run([*cluster._ctr, "tasks", "delete", "--force", container], capture_output=True, check=False)
+    commands = [[*cluster._ctr, "tasks", "delete", "--force", container] for container in listed.stdout.split()]
+    killed = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+    for process in killed:
+        process.wait(60)
 
 
 def _unmount(folder: Path) -> None:
@@ -306,5 +308,6 @@ oomScoreAdj: 0
 enforceNodeAllocatable: []
 evictionHard: {{nodefs.available: "1%", imagefs.available: "1%", memory.available: "100Mi"}}
 nodeStatusUpdateFrequency: 4s
+volumeStatsAggPeriod: 2s
 imageMinimumGCAge: 100h
 """
