@@ -280,10 +280,10 @@ FACTS = {"ApiVersion": "1.41", "SystemTime": "2026-11-27T12:00:00Z"}
 
 
 class FakeEngine(ThreadingHTTPServer):
-    """An engine that says what real ones say seldom: by method and path, a status and a body."""
+    """An engine that says what real ones say seldom: by method and path a status and a body, or several in turn."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, Any]] = {}
+        self.answers: dict[str, tuple[int, Any] | list[tuple[int, Any]]] = {}
         self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), _Answering)
 
@@ -299,9 +299,9 @@ class _Answering(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         asked = f"{self.command} {re.sub(r'^/v[0-9.]+', '', self.path).partition('?')[0]}"
         self.server.asked.append(asked)
-        status, body = self.server.answers.get(
-            asked, (200, {"ApiVersion": "1.41", "SystemTime": "2026-11-27T12:00:00Z"})
-        )
+        facts = {"ApiVersion": "1.41", "SystemTime": "2026-11-27T12:00:00Z"}
+        answer = self.server.answers.get(asked, (200, facts))
+        status, body = answer.pop(0) if isinstance(answer, list) else answer
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -403,6 +403,13 @@ def test_what_an_engine_leaves_out_in_silence_is_refused_and_removed(
     with pytest.raises(errors.EnvironmentWrong, match=f"without .*{words}"):
         Docker(engine=engine.url).launch(an_order(resources=resources))
     assert engine.asked[-1] == "DELETE /containers/c"
+
+
+def test_a_name_that_is_taken_before_its_container_is_there_is_waited_for(engine: FakeEngine) -> None:
+    unseen = (404, {"message": "no such container"})
+    engine.answers["GET /containers/run-r-1/json"] = [unseen, unseen, unseen, (200, container_in("running"))]
+    engine.answers["POST /containers/create"] = 409, {"message": "the name is already in use"}
+    assert Docker(engine=engine.url).launch(an_order()) == {"id": "c", "image": "i"}
 
 
 def test_what_the_engine_warns_of_is_told(engine: FakeEngine) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from runner.environ import process_environ
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import JsonObject
 
 _KILLED = 137
-_NOT_FOUND = 404
+_MADE_SECONDS, _LOOK_SECONDS = 30.0, 0.1
 _BY_SOCKET = "http+docker:"  # what the SDK calls an engine of this machine
 _LIVING = {"running", "paused", "restarting", "stopping"}
 _NOT_BEGUN = {"created", "configured", "initialized"}  # the last two are Podman's
@@ -176,7 +178,7 @@ class Docker(Launcher):
             try:
                 self._api.remove_container(found["Id"], force=True, v=True)
             except APIError as error:
-                if error.status_code not in {404, 409}:  # it is gone, or about to go
+                if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # it is gone, or about to go
                     raise
 
     def logs(self, name: str, lines: int = LOG_LINES) -> list[str]:
@@ -197,7 +199,7 @@ class Docker(Launcher):
             found: JsonObject = self._api.inspect_container(name)
         except APIError as error:
             # Podman 4.3 fails with 500 while it removes one
-            if error.status_code == _NOT_FOUND or "no such container" in explanation(error):
+            if error.status_code == HTTPStatus.NOT_FOUND or "no such container" in explanation(error):
                 return None
             raise
         return found
@@ -213,7 +215,8 @@ class Docker(Launcher):
         try:
             made = self._api.create_container_from_config(config, container.name, container.platform or None)
         except APIError as error:
-            found = self._inspect(container.name)
+            is_taken = error.status_code == HTTPStatus.CONFLICT or "already in use" in explanation(error)
+            found = self._wait_for(container.name, _MADE_SECONDS if is_taken else 0.0)
             if found is None:
                 message = f"the engine refuses the container: {explanation(error)}"
                 raise EnvironmentWrong(message, hint="Correct the image, or the option that it names.") from error
@@ -221,6 +224,13 @@ class Docker(Launcher):
         for warning in made.get("Warnings") or ():
             self.tell(f"the engine warns: {warning}")
         return self._api.inspect_container(made["Id"])  # type: ignore[no-any-return]
+
+    def _wait_for(self, name: str, seconds: float) -> JsonObject | None:
+        """Return a container that another launcher has made, or is making: its name is taken before it can be seen."""
+        until = time.monotonic() + seconds
+        while (found := self._inspect(name)) is None and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        return found
 
     def _check(self, container: Container, found: JsonObject) -> None:
         """Refuse, and remove, a container that is not what was asked for. Raises EnvironmentWrong."""
