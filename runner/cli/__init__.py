@@ -48,7 +48,13 @@ def _version_asked(context: click.Context, _: click.Parameter, value: bool) -> N
 
 
 class _Commands(click.Group):
-    """The commands, which end as other tools do where nobody reads any more."""
+    """The commands, which end as other tools do where nobody reads any more.
+
+    The help lists them and no options: a screen has no room for ``--help``.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -58,7 +64,9 @@ class _Commands(click.Group):
 
 
 @click.group(
-    cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Commands,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, hidden=True, callback=_version_asked)
 def cli() -> None:

@@ -19,7 +19,7 @@ from runner.errors import Denied, EnvironmentWrong, Unreachable, UsageError
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _CONTAINERS = ("apptainer", "podman-hpc")
 _SECONDS = 60.0  # for one command; a controller that is busy answers late
@@ -111,9 +111,13 @@ class Slurm(Launcher):
         return "container" in self.given
 
     def render(self, order: Order) -> str:
-        """See `Launcher.render`; the script that ``sbatch`` takes."""
+        """See `Launcher.render`; the script that ``sbatch`` takes, where a plain secret is the shell's variable."""
+        return self._script(order, {name: f'"${name}"' for name in order.plain})
+
+    def _script(self, order: Order, instead: Mapping[str, str]) -> str:
         directives = [f"#SBATCH {option}" for option in self._options(order)]
-        exports = [f"export {name}={shlex.quote(text)}" for name, text in sorted(_environ_of(order).items())]
+        given = {name: instead.get(name, shlex.quote(text)) for name, text in sorted(_environ_of(order).items())}
+        exports = [f"export {name}={text}" for name, text in given.items()]
         lines = ["#!/bin/bash", *directives, *self.given.get("setup", []), *exports, self._program(order)]
         return "\n".join(lines) + "\n"
 
@@ -122,7 +126,7 @@ class Slurm(Launcher):
         if job := _find(order.name):
             return {"job": job}
         self._output(order.name).parent.mkdir(parents=True, exist_ok=True)
-        return {"job": _run("sbatch", "--parsable", given=self.render(order)).strip().partition(";")[0]}
+        return {"job": _run("sbatch", "--parsable", given=self._script(order, {})).strip().partition(";")[0]}
 
     def describe(self, name: str) -> Sighting:
         """See `Launcher.describe`."""

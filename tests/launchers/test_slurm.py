@@ -136,6 +136,13 @@ def test_the_script_says_what_the_flow_needs(platform: Platform) -> None:
     assert lines[-1].endswith("docker://org/runner:slim")
 
 
+def test_a_plain_secret_is_in_what_is_submitted_and_in_nothing_that_is_rendered() -> None:
+    order = Order("etl", "", {"DB_PASSWORD": "hush"}, {}, {}, {}, 10.0, plain=("DB_PASSWORD",))
+    assert 'export DB_PASSWORD="$DB_PASSWORD"' in Slurm().render(order)
+    assert "hush" not in Slurm().render(order)
+    assert "export DB_PASSWORD=hush" in Slurm()._script(order, {})
+
+
 def test_the_script_in_the_docs_is_what_is_rendered() -> None:
     order = Order(
         "etl",
