@@ -7,12 +7,18 @@ from os.path import normpath, realpath
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner.errors import FlowFailed
 from runner.publishing.below import files_below, is_hidden, why_it_stays
+from runner.publishing.included import left_behind_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from runner.publishing.import_calls import Beside
+
+
+class NamedRefused(FlowFailed):
+    """What a line names cannot travel with it; the flow's values would do without, and without a word."""
 
 
 class Named(NamedTuple):
@@ -28,17 +34,23 @@ class Named(NamedTuple):
     files: dict[str, Path]
     links: dict[str, str]
 
+    def line_in(self, base: Path) -> str:
+        """Return the file, relative to a folder, and the line."""
+        file = self.file.relative_to(base) if self.file.is_relative_to(base) else self.file
+        return f"{file}, line {self.line}"
+
     def notes(self, base: Path) -> Iterator[str]:
         """Yield what to say of it, with paths relative to a folder: that it travels, or why it does not."""
-        file = self.file.relative_to(base) if self.file.is_relative_to(base) else self.file
         told = [f"{place} {why}" for place, why in self.links.items()]
         if self.files:
-            told.insert(0, f"{self.place} travels, as this line names it; -x {self.place} leaves it behind")
+            told.insert(
+                0, f"{self.place} travels, as this line names it; {left_behind_by(self.place)} leaves it behind"
+            )
         elif self.place.startswith(".."):
             told = [f"{self.path} lies outside of the folder that travels, and is not there; put it below that"]
         elif not told:
             told = [f"{self.place} is hidden, and such files never travel; it is not there"]
-        yield from (f"note: {file}, line {self.line}: {each}" for each in told)
+        yield from (f"note: {self.line_in(base)}: {each}" for each in told)
 
 
 def path_of(file: Path, package: str, place: tuple[str, ...]) -> Path:
@@ -67,16 +79,23 @@ def named_in(file: Path, beside: Beside, path: Path, root: Path) -> Named | None
     return Named(file, beside.line, path, place, *files_below(path, PurePosixPath(*beside.place), within))
 
 
-def take_named(named: dict[Path, Named], files: dict[str, Path], stays: Callable[[str], bool]) -> Iterator[Named]:
+def take_named(
+    named: dict[Path, Named], files: dict[str, Path], stays: Callable[[str], bool], base: Path
+) -> Iterator[Named]:
     """Add what files that travel name to them, and yield of that what would not have travelled, or does not.
 
     Args:
         named: what is named, by its path; as much of it is left as was added.
         files: what travels, by its path below ``src/``.
         stays: whether what would lie at a path is left behind.
+        base: the folder to which paths are told.
+
+    Raises NamedRefused where another file lies already.
     """
     travelling = {*files.values()}
     for target, each in list(named.items()):
+        if each.file in travelling:
+            _refuse_taken(each, [one for one in named.values() if one is not each], files, base)
         more = {place: path for place, path in each.files.items() if place not in files and not stays(place)}
         links = links_left(each.links, files, stays)
         if each.file in travelling and (more or links or not (each.files or each.links)):
@@ -84,6 +103,16 @@ def take_named(named: dict[Path, Named], files: dict[str, Path], stays: Callable
             travelling.update(more.values())
             yield each._replace(files=more, links=links)
         named[target] = each._replace(files=more)
+
+
+def _refuse_taken(named: Named, others: list[Named], files: dict[str, Path], base: Path) -> None:
+    for place, path in named.files.items():
+        there = files.get(place)
+        if there and there != path and not there.samefile(path):
+            line = next((f", which {each.line_in(base)}, names" for each in others if place in each.files), "")
+            message = f"{named.line_in(base)}: {path} would lie at {place}, and there lies {there}{line}"
+            hint = "Rename one, or put the module that names it into a package, whose files lie in a folder of theirs."
+            raise NamedRefused(message, hint=hint)
 
 
 def links_left(links: dict[str, str], files: Iterable[str], stays: Callable[[str], bool]) -> dict[str, str]:

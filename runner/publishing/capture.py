@@ -25,6 +25,7 @@ from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
 from runner.publishing.included import add, is_left_out, refuse_unreachable, take_included
 from runner.publishing.own_metadata import ASKING, own_metadata
+from runner.publishing.refused_files import refuse_large
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
 
@@ -114,7 +115,7 @@ def capture(
     found.files = {name: path for name, path in found.files.items() if not stays(name)}
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
-    found.notes += [note for named in take_named(found.named, found.files, stays) for note in named.notes(base)]
+    found.notes += [note for named in take_named(found.named, found.files, stays, base) for note in named.notes(base)]
     links = links_left(included.links | found.links, found.files, stays)
     found.notes += [f"note: {place} {why}" for place, why in links.items()]
     if found.asks_metadata:
@@ -125,14 +126,7 @@ def capture(
         raise FlowFailed(message, hint="Leave it in.")
     _refuse_replaced(found, root_of(module), patterns, file)
     _note_pointers(found, included.files, base, file)
-    sizes = {name: path.stat().st_size for name, path in found.files.items()}
-    if sum(sizes.values()) > LARGEST:
-        largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
-        listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
-        message = (
-            f"what would travel with the flow is {sum(sizes.values()) / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f} MB"
-        )
-        raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
+    refuse_large(found.files, found.named.values(), base, LARGEST)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import shlex
 import sys
 from keyword import iskeyword
 from os.path import normpath
@@ -66,6 +68,12 @@ def is_left_out(place: str, patterns: Iterable[str]) -> bool:
     """Return whether a path below ``src/``, or a folder that it lies in, matches one of an author's patterns."""
     parts = [PurePosixPath(place), *PurePosixPath(place).parents][:-1]
     return any(part.match(pattern) for pattern in patterns for part in parts)
+
+
+def left_behind_by(place: str) -> str:
+    """Return what a command line says to leave behind what lies at a path, as a shell reads it."""
+    pattern = glob.escape(place)
+    return f"-x {shlex.quote(f'./{pattern}' if pattern.startswith('-') else pattern)}"
 
 
 def add(found: dict[str, Path], more: dict[str, Path]) -> None:

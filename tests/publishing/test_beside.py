@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,12 +114,64 @@ def test_where_other_files_of_the_folder_may_be_meant_that_is_told_too(author: A
     assert len(notes(author, "-i", "b.txt")) == 1
 
 
-def test_one_with_a_secret_stays_as_does_what_a_file_names_whose_values_travel(author: Author) -> None:
-    author.write({"a.txt": f"x\ngh{'p_' + 'a1' * 18}"})
-    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'a.txt').read_text()")})
-    stays, instead = notes(author)
-    assert "HERE is a path of this machine, and what lies there stays here" in stays
-    assert "what must stay here would travel: a GitHub token, in the file a.txt, line 2" in instead
+def refused(author: Author, *arguments: str, file: str = "flow.py") -> str:
+    done = author.python(*BUILD, file, "--storage", str(author.root), *arguments)
+    assert done.returncode == 1
+    assert "travel instead" not in done.stderr
+    return done.stderr.removeprefix("runner: ").rstrip()
+
+
+def test_one_with_a_secret_is_refused_with_the_line_that_names_it_until_it_is_left_behind(author: Author) -> None:
+    author.write({"my data.txt": f"x\ngh{'p_' + 'a1' * 18}"})
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'my data.txt').exists()")})
+    assert refused(author) == (
+        "what must stay here would travel: a GitHub token, in the file my data.txt, line 2, which flow.py, "
+        "line 11, names. Leave it behind: -x 'my data.txt'. Read it inside the task: runner.secret(…). "
+        "allow_secrets=True, or --allow-secrets, lets it travel."
+    )
+    notes(author, "-x", "my data.txt")
+
+
+def test_so_is_one_that_is_too_large_or_whose_name_cannot_travel(author: Author) -> None:
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'big.bin').exists()"), "big.bin": ""})
+    os.truncate(author.folder / "project" / "big.bin", 60_000_000)
+    large = "big.bin (60.0 MB), which flow.py, line 11, names; flow.py (0.0 MB)"
+    assert f"the largest files: {large}. Leave them out with exclude=[…], or -x, as in -x big.bin." in refused(author)
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'b*.txt').exists()"), "b*.txt": "b"})
+    fault = "a file's name cannot travel: 'src/b*.txt' has a character that some system gives a meaning"
+    assert refused(author) == f"flow.py, line 11: {fault}. Rename it, or leave it behind: -x 'b[*].txt'."
+
+
+def test_two_files_that_would_lie_at_one_place_are_refused_with_both_lines(author: Author) -> None:
+    author.write(
+        {
+            "config.json": "1",
+            "flow.py": author.flow(
+                f"{HEAD}\nimport sys\nsys.path.insert(0, '../lib')\nimport helper",
+                "return (HERE / 'config.json').read_text(), helper.TEXT",
+            ),
+        }
+    )
+    named = "from pathlib import Path\nTEXT = (Path(__file__).parent / 'config.json').read_text()\n"
+    lib = author.write({"helper.py": named, "config.json": "2"}, "lib")
+    project = author.folder / "project"
+    assert refused(author) == (
+        f"../lib/helper.py, line 2: {lib / 'config.json'} would lie at config.json, and there lies "
+        f"{project / 'config.json'}, which flow.py, line 14, names. Rename one, or put the module that names it into a "
+        "package, whose files lie in a folder of theirs."
+    )
+
+
+@pytest.mark.parametrize("name", ["my data.txt", "a[1].txt", "it's.txt", "-dash.txt", "x=y.txt"])
+def test_what_is_told_to_leave_one_behind_does_as_a_shell_reads_it(author: Author, name: str) -> None:
+    author.write({name: "x", "flow.py": author.flow(HEAD, f"return (HERE / {name!r}).exists()")})
+    (note,) = notes(author)
+    told = note.partition("it; ")[2].removesuffix(" leaves it behind")
+    url = author.publish(*BUILD, "flow.py", "--storage", str(author.root), *shlex.split(told))
+    assert author.sources(url) == ["flow.py"]
+
+
+def test_nothing_is_taken_that_a_file_names_whose_values_travel(author: Author) -> None:
     author.write({"a.txt": "x", "flow.py": author.flow(HEAD, "return (HERE / 'a.txt').read_text()", by_value=True)})
     by_value = author.python("flow.py")
     assert "HERE is a path of this machine" in by_value.stderr
