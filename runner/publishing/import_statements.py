@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PADDING = {"CACHE", "EXTENDED_ARG", "PRECALL", "PUSH_NULL"}  # which there are differs between versions of Python
 _CALLED = {"import_module", "__import__"}
-_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -98,7 +98,7 @@ def _found_in(
             yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
         for child in ast.iter_child_nodes(tree):
-            is_later = is_flow and (isinstance(child, _FUNCTIONS) or is_guard(tree))
+            is_later = is_flow and (isinstance(child, FUNCTIONS) or is_guard(tree))
             found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional, is_flow=is_flow)
             yield from (each for each in found if not (is_guard(tree) and isinstance(each, Unknown)))
 
@@ -112,7 +112,7 @@ def _paths_in(tree: ast.AST, calls: Calls, *, called: bool = False) -> Iterator[
         yield Beside(tree.lineno, place, called)
         return
     for child in tree.orelse if isinstance(tree, ast.If) and is_guard(tree) else ast.iter_child_nodes(tree):
-        yield from _paths_in(child, calls, called=called or isinstance(tree, _FUNCTIONS))
+        yield from _paths_in(child, calls, called=called or isinstance(tree, FUNCTIONS))
 
 
 def line_of_import(path: Path, name: str) -> int | None:

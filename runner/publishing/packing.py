@@ -173,7 +173,7 @@ def _refuse_secrets(
     except FlowFailed as error:
         if not told:
             raise
-        raise NamedRefused(error.message, hint=f"Leave it behind: {' '.join(told.values())}. {error.hint}") from error
+        raise NamedRefused(error.message, hint=f"Leave it behind: {' '.join(told.values())}. {error.hint}") from None
 
 
 def _installed(modules: Iterable[str]) -> list[Requirement]:
