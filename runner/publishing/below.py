@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import PurePosixPath
 
 NEVER = {"__pycache__", "CVS"}  # besides all that is hidden: .git, .hg, .svn, .env, …
@@ -76,3 +76,11 @@ def _below(
                 yield from _below(each, within, enters, {*above, realpath(each)})
         elif each.is_file():
             yield each, ""
+
+
+def any_other(folder: Path, files: Collection[Path]) -> bool:
+    """Return whether files lie in a folder, or below it, that are neither among others nor Python's."""
+    return any(
+        not why and each not in files and each.suffix not in {".py", ".pyc"}
+        for each, why in _below(folder, (folder,), lambda _: True, {realpath(folder)})
+    )

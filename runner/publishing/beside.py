@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import FlowFailed
-from runner.publishing.below import files_below, is_hidden, why_it_stays
+from runner.publishing.below import any_other, files_below, is_hidden, why_it_stays
 from runner.publishing.included import left_behind_by
 
 if TYPE_CHECKING:
@@ -103,6 +103,28 @@ def take_named(
             travelling.update(more.values())
             yield each._replace(files=more, links=links)
         named[target] = each._replace(files=more)
+
+
+def notes_on_open(
+    lines: dict[tuple[Path, int], Path], files: dict[str, Path], included: dict[str, Path], base: Path
+) -> Iterator[str]:
+    """Yield what to say of each line whose paths are only known when it runs, if there are files that it may mean.
+
+    Args:
+        lines: by file and line, the folder in which their files lie.
+        files: what travels, by its path below ``src/``.
+        included: what the author named of that; where anything of the folder is, that is what they mean.
+        base: the folder to which paths are told.
+    """
+    travelling = {*files.values()}
+    for (file, line), folder in lines.items():
+        is_chosen = any(each.is_relative_to(folder) for each in included.values())
+        if file in travelling and not is_chosen and any_other(folder, travelling):
+            name = file.relative_to(base) if file.is_relative_to(base) else file
+            yield (
+                f"note: {name}, line {line}: which files this names by __file__ is only known when it runs; "
+                "those that it reads travel with -i PATH"
+            )
 
 
 def _refuse_taken(named: Named, others: list[Named], files: dict[str, Path], base: Path) -> None:

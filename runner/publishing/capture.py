@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
 from runner.publishing.below import files_below
-from runner.publishing.beside import Named, links_left, named_in, path_of, take_named
+from runner.publishing.beside import Named, links_left, named_in, notes_on_open, path_of, take_named
 from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
 from runner.publishing.included import add, is_left_out, refuse_unreachable, take_included
@@ -47,9 +47,9 @@ class Captured:
 
     ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
-    calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` files whose
-    functions use the folder that they lie in otherwise, and ``notes`` what is to be said of these. ``links`` lead to
-    what stays, with the reason, by their path. ``asks_metadata`` is whether any asks what is installed.
+    calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` the folders of lines
+    whose paths are only known when they run, and ``notes`` what is to be said of these. ``links`` lead to what stays,
+    with the reason, by their path. ``asks_metadata`` is whether any asks what is installed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Captured:
     notes: list[str] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
     named: dict[Path, Named] = field(default_factory=dict)
-    unfollowed: set[Path] = field(default_factory=set)
+    unfollowed: dict[tuple[Path, int], Path] = field(default_factory=dict)
     asks_metadata: bool = False
 
 
@@ -116,6 +116,7 @@ def capture(
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
     found.notes += [note for named in take_named(found.named, found.files, stays, base) for note in named.notes(base)]
+    found.notes += notes_on_open(found.unfollowed, found.files, included.files, base)
     links = links_left(included.links | found.links, found.files, stays)
     found.notes += [f"note: {place} {why}" for place, why in links.items()]
     if found.asks_metadata:
@@ -230,8 +231,10 @@ def _read(
 def _read_beside(path: Path, package: str, beside: Beside, found: Captured) -> list[Import | Whole]:
     """Note what a file names that lies beside it, and return what modules of that import."""
     meant = path_of(path, package, beside.place)
-    if path.is_relative_to(meant):  # the file itself, or the folder that it is in: whatever lies there may be meant
-        found.unfollowed |= {path} if beside.called and path != meant else set()
+    is_pattern = bool(set("*?") & set(beside.place[-1])) and not meant.exists() if beside.place else False
+    if path.is_relative_to(meant) or is_pattern:  # the file itself, or its folder: whatever lies there may be meant
+        if (beside.is_open or is_pattern) and not package:  # of a package all data files travel
+            found.unfollowed.setdefault((path, beside.line), path.parent)
         return []
     named = named_in(path, beside, meant, path_of(path, package, ()))
     if named is None or meant in found.named:

@@ -13,7 +13,7 @@ from runner.publishing.beside import NamedRefused
 from runner.publishing.bindings import bindings_of
 from runner.publishing.features import functions_of, modules_of
 from runner.publishing.home_paths import notes_on_paths
-from runner.publishing.import_statements import imported_in
+from runner.publishing.import_statements import imported_in, paths_of
 from runner.publishing.included import left_behind_by
 from runner.publishing.proof import Built, ChangedByProgram, prove
 from runner.publishing.refused_files import refuse_names
@@ -130,9 +130,9 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
         names = bindings_of(module).names.keys()
         said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
     travelling = set(captured.files.values() if contents.source else ())
-    if contents.source and contents.source.file in captured.unfollowed:
-        travelling -= {path for named in captured.named.values() for path in named.files.values()}
-    said += notes_on_paths(contents.functions, folder, travelling)
+    package = getattr(module, "__package__", None) or ""
+    anew = paths_of(contents.source.file, package) if contents.source else set[str]()
+    said += notes_on_paths(contents.functions, folder, travelling, anew)
     return Packed(data, written.manifest, files, [*captured.notes, *said])
 
 

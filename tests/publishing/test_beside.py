@@ -68,7 +68,7 @@ def test_so_does_one_beside_a_module_that_travels_and_what_modules_so_named_need
 
 def test_a_folder_travels_where_it_is_used_as_one(author: Author) -> None:
     author.write({"data/a.txt": "a", "data/b/c.txt": "c", "data/.hidden": "h"})
-    lines = f"{HEAD}\nDATA = HERE / 'data'\nNAME = 'a.txt'"
+    lines = f"{HEAD}\nDATA = HERE / 'data'\nNAME = 'a' + '.txt'"
     author.write({"flow.py": author.flow(lines, "return (DATA / NAME).read_text()")})
     assert notes(author) == [travels("data", 13)]
     url = author.publish(*BUILD, "flow.py", "--storage", str(author.root))
@@ -81,7 +81,7 @@ def test_a_folder_travels_where_it_is_used_as_one(author: Author) -> None:
 def test_what_cannot_travel_is_told_and_what_is_not_there_is_not(author: Author) -> None:
     lines = (
         f"{HEAD}\nOUT = HERE.parent / 'out.txt'\nDOT = HERE / '.env'\nNONE = HERE / 'none'\n"
-        "FOLDER = HERE.parent / 'other'\nsys_path = [str(HERE)]\nEMPTY = HERE / 'empty'"
+        "FOLDER = HERE.parent / 'other'\nimport sys\nsys.path.append(str(HERE))\nEMPTY = HERE / 'empty'"
     )
     author.write({"flow.py": author.flow(lines, "return 1"), ".env": "A=1"})
     author.write({"out.txt": "", "other/a.txt": ""}, ".")
@@ -104,14 +104,59 @@ def test_what_is_left_out_or_named_by_a_program_alone_is_not_taken(author: Autho
     assert notes(author) == []
 
 
+def is_open(line: int, file: str = "flow.py") -> str:
+    what = "which files this names by __file__ is only known when it runs; those that it reads travel with -i PATH"
+    return f"note: {file}, line {line}: {what}"
+
+
 def test_where_other_files_of_the_folder_may_be_meant_that_is_told_too(author: Author) -> None:
     author.write({"a.txt": "a", "b.txt": "b"})
     body = "return (HERE / 'a.txt').read_text(), [(HERE / name).read_text() for name in ['b.txt']]"
     author.write({"flow.py": author.flow(HEAD, body)})
-    first, second = notes(author)
-    assert first == travels("a.txt", 11)
-    assert "HERE is a path of this machine, and what lies there stays here" in second
-    assert len(notes(author, "-i", "b.txt")) == 1
+    assert notes(author) == [travels("a.txt", 11), is_open(11)]
+    assert notes(author, "-i", "b.txt") == [travels("a.txt", 11)]
+    (author.folder / "project" / "b.txt").unlink()
+    assert notes(author) == [travels("a.txt", 11)], "nothing else is there"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "next(HERE.glob('*.txt'))",
+        "os.path.join(os.path.dirname(__file__) + '/*.txt')",
+        "'%s/a.txt' % os.path.dirname(__file__)",
+        "'{}/a.txt'.format(HERE)",
+        "'/'.join([str(HERE), 'a.txt'])",
+        "__file__.replace('flow.py', 'a.txt')",
+        "__file__[:-7] + 'a.txt'",
+        "__file__.rpartition('/')[0] + '/a.txt'",
+        "os.path.splitext(__file__)[0] + '.txt'",
+        "os.path.join(os.path.split(__file__)[0], 'a.txt')",
+        "(lambda name: HERE / name)('a.txt')",
+        "Path(__file__).with_name(str('a.txt'))",
+    ],
+)
+def test_a_path_that_is_only_known_when_it_runs_is_told_with_its_line(author: Author, path: str) -> None:
+    author.write({"a.txt": "a", "flow.py": author.flow(HEAD, f"return str({path})")})
+    assert notes(author) == [is_open(11)]
+
+
+def test_that_of_a_module_is_told_but_none_that_names_no_file(author: Author) -> None:
+    helper = "from pathlib import Path\nROOT = Path(__file__).parent\ndef here(name):\n    return ROOT / name\n"
+    lines = f"{HEAD}\nimport sys, helper\nsys.path.insert(0, str(HERE))\nsys.path.append(os.path.dirname(__file__))"
+    bodies = ["print(__file__, Path(__file__).name, f'{__file__}', Path(__file__).stem)", "return helper.here('a')"]
+    author.write({"a.txt": "a", "helper.py": helper, "flow.py": author.flow(lines, *bodies)})
+    assert notes(author) == [is_open(4, "helper.py")]
+
+
+def test_a_name_may_be_that_of_a_constant(author: Author) -> None:
+    author.write(
+        {
+            "data/a.txt": "a",
+            "flow.py": author.flow(f"{HEAD}\nNAME = 'a.txt'", "return (HERE / 'data' / NAME).read_text()"),
+        }
+    )
+    assert notes(author) == [travels("data/a.txt", 12)]
 
 
 def refused(author: Author, *arguments: str, file: str = "flow.py") -> str:
