@@ -49,7 +49,7 @@ class Captured:
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
     calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` the folders of lines
     whose paths are only known when they run, and ``notes`` what is to be said of these. ``links`` lead to what stays,
-    with the reason, by their path. ``asks_metadata`` is whether any asks what is installed.
+    with the reason, by their path. ``asking`` are files that ask what is installed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Captured:
     links: dict[str, str] = field(default_factory=dict)
     named: dict[Path, Named] = field(default_factory=dict)
     unfollowed: dict[tuple[Path, int], Path] = field(default_factory=dict)
-    asks_metadata: bool = False
+    asking: set[Path] = field(default_factory=set)
 
 
 def capture(
@@ -119,8 +119,10 @@ def capture(
     found.notes += notes_on_open(found.unfollowed, found.files, included.files, base)
     links = links_left(included.links | found.links, found.files, stays)
     found.notes += [f"note: {place} {why}" for place, why in links.items()]
-    if found.asks_metadata:
-        found.files |= {name: path for name, path in own_metadata(found.files.values()).items() if not stays(name)}
+    if found.asking:
+        told, notes = own_metadata(found.files, found.asking, base)
+        found.files |= {name: path for name, path in told.items() if not stays(name)}
+        found.notes += notes
     found.files = dict(sorted(found.files.items()))
     if source and source.place not in found.files:
         message = f"{source.file} is not to travel"
@@ -216,7 +218,7 @@ def _read(
     """Return what a file imports, of a module that is only known when it runs at least the package; note the rest."""
     everything = imports_of(path, package, is_flow=is_flow)
     names = [each for each in everything if isinstance(each, Import | Whole)]
-    found.asks_metadata |= any(each.name.startswith(ASKING) for each in names)
+    found.asking |= {path} if any(each.name.startswith(ASKING) for each in names) else set()
     lists = any(isinstance(each, Whole) and not each.opened for each in names)  # the modules that it then imports
     for each in everything:
         if isinstance(each, Unknown) and (each.begins or each.opened or not lists):
