@@ -38,9 +38,11 @@ def own_metadata(files: dict[str, Path], asking: Iterable[Path], base: Path) -> 
     names = {_normal(text) for text in texts}
     for each in metadata.distributions():
         folder = _edited_in(each.read_text("direct_url.json"))
+        if folder is None:
+            continue
         asked = [point for point in each.entry_points if point.group in texts]
-        is_named = bool(asked) or _normal(each.name) in names
-        if folder and (is_named or any(path.is_relative_to(folder) for path in files.values())):
+        is_named = bool(asked) or _normal(each.name or "") in names  # one half removed has none
+        if is_named or any(path.is_relative_to(folder) for path in files.values()):
             told = [file for file in each.files or () if file.parent.suffix == ".dist-info" and file.name in _TOLD]
             found |= {file.as_posix(): Path(str(file.locate())) for file in told}
             for module in sorted({point.module for point in asked if not _travels(point.module, files)}):

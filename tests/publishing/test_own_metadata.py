@@ -95,3 +95,11 @@ def test_they_stay_where_nobody_asks_and_can_be_left_out(author: Author) -> None
 def test_those_of_others_stay(author: Author, told: str | None) -> None:
     author.write({"acme/__init__.py": ASKS[0], "flow.py": author.flow("import acme", "return acme.__version__")})
     assert author.sources(author.publish(path=install(author, told))) == ["acme/__init__.py", "flow.py"]
+
+
+def test_one_of_which_only_its_address_is_left_is_passed_over(author: Author) -> None:
+    path = install(author, editable(author))
+    for name in ("METADATA", "entry_points.txt"):
+        (path / INFO / name).unlink()
+    author.write({"flow.py": author.flow("import importlib.metadata", "return 1")})
+    assert author.sources(author.publish(path=path)) == ["flow.py"]
