@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING
 
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
-from runner.publishing.beside import Named, named_in, path_of, take_named
+from runner.publishing.below import files_below
+from runner.publishing.beside import Named, links_left, named_in, notes_on_open, path_of, take_named
 from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
-from runner.publishing.included import NEVER, add, files_below, is_left_out, refuse_unreachable, take_included
+from runner.publishing.included import add, is_left_out, refuse_unreachable, take_included
 from runner.publishing.own_metadata import ASKING, own_metadata
+from runner.publishing.refused_files import refuse_large
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -45,9 +47,9 @@ class Captured:
 
     ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
-    calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` files whose
-    functions use the folder that they lie in otherwise, and ``notes`` what is to be said of these. ``asks_metadata`` is
-    whether any asks what is installed.
+    calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` the folders of lines
+    whose paths are only known when they run, and ``notes`` what is to be said of these. ``links`` lead to what stays,
+    with the reason, by their path. ``asking`` are files that ask what is installed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -56,9 +58,10 @@ class Captured:
     whole: set[Whole] = field(default_factory=set)
     pointers: list[Pointer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
     named: dict[Path, Named] = field(default_factory=dict)
-    unfollowed: set[Path] = field(default_factory=set)
-    asks_metadata: bool = False
+    unfollowed: dict[tuple[Path, int], Path] = field(default_factory=dict)
+    asking: set[Path] = field(default_factory=set)
 
 
 def capture(
@@ -112,23 +115,21 @@ def capture(
     found.files = {name: path for name, path in found.files.items() if not stays(name)}
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
-    found.notes += [named.note(base) for named in take_named(found.named, found.files, stays)]
-    if found.asks_metadata:
-        found.files |= {name: path for name, path in own_metadata(found.files.values()).items() if not stays(name)}
+    found.notes += [note for named in take_named(found.named, found.files, stays, base) for note in named.notes(base)]
+    found.notes += notes_on_open(found.unfollowed, found.files, included.files, base)
+    links = links_left(included.links | found.links, found.files, stays)
+    found.notes += [f"note: {place} {why}" for place, why in links.items()]
+    if found.asking:
+        told, notes = own_metadata(found.files, found.asking, base)
+        found.files |= {name: path for name, path in told.items() if not stays(name)}
+        found.notes += notes
     found.files = dict(sorted(found.files.items()))
     if source and source.place not in found.files:
         message = f"{source.file} is not to travel"
         raise FlowFailed(message, hint="Leave it in.")
     _refuse_replaced(found, root_of(module), patterns, file)
     _note_pointers(found, included.files, base, file)
-    sizes = {name: path.stat().st_size for name, path in found.files.items()}
-    if sum(sizes.values()) > LARGEST:
-        largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
-        listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
-        message = (
-            f"what would travel with the flow is {sum(sizes.values()) / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f} MB"
-        )
-        raise FlowFailed(f"{message}; the largest files: {listed}", hint="Leave them out with exclude=[…], or -x.")
+    refuse_large(found.files, found.named.values(), base, LARGEST)
     return found
 
 
@@ -202,7 +203,9 @@ def _take_whole(each: Whole, found: Captured) -> list[Import | Whole]:
     found.whole.add(each)
     more: list[Import | Whole] = []
     for root in _folders(spec):
-        for place, path in files_below(Path(root), PurePosixPath(each.name.replace(".", "/"))).items():
+        files, links = files_below(Path(root), PurePosixPath(each.name.replace(".", "/")), _tops(root, each.name))
+        found.links |= links
+        for place, path in files.items():
             if path.suffix != ".pyc":
                 found.files.setdefault(place, path)
                 more += _read_leniently(path, place, found)
@@ -215,7 +218,7 @@ def _read(
     """Return what a file imports, of a module that is only known when it runs at least the package; note the rest."""
     everything = imports_of(path, package, is_flow=is_flow)
     names = [each for each in everything if isinstance(each, Import | Whole)]
-    found.asks_metadata |= any(each.name.startswith(ASKING) for each in names)
+    found.asking |= {path} if any(each.name.startswith(ASKING) for each in names) else set()
     lists = any(isinstance(each, Whole) and not each.opened for each in names)  # the modules that it then imports
     for each in everything:
         if isinstance(each, Unknown) and (each.begins or each.opened or not lists):
@@ -230,10 +233,12 @@ def _read(
 def _read_beside(path: Path, package: str, beside: Beside, found: Captured) -> list[Import | Whole]:
     """Note what a file names that lies beside it, and return what modules of that import."""
     meant = path_of(path, package, beside.place)
-    if path.is_relative_to(meant):  # the file itself, or the folder that it is in: whatever lies there may be meant
-        found.unfollowed |= {path} if beside.called and path != meant else set()
+    is_pattern = bool(set("*?") & set(beside.place[-1])) and not meant.exists() if beside.place else False
+    if path.is_relative_to(meant) or is_pattern:  # the file itself, or its folder: whatever lies there may be meant
+        if (beside.is_open or is_pattern) and not package:  # of a package all data files travel
+            found.unfollowed.setdefault((path, beside.line), path.parent)
         return []
-    named = named_in(path, beside, meant)
+    named = named_in(path, beside, meant, path_of(path, package, ()))
     if named is None or meant in found.named:
         return []
     found.named[meant] = named
@@ -271,7 +276,7 @@ def _note_pointers(found: Captured, included: dict[str, Path], base: Path, itsel
 
 def _meant(pointer: Pointer, folder: Path) -> Iterable[Path]:
     """Return what a call may mean that looks in a package's folder."""
-    return files_below(folder, PurePosixPath()).values() if pointer.unknown.opened else folder.glob("*.py")
+    return files_below(folder, PurePosixPath()).files.values() if pointer.unknown.opened else folder.glob("*.py")
 
 
 def root_of(module: ModuleType | None) -> Path:
@@ -373,17 +378,16 @@ def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
     for root in map(Path, _folders(spec)):
         if spec.origin and spec.has_location and Path(spec.origin).parent == root:
             found.files[f"{folder}/{Path(spec.origin).name}"] = Path(spec.origin)
-        for path in _data_files(root):
-            found.files[f"{folder}/{path.relative_to(root).as_posix()}"] = path
+        files, links = files_below(root, PurePosixPath(folder), _tops(root, module), _is_no_package)
+        found.links |= links
+        found.files |= {place: path for place, path in files.items() if path.suffix not in {".py", ".pyc"}}
 
 
-def _data_files(folder: Path) -> Iterator[Path]:
-    """Yield a package's data files: all but Python's, in its folder and in folders below that are no packages."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in NEVER:
-            continue
-        if path.is_dir():
-            if not any(path.glob("*.py")) and not folder.resolve().is_relative_to(path.resolve()):  # a link upwards
-                yield from _data_files(path)
-        elif path.suffix not in {".py", ".pyc"} and path.is_file():
-            yield path
+def _tops(folder: str | Path, module: str) -> list[Path]:
+    """Return the folder in which that of a package is found: what lies there travels, if links lead to it."""
+    return [*Path(folder).absolute().parents][module.count(".") : module.count(".") + 1]
+
+
+def _is_no_package(folder: Path) -> bool:
+    """Return whether a folder in a package holds data: Python's own would be imported."""
+    return not any(folder.glob("*.py"))

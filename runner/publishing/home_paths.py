@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from types import FunctionType
 
 
-def notes_on_paths(functions: Iterable[FunctionType], folder: Path, travelling: Collection[Path] = ()) -> Iterator[str]:
+def notes_on_paths(
+    functions: Iterable[FunctionType], folder: Path, travelling: Collection[Path] = (), anew: Collection[str] = ()
+) -> Iterator[str]:
     """Yield what to say of each variable that holds a path to what lies in the author's folder.
 
     Args:
@@ -21,8 +23,9 @@ def notes_on_paths(functions: Iterable[FunctionType], folder: Path, travelling: 
         folder: in which the flow's file lies.
         travelling: files that lie there where they lie here, as seen from the flow's file; of a folder, some must
             be more than modules.
+        anew: variables that the flow's file makes where it is imported.
     """
-    said = set[str]()
+    said = {*anew}
     for function in functions:
         for name in names_of(function.__code__):
             value = function.__globals__.get(name)

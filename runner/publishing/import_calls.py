@@ -20,6 +20,8 @@ _OPENS = {
 }
 _FILE = "<file>"  # stands for a module's file, below the package that it lies in, whose name is not known
 _SAME_PLACE = {"str", "os.fspath", "os.path.abspath", "os.path.realpath", "os.path.normpath"}
+_NO_PATHS = {"name", "stem", "suffix", "suffixes", "read_text", "read_bytes", "stat", "exists", "is_file", "open"}
+_SPLITS = {"os.path.split", "os.path.splitext"}
 
 
 class Import(NamedTuple):
@@ -49,12 +51,12 @@ class Unknown(NamedTuple):
 class Beside(NamedTuple):
     """A path that is made of a module's ``__file__``: its line, and its parts below the folder of what travels.
 
-    The first are ``..`` where it leads out of that. ``called`` is whether it is made when a function is called.
+    The first are ``..`` where it leads out of that. ``is_open`` is whether more may be made of it when the file runs.
     """
 
     line: int
     place: tuple[str, ...]
-    called: bool
+    is_open: bool
 
 
 class Calls:
@@ -238,7 +240,7 @@ class Calls:
             up = path.slice.value if isinstance(path.slice, ast.Constant) else None
             return _moved(self.place(path.value.value), [".."] * (up + 1)) if isinstance(up, int) else None
         if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div):
-            return _moved(self.place(path.left), _words([path.right]))
+            return _moved(self.place(path.left), self._words([path.right]))
         if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Add):
             return _moved(self.place(path.left), _words_after_slash(path.right))
         if isinstance(path, ast.JoinedStr) and len(path.values) == 2:  # noqa: PLR2004 - f"{HERE}/words.txt"
@@ -248,7 +250,7 @@ class Calls:
 
     def _place_called(self, call: ast.Call) -> tuple[str, ...] | None:
         called = self._module(call.func) or getattr(call.func, "attr", getattr(call.func, "id", ""))
-        words = _words(call.args)
+        words = self._words(call.args)
         if isinstance(call.func, ast.Attribute) and called in {"resolve", "absolute", "joinpath"}:
             return _moved(self.place(call.func.value), words)
         if isinstance(call.func, ast.Attribute) and called in {"with_name", "with_suffix"}:
@@ -261,9 +263,30 @@ class Calls:
             return _moved(self.place(call.args[0]), [".."]) if call.args else None
         if called in {"os.path.join", "pathlib.Path"}:
             places = map(self.place, call.args)
-            begins = [(place, _words(call.args[at + 1 :])) for at, place in enumerate(places) if place is not None]
+            begins = [(place, self._words(call.args[at + 1 :])) for at, place in enumerate(places) if place is not None]
             return _moved(*begins[-1]) if begins else None  # to join to a whole path is to begin anew
         return self.place(call.args[0]) if call.args and called in _SAME_PLACE else None
+
+    def _words(self, parts: list[ast.expr]) -> list[str] | None:
+        """Return the parts of a path that are texts, or variables of one; None unless all are, and none begins anew."""
+        values = [(self._value_of(part) or part) if isinstance(part, ast.Name) else part for part in parts]
+        texts = [part.value for part in values if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        is_whole = len(texts) == len(parts) and not any(text.startswith("/") for text in texts)
+        return [word for text in texts for word in text.split("/")] if is_whole else None
+
+    def leaves_open(self, user: ast.AST, path: ast.expr) -> bool:
+        """Return whether what an expression or a statement makes of a path may be that of any file."""
+        called = self._module(user.func) or ast.unparse(user.func) if isinstance(user, ast.Call) else ""
+        if called.startswith("sys.path.") or (isinstance(user, ast.keyword) and user.arg == "cwd"):
+            return False
+        target = user.targets[0] if isinstance(user, ast.Assign) else getattr(user, "target", None)
+        if isinstance(target, ast.Name) and target.id in self.assigned and target.id not in self.used:
+            return self.name is not None  # other files may use that of a module
+        own = (*filter(None, self.package.split(".")), self.file)
+        if self.place(path) != own:
+            return True
+        is_changed = isinstance(user, ast.Attribute) and user.attr not in _NO_PATHS
+        return is_changed or isinstance(user, ast.Subscript | ast.BinOp) or called in _SPLITS
 
 
 def absolute(name: str, level: int, package: str) -> str:
@@ -277,13 +300,6 @@ def absolute(name: str, level: int, package: str) -> str:
 def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
     by_name = (each.value for each in call.keywords if each.arg == name)
     return call.args[position] if position < len(call.args) else next(by_name, None)
-
-
-def _words(parts: list[ast.expr]) -> list[str] | None:
-    """Return the parts of a path that are texts; None unless all are, and none begins anew."""
-    texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    is_whole = len(texts) == len(parts) and not any(text.startswith("/") for text in texts)
-    return [word for text in texts for word in text.split("/")] if is_whole else None
 
 
 def _words_after_slash(part: ast.expr) -> list[str] | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PADDING = {"CACHE", "EXTENDED_ARG", "PRECALL", "PUSH_NULL"}  # which there are differs between versions of Python
 _CALLED = {"import_module", "__import__"}
-_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FORGIVEN = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -98,21 +98,28 @@ def _found_in(
             yield from calls.found_in(tree, forgiven=forgiven)
         optional = set(_optional(tree))
         for child in ast.iter_child_nodes(tree):
-            is_later = is_flow and (isinstance(child, _FUNCTIONS) or is_guard(tree))
+            is_later = is_flow and (isinstance(child, FUNCTIONS) or is_guard(tree))
             found = _found_in(child, calls, forgiven=forgiven or is_later or child in optional, is_flow=is_flow)
             yield from (each for each in found if not (is_guard(tree) and isinstance(each, Unknown)))
 
 
-def _paths_in(tree: ast.AST, calls: Calls, *, called: bool = False) -> Iterator[Beside]:
+def _paths_in(tree: ast.AST, calls: Calls, user: ast.AST | None = None) -> Iterator[Beside]:
     """Yield the whole paths that are made of the file's own, but for those that only a program makes."""
     if "__file__" not in calls.used or (isinstance(tree, ast.Assign | ast.AnnAssign) and calls.is_made_for_later(tree)):
         return
     place = calls.place(tree) if isinstance(tree, ast.expr) else None
     if place is not None and isinstance(tree, ast.expr):
-        yield Beside(tree.lineno, place, called)
+        yield Beside(tree.lineno, place, user is not None and calls.leaves_open(user, tree))
         return
     for child in tree.orelse if isinstance(tree, ast.If) and is_guard(tree) else ast.iter_child_nodes(tree):
-        yield from _paths_in(child, calls, called=called or isinstance(tree, _FUNCTIONS))
+        yield from _paths_in(child, calls, tree)
+
+
+def paths_of(path: Path, package: str) -> set[str]:
+    """Return the variables of a file that are paths made of its own: it makes them anew wherever it is imported."""
+    tree = parsed(path)
+    calls = Calls(tree, package, None, path.name)
+    return {"__file__", *(name for name, value in calls.assigned.items() if calls.place(value) is not None)}
 
 
 def line_of_import(path: Path, name: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import shlex
 import sys
 from keyword import iskeyword
 from os.path import normpath
@@ -10,20 +12,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.bundle.module_names import owner_of
 from runner.errors import UsageError
+from runner.publishing.below import files_below, is_hidden
 from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-NEVER = {"__pycache__", "CVS"}  # besides all that is hidden: .git, .hg, .svn, .env, …
 _FOR_EXAMPLE = "Write PATH=PLACE, as in src/plug=acme/plug."
 
 
 class Included(NamedTuple):
-    """Files that an author named, by their path below ``src/``, and what was named with a place, by that place."""
+    """Files that an author named, by their path below ``src/``, and what was named with a place, by that place.
+
+    ``links`` lie in folders among that and lead to what stays, with the reason, by their path.
+    """
 
     files: dict[str, Path]
     placed: dict[str, Path]
+    links: dict[str, str]
 
 
 def take_included(base: Path, names: Iterable[str], stays: Callable[[str], bool]) -> Included:
@@ -38,6 +44,7 @@ def take_included(base: Path, names: Iterable[str], stays: Callable[[str], bool]
     """
     found: dict[str, Path] = {}
     placed: dict[str, Path] = {}
+    links: dict[str, str] = {}
     for name in names:
         path, place = _split(base, str(name))
         if place is None:
@@ -48,18 +55,25 @@ def take_included(base: Path, names: Iterable[str], stays: Callable[[str], bool]
             other = placed.setdefault(str(at), path)
             if other != path:
                 raise _refused(name, f"the place {at} is given twice, to {other} and to {path}", "Give each its own.")
-        taken = files_below(path, at)
-        if not taken:
+        taken, more = files_below(path, at, [base])
+        links |= more
+        if not taken and not more:
             message = f"nothing of {path} travels: it is empty or hidden"
             raise _refused(name, message, "Leave it out, or give it another name, as in -i .settings=settings.")
         add(found, {place: file for place, file in taken.items() if not stays(place)})
-    return Included(found, placed)
+    return Included(found, placed, links)
 
 
 def is_left_out(place: str, patterns: Iterable[str]) -> bool:
     """Return whether a path below ``src/``, or a folder that it lies in, matches one of an author's patterns."""
     parts = [PurePosixPath(place), *PurePosixPath(place).parents][:-1]
     return any(part.match(pattern) for pattern in patterns for part in parts)
+
+
+def left_behind_by(place: str) -> str:
+    """Return what a command line says to leave behind what lies at a path, as a shell reads it."""
+    pattern = glob.escape(place)
+    return f"-x {shlex.quote(f'./{pattern}' if pattern.startswith('-') else pattern)}"
 
 
 def add(found: dict[str, Path], more: dict[str, Path]) -> None:
@@ -79,17 +93,6 @@ def refuse_unreachable(files: dict[str, Path], placed: dict[str, Path]) -> None:
             if hides and f"{folder}/__init__.py" not in files:
                 message = f"include: {path} could not be imported from {place}, as {hides} hides that folder"
                 raise UsageError(message, hint="Put it at a place below another name.")
-
-
-def files_below(path: Path, at: PurePosixPath) -> dict[str, Path]:
-    """Return a file, or those of a folder, by the path that each has when that one lies at a place."""
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    found = {str(at / each.relative_to(path).as_posix()): each for each in files}
-    return {name: each for name, each in found.items() if not any(map(_is_hidden, name.split("/")))}
-
-
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") or part in NEVER
 
 
 def _refused(name: str, message: str, hint: str) -> UsageError:
@@ -122,7 +125,7 @@ def _checked(name: str, path: Path, place: str) -> PurePosixPath:
     if at.is_absolute() or ".." in at.parts or "\\" in place:
         message = f"the place {place} is no path below the top of what travels"
         raise _refused(name, message, "Give one that is relative, with / and without .., as acme/plug.")
-    if any(map(_is_hidden, at.parts)):
+    if any(map(is_hidden, at.parts)):
         raise _refused(name, f"the place {place} is hidden, and such files never travel", "Give another one.")
     if path.is_file() and (place.endswith("/") or not at.name):
         raise _refused(name, f"the place {place} names a folder", f"Name the file as well: {at / path.name}.")

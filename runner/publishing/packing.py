@@ -9,11 +9,14 @@ from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
 from runner.errors import FlowFailed
 from runner.publishing import capture
 from runner.publishing.before_run import describe_as_made
+from runner.publishing.beside import NamedRefused
 from runner.publishing.bindings import bindings_of
 from runner.publishing.features import functions_of, modules_of
 from runner.publishing.home_paths import notes_on_paths
-from runner.publishing.import_statements import imported_in
+from runner.publishing.import_statements import imported_in, paths_of
+from runner.publishing.included import left_behind_by
 from runner.publishing.proof import Built, ChangedByProgram, prove
+from runner.publishing.refused_files import refuse_names
 from runner.publishing.source import source_of
 from runner.secrets import scanner
 from runner.serialization import diagnosis, pickling
@@ -21,6 +24,7 @@ from runner.serialization.source import dump_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
@@ -74,7 +78,7 @@ def pack(flow: FlowGraph, orders: Orders) -> Packed:
     if source := source_of(flow, module):
         try:
             return _checked(flow, module, _of_source(flow, module, source, orders), orders)
-        except ChangedByProgram:
+        except (ChangedByProgram, NamedRefused):
             raise
         except FlowFailed as error:
             failed = error
@@ -115,18 +119,20 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     facts = orders.facts_of(_installed(contents.modules | captured.imports))
     if contents.source:
         describe_as_made(flow, facts)
+    folder = capture.folder_of(module)
+    refuse_names(members, captured.named.values(), folder)
     data = archive.write_bundle(facts, members, orders.key)
     written = archive.read_bundle(data)
     if orders.secrets is not None:
-        _refuse_secrets(flow, contents.functions, written.members, orders.secrets)
+        _refuse_secrets(flow, contents, written.members, orders.secrets, folder)
     said: list[str] = []
     if orders.check:
         names = bindings_of(module).names.keys()
         said = prove(Built(flow, module, names, data, module_names.modules_in(files), orders.exclude, contents.source))
     travelling = set(captured.files.values() if contents.source else ())
-    if contents.source and contents.source.file in captured.unfollowed:
-        travelling -= {path for named in captured.named.values() for path in named.files.values()}
-    said += notes_on_paths(contents.functions, capture.folder_of(module), travelling)
+    package = getattr(module, "__package__", None) or ""
+    anew = paths_of(contents.source.file, package) if contents.source else set[str]()
+    said += notes_on_paths(contents.functions, folder, travelling, anew)
     return Packed(data, written.manifest, files, [*captured.notes, *said])
 
 
@@ -141,20 +147,33 @@ def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None) 
 
 def _refuse_secrets(
     flow: FlowGraph,
-    functions: list[FunctionType],
+    contents: _Contents,
     members: Mapping[str, bytes | memoryview],
     secrets: list[scanner.Secret],
+    folder: Path,
 ) -> None:
     """Refuse a bundle that holds a secret; whoever may read the bundle could take it from there."""
+    named = {SOURCES + place: each for each in contents.captured.named.values() for place in each.files}
+    told: dict[str, str] = {}
 
     def locate(place: str, holds: Callable[[bytes], bool]) -> str:
         if place in {FLOW, MANIFEST}:
-            return diagnosis.locate(flow, functions, holds) or ("the flow" if place == FLOW else "the manifest")
+            found = diagnosis.locate(flow, contents.functions, holds)
+            return found or ("the flow" if place == FLOW else "the manifest")
         lines = bytes(members[place]).splitlines()
         line = next((number for number, line in enumerate(lines, 1) if holds(line)), None)
-        return f"the file {place.removeprefix(SOURCES)}{f', line {line}' if line else ''}"
+        file = place.removeprefix(SOURCES)
+        if place in named:
+            told[place] = left_behind_by(file)
+        names = f", which {named[place].line_in(folder)}, names" if place in named else ""
+        return f"the file {file}{f', line {line}' if line else ''}{names}"
 
-    scanner.refuse_secrets({name: bytes(data) for name, data in members.items()}, secrets, locate)
+    try:
+        scanner.refuse_secrets({name: bytes(data) for name, data in members.items()}, secrets, locate)
+    except FlowFailed as error:
+        if not told:
+            raise
+        raise NamedRefused(error.message, hint=f"Leave it behind: {' '.join(told.values())}. {error.hint}") from None
 
 
 def _installed(modules: Iterable[str]) -> list[Requirement]:

@@ -109,7 +109,7 @@ def prove(built: Built) -> list[str]:
     notes += [_changed(built, each) for each in changed.values()]
     if alone := _set_here_alone(variables, told, asked):
         file = getattr(built.module, "__file__", None)
-        notes.append(note_of(alone, file, is_imported=built.source is not None))
+        notes.append(note_of(alone, file, root, is_imported=built.source is not None))
     again = _told_by_a_process(asked) if differing else None
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:

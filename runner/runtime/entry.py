@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.runtime.channel import Channel
     from runner.schema.documents import Reuse
 
+_FINISHED = {"zipfile": "ZipFile", "shelve": "Shelf"}  # they write more when Python's own end deletes them
 _WRITTEN, _KIND, _REGULAR = 0o200, 0o170000, 0o100000  # modes of files: of a descriptor's link, and as in ``stat``
 
 
@@ -106,10 +107,10 @@ def _finish_as_python_does(trace: int) -> None:
 def _close_files(trace: int) -> None:
     """Close the flow's files that are open for writing, so that what they still hold is written.
 
-    All objects are looked through only where the kernel knows of such a file.
+    All objects are looked through only where the kernel knows of such a file, or shelves may be open, which need none.
     """
     written = {int(name) for name in os.listdir("/proc/self/fd") if _is_written_file(name)} - {trace}  # noqa: PTH208 - as below
-    if not written:
+    if not written and "shelve" not in sys.modules:
         return
     import gc
     import io
@@ -119,7 +120,13 @@ def _close_files(trace: int) -> None:
         return next(number for number, kind in enumerate(kinds) if isinstance(file, kind))
 
     kinds = (io.RawIOBase, io.BufferedWriter | io.BufferedRandom, io.BufferedIOBase, io.IOBase)
-    files: list[io.IOBase] = [each for each in gc.get_objects() if io.IOBase.__base__ in type(each).__mro__]
+    objects = gc.get_objects()
+    finished = {getattr(sys.modules[home], name) for home, name in _FINISHED.items() if home in sys.modules}
+    for each in objects:
+        if finished.intersection(type(each).__mro__):
+            with suppress(Exception):  # it is closed
+                each.close()
+    files: list[io.IOBase] = [each for each in objects if io.IOBase.__base__ in type(each).__mro__]
     for file in sorted(files, key=depth, reverse=True):
         with suppress(Exception):  # it is closed, or has no descriptor
             if file.fileno() in written:

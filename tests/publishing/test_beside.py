@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,7 +68,7 @@ def test_so_does_one_beside_a_module_that_travels_and_what_modules_so_named_need
 
 def test_a_folder_travels_where_it_is_used_as_one(author: Author) -> None:
     author.write({"data/a.txt": "a", "data/b/c.txt": "c", "data/.hidden": "h"})
-    lines = f"{HEAD}\nDATA = HERE / 'data'\nNAME = 'a.txt'"
+    lines = f"{HEAD}\nDATA = HERE / 'data'\nNAME = 'a' + '.txt'"
     author.write({"flow.py": author.flow(lines, "return (DATA / NAME).read_text()")})
     assert notes(author) == [travels("data", 13)]
     url = author.publish(*BUILD, "flow.py", "--storage", str(author.root))
@@ -79,7 +81,7 @@ def test_a_folder_travels_where_it_is_used_as_one(author: Author) -> None:
 def test_what_cannot_travel_is_told_and_what_is_not_there_is_not(author: Author) -> None:
     lines = (
         f"{HEAD}\nOUT = HERE.parent / 'out.txt'\nDOT = HERE / '.env'\nNONE = HERE / 'none'\n"
-        "FOLDER = HERE.parent / 'other'\nsys_path = [str(HERE)]\nEMPTY = HERE / 'empty'"
+        "FOLDER = HERE.parent / 'other'\nimport sys\nsys.path.append(str(HERE))\nEMPTY = HERE / 'empty'"
     )
     author.write({"flow.py": author.flow(lines, "return 1"), ".env": "A=1"})
     author.write({"out.txt": "", "other/a.txt": ""}, ".")
@@ -102,22 +104,119 @@ def test_what_is_left_out_or_named_by_a_program_alone_is_not_taken(author: Autho
     assert notes(author) == []
 
 
+def is_open(line: int, file: str = "flow.py") -> str:
+    what = "which files this names by __file__ is only known when it runs; those that it reads travel with -i PATH"
+    return f"note: {file}, line {line}: {what}"
+
+
 def test_where_other_files_of_the_folder_may_be_meant_that_is_told_too(author: Author) -> None:
     author.write({"a.txt": "a", "b.txt": "b"})
     body = "return (HERE / 'a.txt').read_text(), [(HERE / name).read_text() for name in ['b.txt']]"
     author.write({"flow.py": author.flow(HEAD, body)})
-    first, second = notes(author)
-    assert first == travels("a.txt", 11)
-    assert "HERE is a path of this machine, and what lies there stays here" in second
-    assert len(notes(author, "-i", "b.txt")) == 1
+    assert notes(author) == [travels("a.txt", 11), is_open(11)]
+    assert notes(author, "-i", "b.txt") == [travels("a.txt", 11)]
+    (author.folder / "project" / "b.txt").unlink()
+    assert notes(author) == [travels("a.txt", 11)], "nothing else is there"
 
 
-def test_one_with_a_secret_stays_as_does_what_a_file_names_whose_values_travel(author: Author) -> None:
-    author.write({"a.txt": f"x\ngh{'p_' + 'a1' * 18}"})
-    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'a.txt').read_text()")})
-    stays, instead = notes(author)
-    assert "HERE is a path of this machine, and what lies there stays here" in stays
-    assert "what must stay here would travel: a GitHub token, in the file a.txt, line 2" in instead
+@pytest.mark.parametrize(
+    "path",
+    [
+        "next(HERE.glob('*.txt'))",
+        "os.path.join(os.path.dirname(__file__) + '/*.txt')",
+        "'%s/a.txt' % os.path.dirname(__file__)",
+        "'{}/a.txt'.format(HERE)",
+        "'/'.join([str(HERE), 'a.txt'])",
+        "__file__.replace('flow.py', 'a.txt')",
+        "__file__[:-7] + 'a.txt'",
+        "__file__.rpartition('/')[0] + '/a.txt'",
+        "os.path.splitext(__file__)[0] + '.txt'",
+        "os.path.join(os.path.split(__file__)[0], 'a.txt')",
+        "(lambda name: HERE / name)('a.txt')",
+        "Path(__file__).with_name(str('a.txt'))",
+    ],
+)
+def test_a_path_that_is_only_known_when_it_runs_is_told_with_its_line(author: Author, path: str) -> None:
+    author.write({"a.txt": "a", "flow.py": author.flow(HEAD, f"return str({path})")})
+    assert notes(author) == [is_open(11)]
+
+
+def test_that_of_a_module_is_told_but_none_that_names_no_file(author: Author) -> None:
+    helper = "from pathlib import Path\nROOT = Path(__file__).parent\ndef here(name):\n    return ROOT / name\n"
+    lines = f"{HEAD}\nimport sys, helper\nsys.path.insert(0, str(HERE))\nsys.path.append(os.path.dirname(__file__))"
+    bodies = ["print(__file__, Path(__file__).name, f'{__file__}', Path(__file__).stem)", "return helper.here('a')"]
+    author.write({"a.txt": "a", "helper.py": helper, "flow.py": author.flow(lines, *bodies)})
+    assert notes(author) == [is_open(4, "helper.py")]
+
+
+def test_a_name_may_be_that_of_a_constant(author: Author) -> None:
+    author.write(
+        {
+            "data/a.txt": "a",
+            "flow.py": author.flow(f"{HEAD}\nNAME = 'a.txt'", "return (HERE / 'data' / NAME).read_text()"),
+        }
+    )
+    assert notes(author) == [travels("data/a.txt", 12)]
+
+
+def refused(author: Author, *arguments: str, file: str = "flow.py") -> str:
+    done = author.python(*BUILD, file, "--storage", str(author.root), *arguments)
+    assert done.returncode == 1
+    assert "travel instead" not in done.stderr
+    return done.stderr.removeprefix("runner: ").rstrip()
+
+
+def test_one_with_a_secret_is_refused_with_the_line_that_names_it_until_it_is_left_behind(author: Author) -> None:
+    author.write({"my data.txt": f"x\ngh{'p_' + 'a1' * 18}"})
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'my data.txt').exists()")})
+    assert refused(author) == (
+        "what must stay here would travel: a GitHub token, in the file my data.txt, line 2, which flow.py, "
+        "line 11, names. Leave it behind: -x 'my data.txt'. Read it inside the task: runner.secret(…). "
+        "allow_secrets=True, or --allow-secrets, lets it travel."
+    )
+    notes(author, "-x", "my data.txt")
+
+
+def test_so_is_one_that_is_too_large_or_whose_name_cannot_travel(author: Author) -> None:
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'big.bin').exists()"), "big.bin": ""})
+    os.truncate(author.folder / "project" / "big.bin", 60_000_000)
+    large = "big.bin (60.0 MB), which flow.py, line 11, names; flow.py (0.0 MB)"
+    assert f"the largest files: {large}. Leave them out with exclude=[…], or -x, as in -x big.bin." in refused(author)
+    author.write({"flow.py": author.flow(HEAD, "return (HERE / 'b*.txt').exists()"), "b*.txt": "b"})
+    fault = "a file's name cannot travel: 'src/b*.txt' has a character that some system gives a meaning"
+    assert refused(author) == f"flow.py, line 11: {fault}. Rename it, or leave it behind: -x 'b[*].txt'."
+
+
+def test_two_files_that_would_lie_at_one_place_are_refused_with_both_lines(author: Author) -> None:
+    author.write(
+        {
+            "config.json": "1",
+            "flow.py": author.flow(
+                f"{HEAD}\nimport sys\nsys.path.insert(0, '../lib')\nimport helper",
+                "return (HERE / 'config.json').read_text(), helper.TEXT",
+            ),
+        }
+    )
+    named = "from pathlib import Path\nTEXT = (Path(__file__).parent / 'config.json').read_text()\n"
+    lib = author.write({"helper.py": named, "config.json": "2"}, "lib")
+    project = author.folder / "project"
+    assert refused(author) == (
+        f"../lib/helper.py, line 2: {lib / 'config.json'} would lie at config.json, and there lies "
+        f"{project / 'config.json'}, which flow.py, line 14, names. Rename one, or put the module that names it into a "
+        "package, whose files lie in a folder of theirs."
+    )
+
+
+@pytest.mark.parametrize("name", ["my data.txt", "a[1].txt", "it's.txt", "-dash.txt", "x=y.txt"])
+def test_what_is_told_to_leave_one_behind_does_as_a_shell_reads_it(author: Author, name: str) -> None:
+    author.write({name: "x", "flow.py": author.flow(HEAD, f"return (HERE / {name!r}).exists()")})
+    (note,) = notes(author)
+    told = note.partition("it; ")[2].removesuffix(" leaves it behind")
+    url = author.publish(*BUILD, "flow.py", "--storage", str(author.root), *shlex.split(told))
+    assert author.sources(url) == ["flow.py"]
+
+
+def test_nothing_is_taken_that_a_file_names_whose_values_travel(author: Author) -> None:
     author.write({"a.txt": "x", "flow.py": author.flow(HEAD, "return (HERE / 'a.txt').read_text()", by_value=True)})
     by_value = author.python("flow.py")
     assert "HERE is a path of this machine" in by_value.stderr

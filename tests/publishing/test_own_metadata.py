@@ -32,8 +32,8 @@ def install(author: Author, direct_url: str | None) -> Path:
     return author.write(files, folder="env/site-packages")
 
 
-def editable(author: Author) -> str:
-    url = (author.folder / "project").as_uri()
+def editable(author: Author, folder: str = "project") -> str:
+    url = (author.folder / folder).as_uri()
     return json.dumps({"dir_info": {"editable": True}, "url": url})
 
 
@@ -52,6 +52,34 @@ def test_so_are_its_entry_points_where_the_flow_itself_asks(author: Author) -> N
     assert author.answer(author.publish(path=install(author, editable(author)))) == ["acme"]
 
 
+@pytest.mark.parametrize("name", ["acme-pipelines", "Acme.Pipelines", "acme_pipelines"])
+def test_so_is_that_of_one_of_which_nothing_else_travels_if_its_name_stands_there(author: Author, name: str) -> None:
+    path = install(author, editable(author, "other"))
+    body = [f"name = {name!r}", "return importlib.metadata.version(name)"]
+    author.write({"flow.py": author.flow("import importlib.metadata", *body)})
+    url = author.publish(path=path)
+    assert author.sources(url) == [f"{INFO}/METADATA", f"{INFO}/entry_points.txt", "flow.py"]
+    assert author.answer(url) == "1.2"
+    body[0] = "name = 'another'"
+    author.write({"flow.py": author.flow("import importlib.metadata", *body)})
+    assert author.sources(author.publish(path=path)) == ["flow.py"]
+
+
+def test_of_entry_points_whose_group_stands_there_the_modules_are_told_until_they_travel(author: Author) -> None:
+    path = install(author, editable(author, "other"))
+    body = "return [each.load() for each in entry_points(group='acme.plugs')]"
+    author.write(
+        {"src/acme/__init__.py": "", "flow.py": author.flow("from importlib.metadata import entry_points", body)}
+    )
+    build = ("-m", "runner", "build", "flow.py", "--storage", str(author.root))
+    done = author.python(*build, path=path)
+    what = "an entry point of acme-pipelines names acme, which does not travel, and is not there"
+    assert f"note: flow.py, line 8: {what}; take it along with -i PATH=acme\n" in done.stderr
+    done = author.python(*build, "-i", "src/acme=acme", path=path)
+    assert "note:" not in done.stderr
+    assert author.answer(done.stdout.strip()) == ["acme"]
+
+
 def test_they_stay_where_nobody_asks_and_can_be_left_out(author: Author) -> None:
     path = install(author, editable(author))
     author.write({"acme/__init__.py": "", "flow.py": author.flow("import acme", "return acme.__name__")})
@@ -67,3 +95,11 @@ def test_they_stay_where_nobody_asks_and_can_be_left_out(author: Author) -> None
 def test_those_of_others_stay(author: Author, told: str | None) -> None:
     author.write({"acme/__init__.py": ASKS[0], "flow.py": author.flow("import acme", "return acme.__version__")})
     assert author.sources(author.publish(path=install(author, told))) == ["acme/__init__.py", "flow.py"]
+
+
+def test_one_of_which_only_its_address_is_left_is_passed_over(author: Author) -> None:
+    path = install(author, editable(author))
+    for name in ("METADATA", "entry_points.txt"):
+        (path / INFO / name).unlink()
+    author.write({"flow.py": author.flow("import importlib.metadata", "return 1")})
+    assert author.sources(author.publish(path=path)) == ["flow.py"]

@@ -52,11 +52,42 @@ def below(text: str, *lines: str) -> str:
 def test_what_is_set_below_the_guard_is_told_with_its_line_and_no_value(author: Author, line: str) -> None:
     text = author.flow("import os", "return os.environ.get('STAGE')")
     author.write({"flow.py": below(text, "", line)})
-    number = 15 if "setdefault" not in line else 8
-    assert notes(author) == said(f"STAGE (flow.py, line {number})")
+    assert notes(author) == said("STAGE (flow.py, line 15)")
     assert notes(author, *BUILD) == [], "nothing is set by what is not executed"
     url = author.publish()
     assert author.answer(url, STAGE="prod") == "prod", "the advice works"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "os.environ |= {'LAST': '1', 'STAGE': 'prod'}",
+        "os.environ.update({'STAGE': 'prod'})",
+        "for name in ['STAGE']: os.environ[name] = 'prod'",
+        "for name in ['STAGE']: os.environ.setdefault(name, 'prod')",
+        "os.environ.update(dict([('STAGE', 'prod')]))",
+        "load_dotenv()",
+    ],
+)
+def test_the_line_is_that_which_sets_it_and_none_that_reads_it(author: Author, lines: str) -> None:
+    load = "import os\ndef load_dotenv(): vars(os.environ)['_data'].update({b'STAGE': b'prod'})"
+    text = author.flow(load, "return os.environ.get('STAGE')")
+    author.write({"flow.py": below(text, "print(os.environ['HOME'])", lines, "print(os.environ['STAGE'])")})
+    [note] = notes(author)
+    assert "STAGE (flow.py, line 16)" in note
+
+
+def test_no_line_is_told_where_several_may_set_it_nor_the_advice_to_set_it_where_that_stands(author: Author) -> None:
+    lines = (
+        "import os\nfrom pathlib import Path\nif (env := Path('.env')).exists(): "
+        "os.environ.setdefault(*env.read_text().split('='))"
+    )
+    author.write({".env": "STAGE=prod", "flow.py": author.flow(lines, "return os.environ.get('STAGE')")})
+    advice = "pass it with -e NAME=VALUE"
+    where = "note: set here and not where the flow runs: STAGE"
+    assert notes(author) == [f"{where} (flow.py, line 6); {advice}"]
+    author.write({"flow.py": author.flow(f"{lines}\n{lines}", "return os.environ.get('STAGE')")})
+    assert notes(author) == [f"{where} (set by this program); {advice}, or set it at the top of the flow's file"]
 
 
 @pytest.mark.parametrize("by_value", [False, True])
@@ -83,8 +114,7 @@ def test_what_a_file_of_variables_sets_is_told_unless_it_travels(author: Author)
     read = "import os, dotenvs\nfrom pathlib import Path\ndotenvs.read({})"
     author.write({"dotenvs.py": DOTENV, ".env": "LIMIT=30", "settings.env": "LIMIT=30"})
     author.write({"flow.py": author.flow(read.format("'.env'"), "return os.environ.get('LIMIT')")})
-    assert notes(author) == said("LIMIT (flow.py, line 10)")
-    assert notes(author, *BUILD) == said("LIMIT (flow.py, line 10)")
+    assert notes(author) == notes(author, *BUILD) == said("LIMIT (dotenvs.py, line 9)")
     beside = read.format("Path(__file__).with_name('settings.env')")
     author.write({"flow.py": author.flow(beside, "return os.environ.get('LIMIT')")})
     [note] = notes(author)
@@ -103,7 +133,7 @@ def test_a_flow_that_cannot_be_loaded_without_them_is_built_and_told(author: Aut
     text = author.flow("import os\nSTAGE = os.environ['STAGE']", "return STAGE")
     author.write({"pipeline.py": text, "flow.py": "import os\nos.environ['STAGE'] = 'prod'\nimport pipeline\n"})
     author.write({"build.py": "import flow\nprint(flow.pipeline.flow.storage.build())\n"})
-    assert notes(author, "build.py") == said("STAGE (pipeline.py, line 5)")
+    assert notes(author, "build.py") == said("STAGE (flow.py, line 2)")
 
 
 def test_where_the_system_does_not_tell_with_what_a_process_began_nothing_is_told(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shelve
 import signal
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,6 +82,18 @@ def test_files_that_were_never_closed_are_written(author: Author, tmp_path: Path
     author.answer(author.publish())
     assert ((tmp_path / "text").read_text(), (tmp_path / "bytes").read_bytes()) == ("all", b"all")
     assert gzip.decompress((tmp_path / "packed").read_bytes()) == b"all"
+
+
+def test_so_are_archives_and_shelves(author: Author, tmp_path: Path) -> None:
+    lines = f"""import shelve, zipfile
+archive = zipfile.ZipFile({str(tmp_path / "a.zip")!r}, 'w')
+shelf = shelve.open({str(tmp_path / "shelf")!r}, writeback=True)
+"""
+    author.write({"flow.py": author.flow(lines, "archive.writestr('a.txt', 'all')", "shelf['list'] = ['all']")})
+    url = author.publish("-m", "runner", "build", "flow.py", "--storage", str(author.root))
+    author.answer(url)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive, shelve.open(str(tmp_path / "shelf")) as shelf:
+        assert (archive.read("a.txt"), shelf["list"]) == (b"all", ["all"])
 
 
 def test_what_never_ends_is_killed_in_time_and_told_and_the_outcome_stands(author: Author) -> None:
