@@ -80,15 +80,18 @@ def named_in(file: Path, beside: Beside, path: Path, root: Path) -> Named | None
 
 
 def take_named(
-    named: dict[Path, Named], files: dict[str, Path], stays: Callable[[str], bool], base: Path
+    named: dict[Path, Named], files: dict[str, Path], stays: Callable[[str], bool], base: Path, largest: int
 ) -> Iterator[Named]:
     """Add what files that travel name to them, and yield of that what would not have travelled, or does not.
+
+    A folder that is too large stays: of one nobody knows which of its files are read.
 
     Args:
         named: what is named, by its path; as much of it is left as was added.
         files: what travels, by its path below ``src/``.
         stays: whether what would lie at a path is left behind.
         base: the folder to which paths are told.
+        largest: bytes that a folder may add.
 
     Raises NamedRefused where another file lies already.
     """
@@ -98,6 +101,14 @@ def take_named(
             _refuse_taken(each, [one for one in named.values() if one is not each], files, base)
         more = {place: path for place, path in each.files.items() if place not in files and not stays(place)}
         links = links_left(each.links, files, stays)
+        size = sum(path.stat().st_size for path in more.values()) if each.path.is_dir() else 0
+        if each.file in travelling and size > largest:
+            why = (
+                f"holds {size // 10**6} MB, more than {largest // 10**6}, and is not there; -i takes along what is read"
+            )
+            yield each._replace(files={}, links={each.place: why})
+            named[target] = each._replace(files={})
+            continue
         if each.file in travelling and (more or links or not (each.files or each.links)):
             files |= more
             travelling.update(more.values())

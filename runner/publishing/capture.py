@@ -115,7 +115,8 @@ def capture(
     found.files = {name: path for name, path in found.files.items() if not stays(name)}
     add(found.files, included.files)
     refuse_unreachable(found.files, included.placed)
-    found.notes += [note for named in take_named(found.named, found.files, stays, base) for note in named.notes(base)]
+    for named in take_named(found.named, found.files, stays, base, LARGEST):
+        found.notes += named.notes(base)
     found.notes += notes_on_open(found.unfollowed, found.files, included.files, base)
     links = links_left(included.links | found.links, found.files, stays)
     found.notes += [f"note: {place} {why}" for place, why in links.items()]

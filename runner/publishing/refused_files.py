@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def refuse_large(files: Mapping[str, Path], named: Collection[Named], base: Path, most: int) -> None:
-    """Refuse files of more bytes than travel at most. Raises FlowFailed, with the largest."""
+    """Refuse files of more bytes than travel at most. Raises FlowFailed; NamedRefused, if the named ones do it."""
     sizes = {name: path.stat().st_size for name, path in files.items()}
     if sum(sizes.values()) > most:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
@@ -26,7 +26,8 @@ def refuse_large(files: Mapping[str, Path], named: Collection[Named], base: Path
         total = f"{sum(sizes.values()) / 1e6:.0f} MB, more than {most / 1e6:.0f} MB"
         message = f"what would travel with the flow is {total}; the largest files: {listed}"
         hint = f"Leave them out with exclude=[…], or -x, as in {left_behind_by(largest[0])}."
-        raise (NamedRefused if lines else FlowFailed)(message, hint=hint)
+        others = sum(size for name, size in sizes.items() if name not in lines)
+        raise (NamedRefused if others <= most else FlowFailed)(message, hint=hint)
 
 
 def refuse_names(members: Collection[str], named: Collection[Named], base: Path) -> None:

@@ -187,6 +187,17 @@ def test_so_is_one_that_is_too_large_or_whose_name_cannot_travel(author: Author)
     assert refused(author) == f"flow.py, line 11: {fault}. Rename it, or leave it behind: -x 'b[*].txt'."
 
 
+def test_a_folder_that_is_too_large_stays_behind_and_is_told(author: Author) -> None:
+    author.write({"data/a.txt": "a", "flow.py": author.flow(HEAD, "return len(list((HERE / 'data').iterdir()))")})
+    author.write({"data/big.bin": ""})
+    os.truncate(author.folder / "project" / "data" / "big.bin", 60_000_000)
+    (note,) = notes(author)
+    assert note == (
+        "note: flow.py, line 11: data holds 60 MB, more than 50, and is not there; -i takes along what is read"
+    )
+    assert notes(author, "-x", "big.bin") == [travels("data", 11)]
+
+
 def test_two_files_that_would_lie_at_one_place_are_refused_with_both_lines(author: Author) -> None:
     author.write(
         {
