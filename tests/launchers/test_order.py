@@ -18,6 +18,7 @@ from runner.launchers.order import Launchable, Wishes, choose_image, make_order,
 from runner.settings import Settings
 from support.command_line import assert_refused, run_command
 from support.flows import publish
+from support.starting import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +183,7 @@ def test_resources_and_options_travel_in_the_manifest_alone(here: Place, tmp_pat
         'environment = LocalEnvironment(resources={"memory": "1Gi"}, options={"local": {"folder": "/x"}})\n'
         'with Flow("etl", environment=environment) as flow:\n    one()\n'
     )
-    built = run_command({}, "build", str(tmp_path / "etl.py"), "--storage", here.url, "--json")
+    built = start({}, "build", str(tmp_path / "etl.py"), "--storage", here.url, "--json")  # it leaves a module behind
     told = json.loads(built.stdout)["manifest"]
     assert told["environment"] == {"resources": {"memory": 2**30}, "options": {"local": {"folder": "/x"}}}
     made = Launchable("file:///x", "0" * 64, "file", told)
