@@ -48,6 +48,11 @@ class Order(NamedTuple):
     command: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
 
+    @property
+    def environ_with_files(self) -> dict[str, str]:
+        """The variables where a secret's reference is the path of a file, with those that name these files."""
+        return {**self.environ, **{f"{name}_FILE": path for name, path in self.secrets.items()}}
+
 
 class Sighting(NamedTuple):
     """What a platform says of an object now.

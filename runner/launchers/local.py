@@ -59,7 +59,7 @@ class Local(Launcher):
 
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
-        given = {name: shlex.quote(text) for name, text in _environ_of(order).items()}
+        given = {name: shlex.quote(text) for name, text in order.environ_with_files.items()}
         given |= {name: f'"${name}"' for name in order.plain}
         variables = [f"{name}={text}" for name, text in sorted(given.items())]
         return " \\\n  ".join(["env", *variables, shlex.join([sys.executable, "-m", "runner", *order.command])]) + "\n"
@@ -124,15 +124,11 @@ class Local(Launcher):
         return []
 
 
-def _environ_of(order: Order) -> dict[str, str]:
-    return {**order.environ, **{f"{name}_FILE": path for name, path in order.secrets.items()}}
-
-
 def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:
     """Start the keeper; of two, one claims the name, and the other one ends."""
     path = folder / _ENVIRON
     path.touch(mode=0o600)
-    path.write_text(json.dumps(_environ_of(order)), "utf-8")
+    path.write_text(json.dumps(order.environ_with_files), "utf-8")
     program = ["-m", "runner", *order.command]
     return subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-m", "runner.launchers.local", str(folder), *program],

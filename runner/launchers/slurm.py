@@ -116,7 +116,7 @@ class Slurm(Launcher):
 
     def _script(self, order: Order, instead: Mapping[str, str]) -> str:
         directives = [f"#SBATCH {option}" for option in self._options(order)]
-        given = {name: instead.get(name, shlex.quote(text)) for name, text in sorted(_environ_of(order).items())}
+        given = {name: instead.get(name, shlex.quote(text)) for name, text in sorted(order.environ_with_files.items())}
         exports = [f"export {name}={text}" for name, text in given.items()]
         lines = ["#!/bin/bash", *directives, *self.given.get("setup", []), *exports, self._program(order)]
         return "\n".join(lines) + "\n"
@@ -194,7 +194,7 @@ class Slurm(Launcher):
         container = self.given.get("container")
         if container is None:
             return f"exec {shlex.join([self.given.get('python') or sys.executable, '-m', 'runner', *order.command])}"
-        names = sorted(_environ_of(order))
+        names = sorted(order.environ_with_files)
         if container == "apptainer":  # which takes the environment along
             words = ["apptainer", "run", *(["--nv"] if order.resources.get("gpu") else [])]
             words += [f"--bind={path}:{path}:ro" for path in order.secrets.values()]
@@ -203,10 +203,6 @@ class Slurm(Launcher):
         words += [f"--env={name}" for name in names]
         words += [f"--volume={path}:{path}:ro" for path in order.secrets.values()]
         return f"exec {shlex.join([*words, order.image, *order.command])}"
-
-
-def _environ_of(order: Order) -> dict[str, str]:
-    return {**order.environ, **{f"{name}_FILE": path for name, path in order.secrets.items()}}
 
 
 def _find(name: str) -> str:

@@ -13,7 +13,6 @@ import pytest
 from runner.runs import claims
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
-from support import schemas
 from support.canary import Canary
 from support.flows import outcome_of, publish
 from support.scene import SIGNING, Scene
@@ -21,19 +20,13 @@ from support.starting import start
 from support.steps import FOLDER, begin, calls, end_of, ended, go_on, holding, steps, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from support.places import Place
     from support.starting import Ran
 
 
-@pytest.fixture(autouse=True)
-def _documents_are_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
-    places = [request.getfixturevalue(name) for name in ("place", "here") if name in request.fixturenames]
-    yield
-    for place in places:
-        schemas.validate_place(place)
+pytestmark = pytest.mark.usefixtures("_documents_are_as_described")
 
 
 def cancel(place: Place, *arguments: str, **environ: str) -> Ran:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -37,18 +37,10 @@ from support.steps import (
     wait_for,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MB = 1024 * 1024
 
 
-@pytest.fixture(autouse=True)
-def _documents_are_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
-    places = [request.getfixturevalue(name) for name in ("place", "here") if name in request.fixturenames]
-    yield
-    for place in places:
-        schemas.validate_place(place)
+pytestmark = pytest.mark.usefixtures("_documents_are_as_described")
 
 
 def peak(pid: int) -> int:
