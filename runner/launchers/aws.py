@@ -192,6 +192,13 @@ def is_once(order: Order) -> bool:
     return "runner/run-id" in order.labels or bool(order.command)
 
 
+def check_length(what: str, request: Mapping[str, Any], longest: int) -> None:
+    """Refuse what is longer than AWS takes, as it does when it is asked. Raises EnvironmentWrong."""
+    if (length := len(json.dumps(request, separators=(",", ":"), ensure_ascii=False))) > longest:
+        message = f"the variables of the run make {what} {length:,} characters long, and AWS takes {longest:,}"
+        raise EnvironmentWrong(message, hint="Put parameters that are large into a storage, and give the flow its URL.")
+
+
 def shown(order: Order) -> Order:
     """Return an order that shows no secret: ``envsubst`` puts those in that are plain variables."""
     return order._replace(environ={**order.environ, **{name: f"${{{name}}}" for name in order.plain}})

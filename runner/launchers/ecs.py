@@ -21,6 +21,8 @@ _LAUNCH_TYPES = ("FARGATE", "EC2", "EXTERNAL")
 _ARCHITECTURES = ("X86_64", "ARM64")
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 _LONGEST_GRACE, _MARGIN = 120, 5
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+_LONGEST_OVERRIDES = 8192  # characters of JSON
 _REVISIONS = 10  # of a family, the newest, among which one of the same digest is looked for
 _TRIES = 8  # at a family of which others make revisions as well
 _LOOK_SECONDS = 1.0
@@ -211,6 +213,8 @@ class ECS(Launcher):
         override: JsonObject = {"name": self._container, "environment": aws.pairs(order.environ)}
         if order.command:
             override["command"] = list(order.command)
+        overrides = {"containerOverrides": [override]}
+        aws.check_length("the overrides of a task of ECS", overrides, _LONGEST_OVERRIDES)
         where = (
             {"capacityProviderStrategy": self._providers}
             if self._providers
@@ -223,7 +227,7 @@ class ECS(Launcher):
             **where,
             **({"platformVersion": given["platform_version"]} if "platform_version" in given else {}),
             **self._network(),
-            "overrides": {"containerOverrides": [override]},
+            "overrides": overrides,
             "enableExecuteCommand": False,
             "propagateTags": "TASK_DEFINITION",
             **({"tags": aws.pairs(tags, "value", "key")} if tags else {}),

@@ -113,7 +113,9 @@ def launch(
         )
 
     watcher = Watcher(store, launcher, order_of, budgets or Budgets(), settings.grace, tell)
-    order_of(Launch(0, ""))  # what cannot be asked for is refused before anything is written
+    order = order_of(Launch(0, ""))
+    if not store.list_launches():  # what cannot be asked for is refused before anything is written
+        launcher.render(order)
     begin_run(store, request)
     watcher.begin()
     return watcher

@@ -38,6 +38,7 @@ _NOT_PASSED_ON = {
     *SECRET_VARIABLES,
 }
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_VARIABLE = 131_071  # bytes of NAME=VALUE that Linux gives a process: MAX_ARG_STRLEN of execve(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def make_order(
     """Return what a platform is asked for; see `Order`.
 
     Without a run id every start is a run of its own, as a rendered CronJob has it. Raises UsageError, EnvironmentWrong
-    for parameters that the flow does not take, and Incompatible when no image fits.
+    for parameters that the flow does not take or that are too long, and Incompatible when no image fits.
     """
     manifest = flow.manifest
     check_parameters(manifest["parameters"], wishes.parameters)
@@ -112,6 +113,7 @@ def make_order(
         **_checked(wishes, manifest),
         **_plain_secrets(wishes, settings.environ),
     }
+    _check_lengths(environ)
     labels = {
         "runner/flow": _label(manifest["flow"]["name"]),
         **_if_any("runner/run-id", run_id),
@@ -190,6 +192,14 @@ def _plain_secrets(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, str]
         message = f"{missing[0]} is to be passed on, and is not set here"
         raise EnvironmentWrong(message, hint="Set it, or give a reference: --secret NAME=….")
     return {name: environ[name] for name in wishes.plain}
+
+
+def _check_lengths(environ: Mapping[str, str]) -> None:
+    """Refuse a variable with which no process can begin, on whatever platform. Raises EnvironmentWrong."""
+    for name, text in environ.items():
+        if (length := len(f"{name}={text}".encode())) > _LONGEST_VARIABLE:
+            message = f"{name} takes {length:,} bytes, and a variable has {_LONGEST_VARIABLE:,} at the most"
+            raise EnvironmentWrong(message, hint="Put what is large into a storage, and give the flow its URL.")
 
 
 def _if_any(name: str, value: object) -> dict[str, str]:

@@ -102,6 +102,14 @@ def test_what_changes_from_run_to_run_is_not_in_the_definition(kind: str) -> Non
     assert third["tags"] != first["tags"]
 
 
+@pytest.mark.parametrize(("kind", "longest"), [("ecs", 8192), ("batch", 30 * 1024)])
+def test_more_than_aws_takes_of_a_run_is_refused_before_it_is_asked(kind: str, longest: int) -> None:
+    environ = {**ETL.environ, "RUNNER_PARAMETERS": "x" * (longest - 1024)}
+    assert requests(DOCUMENTED[kind], environ=environ)
+    with pytest.raises(EnvironmentWrong, match=f"AWS takes {longest:,}"):
+        requests(DOCUMENTED[kind], environ={**environ, "MORE": "x" * 1024})
+
+
 def test_ecs_on_instances_of_ones_own() -> None:
     definition, run = requests(ECS(launch_type="EC2"), resources={"cpu": 1.5, "memory": 3 * GIB, "gpu": 2})
     [container] = definition["containerDefinitions"]

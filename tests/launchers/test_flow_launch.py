@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import Flow, Parameter, task
+from runner.environments import LocalEnvironment
 from runner.errors import EnvironmentWrong
-from runner.launchers import Local
+from runner.launchers import ECS, Batch, Local
 from runner.storage import Local as Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runner.launchers.base import Launcher
 
 
 @task
@@ -38,3 +41,16 @@ def test_wrong_parameters_are_refused_before_anything_is_launched(tmp_path: Path
     with pytest.raises(EnvironmentWrong, match="no parameter 'amount'"):
         flow.launch(Local(folder=str(tmp_path / "launches")), amount=21)
     assert not (tmp_path / "launches").exists()
+
+
+@pytest.mark.parametrize(
+    ("launcher", "missing"), [(ECS(region="us-east-1"), "needs a subnet"), (Batch(region="us-east-1"), "no queue")]
+)
+def test_what_a_platform_cannot_be_asked_for_leaves_no_run_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: Launcher, missing: str
+) -> None:
+    monkeypatch.setattr(flow, "environment", LocalEnvironment(metadata={"image": "team/etl:7"}))
+    flow.storage = Folder(str(tmp_path / "flows"))
+    with pytest.raises(EnvironmentWrong, match=missing):
+        flow.launch(launcher, number=21)
+    assert not list(tmp_path.rglob("runs"))

@@ -84,6 +84,13 @@ def test_where_no_image_fits_what_would_is_told() -> None:
     assert "--image" in told
 
 
+def test_a_variable_with_which_no_process_can_begin_is_refused() -> None:
+    longest = 128 * 1024 - len("BIG=") - 1
+    assert order(Wishes(parameters={"day": 1}, environ={"BIG": "x" * longest})).environ["BIG"]
+    with pytest.raises(EnvironmentWrong, match=r"RUNNER_PARAMETERS takes 131,\d+ bytes"):
+        order(Wishes(parameters={"day": "x" * longest}))
+
+
 def test_the_flow_is_named_by_its_digest_and_the_run_by_its_id() -> None:
     environ = order().environ
     assert environ["RUNNER_LOCATION"] == "s3://flows/etl/v"
