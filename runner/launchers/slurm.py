@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.environ import process_environ
 from runner.errors import Denied, EnvironmentWrong, Unreachable, UsageError
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
 
@@ -39,6 +40,26 @@ _HOPELESS = {
     "PartitionTimeLimit",
     "QOSNotAllowed",
 }
+# Options of sbatch by which a job would be another than the one that is looked after, and what to say instead.
+_OWN = {
+    "array": "Launch each run by itself, or render the script: docs/platforms.md has an array.",
+    "clusters": "Name the cluster to all of Slurm's commands: export SLURM_CLUSTERS=NAME.",
+    "export": "Give variables by -e NAME=VALUE.",
+    "job-name": "Give the run a name by --run-id.",
+    "no-requeue": "It is the default.",
+    "output": "Write -O output=PATH.",
+    "requeue": "Write -O requeue=true.",
+    "wait": "Write --follow.",
+    "wrap": "What the job does, the launch says.",
+}
+_SHORT = {"-a": "array", "-M": "clusters", "-J": "job-name", "-o": "output", "-W": "wait"}
+# Variables by which Slurm's commands would choose or filter, and those of the job from within which one launches: jobs
+# are given all SLURM_* of who submits them. What is kept says where the cluster is.
+_NOT_OURS = re.compile(
+    r"(SLURM|SQUEUE|SCANCEL|SCONTROL|SACCT)_.*"
+    r"|SBATCH_(ARRAY_INX|ERROR|EXPORT|JOB_NAME|NO_REQUEUE|OPEN_MODE|OUTPUT|REQUEUE|SIGNAL|WAIT)"
+)
+_KEPT = {"SLURM_CLUSTERS", "SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"}
 _UNREACHABLE = r"Unable to contact|Socket timed out|Connection refused|Communication connection failure|Zero Bytes"
 _DENIED = r"[Pp]ermission denied|Access/permission|Authentication|auth"
 
@@ -104,6 +125,7 @@ class Slurm(Launcher):
         for name in ("setup", "arguments"):
             if isinstance(self.given.get(name), str):
                 raise UsageError(f"{name} of slurm is a list of lines, not one text", hint=f'Write {name}=["…"].')
+        _check_arguments(self.given.get("arguments", ()))
 
     @property
     def needs_image(self) -> bool:
@@ -126,12 +148,13 @@ class Slurm(Launcher):
         if job := _find(order.name):
             return {"job": job}
         self._output(order.name).parent.mkdir(parents=True, exist_ok=True)
-        return {"job": _run("sbatch", "--parsable", given=self._script(order, {})).strip().partition(";")[0]}
+        said = _run("sbatch", "--parsable", given=self._script(order, {}))  # a site's own sbatch may greet before
+        return {"job": said.strip().rpartition("\n")[2].partition(";")[0]}
 
     def describe(self, name: str) -> Sighting:
         """See `Launcher.describe`."""
         job = _find(name)
-        shown = _run("scontrol", "show", "job", "--oneliner", job, may_fail=True) if job else ""
+        shown = _run("scontrol", "--all", "show", "job", "--oneliner", job, may_fail=True) if job else ""
         facts = dict(part.split("=", 1) for part in shown.split() if "=" in part)
         if not facts:
             return _from_accounting(name)
@@ -152,7 +175,8 @@ class Slurm(Launcher):
     def remove(self, name: str) -> None:
         """See `Launcher.remove`; Slurm forgets a job by itself, some minutes after it has ended."""
         self.stop(name, 0)
-        self._output(name).unlink(missing_ok=True)
+        if "output" not in self.given:  # that one is whoever's who named it, and may have other jobs' logs
+            self._output(name).unlink(missing_ok=True)
 
     def logs(self, name: str, lines: int = LOG_LINES) -> list[str]:
         """See `Launcher.logs`."""
@@ -205,10 +229,19 @@ class Slurm(Launcher):
         return f"exec {shlex.join([*words, order.image, *order.command])}"
 
 
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an option of sbatch that the launch says itself; long ones may be shortened."""
+    for word in (word for line in arguments for word in str(line).split() if word.startswith("-")):
+        given = word.partition("=")[0].removeprefix("--")
+        own = next((name for name in _OWN if word.startswith("--") and len(given) > 2 and name.startswith(given)), None)  # noqa: PLR2004 - shorter ones mean several
+        if own := own or _SHORT.get(word[:2]):
+            raise UsageError(f"{word} is no argument of a launch on slurm", hint=_OWN[own])
+
+
 def _find(name: str) -> str:
     """Return the id of the first job of a name that Slurm still knows; empty if there is none."""
-    jobs = _run("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%A").split()
-    return min(jobs, key=int, default="")
+    said = _run("squeue", "--noheader", "--all", "--states=all", f"--name={name}", "--format=%A")
+    return min(filter(str.isdecimal, said.split()), key=int, default="")  # of several clusters, it names each
 
 
 def _from_accounting(name: str) -> Sighting:
@@ -244,9 +277,17 @@ def _sighting(state: str, exit_code: str, reason: str) -> Sighting:
 
 def _run(*command: str, given: str | None = None, may_fail: bool = False) -> str:
     """Return what a command prints. Raises Unreachable, Denied and EnvironmentWrong, which say what it said."""
+    environ = {name: text for name, text in process_environ().items() if name in _KEPT or not _NOT_OURS.fullmatch(name)}
     try:
         done = subprocess.run(  # noqa: S603 - Slurm's own commands
-            command, input=given, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS
+            command,
+            input=given,
+            env=environ,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_SECONDS,
         )
     except FileNotFoundError as error:
         if may_fail:

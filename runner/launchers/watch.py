@@ -60,6 +60,10 @@ _REMEDIES = {
     "Suspended": "It waits for its queue; kubectl describe workloads tells what that waits for.",
     "Evicted": "Ask for what it uses: memory and disk, or --memory and --disk.",
     "DeadlineExceeded": "Give it more time: the platform's own limit was reached.",
+    "OUT_OF_MEMORY": "Give it more memory: resources={'memory': …}, or --memory.",
+    "TIMEOUT": "Give it more time: -O time=…, or RUNNER_TIMEOUT.",
+    "NODE_FAIL": "Its machine was lost: allow that it is launched again, --restarts.",
+    "PREEMPTED": "Another job took its place: allow that it is launched again, --restarts, or -O requeue=true.",
     "NodeLost": "Wait, or see to the node: until the cluster gives it up, nobody knows what runs there.",
 }
 

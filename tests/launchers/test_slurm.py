@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner.errors import UsageError
 from runner.launchers import Slurm
 from runner.launchers.base import Order
 from runner.launchers.slurm import _sighting
+from runner.launchers.watch import remedy_for
 from support.launching import LaunchContract, Platform, wait_for
 from support.servers import slurm
 
@@ -54,6 +56,7 @@ def platform(here: Place, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.
         lambda name: bool(job(name)),
         ("-O", output, *options),
         cluster.environ,
+        keeps_logs=True,
     ).publish()
 
 
@@ -118,6 +121,46 @@ def test_an_array_of_jobs_is_as_many_runs(platform: Platform, cluster: Cluster, 
     wait_for(lambda: all(platform.outcome(f"given-{number}") for number in (1, 2, 3)))
 
 
+def test_a_job_has_nothing_of_the_job_from_within_which_it_is_launched(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm gives a job all SLURM_* of who submits it; and a user's own choices for commands hide none from us."""
+    for name in ("SLURM_ARRAY_TASK_ID", "SLURM_CPU_BIND", "SBATCH_JOB_NAME", "SBATCH_ARRAY_INX", "SQUEUE_PARTITION"):
+        monkeypatch.setenv(name, "7")
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/environ\n")
+    program.chmod(0o755)
+    launcher = Slurm(output=str(tmp_path / "a.log"), python=str(program))
+    launcher.launch(Order(platform.name(), "", {}, {}, {}, {}, 2.0))
+    wait_for(lambda: launcher.describe(platform.name()).phase == "ended")
+    assert launcher.describe(platform.name()).exit_code == 0
+    written = (tmp_path / "environ").read_text()
+    assert f"SLURM_JOB_NAME={platform.name()}\n" in written
+    assert "=7\n" not in written
+    launcher.remove(platform.name())
+    assert (tmp_path / "a.log").exists()  # whoever named it may keep other logs there
+
+
+def test_what_a_sites_own_commands_say_besides_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"squeue": "CLUSTER: north\n7787233\n7787232\n", "sbatch": "sbatch: no partition specified\n7787232;north\n"}
+    for name, words in said.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/{name}.asked\nprintf "{words}"\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    launcher, order = Slurm(output=str(tmp_path / "log")), Order("run-r-1", "", {}, {}, {}, {}, 2.0)
+    assert launcher.launch(order) == {"job": "7787232"}  # it is there
+    assert "--all" in (tmp_path / "squeue.asked").read_text().split()  # also those of hidden partitions
+    (tmp_path / "squeue").write_text("#!/bin/sh\n")
+    assert launcher.launch(order) == {"job": "7787232"}
+
+
+@pytest.mark.parametrize("word", ["--cluster mpp2", "-M mpp2", "--array=1-9", "--job-name=x", "-Jx", "--hold --out=x"])
+def test_what_would_make_another_job_of_it_is_no_argument(word: str) -> None:
+    with pytest.raises(UsageError, match="no argument of a launch"):
+        Slurm(arguments=[word])
+    assert Slurm(arguments=["--nodelist=a,m", "--exclusive", "-N 1", "--account=--array"])
+
+
 def test_the_script_says_what_the_flow_needs(platform: Platform) -> None:
     done = platform.launch(
         "ok",
@@ -180,4 +223,5 @@ def test_the_script_in_the_docs_is_what_is_rendered() -> None:
 )
 def test_slurms_words(words: tuple[str, str, str], expected: tuple[Any, ...]) -> None:
     seen = _sighting(*words)
+    assert seen.phase != "ended" or not seen.reason or seen.reason == "CANCELLED" or remedy_for(seen.reason)
     assert (seen.phase, seen.reason, seen.exit_code) == expected
