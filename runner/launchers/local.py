@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -67,10 +68,12 @@ class Local(Launcher):
     def launch(self, order: Order) -> dict[str, str]:
         """See `Launcher.launch`."""
         folder = self._folder / order.name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._folder.stat().st_uid != os.getuid():
-            message = f"{self._folder} is another user's"
-            raise EnvironmentWrong(message, hint="Name another one: -O folder=PATH.")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner, mode = (found := self._folder.lstat()).st_uid, found.st_mode
+        if owner != os.getuid() or not stat.S_ISDIR(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
+            message = f"{self._folder} is another user's, a link, or others may write to it"
+            raise EnvironmentWrong(message, hint="Remove it, or name a folder of your own: -O folder=PATH.")
+        folder.mkdir(mode=0o700, exist_ok=True)
         keeper = None if (folder / _PID).exists() else _start_keeper(folder, order)
         until = time.monotonic() + _BEGIN_SECONDS
         while not (pid := _read(folder / _PID)):

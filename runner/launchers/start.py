@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
-from runner.errors import AlreadyExists, EnvironmentWrong
+from runner.errors import AlreadyExists, BundleCorrupt, EnvironmentWrong
 from runner.launchers.base import Launcher, Order, object_name
 from runner.runs.documents import FORMAT, requester
 
@@ -30,7 +30,8 @@ class Launch(NamedTuple):
 def last_launch(store: RunStore, kind: str) -> Launch | None:
     """Return the run's last launch, if it has one that nobody has told the end of.
 
-    Raises EnvironmentWrong when it is on another platform.
+    Raises EnvironmentWrong when it is on another platform, and BundleCorrupt when it names what is no launch of the
+    run: whatever is called so would be stopped and removed.
     """
     numbers = store.list_launches()
     document = store.read_launch(numbers[-1]) if numbers else None
@@ -39,7 +40,12 @@ def last_launch(store: RunStore, kind: str) -> Launch | None:
     if document["kind"] != kind:
         message = f"run {store.run_id} was launched on {document['kind']}, as {document['name']}"
         raise EnvironmentWrong(message, hint=f"Look after it there: runner launch {document['kind']} …, or cancel it.")
-    return Launch(document["launch"], document["name"])
+    name = object_name(store.url, store.run_id, numbers[-1])
+    if document["name"] != name:
+        message = f"launch {numbers[-1]} of {store.url} is written down as {document['name']!r}, and not as {name!r}"
+        hint = "Launch it by the URL by which it was launched first; else somebody put that there: take another run id."
+        raise BundleCorrupt(message, hint=hint)
+    return Launch(numbers[-1], name)
 
 
 def next_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch:

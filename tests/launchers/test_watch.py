@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.errors import NotStarted, RunHeld, Unreachable, from_code
+from runner.errors import BundleCorrupt, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers import watch
 from runner.launchers.base import Launcher, Order, Sighting
 from runner.launchers.start import Launch, end_launch, next_launch
@@ -133,6 +133,19 @@ def test_a_container_that_runs_and_never_claims_is_removed(store: RunStore) -> N
     with pytest.raises(NotStarted):
         watcher(store, platform).until_over()
     assert platform.calls[1:3] in (["stop 1", "remove 1"], ["remove 1"])
+
+
+def test_what_a_strangers_document_names_is_neither_stopped_nor_removed(store: RunStore) -> None:
+    """Whoever may write to the bucket could have had any container, or any folder, removed by its name."""
+    platform = Scripted(RUNNING)
+    watched = watcher(store, platform)
+    key = store.layout.launch(1)
+    written = store.storage.read(key).replace(watched.launch.name.encode(), b"/home/me")
+    store.storage.replace(key, written)
+    again = RunStore(store.storage, store.layout)
+    with pytest.raises(BundleCorrupt, match=r"launch 1 of .* is written down as '/home/me', and not as 'run-r-"):
+        next_launch(again, platform, None)
+    assert platform.calls == ["launch 1"]
 
 
 def test_a_platform_that_does_not_answer_says_nothing(store: RunStore) -> None:
