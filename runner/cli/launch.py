@@ -14,7 +14,7 @@ from runner.cli.logs import follow_log
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find, find_in_image, launch, rendered
-from runner.launchers.watch import Budgets
+from runner.launchers.watch import START_SECONDS, Budgets
 from runner.runs.cancelling import cancel_run
 from runner.settings import check_run_id
 
@@ -35,7 +35,12 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 @click.option("-f", "--follow", is_flag=True, help="Show its log until it is over, and end with its code.")
 @click.option("-d", "--detach", is_flag=True, help="Return when the platform has taken it.")
 @click.option("--render", is_flag=True, help="Print what the platform would be asked for, and ask for nothing.")
-@click.option("--start-timeout", type=click.FloatRange(min=1), default=600.0, metavar="SECONDS", show_default=True)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help=f"Until it must have begun; without this {START_SECONDS:g}, and any time in a queue.",
+)
 @click.option("--start-retries", type=click.IntRange(min=0), default=2, metavar="N", show_default=True)
 @click.option("--restarts", type=click.IntRange(min=0), default=0, metavar="N", show_default=True)
 @as_json_option

@@ -65,6 +65,7 @@ class Sighting(NamedTuple):
         exit_code: of the container's process, as the platform has it.
         events: what happened to it, oldest first.
         is_hopeless: whether it will not begin, however long one waits.
+        is_queued: whether it waits for its turn in a queue, and nobody has tried to start it yet.
     """
 
     phase: Phase
@@ -73,6 +74,7 @@ class Sighting(NamedTuple):
     exit_code: int | None = None
     events: tuple[str, ...] = ()
     is_hopeless: bool = False
+    is_queued: bool = False
 
     @property
     def text(self) -> str:

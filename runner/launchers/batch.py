@@ -315,7 +315,8 @@ def _sighting(job: JsonObject) -> Sighting:
     if status != "FAILED":
         word, _, sentence = said.partition(" - ")
         is_hopeless = word.startswith("MISCONFIGURATION")  # no instance of the queue's will ever fit
-        return Sighting("waiting", word if sentence else status, sentence or said, None, events, is_hopeless)
+        is_queued = status != "STARTING"
+        return Sighting("waiting", word if sentence else status, sentence or said, None, events, is_hopeless, is_queued)
     code = container.get("exitCode")
     reason, message = aws.words_of(container.get("reason") or said)
     if not reason and said.startswith("Host EC2"):

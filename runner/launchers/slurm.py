@@ -264,7 +264,8 @@ def _sighting(state: str, exit_code: str, reason: str) -> Sighting:
     state = state.split(maxsplit=1)[0].rstrip("+")  # CANCELLED by 1000
     why = "" if reason in {"None", "NonZeroExitCode", ""} else reason
     if state in _WAITING:
-        return Sighting("waiting", why or state.capitalize(), is_hopeless=why in _HOPELESS)
+        is_queued = state == "PENDING" and not re.search("Held|held|Down", why)
+        return Sighting("waiting", why or state.capitalize(), is_hopeless=why in _HOPELESS, is_queued=is_queued)
     if state in _RUNNING:
         return Sighting("running")
     code, _, number = exit_code.partition(":")

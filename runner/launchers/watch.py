@@ -35,6 +35,7 @@ FIRST_LOOK_SECONDS = 0.1
 REASON_SECONDS = (0.0, 3.0, 7.0)  # after which a platform is asked why a container died: the reason may come later
 # Ends of starts that would be no better the next time: bundle, flow, image, credentials, settings, trust.
 HOPELESS_CODES = frozenset({2, 65, 66, 76, 77, 78, 79})
+START_SECONDS = 600.0  # in which what a platform has begun to start must have claimed its attempt
 _STOP_SECONDS = 30.0  # that a platform may take to kill a container
 _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
@@ -72,12 +73,13 @@ class Budgets(NamedTuple):
     """How long a start may take, and how often one is made again.
 
     Args:
-        start_timeout: seconds until a launch has claimed its attempt.
+        start_timeout: seconds until a launch has claimed its attempt, those in a platform's queue among them; None for
+            `START_SECONDS` without these.
         start_retries: launches more, where one never began.
         restarts: launches more, where one began and died.
     """
 
-    start_timeout: float = 600.0
+    start_timeout: float | None = None
     start_retries: int = 2
     restarts: int = 0
 
@@ -214,7 +216,10 @@ class Watcher:
 
     def _wait_for_start(self, sighting: Sighting) -> EndDocument | None:
         """Remove a launch that takes too long to begin, see that it is gone, and only then make another one."""
-        if time.monotonic() - self._began < self.budgets.start_timeout and not sighting.is_hopeless:
+        limit = self.budgets.start_timeout
+        if limit is None and sighting.is_queued:
+            self._began = time.monotonic()
+        if time.monotonic() - self._began < (limit or START_SECONDS) and not sighting.is_hopeless:
             return None
         log = self._log()
         self.launcher.stop(self.launch.name, 0)

@@ -29,10 +29,13 @@ def job(status: str, said: str = "", code: int | None = None, why: str = "", **m
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (job("SUBMITTED"), Sighting("waiting", "SUBMITTED")),
-        (job("RUNNABLE", " - ".join(NO_CAPACITY)), Sighting("waiting", NO_CAPACITY[0], NO_CAPACITY[1])),
-        (job("RUNNABLE", " - ".join(HOPELESS)), Sighting("waiting", HOPELESS[0], HOPELESS[1], is_hopeless=True)),
+        (job("SUBMITTED"), Sighting("waiting", "SUBMITTED", is_queued=True)),
         (job("STARTING"), Sighting("waiting", "STARTING")),
+        (job("RUNNABLE", " - ".join(NO_CAPACITY)), Sighting("waiting", NO_CAPACITY[0], NO_CAPACITY[1], is_queued=True)),
+        (
+            job("RUNNABLE", " - ".join(HOPELESS)),
+            Sighting("waiting", HOPELESS[0], HOPELESS[1], is_hopeless=True, is_queued=True),
+        ),
         (job("RUNNING"), Sighting("running")),
         (job("SUCCEEDED", "Essential container in task exited", 0), Sighting("ended", exit_code=0)),
         (job("FAILED", "Essential container in task exited", 76), Sighting("ended", exit_code=76)),

@@ -186,6 +186,21 @@ def test_a_plain_secret_is_in_what_is_submitted_and_in_nothing_that_is_rendered(
     assert "export DB_PASSWORD=hush" in Slurm()._script(order, {})
 
 
+@pytest.mark.parametrize(
+    ("state", "why", "is_queued"),
+    [
+        ("PENDING", "Priority", True),
+        ("PENDING", "QOSMaxJobsPerUserLimit", True),
+        ("PENDING", "JobHeldUser", False),
+        ("PENDING", "launch_failed_requeued_held", False),
+        ("PENDING", "PartitionDown", False),
+        ("CONFIGURING", "None", False),
+    ],
+)
+def test_a_job_in_its_queue_is_not_one_that_hangs(state: str, why: str, is_queued: bool) -> None:  # noqa: FBT001
+    assert _sighting(state, "0:0", why).is_queued == is_queued
+
+
 def test_the_script_in_the_docs_is_what_is_rendered() -> None:
     order = Order(
         "etl",

@@ -84,7 +84,7 @@ def store(here: Place) -> Iterator[RunStore]:
 FACTS = RunFacts(None, {"url": "file:///etl/v", "sha256": "0" * 64})
 
 
-def watcher(store: RunStore, platform: Scripted, **budgets: float) -> Watcher:
+def watcher(store: RunStore, platform: Scripted, **budgets: float | None) -> Watcher:
     def order(launch: Launch) -> Order:
         return Order(launch.name, "image", {"number": str(launch.number)}, {}, {}, {}, 1.0)
 
@@ -119,6 +119,16 @@ def test_what_does_not_begin_is_removed_and_only_then_launched_again(store: RunS
     ends = [store.read_launch_end(number) for number in store.list_launches()]
     assert [end and end["state"] for end in ends] == ["never started"] * 3
     assert store.read_outcome() is None
+
+
+def test_the_time_in_a_queue_is_not_that_of_a_start(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives a limit means both."""
+    monkeypatch.setattr(watch, "START_SECONDS", 0.1)
+    queued = Sighting("waiting", "Priority", is_queued=True)
+    with pytest.raises(NotStarted, match="Unschedulable"):
+        watcher(store, Removing(*[queued] * 30, WAITING), start_timeout=None).until_over()
+    with pytest.raises(NotStarted, match="Priority"):
+        watcher(store, Removing(queued)).until_over()
 
 
 def test_what_can_never_begin_is_not_waited_for(store: RunStore) -> None:

@@ -66,7 +66,7 @@ def _without_pod(job: JsonObject, failed: Mapping[str, Any], events: Sequence[Js
         return Sighting("waiting", "Terminating", "it is being removed")
     if (job.get("spec") or {}).get("suspend"):
         message = _message_of(events, "Suspended", "Stopped", "CreatedWorkload") or "its queue has not admitted it yet"
-        return Sighting("waiting", "Suspended", message)
+        return Sighting("waiting", "Suspended", message, is_queued=True)
     if message := _message_of(events, "FailedCreate"):
         return Sighting("waiting", "FailedCreate", message)
     return Sighting("waiting")

@@ -136,11 +136,11 @@ def test_what_is_said_of_a_pod(made: dict[str, Any], expected: Sighting) -> None
             Sighting("ended", "DeadlineExceeded", "Job was active longer"),
         ),
         (job(metadata={"deletionTimestamp": "now"}), [], Sighting("waiting", "Terminating", "it is being removed")),
-        (job(suspend=True), [], Sighting("waiting", "Suspended", "its queue has not admitted it yet")),
+        (job(suspend=True), [], Sighting("waiting", "Suspended", "its queue has not admitted it yet", is_queued=True)),
         (
             job(suspend=True),
             [event("Stopped", "couldn't assign flavors")],
-            Sighting("waiting", "Suspended", "couldn't assign flavors"),
+            Sighting("waiting", "Suspended", "couldn't assign flavors", is_queued=True),
         ),
         (
             job(),
