@@ -20,6 +20,7 @@ from runner import errors
 from runner.launchers import Docker, Local
 from runner.launchers.base import Order
 from runner.launchers.docker.container import check_mounts, make_container, with_files_read
+from runner.launchers.docker.engine import open_engine, provide_image
 from runner.launchers.docker.options import read_options
 
 if TYPE_CHECKING:
@@ -442,6 +443,21 @@ def test_an_image_that_cannot_be_pulled_is_told_by_name_and_why(
     engine.answers["POST /images/create"] = status, {"error" if status == 200 else "message": said}
     with pytest.raises(kind, match=r"org/runner:aws .*cannot be pulled"):
         Docker(engine=engine.url).launch(an_order())
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential-none-of-that-name")
+def test_where_a_credential_helper_is_missing_an_image_is_asked_for_without(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config.json of Docker Desktop's stays behind when that has gone; images of everybody's need no credentials."""
+    (tmp_path / "config.json").write_text('{"credsStore": "none-of-that-name"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    engine.answers["GET /images/org/runner:aws/json"] = 404, {"message": "no such image"}
+    told: list[str] = []
+    with open_engine(engine.url) as api:
+        provide_image(api, "org/runner:aws", "missing", "", told.append)
+    assert "none-of-that-name" in told[-1]
+    assert engine.asked[-1] == "POST /images/create"
 
 
 def test_another_launcher_looks_into_no_image() -> None:

@@ -16,6 +16,8 @@ from runner.schemes import BAKED_WORD
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runner.schema.documents import JsonObject
+
 _REFUSED = re.compile(r"unauthorized|authentication|no basic auth|denied|forbidden", re.IGNORECASE)
 # What is said of a registry that was not reached, or has no time, in the words of the engines.
 _PASSING = re.compile(
@@ -77,11 +79,26 @@ def provide_image(api: Any, image: str, policy: str, platform: str, tell: Callab
             return
     tell(f"the image {image} is pulled")
     try:
-        lines = list(api.pull(image, platform=platform or None, stream=True, decode=True))
+        lines = _pulled(api, image, platform, tell)
     except APIError as error:
         raise _not_pulled(image, explanation(error)) from error
     if refusals := [line["error"] for line in lines if "error" in line]:
         raise _not_pulled(image, refusals[-1])
+
+
+def _pulled(api: Any, image: str, platform: str, tell: Callable[[str], None]) -> list[JsonObject]:
+    """Return what the engine says while it pulls an image; without credentials if no helper works, as docker does."""
+    from docker.errors import APIError, DockerException
+
+    try:
+        return list(api.pull(image, platform=platform or None, stream=True, decode=True))
+    except APIError:
+        raise
+    except DockerException as error:
+        if "Credentials store error" not in str(error):
+            raise
+        tell(f"{image} is asked for without credentials, as the helper that Docker's config.json names fails: {error}")
+        return list(api.pull(image, platform=platform or None, stream=True, decode=True, auth_config={}))
 
 
 def baked_bundle(api: Any, image: str) -> tuple[str, bytes]:
