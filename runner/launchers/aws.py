@@ -192,6 +192,13 @@ def is_once(order: Order) -> bool:
     return "runner/run-id" in order.labels or bool(order.command)
 
 
+def check_no_image(kind: str, given: Mapping[str, Any], name: str) -> None:
+    """Refuse an image among what is merged: it would run in place of the one that is told. Raises UsageError."""
+    if "image" in given.get(name, {}):
+        message = f"{name} of {kind} has an image, and the launch names its own"
+        raise UsageError(message, hint="Name it by --image, or the environment's metadata.")
+
+
 def check_length(what: str, request: Mapping[str, Any], longest: int) -> None:
     """Refuse what is longer than AWS takes, as it does when it is asked. Raises EnvironmentWrong."""
     if (length := len(json.dumps(request, separators=(",", ":"), ensure_ascii=False))) > longest:

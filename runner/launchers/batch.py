@@ -113,6 +113,7 @@ class Batch(Launcher):
         aws.check_choice(self.kind, "platform", platform, _PLATFORMS)
         aws.check_choice(self.kind, "cpu_architecture", cpu_architecture, _ARCHITECTURES)
         aws.check_dictionaries(self.kind, self.given, "container_properties", "tags")
+        aws.check_no_image(self.kind, self.given, "container_properties")
         if attempts is not None and attempts not in range(1, _MOST_ATTEMPTS + 1):
             raise UsageError(f"batch starts a job from 1 to {_MOST_ATTEMPTS} times, and not {attempts!r}")
         self._account = aws.Account(region, profile)

@@ -113,6 +113,7 @@ class ECS(Launcher):
         aws.check_choice(self.kind, "launch_type", launch_type, _LAUNCH_TYPES)
         aws.check_choice(self.kind, "cpu_architecture", cpu_architecture, _ARCHITECTURES)
         aws.check_dictionaries(self.kind, self.given, "container_definition", "task_definition", "tags")
+        aws.check_no_image(self.kind, self.given, "container_definition")
         self._providers = [
             {"capacityProvider": each} if isinstance(each, str) else dict(each)
             for each in aws.as_list(self.given, "capacity_providers")

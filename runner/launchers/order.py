@@ -12,6 +12,7 @@ from runner.errors import EnvironmentWrong, Incompatible, UsageError
 from runner.images import fitting_image, image_for, own_image
 from runner.launchers.base import Order
 from runner.model.parameters import check_parameters
+from runner.schema.validation import is_secret_name
 from runner.schemes import BAKED_WORD, backends
 from runner.secrets.parts import known_secrets
 from runner.settings import SECRET_VARIABLES, VARIABLES
@@ -38,6 +39,8 @@ _NOT_PASSED_ON = {
     *SECRET_VARIABLES,
 }
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# As its users write it, and no more strictly than platforms do: https://pkg.go.dev/github.com/distribution/reference
+_IMAGE = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:/-]*(@[A-Za-z0-9._+-]+:[0-9A-Fa-f]+)?")
 _LONGEST_VARIABLE = 131_071  # bytes of NAME=VALUE that Linux gives a process: MAX_ARG_STRLEN of execve(2)
 
 
@@ -114,6 +117,7 @@ def make_order(
         **_plain_secrets(wishes, settings.environ),
     }
     _check_lengths(environ)
+    _check_secret_names(wishes)
     labels = {
         "runner/flow": _label(manifest["flow"]["name"]),
         **_if_any("runner/run-id", run_id),
@@ -121,7 +125,9 @@ def make_order(
     }
     return Order(
         name=name,
-        image=choose_image(flow, wishes.image) if needs_image else wishes.image or manifest["image"] or "",
+        image=_checked_image(
+            choose_image(flow, wishes.image) if needs_image else wishes.image or manifest["image"] or ""
+        ),
         environ=environ,
         secrets=dict(wishes.secrets),
         resources={**manifest.get("environment", {}).get("resources", {}), **wishes.resources},
@@ -150,6 +156,16 @@ def choose_image(flow: Launchable, image: str | None) -> str:
     pins = " ".join(f"{name}=={version}" for name, version in sorted(needs.items()))
     hint = f"{own_image(image_for(flow.scheme, None), pins)}Then name it: --image, or the environment's metadata."
     raise Incompatible(message, hint=hint)
+
+
+def _checked_image(name: str) -> str:
+    """Return an image's name that is one. Raises UsageError, which shows nothing of what may be a password."""
+    if name and not _IMAGE.fullmatch(name):
+        shown = f"***@{name.rpartition('@')[2]}" if "@" in name else name
+        message = f"{shown!r} is no image's name"
+        hint = "Write REGISTRY/NAME:TAG, without a password: --image, or the environment's metadata."
+        raise UsageError(message, hint=hint)
+    return name
 
 
 def options_of(flow: Launchable, kind: str) -> Mapping[str, Any]:
@@ -192,6 +208,13 @@ def _plain_secrets(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, str]
         message = f"{missing[0]} is to be passed on, and is not set here"
         raise EnvironmentWrong(message, hint="Set it, or give a reference: --secret NAME=….")
     return {name: environ[name] for name in wishes.plain}
+
+
+def _check_secret_names(wishes: Wishes) -> None:
+    """Refuse a name that would be a path in the folder of mounted secrets. Raises UsageError."""
+    for name in (*wishes.secrets, *wishes.plain):
+        if not is_secret_name(name):
+            raise UsageError(f"{name!r} can be no secret's name", hint="Write --secret NAME=REFERENCE.")
 
 
 def _check_lengths(environ: Mapping[str, str]) -> None:

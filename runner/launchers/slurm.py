@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CONTAINERS = ("apptainer", "podman-hpc")
+_TEXTS = ("partition", "account", "qos", "constraint", "time", "python", "output")
 _SECONDS = 60.0  # for one command; a controller that is busy answers late
 _PASSED_ON = "HOME,USER,PATH,LANG"  # of the environment of whoever launches; sites' profiles are the job's own
 _MARGIN = 10  # seconds more than the grace before the end of the time, and of the stop
@@ -123,8 +124,15 @@ class Slurm(Launcher):
             message = f"slurm has no container {container!r}"
             raise UsageError(message, hint=f"There are {' and '.join(_CONTAINERS)}.")
         for name in ("setup", "arguments"):
-            if isinstance(self.given.get(name), str):
+            lines = self.given.get(name, ())
+            if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
                 raise UsageError(f"{name} of slurm is a list of lines, not one text", hint=f'Write {name}=["…"].')
+        for name in _TEXTS:
+            _check_text(name, self.given.get(name, "-"))
+        for line in self.given.get("arguments", ()):
+            _check_text("arguments", line)
+        if not isinstance(requeue, bool | None):
+            raise UsageError(f"requeue of slurm is true or false, and not {requeue!r}", hint="Write requeue=true.")
         _check_arguments(self.given.get("arguments", ()))
 
     @property
@@ -137,6 +145,9 @@ class Slurm(Launcher):
         return self._script(order, {name: f'"${name}"' for name in order.plain})
 
     def _script(self, order: Order, instead: Mapping[str, str]) -> str:
+        if odd := [name for name in order.environ_with_files if not name.isidentifier()]:
+            message = f"a job of Slurm can have no variable {odd[0]!r}"
+            raise UsageError(message, hint="Name the secret with letters, digits and _ alone.")
         directives = [f"#SBATCH {option}" for option in self._options(order)]
         given = {name: instead.get(name, shlex.quote(text)) for name, text in sorted(order.environ_with_files.items())}
         exports = [f"export {name}={text}" for name, text in given.items()]
@@ -191,6 +202,7 @@ class Slurm(Launcher):
         """Return the options of sbatch, in a fixed order."""
         given, resources = self.given, order.resources
         named = [f"--{name}={given[name]}" for name in ("partition", "account", "qos", "constraint") if name in given]
+        named = list(map(shlex.quote, named))
         limit = given.get("time")
         if limit is None and order.timeout is not None:
             limit = math.ceil((order.timeout + order.grace + _MARGIN) / 60) + 1
@@ -207,10 +219,10 @@ class Slurm(Launcher):
             "--requeue" if given.get("requeue") else "--no-requeue",
             f"--signal=B:TERM@{math.ceil(order.grace) + _MARGIN}",
             "--open-mode=append",
-            f"--output={self._output(order.name)}",
+            shlex.quote(f"--output={self._output(order.name)}"),  # sbatch reads quotes as a shell does
             f"--export={_PASSED_ON}",
             *named,
-            *(f"--{name}={amount}" for name, amount in amounts.items() if amount is not None),
+            *(shlex.quote(f"--{name}={amount}") for name, amount in amounts.items() if amount is not None),
             *given.get("arguments", []),
         ]
 
@@ -221,11 +233,11 @@ class Slurm(Launcher):
         names = sorted(order.environ_with_files)
         if container == "apptainer":  # which takes the environment along
             words = ["apptainer", "run", *(["--nv"] if order.resources.get("gpu") else [])]
-            words += [f"--bind={path}:{path}:ro" for path in order.secrets.values()]
+            words += [f"--bind={path}:{path}:ro" for path in map(_bindable, order.secrets.values())]
             return f"exec {shlex.join([*words, f'docker://{order.image}', *order.command])}"
         words = ["podman-hpc", "run", "--rm", *(["--gpu"] if order.resources.get("gpu") else [])]
         words += [f"--env={name}" for name in names]
-        words += [f"--volume={path}:{path}:ro" for path in order.secrets.values()]
+        words += [f"--volume={path}:{path}:ro" for path in map(_bindable, order.secrets.values())]
         return f"exec {shlex.join([*words, order.image, *order.command])}"
 
 
@@ -236,6 +248,26 @@ def _check_arguments(arguments: Sequence[str]) -> None:
         own = next((name for name in _OWN if word.startswith("--") and len(given) > 2 and name.startswith(given)), None)  # noqa: PLR2004 - shorter ones mean several
         if own := own or _SHORT.get(word[:2]):
             raise UsageError(f"{word} is no argument of a launch on slurm", hint=_OWN[own])
+
+
+def _check_text(name: str, value: object) -> None:
+    """Refuse what would not be one line of the script. Raises UsageError."""
+    if (
+        not isinstance(value, str | int)
+        or isinstance(value, bool)
+        or not str(value).strip()
+        or not str(value).isprintable()
+    ):
+        message = f"{name} of slurm is a text of one line, and not {value!r}"
+        raise UsageError(message, hint=f"Write -O {name}=TEXT.")
+
+
+def _bindable(path: str) -> str:
+    """Return a path that a container's command line can bind. Raises UsageError where it would read it as several."""
+    if set(path) & set(":,"):
+        message = f"{path!r} cannot be bound into a container: ':' and ',' part its command line"
+        raise UsageError(message, hint="Give the secret's file a path without them: --secret NAME=PATH.")
+    return path
 
 
 def _find(name: str) -> str:

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers import ECS, Batch
 from runner.launchers.aws import merged
 from runner.launchers.base import Order
@@ -100,6 +100,13 @@ def test_what_changes_from_run_to_run_is_not_in_the_definition(kind: str) -> Non
     assert "clientToken" not in run  # each start of what is rendered for no run is a run of its own
     third, _ = requests(DOCUMENTED[kind], image="another")
     assert third["tags"] != first["tags"]
+
+
+def test_no_other_image_runs_than_the_one_that_is_told() -> None:
+    with pytest.raises(UsageError, match="container_definition of ecs has an image"):
+        ECS(container_definition={"image": "other"})
+    with pytest.raises(UsageError, match="container_properties of batch has an image"):
+        Batch(container_properties={"image": "other"})
 
 
 @pytest.mark.parametrize(("kind", "longest"), [("ecs", 8192), ("batch", 30 * 1024)])

@@ -262,6 +262,12 @@ def test_what_is_not_there_is_not_mounted(tmp_path: Path) -> None:
         check_mounts(container)
     (tmp_path / "db").touch()
     check_mounts(container)
+    folder = make_container(an_order(secrets={"DB": str(tmp_path)}), read_options({}))
+    with pytest.raises(errors.EnvironmentWrong, match=f"there is no {tmp_path}, which was to be /run/secrets/DB"):
+        check_mounts(folder)
+    volume = make_container(an_order(), read_options({"volumes": f"{tmp_path}/dta:/data"}))
+    with pytest.raises(errors.EnvironmentWrong, match=f"there is no {tmp_path}/dta, which was to be a volume"):
+        check_mounts(volume)
 
 
 def test_an_engine_that_does_not_answer_is_unreachable() -> None:

@@ -84,6 +84,35 @@ def test_where_no_image_fits_what_would_is_told() -> None:
     assert "--image" in told
 
 
+@pytest.mark.parametrize(
+    "image", ["a b", "--privileged", "a\nb", "https://me:hunter2@reg/x", "me:hunter2@reg.example.com/x:1", "é", " "]
+)
+def test_what_is_no_images_name_is_refused_without_a_password_in_it(image: str) -> None:
+    with pytest.raises(UsageError, match="is no image's name") as refused:
+        order(Wishes(parameters={"day": 1}, image=image))
+    assert "hunter2" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "etl",
+        "localhost:5000/team/etl:7",
+        f"reg.example.com/a__b@sha256:{'0' * 64}",
+        f"sha256:{'a' * 64}",
+        "[::1]:5000/x",
+    ],
+)
+def test_images_have_tags_digests_and_registries(image: str) -> None:
+    assert order(Wishes(parameters={"day": 1}, image=image)).image == image
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "..", "a b", ""])
+def test_a_secret_is_no_path(name: str) -> None:
+    with pytest.raises(UsageError, match="can be no secret's name"):
+        order(Wishes(parameters={"day": 1}, secrets={name: "/a"}))
+
+
 def test_a_variable_with_which_no_process_can_begin_is_refused() -> None:
     longest = 128 * 1024 - len("BIG=") - 1
     assert order(Wishes(parameters={"day": 1}, environ={"BIG": "x" * longest})).environ["BIG"]

@@ -48,7 +48,7 @@ def platform(here: Place, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.
         subprocess.run(["kill", "-9", *pids], check=False)
 
     options = ("-e", "RUNNER_HEARTBEAT=0.5", "-e", "RUNNER_GRACE=2", "-e", f"MARK={tmp_path / 'mark'}")
-    output = f"output={tmp_path / 'job.log'}"
+    output = f"output={tmp_path / 'a job.log'}"
     return Platform(
         Slurm(output=output.partition("=")[2]),
         here,
@@ -199,6 +199,42 @@ def test_a_plain_secret_is_in_what_is_submitted_and_in_nothing_that_is_rendered(
 )
 def test_a_job_in_its_queue_is_not_one_that_hangs(state: str, why: str, is_queued: bool) -> None:  # noqa: FBT001
     assert _sighting(state, "0:0", why).is_queued == is_queued
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"partition": "short\ntouch /tmp/x"}, "partition of slurm is a text of one line"),
+        ({"time": "1\n#SBATCH --x"}, "time of slurm is a text of one line"),
+        ({"output": "/a\nb"}, "output of slurm is a text of one line"),
+        ({"account": True}, "account of slurm is a text of one line"),
+        ({"arguments": ["--hold\ntouch /tmp/x"]}, "arguments of slurm is a text of one line"),
+        ({"setup": [1]}, "setup of slurm is a list of lines"),
+        ({"requeue": "maybe"}, "requeue of slurm is true or false"),
+    ],
+    ids=str,
+)
+def test_an_option_is_one_line_of_the_script(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Slurm(**given)
+
+
+def test_what_an_option_says_is_no_option_of_its_own(tmp_path: Path) -> None:
+    order = Order("etl", "", {"A": "b"}, {}, {}, {}, 10.0)
+    lines = (
+        Slurm(partition="x --wrap=y", output=f"{tmp_path}/a b.log", constraint="fast&gpu").render(order).splitlines()
+    )
+    assert {"#SBATCH '--partition=x --wrap=y'", f"#SBATCH '--output={tmp_path}/a b.log'"} <= set(lines)
+    assert "#SBATCH '--constraint=fast&gpu'" in lines
+
+
+def test_a_secret_that_a_jobs_shell_cannot_have_is_refused() -> None:
+    for name, path, told in (
+        ("DB.PASSWORD", "/a", "no variable 'DB.PASSWORD_FILE'"),
+        ("DB", "/a:b", "cannot be bound"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            Slurm(container="apptainer").render(Order("etl", "i", {}, {name: path}, {}, {}, 10.0))
 
 
 def test_the_script_in_the_docs_is_what_is_rendered() -> None:

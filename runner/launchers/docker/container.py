@@ -102,10 +102,16 @@ def make_container(order: Order, options: Options) -> Container:
 
 def check_mounts(container: Container) -> None:
     """Refuse to mount what is not on this machine, where Podman would make a folder. Raises EnvironmentWrong."""
-    for mount in container.config["HostConfig"]["Mounts"]:
-        if not Path(mount["Source"]).exists():
+    host = container.config["HostConfig"]
+    for mount in host["Mounts"]:
+        is_there = Path.is_file if mount["Target"].startswith(f"{MOUNT_FOLDER}/") else Path.exists
+        if not is_there(Path(mount["Source"])):
             message = f"there is no {mount['Source']}, which was to be {mount['Target']} in the container"
-            raise EnvironmentWrong(message, hint="Correct its path: --secret NAME=PATH, or RUNNER_RESULTS.")
+            raise EnvironmentWrong(message, hint="Correct its path: --secret NAME=PATH of a file, or RUNNER_RESULTS.")
+    for source in (volume.partition(":")[0] for volume in host["Binds"]):
+        if source.startswith("/") and not Path(source).exists():
+            message = f"there is no {source}, which was to be a volume, and the engine would make an empty folder of it"
+            raise EnvironmentWrong(message, hint="Make it, or correct its path: -O volumes=SOURCE:TARGET.")
 
 
 def with_files_read(container: Container, environ: Mapping[str, str]) -> JsonObject:
