@@ -21,7 +21,7 @@ _ARCHITECTURES = ("X86_64", "ARM64")
 _LOG_GROUP = "/aws/batch/job"  # https://docs.aws.amazon.com/batch/latest/userguide/using_cloudwatch_logs.html
 _MOST_ATTEMPTS = 10
 _LONGEST_GRACE = 30  # between SIGTERM and SIGKILL: https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
-_LONGEST_JOB = 30 * 1024  # https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+_LONGEST_OVERRIDES = 8192  # characters: Batch takes 30 KiB, and then ECS, by which it runs a job, fails that
 _SHORTEST, _MARGIN = 60, 60  # seconds of a job; those more than the flow's own
 # What may go better the next time; AWS takes five at the most, and the last one ends the list.
 EVALUATE_ON_EXIT = (
@@ -202,7 +202,7 @@ class Batch(Launcher):
             **{name: given[option] for name, option in shares.items() if option in given},
             **({"timeout": {"attemptDurationSeconds": max(limit, _SHORTEST)}} if limit else {}),
         }
-        aws.check_length("a job of AWS Batch", job, _LONGEST_JOB)
+        aws.check_length("the overrides of a job of AWS Batch", job["containerOverrides"], _LONGEST_OVERRIDES)
         return definition, job
 
     @property

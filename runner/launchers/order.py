@@ -39,8 +39,11 @@ _NOT_PASSED_ON = {
     *SECRET_VARIABLES,
 }
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# As its users write it, and no more strictly than platforms do: https://pkg.go.dev/github.com/distribution/reference
-_IMAGE = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:/-]*(@[A-Za-z0-9._+-]+:[0-9A-Fa-f]+)?")
+# What engines and registries take for one: https://pkg.go.dev/github.com/distribution/reference
+_PATH = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+_TAG, _DIGEST = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,}"
+_IMAGE = re.compile(rf"(?:{_HOST}/)?{_PATH}(?:/{_PATH})*(?::{_TAG})?(?:@{_DIGEST})?")
 _LONGEST_VARIABLE = 131_071  # bytes of NAME=VALUE that Linux gives a process: MAX_ARG_STRLEN of execve(2)
 
 
@@ -163,7 +166,7 @@ def _checked_image(name: str) -> str:
     if name and not _IMAGE.fullmatch(name):
         shown = f"***@{name.rpartition('@')[2]}" if "@" in name else name
         message = f"{shown!r} is no image's name"
-        hint = "Write REGISTRY/NAME:TAG, without a password: --image, or the environment's metadata."
+        hint = "Write REGISTRY/NAME:TAG in small letters, with no docker:// or password: --image, or the metadata."
         raise UsageError(message, hint=hint)
     return name
 

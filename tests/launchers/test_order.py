@@ -85,7 +85,11 @@ def test_where_no_image_fits_what_would_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", ["a b", "--privileged", "a\nb", "https://me:hunter2@reg/x", "me:hunter2@reg.example.com/x:1", "é", " "]
+    "image",
+    [
+        *("a b", "--privileged", "a\nb", "é", " ", "docker://team/etl:7", "team/Etl", "team/etl:", "etl@sha256:7"),
+        *("https://me:hunter2@reg/x", "me:hunter2@reg.example.com/x:1"),
+    ],
 )
 def test_what_is_no_images_name_is_refused_without_a_password_in_it(image: str) -> None:
     with pytest.raises(UsageError, match="is no image's name") as refused:
@@ -98,6 +102,8 @@ def test_what_is_no_images_name_is_refused_without_a_password_in_it(image: str) 
     [
         "etl",
         "localhost:5000/team/etl:7",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/runner:aws-py3.11",
+        "team/etl_2.x/b-c:V7.0-rc_1",
         f"reg.example.com/a__b@sha256:{'0' * 64}",
         f"sha256:{'a' * 64}",
         "[::1]:5000/x",
