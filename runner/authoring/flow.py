@@ -135,15 +135,20 @@ class Flow(FlowGraph):
             a flow is being loaded nothing is launched, and this is what stands for any value.
 
         Raises:
-            EnvironmentWrong: when parameters are unknown or missing, or the platform refuses what is asked for.
+            EnvironmentWrong: when parameters are unknown, missing or nothing that JSON has, or the platform refuses
+                what is asked for.
+            UsageError: when the launcher is none.
             Incompatible: when no image is named, and none of runner's has what the flow needs.
         """
-        from runner.launchers.launch import launch_flow
+        from runner.launchers.launch import check_launch, launch_flow
+        from runner.model.parameters import check_parameters, parameters_of
 
         if is_loading():
             from runner.authoring.not_run import NotRun
 
             return cast("LaunchedRun", NotRun())
+        check_launch(launcher, parameters)
+        check_parameters(parameters_of(self), parameters)
         return launch_flow(self.storage.build(), launcher, parameters)
 
 

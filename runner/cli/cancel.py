@@ -8,6 +8,7 @@ import click
 
 from runner.cli.format import as_json_option, echo_answer
 from runner.cli.locations import check_end, open_run, read_settings
+from runner.cli.parameters import Seconds
 from runner.errors import RunHeld, UsageError
 from runner.runs.cancelling import cancel_run
 from runner.signing.run_signatures import run_signer
@@ -23,7 +24,7 @@ _WITHIN = 300.0  # seconds: a heartbeat of any length that is believed
 @click.command(short_help="End a run, wherever it is.")
 @click.argument("run")
 @click.option("--why", metavar="TEXT", help="A sentence for whoever finds it cancelled.")
-@click.option("--within", type=click.FloatRange(min=0), default=_WITHIN, metavar="SECONDS", help="How long to wait.")
+@click.option("--within", type=Seconds(min=0), default=_WITHIN, metavar="SECONDS", help="How long to wait.")
 @as_json_option
 def cancel(run: str, why: str | None, within: float, *, as_json: bool) -> None:
     """End RUN for good: its flow, if it runs, within a heartbeat and its grace; else no start will run it any more.

@@ -9,6 +9,7 @@ import click
 from runner.cli.format import as_json_option, echo, echo_json, size_text
 from runner.cli.launch_options import launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location
+from runner.cli.parameters import Seconds
 from runner.doctor.examine import DoctorReport, examine
 from runner.doctor.launch_checks import launch_checks
 from runner.doctor.machine import describe_machine
@@ -31,7 +32,7 @@ _SHOWN_SECONDS = 0.0005  # less would be shown as 0 ms
 @click.argument("url", required=False)
 @click.option("--launch", "kind", type=click.Choice(LAUNCHER_KINDS), help="Try what a launch of the flow at URL needs.")
 @launch_options
-@click.option("--within", type=click.FloatRange(min=1), default=300.0, metavar="SECONDS", help="For that, at the most.")
+@click.option("--within", type=Seconds(min=1), default=300.0, metavar="SECONDS", help="For that, at the most.")
 @as_json_option
 def doctor(url: str | None, kind: str | None, *, within: float, as_json: bool, **given: Any) -> int:
     """Check the settings, the secrets, the machine, and the storage at URL, or that which the environment names.
@@ -41,6 +42,9 @@ def doctor(url: str | None, kind: str | None, *, within: float, as_json: bool, *
     platform has started it, and is removed. Each failure comes with its remedy; the exit code is
     that of the run.
     """
+    if kind is None and any(given.values()):
+        message = "these options are those of a launch"
+        raise UsageError(message, hint="Say where: --launch docker. Else the environment has what a run has.")
     report = examine(process_environ(), url) if kind is None else _examine_launch(url, kind, within, given)
     if as_json:
         echo_json(report.document())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from runner.cli.format import as_json_option, echo, echo_block, echo_json
 from runner.cli.launch_options import launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location, open_run, read_settings
 from runner.cli.logs import follow_log
+from runner.cli.parameters import Seconds
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find, find_in_image, launch, rendered
@@ -20,10 +22,10 @@ from runner.settings import check_run_id
 
 if TYPE_CHECKING:
     from runner.launchers.watch import Watcher
-    from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument
 
 _IN_IMAGE = "docker://"  # before the name of an image that a flow was baked into
+_UNTOLD = ("crashed", "lost")  # ends that stand in no log, as whoever looked after the run wrote them
 _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 
 
@@ -37,7 +39,7 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 @click.option("--render", is_flag=True, help="Print what the platform would be asked for, and ask for nothing.")
 @click.option(
     "--start-timeout",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     metavar="SECONDS",
     help=f"Until it must have begun; without this {START_SECONDS:g}, and any time in a queue.",
 )
@@ -74,6 +76,8 @@ def launch_command(
     what = f"launched {watcher.launch.name}" if watcher.launch.name else "it is over, and was not launched again"
     echo(f"{what}: {watcher.store.url}", err=as_json or follow)
     end = None if detach else _watch(watcher, follow=follow)
+    if end and end["error"] and end["state"] in _UNTOLD:
+        echo(f"run {watcher.store.run_id} {end['state']}: {end['error']['message']}", err=True)
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})
     return end["exit_code"] if end else 0
@@ -81,14 +85,14 @@ def launch_command(
 
 def _run_id(text: str | None) -> str | None:
     try:
-        return text and check_run_id(text)
+        return None if text is None else check_run_id(text)
     except ValueError as error:
         raise UsageError(f"--run-id: {error}", hint="Give another one, or none.") from error
 
 
 def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:
     """Look after a run until it has begun or, to follow it, is over; Ctrl-C asks whether to leave or to cancel it."""
-    over = threading.Event()
+    over, leaves = threading.Event(), False
     shown = threading.Thread(target=lambda: follow_log(open_run(watcher.store.url), over), daemon=True)
     try:
         if not follow:
@@ -96,15 +100,21 @@ def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:
         shown.start()
         return watcher.until_over()
     except KeyboardInterrupt:
-        return _leave_or_cancel(watcher.store)
+        if leaves := not _is_to_cancel():
+            message = f"run {watcher.store.run_id} goes on"
+            raise RunHeld(message, hint=f"Look after it again: runner show {watcher.store.url}") from None
+        cancel_run(watcher.store, None, within=0.0, interval=15.0)
+        return watcher.until_over()  # which kills what does not hear of it
     finally:
         over.set()
-        if shown.ident:
+        if shown.ident and not leaves:
             shown.join(_LAST_LINES_SECONDS)
 
 
-def _leave_or_cancel(store: RunStore) -> EndDocument | None:
+def _is_to_cancel() -> bool:
+    """Ask whether the run is to be cancelled; where nobody can answer, or Ctrl-C does again, it is not."""
     echo("", err=True)
-    if not click.confirm("Cancel the run? Otherwise it goes on", default=False, err=True):
-        raise RunHeld(f"run {store.run_id} goes on", hint=f"Look after it again: runner show {store.url}")
-    return cancel_run(store, None, within=300.0, interval=15.0)
+    try:
+        return sys.stdin.isatty() and click.confirm("Cancel the run? Otherwise it goes on", default=False, err=True)
+    except click.Abort:
+        return False

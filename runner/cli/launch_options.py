@@ -53,6 +53,8 @@ def launcher_of(kind: str, given: Mapping[str, Any]) -> Launcher:
 
 def wishes_of(settings: Settings, given: Mapping[str, Any]) -> Wishes:
     """Return what the command line says of the flow's start. Raises UsageError."""
+    if given["image"] == "":
+        raise UsageError("--image is empty", hint="Name an image, or leave it out.")
     return Wishes(
         parameters=(settings.parameters or {}) | read_options(given["parameters"]),
         image=given["image"],

@@ -49,7 +49,7 @@ def print_launches(launches: list[ShownLaunch], *, is_over: bool) -> None:
     for shown in launches:
         claim, end = shown["claim"], shown["end"]
         began = [claim["kind"], claim["name"], claim["launched"]] if claim else [None] * 3
-        unsaid = "nobody looked" if is_over else "under way"
+        unsaid = "nobody looked" if is_over else "under way" if shown["handle"] else "asked for, and not answered"
         rows.append([shown["launch"], *began, _text(end) if end else unsaid])
     echo("")
     print_table(["LAUNCH", "ON", "NAME", "AT", "BECAME"], rows)

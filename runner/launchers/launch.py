@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from runner.backends import open_storage
 from runner.bundle.fetch import fetch
 from runner.bundle.trust import admit, check_digest
 from runner.environ import process_environ
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, UsageError
+from runner.launchers.base import Launcher
 from runner.launchers.order import Launchable, Wishes, make_order, options_of
 from runner.launchers.start import Launch
 from runner.launchers.watch import Budgets, Watcher
@@ -25,10 +27,10 @@ from runner.settings import Settings, with_files_read
 from runner.signing.run_signatures import run_signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runner.bundle.archive import Bundle, ForeignObject
-    from runner.launchers.base import Launcher, Order
+    from runner.launchers.base import Order
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument, JsonObject
 
@@ -147,6 +149,25 @@ class LaunchedRun:
             NotStarted: when no launch began.
         """
         return self._watcher.until_over()
+
+
+def check_launch(launcher: object, parameters: Mapping[str, object]) -> None:
+    """Refuse what cannot be launched on, or with. Raises UsageError, and EnvironmentWrong for a parameter's value.
+
+    Whatever JSON would make another value of, as of a tuple, would be another one in the container.
+    """
+    if not isinstance(launcher, Launcher):
+        message = f"{launcher!r} is no launcher"
+        raise UsageError(message, hint="Give one of runner.launchers, made: flow.launch(Docker()).")
+    for name, value in parameters.items():
+        try:
+            is_same = json.loads(json.dumps(value, allow_nan=False)) == value
+        except (TypeError, ValueError, RecursionError):
+            is_same = False
+        if not is_same:
+            message = f"parameter {name!r} is a value that JSON does not have: {type(value).__name__}"
+            hint = "Give texts, numbers, lists, and dictionaries whose keys are texts."
+            raise EnvironmentWrong(message, hint=hint)
 
 
 def launch_flow(url: str, launcher: Launcher, parameters: JsonObject) -> LaunchedRun:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner import Flow, Parameter, task
 from runner.environments import LocalEnvironment
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers import ECS, Batch, Local
 from runner.storage import Local as Folder
 
@@ -54,3 +54,21 @@ def test_what_a_platform_cannot_be_asked_for_leaves_no_run_behind(
     with pytest.raises(EnvironmentWrong, match=missing):
         flow.launch(launcher, number=21)
     assert not list(tmp_path.rglob("runs"))
+
+
+@pytest.mark.parametrize("number", [(1, 2), {1: 2}, float("nan"), object(), {1}], ids=str)
+def test_a_value_that_json_does_not_have_is_refused_before_anything_is_published(
+    tmp_path: Path, number: object
+) -> None:
+    flow.storage = Folder(str(tmp_path / "flows"))
+    with pytest.raises(EnvironmentWrong, match="parameter 'number' is a value that JSON does not have"):
+        flow.launch(Local(), number=number)
+    with pytest.raises(EnvironmentWrong, match="no parameter 'amount'"):
+        flow.launch(Local(), amount=1)
+    assert not (tmp_path / "flows").exists()
+
+
+@pytest.mark.parametrize("launcher", ["docker", Local, None])
+def test_what_is_no_launcher_is_told(launcher: Any) -> None:
+    with pytest.raises(UsageError, match="is no launcher"):
+        flow.launch(launcher, number=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -165,6 +166,7 @@ class LaunchContract:
         platform.kill(platform.name())
         out, _ = followed.communicate(timeout=120)
         assert followed.returncode == 137, out
+        assert re.search("run r (crashed|lost): ", out), out
         end = platform.store().read_end(1)
         assert end is not None
         assert end["state"] in {"crashed", "lost"}
