@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
@@ -23,7 +23,7 @@ from runner.runs.layout import Claim
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runner.errors import RunnerError
     from runner.launchers.base import Launcher, Order
@@ -37,6 +37,7 @@ REASON_SECONDS = (0.0, 3.0, 7.0)  # after which a platform is asked why a contai
 HOPELESS_CODES = frozenset({2, 65, 66, 76, 77, 78, 79})
 START_SECONDS = 600.0  # in which what a platform has begun to start must have claimed its attempt
 _STOP_SECONDS = 30.0  # that a platform may take to kill a container
+_PATIENCE_SECONDS = 900.0  # for which storage and platform may be out of reach before nobody looks after the run
 _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
 _LONGEST_PAUSE = 60.0  # seconds between two launches
@@ -114,6 +115,8 @@ class Watcher:
         self._kill_at: float | None = None  # as somebody has cancelled the run
         self._heard: tuple[bytes | None, float] | None = None  # the last heartbeat that was seen, and when
         self._unstarted = self._died = 0
+        self._is_unmade = False  # whether the platform was not reached when it was to make the launch's object
+        self._unheard: float | None = None  # since when storage or platform is out of reach
 
     @property
     def launch(self) -> Launch:
@@ -129,28 +132,34 @@ class Watcher:
             self._launch = last_launch(self.store, self.launcher.kind)
             return self._launch
         image = self.make_order(Launch(0, "")).image or None
-        self._launch = next_launch(self.store, self.launcher, image)
+        self._launch, self._is_unmade = next_launch(self.store, self.launcher, image), True
         try:
             make_object(self.store, self.launcher, self.launch, self.make_order)
         except NotStarted as error:
+            self._is_unmade = False
             sighting = Sighting("absent", "NoCapacity", error.message)
             end_launch(self.store, self.launch, "never started", sighting, [])
             self._again(sighting, None)
         else:
+            self._is_unmade = False
             self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
         return self.launch
 
     def until_claimed(self) -> EndDocument | None:
         """Wait until a launch has claimed an attempt, or the run is over: return its end then. Raises as `look`."""
-        while not (end := self.look()) and self.claim() is None:
+        while True:
+            with self._patience():
+                if (end := self.look()) or self.claim():
+                    return end
             self._wait()
-        return end
 
     def until_over(self) -> EndDocument:
         """Wait until the run is over, or its attempt has ended and it is not launched again. Raises as `look`."""
-        while not (end := self.look()):
+        while True:
+            with self._patience():
+                if end := self.look():
+                    return end
             self._wait()
-        return end
 
     def look(self) -> EndDocument | None:
         """Look once, and do what is due; return what the run has come to, if it has.
@@ -161,6 +170,9 @@ class Watcher:
         if outcome := self.store.read_outcome():
             self._finish()
             return outcome
+        if self._is_unmade:
+            self.begin()
+            return None
         claim, sighting = self.claim(), self._sighting()
         if claim is None and sighting.text != self._told:
             self._told = sighting.text
@@ -182,6 +194,21 @@ class Watcher:
             if claim and claim.get("launch") == self.launch.number:
                 return claim
         return None
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Let storage and platform be out of reach for a while, in which the run goes on; then raise Unreachable."""
+        try:
+            yield
+        except Unreachable as error:
+            now = time.monotonic()
+            if self._unheard is None:
+                self._unheard = now
+                self._tell(f"{error.message}; it is asked again")
+            if now - self._unheard > _PATIENCE_SECONDS:
+                raise
+        else:
+            self._unheard = None
 
     def _wait(self) -> None:
         """Wait a little while until the next look, and longer each time."""

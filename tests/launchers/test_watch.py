@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runner.model.verdict import Verdict
+    from runner.schema.documents import EndDocument
     from support.places import Place
 
 WAITING, RUNNING, ABSENT = Sighting("waiting", "Unschedulable", "0/3 nodes"), Sighting("running"), Sighting("absent")
@@ -119,6 +120,42 @@ def test_what_does_not_begin_is_removed_and_only_then_launched_again(store: RunS
     ends = [store.read_launch_end(number) for number in store.list_launches()]
     assert [end and end["state"] for end in ends] == ["never started"] * 3
     assert store.read_outcome() is None
+
+
+class Failing(Scripted):
+    """A platform that is out of reach when it is first asked for the second launch, and does what it is asked for."""
+
+    def launch(self, order: Order) -> dict[str, str]:
+        made = super().launch(order)
+        if self.calls.count("launch 2") == 1:
+            raise Unreachable("nobody there")
+        return made
+
+
+def test_a_platform_that_is_out_of_reach_for_a_while_is_asked_for_the_same_launch_again(store: RunStore) -> None:
+    platform = Failing(Sighting("ended", exit_code=143))
+    with pytest.raises(NotStarted, match="launch 2 was not begun"):
+        watcher(store, platform, start_retries=1).until_over()
+    assert platform.calls == ["launch 1", "remove 1", "launch 2", "launch 2", "remove 2"]
+
+
+@pytest.mark.parametrize(("patience", "raised"), [(60, NotStarted), (-1, Unreachable)])
+def test_a_storage_that_is_out_of_reach_for_a_while_is_asked_again(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, patience: float, raised: type[Exception]
+) -> None:
+    monkeypatch.setattr(watch, "_PATIENCE_SECONDS", patience)
+    looked, asked, read = watcher(store, Scripted(Sighting("ended", exit_code=143))), [], store.read_outcome
+
+    def out_of_reach() -> EndDocument | None:
+        asked.append("outcome")
+        if len(asked) < 3:
+            raise Unreachable("the storage does not answer")
+        return read()
+
+    monkeypatch.setattr(store, "read_outcome", out_of_reach)
+    with pytest.raises(raised):
+        looked.until_over()
+    assert len(asked) == 1 or raised is NotStarted
 
 
 def test_the_time_in_a_queue_is_not_that_of_a_start(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
