@@ -11,6 +11,7 @@ from runner.errors import (
     Denied,
     EnvironmentWrong,
     NotFound,
+    NotStarted,
     RunnerError,
     Unreachable,
 )
@@ -62,7 +63,7 @@ class Cluster:
         return str(self._client.config.cluster.server)
 
     def create(self, job: JsonObject) -> JsonObject:
-        """Create a Job. Raises AlreadyExists, and EnvironmentWrong when the cluster does not take it."""
+        """Create a Job. Raises AlreadyExists, NotStarted for a quota, and EnvironmentWrong when it is not taken."""
         return self._call(lambda: self._client.create(_kind("batch", "Job", "jobs")(job), namespace=self.namespace))
 
     def job(self, name: str) -> JsonObject:
@@ -186,6 +187,9 @@ def _told(error: Any, namespace: str) -> RunnerError:
         return CredentialsRefused(message, hint="Log in again, or name another context: -O context=NAME.")
     if code == 403 and " cannot " in said:  # noqa: PLR2004 - Forbidden, and not by a policy or a quota
         return Denied(f"the cluster does not allow it: {said}", hint=f"{_DOC}.")
+    if code == 403 and "exceeded quota" in said:  # noqa: PLR2004 - Forbidden
+        hint = "Wait until other Jobs are gone, or have the namespace's quota raised."
+        return NotStarted(f"the namespace {namespace} has no room for it now: {said}", hint=hint)
     if code == 404:  # noqa: PLR2004 - NotFound
         return NotFound(f"there is none in the namespace {namespace}: {said}", hint="Look with kubectl.")
     if code == 409:  # noqa: PLR2004 - Conflict

@@ -10,7 +10,7 @@ from runner.errors import AlreadyExists, Denied, EnvironmentWrong, NotFound, Run
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
 from runner.launchers.kubernetes.cluster import Cluster, Right
 from runner.launchers.kubernetes.job import CONTAINER, as_yaml, changes, make_job, shown
-from runner.launchers.kubernetes.options import checked_options
+from runner.launchers.kubernetes.options import checked_options, part_of
 from runner.launchers.kubernetes.words import last_words, newest, read_sighting
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Kubernetes(Launcher):
     own name; it is mounted as a file. The Job meets the restricted profile of Kubernetes' pod security standards.
 
     Args:
-        namespace: instead of the context's.
+        namespace: instead of the template's, or the context's.
         context: of the kubeconfig, instead of the current one.
         kubeconfig: its path, instead of that of KUBECONFIG or ``~/.kube/config``; inside a pod none is needed.
         service_account: of the pod. Its token is not mounted; roles of the cloud's do not need that.
@@ -80,7 +80,8 @@ class Kubernetes(Launcher):
         given: JsonObject = locals()
         super().__init__(**{name: given[name] for name in given if name not in {"self", "__class__"}})
         self._options = checked_options(self.given)
-        self._cluster = Cluster(namespace, context, kubeconfig)
+        own = part_of(self._options.get("template", {}), "metadata").get("namespace")
+        self._cluster = Cluster(namespace or own, context, kubeconfig)
 
     def check(self) -> str:
         """See `Launcher.check`; the rights of whoever asks. Raises Denied for one that is missing."""

@@ -86,7 +86,21 @@ def _read_template(given: Any) -> JsonObject:
     kind = manifest.get("apiVersion", "batch/v1"), manifest.get("kind", "Job")
     if kind != ("batch/v1", "Job"):
         raise UsageError(f"{where} is a {kind[1]} of {kind[0]}", hint="Give a Job of batch/v1, or parts of one.")
+    pod = part_of(manifest, "spec", "template", "spec")
+    lists = [pod[name] for name in ("containers", "initContainers") if isinstance(pod.get(name), list)]
+    for container in (one for several in lists for one in several):
+        if not isinstance(container, dict) or not _is_text(container.get("name")):
+            message = f"a container of {where} has no name, by which it would be merged"
+            raise UsageError(message, hint="Write name: runner for the flow's own, and another name for any other one.")
     return manifest
+
+
+def part_of(manifest: JsonObject, *path: str) -> JsonObject:
+    """Return an object in a manifest; an empty one if there is none."""
+    found: Any = manifest
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 _LABELS_TEXT = 'labels, texts of at most 63 letters, digits, ".", "_" and "-" by their names: {"disk": "ssd"}'

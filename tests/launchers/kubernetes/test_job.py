@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from runner.errors import UsageError
+from runner.errors import NotStarted, UsageError
 from runner.launchers import Kubernetes
 from runner.launchers.base import Order
+from runner.launchers.kubernetes.cluster import _told
 from runner.launchers.kubernetes.job import changes, make_job
 
 if TYPE_CHECKING:
@@ -277,6 +279,33 @@ def test_an_option_that_was_named_stands_above_the_template() -> None:
 def test_a_template_that_is_no_job_is_refused_with_the_place(template: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Kubernetes(template=template).render(order())
+
+
+@pytest.mark.parametrize("container", [{"image": "x"}, None, "runner"])
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_container_without_a_name_would_take_the_place_of_all_others(kind: str, container: Any) -> None:
+    with pytest.raises(UsageError, match="a container of template has no name"):
+        Kubernetes(template={"spec": {"template": {"spec": {kind: [container]}}}})
+
+
+def test_a_template_has_its_own_namespace(tmp_path: Path) -> None:
+    config = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "mine"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    given: dict[str, Any] = {"kubeconfig": str(tmp_path / "config"), "template": {"metadata": {"namespace": "flows"}}}
+    assert Kubernetes(**given)._cluster.namespace == "flows"
+    assert Kubernetes(**given, namespace="other")._cluster.namespace == "other"
+    assert Kubernetes(**given | {"template": {}})._cluster.namespace == "mine"
+
+
+def test_a_quota_that_is_used_up_is_no_room_now() -> None:
+    said = 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1, used: 9, limited: 9'
+    answer: Any = SimpleNamespace(response=SimpleNamespace(status_code=403), status=SimpleNamespace(message=said))
+    assert isinstance(_told(answer, "flows"), NotStarted)
 
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
