@@ -14,8 +14,8 @@ K ?=
 PYTEST := pytest $(if $(K),-k "$(K)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-images test-kubernetes test-all test-wheel coverage lint fix types faults fuzz bench bench-images \
-	images dist locks clean
+.PHONY: help demo test test-fast test-images test-kubernetes test-all all-images all-kubernetes test-wheel coverage lint fix types \
+	faults fuzz bench bench-images images dist locks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -39,9 +39,13 @@ test-kubernetes: .cache/tests-installed .cache/engine-installed .cache/kubernete
 
 # What failed is tried once more, alone: some tests take time, and others on the machine may have taken it from them. Both
 # runs stay in the log. Where nothing failed but the run did, as for a skip, there is nothing to try, and that fails too.
-AGAIN := coverage run -m pytest --last-failed --last-failed-no-failures=none
+MEASURED := coverage run -m pytest
+AGAIN := $(MEASURED) --last-failed --last-failed-no-failures=none
+REST := --ignore=tests/images --ignore=tests/kubernetes
+AS_IMAGES := -o cache_dir=.cache/pytest-images tests/images
+AS_KUBERNETES := -o cache_dir=.cache/pytest-kubernetes tests/kubernetes
 
-# Recipes run one after the other: what is cheap fails first.
+# What is cheap fails first. There are more workers than cores, as half of the time goes in waiting.
 test-all: export RUNNER_TEST_NO_SKIP = 1
 test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
 	nice -n 15 sh tests/kubernetes/build.sh .cache/kubernetes >/dev/null 2>&1 & # beside all else; what fails fails again below
@@ -49,11 +53,16 @@ test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI
 	$(MAKE) types
 	$(MAKE) .cache/tests-installed .cache/libraries-installed
 	coverage erase
-	coverage run -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/images --ignore=tests/kubernetes || $(AGAIN) --ignore=tests/images --ignore=tests/kubernetes
-	coverage run -m pytest tests/images || $(AGAIN) tests/images
+	$(MEASURED) --numprocesses=4 --dist=loadfile $(REST) || $(AGAIN) $(REST)
 	$(MAKE) .cache/kubernetes/made
-	coverage run -m pytest tests/kubernetes || $(AGAIN) tests/kubernetes
+	$(MAKE) --jobs=2 --keep-going --output-sync=target all-images all-kubernetes
 	$(MAKE) coverage
+
+all-images:
+	$(MEASURED) $(AS_IMAGES) || $(AGAIN) $(AS_IMAGES)
+
+all-kubernetes:
+	$(MEASURED) $(AS_KUBERNETES) || $(AGAIN) $(AS_KUBERNETES)
 
 # In the folder tests nothing but what is installed can be imported as runner.
 test-wheel: PROJECT = $(firstword $(wildcard dist/*.whl))

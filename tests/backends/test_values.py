@@ -19,6 +19,7 @@ from runner.backends.azure.credentials import find_azure
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.command_line import run_command
+from support.contract import impatient
 from support.starting import start
 
 if TYPE_CHECKING:
@@ -273,9 +274,10 @@ NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true", "NO_GCE_CHECK": "true"}
     ],
 )
 def test_a_secret_in_the_place_of_its_files_name_is_not_shown(
-    name: str, url: str, environ: dict[str, str], value: str
+    name: str, url: str, environ: dict[str, str], value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """https://github.com/spiffe/helm-charts-hardened/issues/492, https://github.com/miracle2k/k8s-snapshots/issues/93."""
+    impatient(monkeypatch, 0)
     for arguments in (("ls", url), ("check", url), ("doctor", url), ("doctor", "--json", url)):
         done = run_command({**NO_METADATA, **environ, name: value}, *arguments)
         assert done.code, arguments

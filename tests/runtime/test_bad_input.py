@@ -472,7 +472,7 @@ def test_a_right_to_write_that_is_lost_on_the_way_is_told(tmp_path: Path) -> Non
             return answer(request)
 
         s3._act = act  # type: ignore[method-assign]
-        done = start(environ | {"RUNNER_RUN_ID": "r"})
+        done = start(environ | {"RUNNER_RUN_ID": "r", "RUNNER_PATIENCE": "2"})
         assert done.code == 73
         assert "a result could not be written" in done.error["message"]
         end = json.loads(s3.objects[f"{home}/attempts/0001/end.json"])
