@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
     from support.starting import Ran
 
 KEY = "launched"
+KILLED_LAUNCHER = str(Path(__file__).with_name("killed_launcher.py"))
+# Steps of a launch before and after which a launcher is killed, by their number: by default those after which the next
+# one knows least; make launch-kills has it killed at each of them, on each platform.
+STEPS = [("create", 2), ("launch", 1), ("create", 3)]
+if os.environ.get("RUNNER_TEST_KILLS") == "all":
+    STEPS += [("create", 1), ("create", 4), ("list_folder", 1), ("list_folder", 2), ("list_folder", 3)]
+    STEPS += [("describe", 1), ("describe", 2), ("describe", 3), ("remove", 1)]
 HASTE = ("--start-timeout", "60", "--start-retries", "0")
 
 
@@ -63,9 +72,11 @@ class Platform:
             *more,
         ]
 
-    def begin(self, kind: str, *more: str, run_id: str = "r") -> subprocess.Popen[str]:
+    def begin(
+        self, kind: str, *more: str, run_id: str = "r", program: tuple[str, ...] = ("-m", "runner")
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "runner", *self.command(kind, *more, run_id=run_id)],
+            [sys.executable, *program, *self.command(kind, *more, run_id=run_id)],
             env=inherited() | self.place.environ | self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -181,18 +192,21 @@ class LaunchContract:
         assert len(platform.store().list_launches()) == 2
         assert platform.outcome()["attempt"] == 2
 
-    def test_a_launcher_that_is_killed_at_any_moment_is_taken_up_by_the_next_one(self, platform: Platform) -> None:
-        for number in range(6):
-            run_id = f"killed-{number}"
-            launcher = platform.begin("ok", "-f", run_id=run_id)
-            time.sleep(0.15 * number)
-            launcher.send_signal(signal.SIGKILL)
-            launcher.communicate()
-            done = platform.launch("ok", "-f", *HASTE, run_id=run_id)
-            assert done.code == 0, done
-            assert platform.outcome(run_id)["state"] == "succeeded"
-            assert len(platform.store(run_id).list_launches()) == 1
-            assert list(platform.store(run_id).list_attempts()) == [1]
+    @pytest.mark.parametrize(("step", "number"), STEPS)
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_a_launcher_that_is_killed_at_a_step_is_taken_up_by_the_next_one(
+        self, platform: Platform, moment: str, step: str, number: int
+    ) -> None:
+        killed = platform.begin("ok", "-f", program=(KILLED_LAUNCHER, moment, step, str(number)))
+        out, _ = killed.communicate(timeout=120)
+        assert killed.returncode == -signal.SIGKILL, out
+        done = platform.launch("ok", "-f", *HASTE)
+        assert done.code == 0, done
+        assert platform.outcome()["state"] == "succeeded"
+        assert list(platform.store().list_launches()) == [1]
+        assert list(platform.store().list_attempts()) == [1]
+        assert platform.store().read_launch_end(1)
+        assert not platform.is_there(platform.name())
 
     def test_a_run_that_is_over_is_not_launched_again(self, platform: Platform) -> None:
         assert platform.launch("ok", "-f", *HASTE).code == 0
