@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
-from runner.errors import AlreadyExists, BundleCorrupt, EnvironmentWrong
+from runner.errors import AlreadyExists, BundleCorrupt, CredentialsRefused, EnvironmentWrong, Unreachable
 from runner.launchers.base import Launcher, Order, object_name
 from runner.runs.documents import FORMAT, requester
 
@@ -93,6 +93,15 @@ def make_object(
     with suppress(AlreadyExists):  # another launcher has made the same step
         store.create_launch_handle(handle)
     return answer
+
+
+def remove_left(store: RunStore, launcher: Launcher) -> None:
+    """Remove what is left of a run's last launch if its end is told: whoever told it may have died just then."""
+    numbers = store.list_launches()
+    document = store.read_launch(numbers[-1]) if numbers else None
+    if document and document["kind"] == launcher.kind and store.read_launch_end(numbers[-1]):
+        with suppress(Unreachable, CredentialsRefused):
+            launcher.remove(object_name(store.url, store.run_id, numbers[-1]))
 
 
 def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Sighting, log: list[str]) -> LaunchEnd:

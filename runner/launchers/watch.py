@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
-from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch
+from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import cancel_run
 from runner.runs.claims import LONGEST_HEARTBEAT, MISSED_HEARTBEATS
@@ -128,6 +128,8 @@ class Watcher:
 
         Where the platform has no room now it is launched again, as if it had not begun.
         """
+        if self._launch is None:
+            remove_left(self.store, self.launcher)
         if self.store.read_outcome():
             self._launch = last_launch(self.store, self.launcher.kind)
             return self._launch
