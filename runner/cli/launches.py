@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from runner.cli.format import echo, echo_field, print_table
 from runner.errors import BundleCorrupt, TooLarge
-from runner.launchers.watch import remedy_for
+from runner.launchers.remedies import remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

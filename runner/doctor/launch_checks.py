@@ -12,7 +12,7 @@ from runner.doctor.checks import Check, run_check
 from runner.errors import NotStarted, RunnerError, from_code
 from runner.launchers.launch import find
 from runner.launchers.order import Wishes, make_order, options_of
-from runner.launchers.watch import remedy_for
+from runner.launchers.remedies import remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
+from runner.launchers.remedies import remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import cancel_run
@@ -41,33 +42,6 @@ _PATIENCE_SECONDS = 900.0  # for which storage and platform may be out of reach 
 _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
 _LONGEST_PAUSE = 60.0  # seconds between two launches
-_REMEDIES = {
-    "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
-    "HostTerminated": "Its machine was taken away: allow that it is launched again, --restarts.",
-    "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
-    "NoCapacity": "Try again later, ask for less, or give the platform more room.",
-    "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
-    "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
-    "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
-    "StartError": "Look at the image's entrypoint, and at the platform's options: it does not let it start.",
-    "ResourceInitializationError": "Look at the secrets, the execution role's rights, and the way to AWS's endpoints.",
-    "SpotInterruption": "Its machine was taken away: allow that it is launched again, --restarts.",
-    "TaskFailedToStart": "Look at what ECS says of it, and at the rights of its roles.",
-    "InvalidImageName": "Correct the image's name.",
-    "ErrImageNeverPull": "Put the image on the machine, or let it be pulled: -O image_pull_policy=IfNotPresent.",
-    "CreateContainerConfigError": "Look whether what it names, a Secret most often, is there and has that key.",
-    "FailedMount": "Look whether what it names, a Secret most often, is there and has that key.",
-    "FailedCreate": "Look at quotas, policies and the service account of the namespace.",
-    "Unschedulable": "Ask for less, or add machines: no node has so much left.",
-    "Suspended": "It waits for its queue; kubectl describe workloads tells what that waits for.",
-    "Evicted": "Ask for what it uses: memory and disk, or --memory and --disk.",
-    "DeadlineExceeded": "Give it more time: the platform's own limit was reached.",
-    "OUT_OF_MEMORY": "Give it more memory: resources={'memory': …}, or --memory.",
-    "TIMEOUT": "Give it more time: -O time=…, or RUNNER_TIMEOUT.",
-    "NODE_FAIL": "Its machine was lost: allow that it is launched again, --restarts.",
-    "PREEMPTED": "Another job took its place: allow that it is launched again, --restarts, or -O requeue=true.",
-    "NodeLost": "Wait, or see to the node: until the cluster gives it up, nobody knows what runs there.",
-}
 
 
 class Budgets(NamedTuple):
@@ -381,11 +355,6 @@ def last_words(log: list[str]) -> str:
         entry = json.loads(line)
         line = str(entry.get("message", line)) if isinstance(entry, dict) else line
     return f": {redact(line).rstrip('.')}" if line else ""
-
-
-def remedy_for(reason: str) -> str:
-    """Return what to do about a platform's word; empty where nobody knows."""
-    return _REMEDIES.get(reason, "")
 
 
 def _interval(claim: ClaimDocument) -> float:

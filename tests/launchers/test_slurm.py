@@ -12,8 +12,8 @@ import pytest
 from runner.errors import UsageError
 from runner.launchers import Slurm
 from runner.launchers.base import Order
+from runner.launchers.remedies import remedy_for
 from runner.launchers.slurm import _sighting
-from runner.launchers.watch import remedy_for
 from support.launching import LaunchContract, Platform, wait_for
 from support.servers import slurm
 

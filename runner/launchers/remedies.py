@@ -1,0 +1,36 @@
+"""What to do about the words in which platforms say why a container did not begin, or died."""
+
+from __future__ import annotations
+
+_REMEDIES = {
+    "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
+    "HostTerminated": "Its machine was taken away: allow that it is launched again, --restarts.",
+    "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
+    "NoCapacity": "Try again later, ask for less, or give the platform more room.",
+    "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
+    "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
+    "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
+    "StartError": "Look at the image's entrypoint, and at the platform's options: it does not let it start.",
+    "ResourceInitializationError": "Look at the secrets, the execution role's rights, and the way to AWS's endpoints.",
+    "SpotInterruption": "Its machine was taken away: allow that it is launched again, --restarts.",
+    "TaskFailedToStart": "Look at what ECS says of it, and at the rights of its roles.",
+    "InvalidImageName": "Correct the image's name.",
+    "ErrImageNeverPull": "Put the image on the machine, or let it be pulled: -O image_pull_policy=IfNotPresent.",
+    "CreateContainerConfigError": "Look whether what it names, a Secret most often, is there and has that key.",
+    "FailedMount": "Look whether what it names, a Secret most often, is there and has that key.",
+    "FailedCreate": "Look at quotas, policies and the service account of the namespace.",
+    "Unschedulable": "Ask for less, or add machines: no node has so much left.",
+    "Suspended": "It waits for its queue; kubectl describe workloads tells what that waits for.",
+    "Evicted": "Ask for what it uses: memory and disk, or --memory and --disk.",
+    "DeadlineExceeded": "Give it more time: the platform's own limit was reached.",
+    "OUT_OF_MEMORY": "Give it more memory: resources={'memory': …}, or --memory.",
+    "TIMEOUT": "Give it more time: -O time=…, or RUNNER_TIMEOUT.",
+    "NODE_FAIL": "Its machine was lost: allow that it is launched again, --restarts.",
+    "PREEMPTED": "Another job took its place: allow that it is launched again, --restarts, or -O requeue=true.",
+    "NodeLost": "Wait, or see to the node: until the cluster gives it up, nobody knows what runs there.",
+}
+
+
+def remedy_for(reason: str) -> str:
+    """Return what to do about a platform's word; empty where nobody knows."""
+    return _REMEDIES.get(reason, "")
