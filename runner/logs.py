@@ -32,7 +32,7 @@ _OBEYED = (
     r"\U000e0000-\U000e007f"
 )
 _IN_A_LINE = rf"[\x00-\x1f{_OBEYED}]"  # compiled when a text is shown: a run that logs JSON shows none
-_IN_A_BLOCK = rf"[\x00-\x08\x0b-\x1f{_OBEYED}]"  # which has tabs and lines
+IN_A_BLOCK = rf"[\x00-\x08\x0b-\x1f{_OBEYED}]"  # which has tabs and lines
 
 
 def logger(name: str = "flow") -> logging.Logger:
@@ -250,7 +250,7 @@ def printable(text: str) -> str:
 
 def text_block(text: str, indent: str = "  ") -> str:
     """Return a stranger's text of perhaps several lines, of which none but the first begins as a line of ours does."""
-    return re.sub(_IN_A_BLOCK, _escaped, text).replace("\n", f"\n{indent}")
+    return re.sub(IN_A_BLOCK, _escaped, text).replace("\n", f"\n{indent}")
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
+from runner.launchers.shell import shell_word
 from runner.process import die_with
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Local(Launcher):
 
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
-        given = {name: shlex.quote(text) for name, text in order.environ_with_files.items()}
+        given = {name: shell_word(text) for name, text in order.environ_with_files.items()}
         given |= {name: f'"${name}"' for name in order.plain}
         variables = [f"{name}={text}" for name, text in sorted(given.items())]
         return " \\\n  ".join(["env", *variables, shlex.join([sys.executable, "-m", "runner", *order.command])]) + "\n"

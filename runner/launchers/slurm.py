@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.environ import process_environ
 from runner.errors import Denied, EnvironmentWrong, Unreachable, UsageError
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
+from runner.launchers.shell import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,7 +150,7 @@ class Slurm(Launcher):
             message = f"a job of Slurm can have no variable {odd[0]!r}"
             raise UsageError(message, hint="Name the secret with letters, digits and _ alone.")
         directives = [f"#SBATCH {option}" for option in self._options(order)]
-        given = {name: instead.get(name, shlex.quote(text)) for name, text in sorted(order.environ_with_files.items())}
+        given = {name: instead.get(name, shell_word(text)) for name, text in sorted(order.environ_with_files.items())}
         exports = [f"export {name}={text}" for name, text in given.items()]
         lines = ["#!/bin/bash", *directives, *self.given.get("setup", []), *exports, self._program(order)]
         return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from runner.launchers.base import Sighting
 from runner.launchers.remedies import remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
-from runner.runs.cancelling import cancel_run
+from runner.runs.cancelling import CancelLook, cancel_run
 from runner.runs.claims import LONGEST_HEARTBEAT, MISSED_HEARTBEATS
 from runner.runs.documents import concludes
 from runner.runs.ends import RunFacts, commit_end, end_document
@@ -91,6 +91,7 @@ class Watcher:
         self._unstarted = self._died = 0
         self._is_unmade = False  # whether the platform was not reached when it was to make the launch's object
         self._unheard: float | None = None  # since when storage or platform is out of reach
+        self._cancel = CancelLook(store, tell)
 
     @property
     def launch(self) -> Launch:
@@ -212,7 +213,7 @@ class Watcher:
 
     def _is_due_to_die(self, claim: ClaimDocument | None) -> bool:
         """Return whether the run is cancelled, and had its time to end by itself."""
-        if self._kill_at is None and self.store.read_cancel():
+        if self._kill_at is None and self._cancel.is_asked():
             patience = self.grace + _MISSED_BEATS * _interval(claim) if claim else 0.0
             self._kill_at = time.monotonic() + patience
         return self._kill_at is not None and time.monotonic() >= self._kill_at
@@ -292,7 +293,7 @@ class Watcher:
         if end and concludes(end):
             self.store.create_outcome(end)
             return end
-        if self.store.read_cancel():
+        if self._cancel.is_asked():
             return cancel_run(self.store, None, within=0.0, interval=1.0)
         code = end["exit_code"] if end else sighting.exit_code
         if end is None and code == RunHeld.code:

@@ -10,17 +10,35 @@ import time
 from typing import TYPE_CHECKING
 
 from runner import naming
-from runner.errors import AlreadyExists, NotFound, RunHeld, Untrusted
+from runner.errors import AlreadyExists, BundleCorrupt, NotFound, RunHeld, TooLarge, Untrusted
 from runner.model.verdict import Verdict
 from runner.runs.claims import claim_run
 from runner.runs.documents import FORMAT, requester
 from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.runs.store import RunStore
     from runner.schema.documents import CancelDocument, CancelRecord, EndDocument
 
 _LOOK_SECONDS = 1.0
+
+
+class CancelLook:
+    """Looks whether somebody asks for a run to end; what may not be heard is told, and passed over."""
+
+    def __init__(self, store: RunStore, tell: Callable[[str], None]) -> None:
+        self._store, self._tell = store, tell
+
+    def is_asked(self) -> bool:
+        """Return whether somebody asks for it, and may."""
+        try:
+            return self._store.read_cancel() is not None
+        except (BundleCorrupt, TooLarge, Untrusted) as error:
+            self._tell(f"a request to end the run is not heard: {error}")
+            self._tell = lambda _: None
+            return False
 
 
 def cancel_run(store: RunStore, why: str | None, *, within: float, interval: float) -> EndDocument | None:

@@ -11,6 +11,7 @@ from runner.launchers import watch
 from runner.launchers.base import Launcher, Order, Sighting
 from runner.launchers.start import Launch, end_launch, next_launch
 from runner.launchers.watch import Budgets, Watcher
+from runner.runs.cancelling import CancelLook
 from runner.runs.claims import begin_run, claim_run, new_request
 from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
 from runner.runs.layout import RunLayout
@@ -194,6 +195,19 @@ def test_what_a_strangers_document_names_is_neither_stopped_nor_removed(store: R
     with pytest.raises(BundleCorrupt, match=r"launch 1 of .* is written down as '/home/me', and not as 'run-r-"):
         next_launch(again, platform, None)
     assert platform.calls == ["launch 1"]
+
+
+def test_a_request_to_end_that_may_not_be_heard_ends_no_launch(store: RunStore) -> None:
+    """The run passes over it, so whoever looks after the run does."""
+    told: list[str] = []
+    platform = Scripted(RUNNING)
+    watched = watcher(store, platform, start_timeout=1000)
+    watched._cancel = CancelLook(store, told.append)
+    store.storage.create(store.layout.cancel, b"nonsense")
+    assert [watched.look(), watched.look()] == [None, None]
+    assert [text.partition(": ")[0] for text in told] == ["a request to end the run is not heard"]
+    assert platform.calls == ["launch 1"]
+    store.storage.delete(store.layout.cancel)
 
 
 def test_a_platform_that_does_not_answer_says_nothing(store: RunStore) -> None:

@@ -8,6 +8,8 @@ import shlex
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from runner.launchers.shell import shell_word
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,8 +21,8 @@ _NETWORK_MODES = ("default", "bridge", "host", "none")
 
 def docker_run(container: Container, *, engine: str, remove: bool) -> str:
     """Return the command line of a shell that starts the container, waits for it, and ends with its code."""
-    docker = f"docker --host={shlex.quote(engine)} run" if engine else "docker run"
-    options = [f"--{name}={shlex.quote(text)}" if text else f"--{name}" for name, text in _flags(container)]
+    docker = f"docker --host={shell_word(engine)} run" if engine else "docker run"
+    options = [f"--{name}={shell_word(text)}" if text else f"--{name}" for name, text in _flags(container)]
     lines = [docker, *(["--rm"] if remove else []), *options]
     lines += [shlex.join([container.image, *(container.config["Cmd"] or ())])]
     return " \\\n  ".join(lines) + "\n"
