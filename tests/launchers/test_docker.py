@@ -431,6 +431,25 @@ def test_what_the_engine_warns_of_is_told(engine: FakeEngine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("network", "url", "times"),
+    [
+        ("default", "http://localhost:5000", 1),
+        ("front", "http://127.0.0.1:5000/x", 1),
+        ("host", "http://localhost:5000", 0),
+        ("default", "http://localhost.example.com", 0),
+    ],
+)
+def test_an_address_of_this_machine_is_another_one_in_a_container(
+    engine: FakeEngine, network: str, url: str, times: int
+) -> None:
+    engine.answers["GET /containers/run-r-1/json"] = 200, container_in("running")
+    docker, told = Docker(engine=engine.url, network=network), list[str]()
+    docker.tell = told.append
+    docker.launch(an_order(environ={**ENVIRON, "AWS_ENDPOINT_URL": url}))
+    assert [line.partition(" ")[0] for line in told] == ["AWS_ENDPOINT_URL"] * times
+
+
+@pytest.mark.parametrize(
     ("said", "kind"),
     [
         ("pull access denied for x, repository does not exist or may require 'docker login'", errors.EnvironmentWrong),

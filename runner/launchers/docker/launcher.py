@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import datetime
 from http import HTTPStatus
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import JsonObject
 
 _KILLED = 137
+_HERE = re.compile(r"[a-z0-9+]+://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)")
 _MADE_SECONDS, _LOOK_SECONDS = 30.0, 0.1
 _BY_SOCKET = "http+docker:"  # what the SDK calls an engine of this machine
 _LIVING = {"running", "paused", "restarting", "stopping"}
@@ -140,6 +142,12 @@ class Docker(Launcher):
         container = make_container(order, self._options)
         if "disk" in order.resources and not self._options.limit_disk:
             self.tell("Docker keeps no limit of the disk, unless its storage can: -O limit_disk=true")
+        here = [name for name, text in order.environ.items() if _HERE.match(text)]
+        mode = container.config["HostConfig"]["NetworkMode"]
+        if here and mode != "host" and not mode.startswith("container:"):
+            self.tell(
+                f"{here[0]} has localhost in it, which a container itself is; with -O network=host, this machine is"
+            )
         with told():
             found = self._inspect(order.name) or self._create(container)
             if found["State"]["Status"] in _NOT_BEGUN and not found["State"].get("Error"):

@@ -23,6 +23,7 @@ _NEEDED = (
     *(Right(verb, "batch", "jobs") for verb in ("create", "get", "delete")),
     *(Right(verb, "", "pods") for verb in ("list", "delete")),
 )
+_SHORT_TTL = 60  # seconds in which whoever looks after a Job may miss it
 _HELPFUL = (Right("list", "", "events"), Right("get", "", "pods", "log"))
 
 
@@ -102,6 +103,10 @@ class Kubernetes(Launcher):
     def launch(self, order: Order) -> dict[str, str]:
         """See `Launcher.launch`; what was made is looked at: a server may drop what it does not know, in silence."""
         asked = make_job(order, self._options)
+        if asked["spec"].get("ttlSecondsAfterFinished", _SHORT_TTL) < _SHORT_TTL:
+            self.tell(
+                "the cluster removes the Job within a minute of its end: why it ended may be gone before it is read"
+            )
         try:
             made = self._cluster.create(asked)
         except AlreadyExists:

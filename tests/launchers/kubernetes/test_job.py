@@ -302,6 +302,18 @@ def test_a_template_has_its_own_namespace(tmp_path: Path) -> None:
     assert Kubernetes(**given | {"template": {}})._cluster.namespace == "mine"
 
 
+def test_a_job_that_is_removed_at_once_may_take_its_reason_along() -> None:
+    for ttl, times in ((0, 1), (60, 0)):
+        launcher, told = Kubernetes(template={"spec": {"ttlSecondsAfterFinished": ttl}}), list[str]()
+        launcher.tell = told.append
+        cluster: Any = SimpleNamespace(
+            server="", create=lambda job: {**job, "metadata": {**job["metadata"], "uid": "1", "namespace": "flows"}}
+        )
+        launcher._cluster = cluster
+        launcher.launch(order())
+        assert len(told) == times
+
+
 def test_a_quota_that_is_used_up_is_no_room_now() -> None:
     said = 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1, used: 9, limited: 9'
     answer: Any = SimpleNamespace(response=SimpleNamespace(status_code=403), status=SimpleNamespace(message=said))
