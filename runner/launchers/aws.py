@@ -206,6 +206,13 @@ def check_length(what: str, request: Mapping[str, Any], longest: int) -> None:
         raise EnvironmentWrong(message, hint="Put parameters that are large into a storage, and give the flow its URL.")
 
 
+def check_secrets(kind: str, containers: Sequence[Mapping[str, Any]], role: str | None) -> None:
+    """Refuse secrets that nobody has the right to read for a container, as AWS does. Raises EnvironmentWrong."""
+    if role is None and any(each.get("secrets") for each in containers):
+        message = f"{kind} reads secrets by an execution role, and none is named"
+        raise EnvironmentWrong(message, hint="Name it: -O execution_role=ARN.")
+
+
 def shown(order: Order) -> Order:
     """Return an order that shows no secret: ``envsubst`` puts those in that are plain variables."""
     return order._replace(environ={**order.environ, **{name: f"${{{name}}}" for name in order.plain}})

@@ -229,11 +229,13 @@ class Batch(Launcher):
             **({"secrets": aws.pairs(order.secrets, "valueFrom")} if order.secrets else {}),
             **(self._of_fargate(order) if is_fargate else {}),
         }
+        container = aws.merged(container, given.get("container_properties", {}))
+        aws.check_secrets(self.kind, [container], container.get("executionRoleArn"))
         definition: JsonObject = {
             "jobDefinitionName": given.get("job_definition") or f"runner-{aws.flow_of(order)}",
             "type": "container",
             "platformCapabilities": [platform],
-            "containerProperties": aws.merged(container, given.get("container_properties", {})),
+            "containerProperties": container,
             "retryStrategy": {"attempts": 1},
             "propagateTags": True,
         }

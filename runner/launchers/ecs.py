@@ -271,6 +271,7 @@ class ECS(Launcher):
         if architecture := given.get("cpu_architecture"):
             definition["runtimePlatform"] = {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"}
         definition = aws.merged(definition, given.get("task_definition", {}))
+        aws.check_secrets(self.kind, definition["containerDefinitions"], definition.get("executionRoleArn"))
         tags = {"runner/flow": aws.flow_of(order), **given.get("tags", {})}
         definition["tags"] = aws.pairs(
             {**tags, aws.DIGEST_TAG: aws.digest_of({**definition, "tags": tags})}, name="key"

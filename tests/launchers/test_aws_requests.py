@@ -61,6 +61,8 @@ DOCUMENTED: dict[str, Launcher] = {
 
 
 def requests(launcher: Launcher, order: Order = ETL, **other: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    if "execution_role" not in launcher.given:  # by which secrets would be read
+        other = {"secrets": {}, **other}
     definition, run = json.loads(launcher.render(order._replace(**other))).values()
     return definition, run
 
@@ -100,6 +102,13 @@ def test_what_changes_from_run_to_run_is_not_in_the_definition(kind: str) -> Non
     assert "clientToken" not in run  # each start of what is rendered for no run is a run of its own
     third, _ = requests(DOCUMENTED[kind], image="another")
     assert third["tags"] != first["tags"]
+
+
+@pytest.mark.parametrize("launcher", [ECS(launch_type="EC2"), Batch(job_queue="spot")])
+def test_secrets_need_somebody_who_may_read_them(launcher: Launcher) -> None:
+    with pytest.raises(EnvironmentWrong, match="by an execution role, and none is named"):
+        requests(launcher, secrets=ETL.secrets)
+    assert requests(launcher)
 
 
 def test_no_other_image_runs_than_the_one_that_is_told() -> None:
@@ -143,8 +152,9 @@ def test_own_entries_of_a_container_are_merged() -> None:
         "name": "etl",
     }
     volumes = {"volumes": [{"name": "data"}]}
-    launcher = ECS(launch_type="EC2", container_definition=own, task_definition=volumes, cpu_architecture="ARM64")
-    definition, run = requests(launcher, grace=118.0)
+    more: dict[str, Any] = {**volumes, "executionRoleArn": ROLES["execution_role"]}
+    launcher = ECS(launch_type="EC2", container_definition=own, task_definition=more, cpu_architecture="ARM64")
+    definition, run = requests(launcher, grace=118.0, secrets=ETL.secrets)
     [container] = definition["containerDefinitions"]
     assert [secret["name"] for secret in container["secrets"]] == ["DB_PASSWORD", "TOKEN"]
     assert (container["name"], container["stopTimeout"], container["image"]) == ("etl", 120, ETL.image)
@@ -217,7 +227,7 @@ def test_disk_is_asked_for_where_twenty_are_not_enough() -> None:
 
 def test_ecs_refuses_what_it_cannot_do() -> None:
     with pytest.raises(EnvironmentWrong, match="-O subnets=subnet-"):
-        ECS().render(ETL)
+        requests(ECS())
     with pytest.raises(EnvironmentWrong, match="RUNNER_GRACE=115"):
         ECS(subnets="subnet-1").render(ETL._replace(grace=121.0))
 
