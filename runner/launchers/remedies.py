@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+# https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions, and what others say of it
+_TAKEN_AWAY = (
+    *("PreemptionByScheduler", "DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC"),
+    *("TerminationByKubelet", "Terminated", "NodeShutdown", "Preempting", "ContainerStatusUnknown"),
+    *("HostTerminated", "SpotInterruption", "NODE_FAIL", "BOOT_FAIL"),
+)
 _REMEDIES = {
+    **dict.fromkeys(
+        _TAKEN_AWAY, "Its machine, or its place there, was taken away: allow that it is launched again, --restarts."
+    ),
+    **dict.fromkeys(
+        ("UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity"),
+        "Its node had no room for it in the end: launch it again, or ask for less.",
+    ),
     "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
-    "HostTerminated": "Its machine was taken away: allow that it is launched again, --restarts.",
     "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
     "NoCapacity": "Try again later, ask for less, or give the platform more room.",
     "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
@@ -12,7 +24,6 @@ _REMEDIES = {
     "ImagePullBackOff": "Look at the image's name, and whether the platform may pull it.",
     "StartError": "Look at the image's entrypoint, and at the platform's options: it does not let it start.",
     "ResourceInitializationError": "Look at the secrets, the execution role's rights, and the way to AWS's endpoints.",
-    "SpotInterruption": "Its machine was taken away: allow that it is launched again, --restarts.",
     "TaskFailedToStart": "Look at what ECS says of it, and at the rights of its roles.",
     "InvalidImageName": "Correct the image's name.",
     "ErrImageNeverPull": "Put the image on the machine, or let it be pulled: -O image_pull_policy=IfNotPresent.",
@@ -25,7 +36,6 @@ _REMEDIES = {
     "DeadlineExceeded": "Give it more time: the platform's own limit was reached.",
     "OUT_OF_MEMORY": "Give it more memory: resources={'memory': …}, or --memory.",
     "TIMEOUT": "Give it more time: -O time=…, or RUNNER_TIMEOUT.",
-    "NODE_FAIL": "Its machine was lost: allow that it is launched again, --restarts.",
     "PREEMPTED": "Another job took its place: allow that it is launched again, --restarts, or -O requeue=true.",
     "NodeLost": "Wait, or see to the node: until the cluster gives it up, nobody knows what runs there.",
 }

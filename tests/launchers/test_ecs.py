@@ -390,9 +390,9 @@ def test_without_boto3_it_is_told_what_to_install(ecs: Ecs, monkeypatch: pytest.
     assert ecs.asked == []
 
 
-def test_too_many_variables_are_refused_in_the_words_of_ecs(platform: Platform) -> None:
+def test_too_many_variables_are_refused_before_ecs_does_it(platform: Platform, ecs: Ecs) -> None:
     done = platform.launch("ok", "-e", f"MUCH={'x' * 9000}")
-    assert (done.code, "at most 8192" in done.stderr) == (78, True), done
+    assert (done.code, "AWS takes 8,192" in done.stderr, ecs.asked) == (78, True, []), done
 
 
 def test_what_ecs_does_not_do_is_told(ecs: Ecs) -> None:

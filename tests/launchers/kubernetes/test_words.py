@@ -8,6 +8,7 @@ import pytest
 
 from runner.launchers.base import Sighting
 from runner.launchers.kubernetes.words import last_words, newest, read_sighting
+from runner.launchers.remedies import remedy_for
 
 
 def job(*conditions: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -215,3 +216,21 @@ def test_the_jobs_own_deadline_is_the_reason_of_its_pods_end() -> None:
 def test_the_end_of_a_log_that_the_pod_has_kept_is_there_without_its_node() -> None:
     assert last_words(pod(terminated("Error", 1, "one\ntwo"))) == ["one", "two"]
     assert last_words(pod({"running": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "PreemptionByScheduler",
+        "DeletionByTaintManager",
+        "EvictionByEvictionAPI",
+        "DeletionByPodGC",
+        "TerminationByKubelet",
+    ],
+)
+def test_a_pod_that_was_taken_away_is_told_with_what_to_do(reason: str) -> None:
+    taken = pod(terminated("Error", 143), "Failed", conditions=[condition("DisruptionTarget", reason, "Preempted")])
+    seen = read_sighting(job(), [taken], [])
+    assert (seen.phase, seen.reason, seen.exit_code) == ("ended", reason, 143)
+    assert "--restarts" in remedy_for(seen.reason)
+    assert remedy_for("UnexpectedAdmissionError")  # of a node whose GPU has gone meanwhile
