@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from weakref import WeakKeyDictionary
 from runner.model.arguments import digest_of
 from runner.model.parameters import parameters_of
 from runner.publishing.bindings import bindings_of
-from runner.publishing.capture import defining_module, root_of
-from runner.publishing.features import Feature, Seen, features_of, numbered
+from runner.publishing.capture import defining_module, installed_places, root_of
+from runner.publishing.features import Feature, features_of, numbered
+from runner.publishing.telling import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,6 +78,11 @@ def changed_by_run(flow: FlowGraph) -> Features:
     return {key: feature for key, feature in runs.before.items() if runs.is_by_run(key, now)}
 
 
+def was_run(flow: FlowGraph) -> bool:
+    """Return whether a flow was run in this process."""
+    return flow in _PROCESS_RUNS
+
+
 def as_made(features: Iterable[Feature], changed: Features) -> Iterator[Feature]:
     """Yield features as they were before runs changed some."""
     for key, feature in numbered(features).items():
@@ -102,5 +109,14 @@ def _differing(some: Features, others: Features) -> set[tuple[str, int]]:
 
 def _features(flow: FlowGraph) -> Features:
     module = defining_module(flow.module)
-    seen = Seen(module.__name__ if module else "", str(root_of(module)), bindings_of(module).names.keys())
+    names = bindings_of(module).names.keys()
+    seen = Seen(module.__name__ if module else "", str(root_of(module)), names, _authors_modules())
     return numbered(features_of(flow, seen))
+
+
+def _authors_modules() -> list[str]:
+    """Return the names of the author's modules that are loaded."""
+    others = tuple(f"{place}/" for place in installed_places())
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    own = [name for name, file in files.items() if file and not file.startswith(others)]
+    return [name for name in own if name.partition(".")[0] != "runner"]

@@ -1,4 +1,4 @@
-"""What a program changes of other modules' before it builds a flow, as far as its text shows: nobody does so there."""
+"""What a program changes before it builds a flow, as far as its text shows: nobody does so where the flow runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.flow import FlowGraph
+from runner.publishing.import_calls import absolute
 from runner.publishing.import_statements import is_guard
 from runner.publishing.parsing import parsed
 
@@ -33,76 +34,188 @@ _CONTAINERS = (list, dict, set, deque)
 _TOLD_ELSEWHERE = ("sys.", "os.environ")  # of the process, and see `runner.publishing.set_variables`
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = _FUNCTIONS | ast.ClassDef | ast.Lambda
+_PARTS = ast.Attribute | ast.Subscript
+_SETS = {"setattr", "delattr"}
+_ANYTHING = {"exec", "eval", "setattr", "delattr"}  # of which it does not show what they change
 
 
 class Change(NamedTuple):
-    """A line of a program, and what it changes, as it stands there."""
+    """A line of a program, what it changes, as it stands there, and the module and variable that this is."""
 
     file: str
     line: int
     what: str
+    of: tuple[str, str] | None
+
+    @property
+    def place(self) -> str:
+        """The file and the line."""
+        return f"{self.file}, line {self.line}"
 
     @property
     def note(self) -> str:
         """What to say of it."""
         return (
-            f"note: {self.file}, line {self.line}: {self.what} is changed here, and not where the flow runs; change it "
+            f"note: {self.place}: {self.what} is changed here, and not where the flow runs; change it "
             "where its own module, or the flow's file, is imported"
         )
 
 
-def changes_by_program(module: ModuleType | None) -> list[Change]:
-    """Return what the program in this process changes of what it imports, but for flows.
+class Program:
+    """The lines of the program in this process that are executed here alone.
+
+    ``changes`` are what they change of what it imports, but for flows, each once.
 
     Args:
         module: the flow's; what that does when it is imported is done where the flow runs, too.
     """
-    program = sys.modules["__main__"]
-    file = Path(getattr(program, "__file__", None) or "")
-    try:
-        tree = parsed(file)
-    except (OSError, SyntaxError, ValueError):
-        return []
-    imports = [each for each in ast.walk(tree) if isinstance(each, ast.Import | ast.ImportFrom)]
-    names = {alias.asname or alias.name.partition(".")[0] for each in imports for alias in each.names}
-    begun: list[ast.stmt] = [] if program is module else [each for each in tree.body if not isinstance(each, _SCOPES)]
-    begun += [line for each in tree.body if isinstance(each, ast.If) and is_guard(each) for line in each.body]
-    found = {}
-    for part in _executed(begun, {each.name: each for each in tree.body if isinstance(each, _FUNCTIONS)}):
-        for target in _changed(part):
-            what = ast.unparse(target)
-            if _root(target) in names and not what.startswith(_TOLD_ELSEWHERE) and _is_others(target, part, program):
-                found[part.lineno, what] = Change(file.name, part.lineno, what)
-    return [found[each] for each in sorted(found)]
+
+    def __init__(self, module: ModuleType | None) -> None:
+        self._module = sys.modules["__main__"]
+        self._file = Path(getattr(self._module, "__file__", None) or "")
+        self._origins: dict[str, tuple[str, str]] = {}
+        self._names = set[str]()
+        self._parts: list[_Part] = []
+        self.changes: list[Change] = []
+        try:
+            tree = parsed(self._file)
+        except (OSError, SyntaxError, ValueError):
+            return
+        for each in ast.walk(tree):
+            if isinstance(each, ast.Import | ast.ImportFrom):
+                self._names |= {alias.asname or alias.name.partition(".")[0] for alias in each.names}
+            if isinstance(each, ast.ImportFrom):
+                home = absolute(each.module or "", each.level, getattr(self._module, "__package__", None) or "")
+                self._origins |= {alias.asname or alias.name: (home, alias.name) for alias in each.names}
+        begun = [] if self._module is module else [each for each in tree.body if not isinstance(each, _SCOPES)]
+        begun += [line for each in tree.body if isinstance(each, ast.If) and is_guard(each) for line in each.body]
+        functions = {each.name: each for each in tree.body if isinstance(each, _FUNCTIONS)}
+        self._parts = list(_executed(begun, functions))
+        self.changes = self._find_changes()
+
+    def _find_changes(self) -> list[Change]:
+        found = {}
+        for part in self._parts:
+            for target in part.changed:
+                what = ast.unparse(target)
+                is_named = _root(target) in self._names and not what.startswith(_TOLD_ELSEWHERE)
+                is_bound = isinstance(target, ast.Name) and not isinstance(part.node, ast.Call)
+                if is_named and not is_bound and _is_others(target, part.node, self._module):
+                    found[part.node.lineno, what] = self._change(part.node, what, target)
+        return [found[each] for each in sorted(found)]
+
+    def change_of(self, module: str, name: str) -> Change | None:
+        """Return the last line that changes a variable of a module or, if none shows that it does, that may have.
+
+        Such is one that calls what the variable holds, or a function of the module that knows it, and one that executes
+        a text, or sets an attribute that is not named.
+        """
+        best: dict[int, Change] = {}
+        for part in self._parts:
+            targets = [each for each in part.changed if self._of(each) == (module, name)]
+            rank = 0 if targets else self._rank_of_call(part.node, module, name)
+            if rank is not None and (rank not in best or best[rank].line <= part.node.lineno):
+                best[rank] = self._change(part.node, name, None)
+        return best[min(best)] if best else None
+
+    def _change(self, part: ast.stmt | ast.expr, what: str, target: ast.expr | None) -> Change:
+        return Change(self._file.name, part.lineno, what, self._of(target) if target else None)
+
+    def _rank_of_call(self, part: ast.AST, module: str, name: str) -> int | None:
+        """Return how surely a call changes a variable: the less, the surer; None if nothing says that it does."""
+        if not isinstance(part, ast.Call):
+            return None
+        held = [part.func.value] if isinstance(part.func, ast.Attribute) else []
+        if any(self._of(each) == (module, name) for each in (*held, *part.args)):
+            return 1
+        called = _value(part.func, self._module)
+        if getattr(called, "__module__", None) == module != self._module.__name__:
+            code = getattr(getattr(called, "__wrapped__", called), "__code__", None)
+            return 1 if name in getattr(code, "co_names", ()) else 3
+        return 2 if getattr(part.func, "id", "") in _ANYTHING else None
+
+    def _of(self, target: ast.expr) -> tuple[str, str] | None:
+        """Return the module and the variable in it that an expression is, or is a part of."""
+        steps: list[str] = []
+        while not isinstance(target, ast.Name):
+            if not isinstance(target, _PARTS):
+                return None
+            steps.append(target.attr if isinstance(target, ast.Attribute) else "")
+            target = target.value
+        held: Any = vars(self._module).get(target.id)
+        if not isinstance(held, ModuleType):
+            return self._origins.get(target.id, (self._module.__name__, target.id))
+        for step in reversed(steps):
+            part = vars(held).get(step)
+            if not isinstance(part, ModuleType):
+                return held.__name__, step
+            held = part
+        return None
+
+
+class _Part(NamedTuple):
+    """What is executed, and the names that are the program's there: None where all are."""
+
+    node: ast.stmt | ast.expr
+    known: set[str] | None
+
+    @property
+    def changed(self) -> list[ast.expr]:
+        """What it changes of what is not local."""
+        found, known = _changed(self.node), self.known
+        return found if known is None else [each for each in found if getattr(each, "id", None) in {None, *known}]
 
 
 def _executed(
     begun: list[ast.stmt], functions: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
-) -> Iterator[ast.stmt | ast.expr]:
+) -> Iterator[_Part]:
     """Yield what is executed of lines, and of the functions of their file that they call by name."""
-    waiting: list[ast.AST] = list(begun)
+    waiting: list[tuple[ast.AST, set[str] | None]] = [(each, None) for each in begun]
     seen = set[str]()
     while waiting:
-        part = waiting.pop()
+        part, known = waiting.pop()
         if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id not in seen:
             seen.add(part.func.id)
-            waiting += functions[part.func.id].body if part.func.id in functions else []
+            if function := functions.get(part.func.id):
+                declared = [name for each in ast.walk(function) if isinstance(each, ast.Global) for name in each.names]
+                waiting += [(each, {*declared}) for each in function.body]
         if isinstance(part, ast.stmt | ast.expr):
-            yield part
-        waiting += [] if isinstance(part, _SCOPES) else ast.iter_child_nodes(part)
+            yield _Part(part, known)
+        waiting += [] if isinstance(part, _SCOPES) else [(each, known) for each in ast.iter_child_nodes(part)]
 
 
 def _changed(part: ast.stmt | ast.expr) -> list[ast.expr]:
-    """Return attributes and items that are assigned, and containers of which a method changes them."""
+    """Return names, attributes and items that are assigned, and containers of which a method changes them."""
+    targets: list[ast.expr] = []
     if isinstance(part, ast.Assign | ast.Delete):
         targets = part.targets
     elif isinstance(part, ast.AugAssign | ast.AnnAssign):
         targets = [part.target]
     elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in _CHANGING:
-        return [part.func.value]
-    else:
-        return []
-    return [each for each in targets if isinstance(each, ast.Attribute | ast.Subscript)]
+        held = part.func.value
+        keys = [each.arg for each in part.keywords if each.arg and _space(held)]
+        targets = [ast.Subscript(held, ast.Constant(key)) for key in keys] or [held]
+    elif isinstance(part, ast.Call) and getattr(part.func, "id", "") in _SETS and len(part.args) > 1:
+        held, name = part.args[0], part.args[1]
+        text = name.value if isinstance(name, ast.Constant) else None
+        targets = [ast.Attribute(held, text)] if isinstance(text, str) else []
+    return [_plain(part) for each in targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])]
+
+
+def _plain(target: ast.expr) -> ast.expr:
+    """Return ``module.x`` for ``vars(module)["x"]`` and ``module.__dict__["x"]``, ``x`` for ``globals()["x"]``."""
+    space = _space(target.value) if isinstance(target, ast.Subscript) else None
+    name = target.slice.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant) else None
+    if space is None or not isinstance(name, str):
+        return target
+    return ast.Attribute(space[0], name) if space else ast.Name(name)
+
+
+def _space(held: ast.expr) -> list[ast.expr] | None:
+    """Return of what an expression is the namespace; nothing of the program itself, and None if it is none."""
+    if isinstance(held, ast.Call) and getattr(held.func, "id", "") in {"vars", "globals", "locals"}:
+        return held.args[:1]
+    return [held.value] if isinstance(held, ast.Attribute) and held.attr == "__dict__" else None
 
 
 def _root(target: ast.expr) -> str | None:
@@ -113,7 +226,7 @@ def _root(target: ast.expr) -> str | None:
 
 def _is_others(target: ast.expr, part: ast.AST, program: ModuleType) -> bool:
     """Return whether it is nothing of a flow's that is changed, and of what has a method called a container."""
-    if isinstance(part, ast.Call):
+    if isinstance(part, ast.Call) and target is getattr(part.func, "value", None):
         return isinstance(_value(target, program), _CONTAINERS)
     held: Any = target
     while isinstance(held, ast.Attribute | ast.Subscript):

@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.environ import environ_at_start
 from runner.errors import FlowFailed
-from runner.publishing.before_run import as_made, changed_by_run
+from runner.publishing.before_run import as_made, changed_by_run, was_run
 from runner.publishing.capture import installed_places, root_of, stays_behind
-from runner.publishing.features import Feature, Seen, features_of, numbered
+from runner.publishing.features import Feature, features_of, numbered
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
-from runner.publishing.program_changes import changes_by_program
+from runner.publishing.module_state import is_missing, state_of
+from runner.publishing.program_changes import Program
 from runner.publishing.proof_process import ANSWER, Request
 from runner.publishing.set_variables import note_of, set_here
-from runner.serialization.diagnosis import line_of_definition, line_of_name
+from runner.publishing.telling import Seen
+from runner.serialization.diagnosis import line_in, line_of_definition, line_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from types import FunctionType, ModuleType
 
     from runner.model.flow import FlowGraph
-    from runner.publishing.program_changes import Change
     from runner.publishing.proof_process import Answer
     from runner.publishing.source import Source
 
@@ -102,19 +103,23 @@ def prove(built: Built) -> list[str]:
     seen = Seen(name, root if built.source else None, built.imported, built.modules)
     features = features_of(built.flow, seen)
     changed = changed_by_run(built.flow)
-    differing = list(_differing(as_made(features, changed) if built.source else features, told))
-    changes = changes_by_program(built.module)
-    notes = [each.note for each in changes]
+    here = [*(as_made(features, changed) if built.source else features), *state_of(seen)]
+    differing = list(_differing(here, told))
+    program = Program(built.module)
+    notes = [each.note for each in program.changes]
     notes += [_note(*each) for each in told["read"] if each[2] not in variables]
-    notes += [_changed(built, each) for each in changed.values()]
+    notes += [_changed(built, each) for each in changed.values() if not each.is_state]
     if alone := _set_here_alone(variables, told, asked):
         file = getattr(built.module, "__file__", None)
         notes.append(note_of(alone, file, root, is_imported=built.source is not None))
     again = _told_by_a_process(asked) if differing else None
     varying = {each.label for each, _ in _differing(map(_feature, told["features"]), again)} if again else set()
     for feature, there in differing:
+        if feature.is_state:
+            notes += _told_of_state(feature, built, program) if feature.label not in varying else []
+            continue
         if feature.label not in varying or feature.is_of_graph:
-            _refuse(feature, there, changes)
+            _refuse(feature, there, built, program)
         notes.append(f"note: {_told_place(feature)}{feature.label} is another value in each start")
     kept_there = Counter(Kept(*each) for each in told["kept"])
     for kept, value in kept_by(built.modules, name):
@@ -166,9 +171,11 @@ def _refuse_unloadable(module: ModuleType | None, failed: str, missing: str | No
 def _differing(features: Iterable[Feature], answer: Answer) -> Iterator[tuple[Feature, Feature | None]]:
     """Yield features that are others in an answer, and what they are there."""
     there = numbered(map(_feature, answer["features"]))
+    labels = {label for label, _ in there}
     for key, feature in numbered(features).items():
         other = there.get(key)
-        if (other is None and not feature.is_of_module) or (other and other.told != feature.told):
+        is_known = not feature.is_of_module or is_missing(feature, labels)
+        if (other is None and is_known) or (other and other.told != feature.told):
             yield feature, other
 
 
@@ -181,23 +188,47 @@ def _told_place(feature: Feature) -> str:
     return f"{line}: " if line else ""
 
 
-def _refuse(here: Feature, there: Feature | None, changes: list[Change]) -> None:
+def _refuse(here: Feature, there: Feature | None, built: Built, program: Program) -> None:
     if there is None:
         what = "would not be there where the flow runs"
     else:
         one, other = (each.told.partition(" #")[0] for each in (here, there))
         what = f"would be another thing where the flow runs: {other} in the place of {one}"
         what = "would have another value where the flow runs" if one == other else what
-    name = here.label.split(" ")[2] if here.is_of_module else ""  # the constant NAME of MODULE
-    for each in changes:
-        if name and each.what.endswith(f".{name}"):
-            hint = (
-                "Set it where its module is imported, or in the flow's file where that is, or give it as a parameter."
-            )
-            message = f"{each.file}, line {each.line}: {here.label} {what}"
-            raise ChangedByProgram(message, hint=f"{hint} {_UNCHECKED}")
-    message = f"{_told_place(here)}{here.label} {what}"
+    home, name = _home(here, built)
+    change = program.change_of(home, name) if here.is_of_module or built.source else None
+    if here.is_of_module and change:
+        hint = "Set it where its module is imported, or in the flow's file where that is, or give it as a parameter."
+        raise ChangedByProgram(f"{change.place}: {here.label} {what}", hint=f"{hint} {_UNCHECKED}")
+    line = change.place if change else line_in(home, name) if here.is_of_module else ""
+    message = f"{f'{line}: ' if line else _told_place(here)}{here.label} {what}"
     raise FlowFailed(message, hint=f"Put it into a module of its own, or make it inside the task. {_UNCHECKED}")
+
+
+def _told_of_state(here: Feature, built: Built, program: Program) -> list[str]:
+    """Return what to say of what is in another state where the flow runs, unless the line that changes it is told."""
+    home, name = _home(here, built)
+    if not here.is_of_module:
+        return [f"note: {_told_place(here)}what {here.label} holds here is not there where the flow runs"]
+    if any(each.of == (home, name) for each in program.changes):
+        return []
+    if change := program.change_of(home, name):
+        return [change._replace(what=f"{home}.{name}").note]
+    by = "flow.run(), or what this program does besides," if was_run(built.flow) else "what this program does"
+    line = line_in(home, name)
+    return [
+        f"note: {f'{line}: ' if line else ''}{home}.{name} is another value where the flow runs: {by} changes it here"
+    ]
+
+
+def _home(feature: Feature, built: Built) -> tuple[str, str]:
+    """Return the module that a feature is of, and its variable there."""
+    if feature.is_of_module:
+        _, _, name, _, home = feature.label.split(" ")  # the constant NAME of MODULE
+        return home, name
+    function, name = feature.place or (None, "")
+    name = name or (function.__qualname__.partition(".")[0] if function else "")
+    return built.module.__name__ if built.module else "", name
 
 
 def _told_by_a_process(request: bytes, environ: Mapping[str, str] | None = None) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import json
 import os
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from runner.bundle import archive, load
 from runner.environ import process_environ
 from runner.errors import RunnerError
-from runner.publishing.features import Seen, features_of
+from runner.publishing.features import features_of
 from runner.publishing.kept import kept_by
+from runner.publishing.module_state import state_of
 from runner.publishing.read_variables import Read, told_of, watch
 from runner.publishing.set_variables import digests
+from runner.publishing.telling import Seen
 from runner.publishing.untimely_end import untimely_end_told
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ def answer() -> None:
     opened = archive.read_bundle(sys.stdin.buffer.read())
     unpacked: list[str] = []
     _hide(request["hidden"], [f"{folder}/", *request["shown"]])
+    builtins.input = _find_nobody
     watched = watch(f"{folder}/")
     try:
         with untimely_end_told(lambda error: os.write(2, f"{error.message}\n".encode())):
@@ -78,7 +82,7 @@ def answer() -> None:
         seen = Seen(
             request["module"], unpacked[0] if request["is_source"] else None, request["imported"], request["modules"]
         )
-        features = [[each.label, each.told] for each in features_of(flow, seen)]
+        features = [[each.label, each.told] for each in (*features_of(flow, seen), *state_of(seen))]
         kept = [(*kept,) for kept, _ in kept_by(request["modules"], request["module"])]
         told = Answer(
             features=features, kept=kept, read=known, were_set=were_set, asked=asked, failed=None, missing=None
@@ -91,6 +95,12 @@ def answer() -> None:
     partial.write_text(json.JSONEncoder().encode(told), "utf-8")  # dumps may be the flow's own
     partial.rename(folder / ANSWER)
     os._exit(0)  # whatever the author's modules have started
+
+
+@functools.wraps(input)
+def _find_nobody(*_: object) -> str:
+    message = "input() finds nobody to answer where the flow runs (make it a Parameter)"
+    raise EOFError(message)  # as it does there
 
 
 def _hide(hidden: list[str], shown: list[str]) -> None:

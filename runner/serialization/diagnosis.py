@@ -123,9 +123,16 @@ def line_of_definition(value: FunctionType | type) -> str:
     """Return the line in which a function, with its decorators, or a class begins: ``etl.py, line 3``."""
     if isinstance(value, FunctionType):
         return line_of_name(value, "")
-    file = getattr(sys.modules.get(value.__module__), "__file__", None)
-    line = _lines_of_names(Path(file)).get(value.__name__) if file else None
-    return f"{Path(file).name}, line {line}" if file and line else ""
+    return line_in(value.__module__, value.__name__)
+
+
+def line_in(module: str, name: str) -> str:
+    """Return the line in which a loaded module gives a variable its value: ``etl.py, line 3``."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    with suppress(OSError, SyntaxError, ValueError):
+        line = _lines_of_names(Path(file)).get(name) if file else None
+        return f"{Path(file).name}, line {line}" if file and line else ""
+    return ""
 
 
 def _named_parts(

@@ -92,5 +92,7 @@ def test_what_is_changed_below_the_guard_besides_is_no_runs_doing(author: Author
     changed = BY_FILE.replace(line, f"    seen.append(0)\n{line}")
     author.write({"flow.py": FLOW.format(root=str(author.root)) + changed})
     done = author.python("flow.py")
-    assert "the values of the flow's file travel instead of the file: flow.py, line 5: seen in add" in done.stderr
+    above = FLOW + changed[: changed.index("seen.append(0)")]
+    why = f"flow.py, line {len(above.splitlines())}: seen in add"
+    assert f"the values of the flow's file travel instead of the file: {why}" in done.stderr
     assert 0 in results(author, done.stdout.strip().splitlines()[-1])[0][1]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.publishing.program_changes import Program
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.authors import Author
 
 BUILD = ("-m", "runner", "build", "flow.py", "--storage", "storage")
@@ -49,6 +55,11 @@ def said(what: str, line: int = LINE, file: str = "flow.py") -> str:
         ("settings.KNOWN.append(3)", "settings.KNOWN"),
         ("settings.Kind.size = 3", "settings.Kind.size"),
         ("settings.MADE.size = 3", "settings.MADE.size"),
+        ("setattr(settings, 'limit', 3)", "settings.limit"),
+        ("delattr(settings, 'limit')", "settings.limit"),
+        ("settings.__dict__['limit'] = 3", "settings.limit"),
+        ("vars(settings).update(limit=3)", "settings.limit"),
+        ("settings.limit, other = 3, 4", "settings.limit"),
         ("import decimal; decimal.getcontext().prec = 3", "decimal.getcontext().prec"),
     ],
 )
@@ -68,6 +79,30 @@ def test_so_is_what_a_program_beside_the_file_does_at_its_top(author: Author) ->
     write(author, result="settings.limit")
     author.write({"build.py": "import flow, settings\nsettings.limit = 3\nprint(flow.flow.storage.build())\n"})
     assert notes(author, "build.py") == [said("settings.limit", 2, "build.py")]
+
+
+@pytest.mark.parametrize(
+    ("line", "line_of_it"),
+    [
+        ("value = 3", 5),
+        ("globals()['value'] = 3", 5),
+        ("exec('value = 3')", 5),
+        ("setattr(sys.modules[__name__], ''.join('value'), 3)", 5),
+        ("value = 2; exec(''); value = 3", 5),
+        ("main()", 2),
+        ("other()", None),
+    ],
+)
+def test_the_line_that_changes_something_of_the_programs_own_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, line_of_it: int | None
+) -> None:
+    program = ModuleType("__main__")
+    program.__file__ = str(tmp_path / "flow.py")
+    text = "def main():\n    global value; value = 3\ndef other(): value = 3\nif __name__ == '__main__':\n    {}\n"
+    (tmp_path / "flow.py").write_text(text.format(line))
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    change = Program(program).change_of("__main__", "value")
+    assert (change and change.line) == line_of_it
 
 
 @pytest.mark.parametrize("task", ["settings.LIMIT", "__import__('settings').LIMIT"])

@@ -12,7 +12,8 @@ import pytest
 
 from runner import Flow, FlowFailed, Parameter, task
 from runner.publishing import proof
-from runner.publishing.features import Seen, features_of
+from runner.publishing.features import features_of
+from runner.publishing.telling import Seen
 from runner.storage import Local
 
 if TYPE_CHECKING:
@@ -115,6 +116,14 @@ def test_what_is_left_out_on_purpose_is_told_and_not_compared(author: Author) ->
     done = author.python(*BUILD, "-x", "acme/*")
     assert done.returncode == 0, done.stderr
     assert "was not loaded to prove that it can be: acme is not to travel with it" in done.stderr
+
+
+def test_a_question_that_nobody_answers_there_is_told_as_such(author: Author) -> None:
+    author.write({"flow.py": author.flow("import helper", "return helper.NAME"), "helper.py": "NAME = input()\n"})
+    why = author.python("-c", "import io, sys; sys.stdin = io.StringIO('a'); import flow; flow.flow.storage.build()")
+    assert "EOFError: input() finds nobody to answer where the flow runs (make it a Parameter)" in why.stderr
+    assert "helper.py, line 1" in why.stderr
+    assert not author.root.exists()
 
 
 def test_what_modules_print_is_seen_once(author: Author) -> None:
