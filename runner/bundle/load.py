@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 log = logs.logger("load")
+_PROGRAMS = (b"#!", b"\x7fE")  # how scripts and Linux' programs begin: a bundle does not hold which may be executed
 
 
 class Loaded(NamedTuple):
@@ -175,6 +176,8 @@ def _unpack(opened: Bundle, inside: str, on_unpacked: Callable[[str], None]) -> 
             os.makedirs(path.rpartition("/")[0], exist_ok=True)  # noqa: PTH103 - pathlib costs the start 5 ms
             with open(path, "wb") as file:  # noqa: PTH123 - as above
                 file.write(data)
+            if data[:2] in _PROGRAMS:
+                os.chmod(path, 0o700)  # noqa: PTH101 - as above
     except OSError as error:
         message = f"the flow's modules cannot be unpacked: {error}"
         raise EnvironmentWrong(

@@ -48,6 +48,8 @@ class Named(NamedTuple):
             )
         elif self.place.startswith(".."):
             told = [f"{self.path} lies outside of the folder that travels, and is not there; put it below that"]
+        elif not told and self.path.is_dir() and not any(map(is_hidden, PurePosixPath(self.place).parts)):
+            told = [f"{self.place} holds nothing that travels, and is not there; make it where it is needed"]
         elif not told:
             told = [f"{self.place} is hidden, and such files never travel; it is not there"]
         yield from (f"note: {self.line_in(base)}: {each}" for each in told)
@@ -66,7 +68,7 @@ def named_in(file: Path, beside: Beside, path: Path, root: Path) -> Named | None
     Nor is anything said of a folder outside of what travels, which may be on the path for its modules.
     """
     is_outside = beside.place[:1] == ("..",)
-    if not path.exists() or (is_outside and path.is_dir()) or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (is_outside and path.is_dir()):
         return None
     place, within = "/".join(beside.place), [root, file.parent]
     why = why_it_stays(path, within)
@@ -135,6 +137,24 @@ def notes_on_open(
             yield (
                 f"note: {name}, line {line}: which files this names by __file__ is only known when it runs; "
                 "those that it reads travel with -i PATH"
+            )
+
+
+def notes_on_programs(programs: dict[tuple[Path, int], str], files: dict[str, Path], base: Path) -> Iterator[str]:
+    """Yield what to say of each line that makes a path of the program's file, if that line travels.
+
+    Args:
+        programs: by file and line, what names the program.
+        files: what travels, by its path below ``src/``.
+        base: the folder to which paths are told.
+    """
+    travelling = {*files.values()}
+    for (file, line), text in programs.items():
+        if file in travelling:
+            name = file.relative_to(base) if file.is_relative_to(base) else file
+            yield (
+                f"note: {name}, line {line}: {text} is another program's where the flow runs, which lies elsewhere; "
+                "make the path of __file__"
             )
 
 

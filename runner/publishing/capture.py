@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 from runner.bundle.module_names import owner_of, top_modules
 from runner.errors import FlowFailed
 from runner.publishing.below import files_below
-from runner.publishing.beside import Named, links_left, named_in, notes_on_open, path_of, take_named
+from runner.publishing.beside import Named, links_left, named_in, notes_on_open, notes_on_programs, path_of, take_named
 from runner.publishing.import_calls import Beside, Import, Unknown, Whole
 from runner.publishing.import_statements import imports_of, line_of_import
 from runner.publishing.included import add, is_left_out, refuse_unreachable, take_included
 from runner.publishing.own_metadata import ASKING, own_metadata
+from runner.publishing.package_files import files_of, folders_of, is_namespace, tops_of
 from runner.publishing.refused_files import refuse_large
 from runner.publishing.unknown_names import Pointer, note_of
 from runner.tracebacks import INSTALLED
@@ -48,8 +49,9 @@ class Captured:
     ``others`` are modules that were imported from elsewhere, by their first name, when Python looked for them;
     ``whole`` are packages of which everything is among the files, for a reason that is told with them; ``pointers`` are
     calls that could not be followed, ``named`` what lies beside files that name it, ``unfollowed`` the folders of lines
-    whose paths are only known when they run, and ``notes`` what is to be said of these. ``links`` lead to what stays,
-    with the reason, by their path. ``asking`` are files that ask what is installed.
+    whose paths are only known when they run, ``programs`` what lines make a path of that is the program's, and
+    ``notes`` what is to be said of these. ``links`` lead to what stays, with the reason, by their path. ``asking`` are
+    files that ask what is installed, ``namespaces`` packages without a file of their own.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -61,7 +63,15 @@ class Captured:
     links: dict[str, str] = field(default_factory=dict)
     named: dict[Path, Named] = field(default_factory=dict)
     unfollowed: dict[tuple[Path, int], Path] = field(default_factory=dict)
+    programs: dict[tuple[Path, int], str] = field(default_factory=dict)
     asking: set[Path] = field(default_factory=set)
+    namespaces: dict[str, ModuleSpec] = field(default_factory=dict)
+
+    def take(self, module: str, spec: ModuleSpec) -> None:
+        """Add the files of a module of the author's."""
+        files, links = files_of(module, spec)
+        self.files |= files
+        self.links |= links
 
 
 def capture(
@@ -100,7 +110,7 @@ def capture(
         names += _read(source.file, module.__package__ or "", found, is_flow=True)
         names += [Import(name, forgiven=True) for name in _with_parents(source.module)[:-1]]
         if module.__spec__ and module.__spec__.submodule_search_locations is not None:
-            _take(source.module, module.__spec__, found)
+            found.take(source.module, module.__spec__)
         found.files[source.place] = source.file
     elif module is not None and file:
         # the file itself is not executed in the container, so what it alone imports need not be there
@@ -118,6 +128,7 @@ def capture(
     for named in take_named(found.named, found.files, stays, base, LARGEST):
         found.notes += named.notes(base)
     found.notes += notes_on_open(found.unfollowed, found.files, included.files, base)
+    found.notes += notes_on_programs(found.programs, found.files, base)
     links = links_left(included.links | found.links, found.files, stays)
     found.notes += [f"note: {place} {why}" for place, why in links.items()]
     if found.asking:
@@ -154,13 +165,13 @@ def _follow(imports: list[Import | Whole], found: Captured, included: dict[str, 
         each = waiting.popleft()
         is_whole = isinstance(each, Whole)
         if isinstance(each, Whole) and each.opened and _is_chosen(each.name, included):
-            spec = _spec(each.name)
-            if spec is None or not spec.origin:
-                continue  # to import a namespace package would take all of its data files
             is_whole = False
         waiting.extend(_reach(each, taken, found))
         if isinstance(each, Whole) and is_whole:
             waiting.extend(_take_whole(each, found))
+    for name, spec in found.namespaces.items():  # of which nothing else travels: its data are what is wanted of it
+        if not any(place.startswith(f"{name.replace('.', '/')}/") for place in (*found.files, *included)):
+            found.take(name, spec)
 
 
 def _reach(wanted: Import | Whole, taken: set[str], found: Captured) -> list[Import | Whole]:
@@ -174,7 +185,10 @@ def _reach(wanted: Import | Whole, taken: set[str], found: Captured) -> list[Imp
             break
         if _is_authors(spec):
             taken.add(module)
-            _take(module, spec, found)
+            if is_namespace(spec):
+                found.namespaces[module] = spec
+            else:
+                found.take(module, spec)
             if spec.origin and spec.has_location:
                 package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
                 more += _read(Path(spec.origin), package, found)
@@ -203,8 +217,8 @@ def _take_whole(each: Whole, found: Captured) -> list[Import | Whole]:
         return []
     found.whole.add(each)
     more: list[Import | Whole] = []
-    for root in _folders(spec):
-        files, links = files_below(Path(root), PurePosixPath(each.name.replace(".", "/")), _tops(root, each.name))
+    for root in folders_of(spec):
+        files, links = files_below(Path(root), PurePosixPath(each.name.replace(".", "/")), tops_of(root, each.name))
         found.links |= links
         for place, path in files.items():
             if path.suffix != ".pyc":
@@ -233,10 +247,14 @@ def _read(
 
 def _read_beside(path: Path, package: str, beside: Beside, found: Captured) -> list[Import | Whole]:
     """Note what a file names that lies beside it, and return what modules of that import."""
+    if beside.program:
+        found.programs[path, beside.line] = beside.program
+        return []
     meant = path_of(path, package, beside.place)
     is_pattern = bool(set("*?") & set(beside.place[-1])) and not meant.exists() if beside.place else False
     if path.is_relative_to(meant) or is_pattern:  # the file itself, or its folder: whatever lies there may be meant
-        if (beside.is_open or is_pattern) and not package:  # of a package all data files travel
+        spec = _spec(package) if package else None
+        if (beside.is_open or is_pattern) and (not spec or is_namespace(spec)):  # of a package all data files travel
             found.unfollowed.setdefault((path, beside.line), path.parent)
         return []
     named = named_in(path, beside, meant, path_of(path, package, ()))
@@ -267,7 +285,7 @@ def _note_pointers(found: Captured, included: dict[str, Path], base: Path, itsel
         spec = _spec(pointer.package) if pointer.package else None
         if pointer.path not in travelling or pointer.at in said or (spec and not _is_authors(spec)):
             continue
-        folders = [Path(each) for each in _folders(spec)] if spec else []
+        folders = [Path(each) for each in folders_of(spec)] if spec else []
         meant = {file for folder in folders for file in _meant(pointer, folder)}
         if pointer.is_covered(included, by_listing) or (meant and travelling.issuperset(meant)):
             continue
@@ -341,13 +359,8 @@ def folder_of(module: ModuleType | None) -> Path:
 
 def _is_authors(spec: ModuleSpec) -> bool:
     """Return whether a module is the author's: its files lie neither among installed packages nor in Python's own."""
-    places = [spec.origin] if spec.origin and spec.has_location else _folders(spec)
+    places = [spec.origin] if spec.origin and spec.has_location else folders_of(spec)
     return bool(places) and all(map(_authors_path, places))
-
-
-def _folders(spec: ModuleSpec) -> list[str]:
-    """Return a package's folders; editable installs also list what stands for a hook, and is no folder."""
-    return [place for place in spec.submodule_search_locations or () if Path(place).is_dir()]
 
 
 def stays_behind(name: str, exclude: Iterable[str]) -> bool:
@@ -368,27 +381,3 @@ def _authors_path(place: str) -> bool:
     standard = {Path(sysconfig.get_path(name)).absolute() for name in ("stdlib", "platstdlib")}
     ours = Path(__file__).parents[1]
     return not (INSTALLED & set(path.parts)) and not any(path.is_relative_to(root) for root in {*standard, ours})
-
-
-def _take(module: str, spec: ModuleSpec, found: Captured) -> None:
-    folder = module.replace(".", "/")
-    if spec.submodule_search_locations is None:
-        path = Path(str(spec.origin))
-        found.files[f"{folder.rpartition('/')[0]}/{path.name}".lstrip("/")] = path
-        return
-    for root in map(Path, _folders(spec)):
-        if spec.origin and spec.has_location and Path(spec.origin).parent == root:
-            found.files[f"{folder}/{Path(spec.origin).name}"] = Path(spec.origin)
-        files, links = files_below(root, PurePosixPath(folder), _tops(root, module), _is_no_package)
-        found.links |= links
-        found.files |= {place: path for place, path in files.items() if path.suffix not in {".py", ".pyc"}}
-
-
-def _tops(folder: str | Path, module: str) -> list[Path]:
-    """Return the folder in which that of a package is found: what lies there travels, if links lead to it."""
-    return [*Path(folder).absolute().parents][module.count(".") : module.count(".") + 1]
-
-
-def _is_no_package(folder: Path) -> bool:
-    """Return whether a folder in a package holds data: Python's own would be imported."""
-    return not any(folder.glob("*.py"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
 from importlib.util import resolve_name
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
+
+from runner.tracebacks import INSTALLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,11 @@ _FILE = "<file>"  # stands for a module's file, below the package that it lies i
 _SAME_PLACE = {"str", "os.fspath", "os.path.abspath", "os.path.realpath", "os.path.normpath"}
 _NO_PATHS = {"name", "stem", "suffix", "suffixes", "read_text", "read_bytes", "stat", "exists", "is_file", "open"}
 _SPLITS = {"os.path.split", "os.path.splitext"}
+_FILES_OF = {f"inspect.{name}" for name in ("getabsfile", "getfile", "getsourcefile")}
+_FRAMES = {"sys._getframe", "inspect.currentframe"}
+_TO_FILES = {"__file__", "co_filename", *(name.partition(".")[2] for name in _FILES_OF)}  # what names a module's file
+_PATHS = {"os.path.dirname", "os.path.abspath", "os.path.realpath", "pathlib.Path"}
+_PROGRAM = {"__main__.__file__", "sys.argv"}
 
 
 class Import(NamedTuple):
@@ -51,12 +59,14 @@ class Unknown(NamedTuple):
 class Beside(NamedTuple):
     """A path that is made of a module's ``__file__``: its line, and its parts below the folder of what travels.
 
-    The first are ``..`` where it leads out of that. ``is_open`` is whether more may be made of it when the file runs.
+    The first are ``..`` where it leads out of that. ``is_open`` is whether more may be made of it when the file runs,
+    ``program`` what names the file of the program instead, which is another one there.
     """
 
     line: int
     place: tuple[str, ...]
     is_open: bool
+    program: str = ""
 
 
 class Calls:
@@ -73,9 +83,11 @@ class Calls:
         self.package, self.name, self.file = package, name, file
         self.modules: dict[str, str] = {}
         self.used = set[str]()
+        self.names_files = False
         assigned: dict[str, list[ast.expr | None]] = {}
         for node in ast.walk(tree):
             self._bind(node)
+            self.names_files |= bool({getattr(node, "attr", ""), getattr(node, "id", "")} & {*_TO_FILES, "argv"})
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 assigned.setdefault(node.targets[0].id, []).append(node.value)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -229,12 +241,14 @@ class Calls:
     def place(self, path: ast.expr | None) -> tuple[str, ...] | None:
         """Return where a path made of a module's ``__file__`` leads: its parts below the folder of what travels."""
         if isinstance(path, ast.Name):
-            own = (*filter(None, self.package.split(".")), self.file)
-            return own if path.id == "__file__" else self.place(self._value_of(path))
+            return self._own if path.id == "__file__" else self.place(self._value_of(path))
         if isinstance(path, ast.Attribute):
             if path.attr == "__file__":
                 module = self._module(path.value)
-                return (*module.split("."), _FILE) if module else None
+                is_own = isinstance(path.value, ast.Subscript) and self._is_itself(path.value)
+                return self._own if is_own else _file_of(module) if module else None
+            if path.attr == "co_filename":
+                return self._own if self._is_of_itself(path.value) else None
             return _moved(self.place(path.value), [".."]) if path.attr == "parent" else None
         if isinstance(path, ast.Subscript) and isinstance(path.value, ast.Attribute) and path.value.attr == "parents":
             up = path.slice.value if isinstance(path.slice, ast.Constant) else None
@@ -261,11 +275,40 @@ class Calls:
             return _moved(place, ["..", name])
         if called == "os.path.dirname":
             return _moved(self.place(call.args[0]), [".."]) if call.args else None
+        if called in _FILES_OF and call.args:
+            return self._own if self._is_of_itself(call.args[0]) else None
         if called in {"os.path.join", "pathlib.Path"}:
             places = map(self.place, call.args)
             begins = [(place, self._words(call.args[at + 1 :])) for at, place in enumerate(places) if place is not None]
             return _moved(*begins[-1]) if begins else None  # to join to a whole path is to begin anew
         return self.place(call.args[0]) if call.args and called in _SAME_PLACE else None
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return *filter(None, self.package.split(".")), self.file
+
+    def _is_itself(self, held: ast.Subscript) -> bool:
+        """Return whether an expression is the module itself, ``sys.modules[__name__]``."""
+        return self._module(held.value) == "sys.modules" and getattr(held.slice, "id", "") == "__name__"
+
+    def _is_of_itself(self, held: ast.expr) -> bool:
+        """Return whether an expression begins with something of the module's own, or a frame of its functions."""
+        while isinstance(held, ast.Attribute | ast.Call | ast.Subscript):
+            if isinstance(held, ast.Call) and self._module(held.func) in _FRAMES:
+                return True
+            if isinstance(held, ast.Subscript) and self._is_itself(held):
+                return True
+            held = held.func if isinstance(held, ast.Call) else held.value
+        return isinstance(held, ast.Name) and self._module(held) is None
+
+    def program_in(self, path: ast.AST) -> str:
+        """Return what of an expression that makes a path names the program; nothing if it does not."""
+        if not isinstance(path, ast.Call) or self._module(path.func) not in _PATHS or not path.args:
+            return ""
+        held = path.args[0]
+        is_first = isinstance(held, ast.Subscript) and getattr(held.slice, "value", None) == 0
+        named = self._module(held.value if isinstance(held, ast.Subscript) and is_first else held)
+        return ast.unparse(held) if named in _PROGRAM and is_first == (named == "sys.argv") else ""
 
     def _words(self, parts: list[ast.expr]) -> list[str] | None:
         """Return the parts of a path that are texts, or variables of one; None unless all are, and none begins anew."""
@@ -282,8 +325,7 @@ class Calls:
         target = user.targets[0] if isinstance(user, ast.Assign) else getattr(user, "target", None)
         if isinstance(target, ast.Name) and target.id in self.assigned and target.id not in self.used:
             return self.name is not None  # other files may use that of a module
-        own = (*filter(None, self.package.split(".")), self.file)
-        if self.place(path) != own:
+        if self.place(path) != self._own:
             return True
         is_changed = isinstance(user, ast.Attribute) and user.attr not in _NO_PATHS
         return is_changed or isinstance(user, ast.Subscript | ast.BinOp) or called in _SPLITS
@@ -295,6 +337,16 @@ def absolute(name: str, level: int, package: str) -> str:
         return resolve_name("." * level + name, package)
     except ImportError:
         return ""
+
+
+def _file_of(module: str) -> tuple[str, ...] | None:
+    """Return the place of a module's file, if that may be the author's; one that is not loaded may be a package."""
+    loaded = sys.modules.get(module)
+    parts = module.split(".")
+    file = getattr(loaded, "__file__", None) or ""
+    if parts[0] in {"__main__", *sys.stdlib_module_names} or INSTALLED & {*PurePosixPath(file).parts}:
+        return None
+    return *(parts if loaded is None or "__path__" in vars(loaded) else parts[:-1]), _FILE
 
 
 def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:

@@ -105,7 +105,10 @@ def _found_in(
 
 def _paths_in(tree: ast.AST, calls: Calls, user: ast.AST | None = None) -> Iterator[Beside]:
     """Yield the whole paths that are made of the file's own, but for those that only a program makes."""
-    if "__file__" not in calls.used or (isinstance(tree, ast.Assign | ast.AnnAssign) and calls.is_made_for_later(tree)):
+    if not calls.names_files or (isinstance(tree, ast.Assign | ast.AnnAssign) and calls.is_made_for_later(tree)):
+        return
+    if isinstance(tree, ast.expr) and (program := calls.program_in(tree)):
+        yield Beside(tree.lineno, (), is_open=False, program=program)
         return
     place = calls.place(tree) if isinstance(tree, ast.expr) else None
     if place is not None and isinstance(tree, ast.expr):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+from importlib.util import spec_from_file_location
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+from runner.publishing.capture import capture
+from runner.publishing.source import Source
 
 if TYPE_CHECKING:
     from support.authors import Author
@@ -37,6 +43,17 @@ def notes(author: Author, *arguments: str, file: str = "flow.py") -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("note:")]
 
 
+def notes_on(author: Author, monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
+    """Capture in this process what a flow's file names, beside which a module lies; gives what is said of it."""
+    folder = author.write({"flow.py": text, "helper.py": ""})
+    program, helper = ModuleType("__main__"), ModuleType("helper")
+    program.__file__, helper.__file__ = str(folder / "flow.py"), str(folder / "helper.py")
+    helper.__spec__ = spec_from_file_location("helper", helper.__file__)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setitem(sys.modules, "helper", helper)
+    return capture(program, source=Source(folder / "flow.py", "flow", "flow")).notes
+
+
 def travels(place: str, line: int, file: str = "flow.py") -> str:
     return f"note: {file}, line {line}: {place} travels, as this line names it; -x {place} leaves it behind"
 
@@ -55,6 +72,36 @@ def test_a_file_travels_and_is_told_with_the_line_that_names_it(author: Author, 
     assert notes(author) == [travels("data/a.txt", LINE + 4 if is_called else LINE + 1)]
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("inspect.getfile(answer.function)", 10),
+        ("getsourcefile(Flow)", None),
+        ("inspect.getfile(inspect.currentframe())", 10),
+        ("sys._getframe().f_code.co_filename", 10),
+        ("(lambda: 1).__code__.co_filename", None),
+        ("answer.function.__code__.co_filename", 10),
+        ("sys.modules[__name__].__file__", 10),
+        ("helper.__file__", 10),
+        ("shelve.__file__", None),
+    ],
+)
+def test_so_is_one_that_is_named_by_another_way_to_the_files_own_path(
+    author: Author, monkeypatch: pytest.MonkeyPatch, path: str, line: int | None
+) -> None:
+    author.write({"a.txt": "a"})
+    imports = "import inspect, sys, helper, shelve\nfrom pathlib import Path\nfrom inspect import getsourcefile"
+    text = author.flow(imports, f"return (Path({path}).parent / 'a.txt').read_text()")
+    assert notes_on(author, monkeypatch, text) == ([travels("a.txt", line)] if line else [])
+
+
+@pytest.mark.parametrize("named", ["sys.argv[0]", "__main__.__file__"])
+def test_a_path_made_of_the_programs_file_is_told(author: Author, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    lines = f"import os, sys, __main__\nHERE = os.path.dirname(os.path.abspath({named}))\nUSAGE = sys.argv[0]"
+    why = f"{named} is another program's where the flow runs, which lies elsewhere; make the path of __file__"
+    assert notes_on(author, monkeypatch, author.flow(lines, "return 1")) == [f"note: flow.py, line 5: {why}"]
+
+
 def test_so_does_one_beside_a_module_that_travels_and_what_modules_so_named_need(author: Author) -> None:
     worker = "import runpy\nfrom pathlib import Path\nMORE = Path(__file__).parent / 'more.txt'\nimport part\n"
     helper = "import runpy\nfrom pathlib import Path\nran = runpy.run_path(Path(__file__).parents[1] / 'worker.py')\n"
@@ -64,6 +111,15 @@ def test_so_does_one_beside_a_module_that_travels_and_what_modules_so_named_need
     )
     assert notes(author) == [travels("worker.py", 3, "acme/helper.py"), travels("more.txt", 3, "worker.py")]
     assert author.answer(author.publish(*BUILD, "flow.py", "--storage", str(author.root))) == "m"
+
+
+def test_a_program_can_be_executed_there(author: Author) -> None:
+    """A bundle does not say which files may be: those that begin as a program does."""
+    author.write({"tool": "#!/bin/sh\necho told\n", "words": "#words"})
+    (author.folder / "project" / "tool").chmod(0o755)
+    ran = "return subprocess.check_output([HERE / 'tool'], text=True), os.access(HERE / 'words', os.X_OK)"
+    author.write({"flow.py": author.flow(f"{HEAD}\nimport subprocess", ran)})
+    assert author.answer(author.publish(*BUILD, "flow.py", "--storage", str(author.root))) == ("told\n", False)
 
 
 def test_a_folder_travels_where_it_is_used_as_one(author: Author) -> None:
@@ -90,6 +146,7 @@ def test_what_cannot_travel_is_told_and_what_is_not_there_is_not(author: Author)
     assert notes(author) == [
         f"note: flow.py, line 8: {out} lies outside of the folder that travels, and is not there; put it below that",
         "note: flow.py, line 9: .env is hidden, and such files never travel; it is not there",
+        "note: flow.py, line 14: empty holds nothing that travels, and is not there; make it where it is needed",
     ]
 
 

@@ -53,6 +53,19 @@ def test_hidden_files_caches_and_version_control_never_travel(author: Author, mo
     assert sources_of(folder, monkeypatch) == ["hides/__init__.py", "hides/data/kept.txt"]
 
 
+def test_of_a_package_without_a_file_only_modules_travel_and_what_they_name(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = "from pathlib import Path\nTEXT = (Path(__file__).parent / 'named.txt').read_text()\n"
+    files = {"spread/part/__init__.py": "", "spread/part/data.txt": "", "spread/other/large.bin": ""}
+    folder = author.write({"flow.py": "import spread.mod, spread.part\n", "spread/mod.py": named, **files})
+    author.write({"spread/named.txt": "", "spread/many.txt": "", "bare/a/data.txt": ""})
+    mine = ["spread/mod.py", "spread/named.txt", "spread/part/__init__.py", "spread/part/data.txt"]
+    assert sources_of(folder, monkeypatch) == mine
+    author.write({"flow.py": "import bare\n"})
+    assert sources_of(folder, monkeypatch) == ["bare/a/data.txt"], "of which nothing else could be wanted"
+
+
 def test_links_that_lead_nowhere_or_upwards_are_passed_over(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = author.write({"flow.py": "import linked\n", "linked/__init__.py": "", "linked/data/x.txt": ""})
     (folder / "linked" / "data" / "up").symlink_to(folder / "linked" / "data")
