@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.images import distributions_in, fitting_image, image_for, image_of, own_image, with_python
+from support.containers import ELSEWHERE
 
 MINOR = f"3.{sys.version_info.minor}"
 
@@ -41,8 +42,7 @@ def test_advice_names_this_python_as_the_tags_do() -> None:
 @pytest.mark.parametrize("name", ["slim", "aws", "gcp", "azure", "all_extras"])
 def test_what_is_in_an_image_is_what_its_lock_says(name: str) -> None:
     lock = Path(__file__).parent.parent.joinpath("images", f"{name}.txt").read_text("utf-8")
-    elsewhere = {"pywin32", "httpx2-jsfetch"}  # of Windows, and of browsers
-    assert distributions_in(name) == set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)) - elsewhere
+    assert distributions_in(name) == set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)) - ELSEWHERE
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from support.places import Place
 
 LONGEST = 600  # seconds for one call: a build may have to fetch packages
+ELSEWHERE = {"pywin32", "httpx2-jsfetch"}  # locked for Windows, and for browsers
 PARENTS: dict[str, list[str]] = {
     "slim": [],
     "aws": ["slim"],
