@@ -116,7 +116,7 @@ def _boto3() -> Any:
 def _refusal(action: str, response: Any) -> RunnerError:
     """Return the error that an answer of AWS means."""
     code = str(response["Error"].get("Code", ""))
-    words = " ".join(redact(str(response["Error"].get("Message", ""))).split())
+    words = " ".join(redact(str(response["Error"].get("Message", ""))).split()).rstrip(".")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if code in _REFUSED:
         return CredentialsRefused(f"AWS refuses the credentials: {code}: {words}", hint=_CREDENTIALS)
@@ -137,7 +137,7 @@ def _failure(service: str, error: Exception) -> RunnerError:
     """Return the error that one of boto3's own means."""
     from botocore import exceptions
 
-    words = redact(str(error)).partition("\n")[0]
+    words = " ".join(redact(str(error)).split()).rstrip(".")
     no_credentials = (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,

@@ -151,14 +151,10 @@ class Launcher(ABC):
 
 
 def make_launcher(kind: type[LauncherType], options: Mapping[str, Any]) -> LauncherType:
-    """Make a launcher with options by their names. Raises UsageError for one that it does not have."""
-    import inspect
+    """Make a launcher with options by their names. Raises UsageError for one that it has not, or of another type."""
+    from runner.launchers.given import checked_options
 
-    known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
-    if unknown := [name for name in options if name not in known]:
-        message = f"{kind.kind} has no option {unknown[0]!r}"
-        raise UsageError(message, hint=f"It has {', '.join(known) or 'none'}.")
-    return kind(**options)
+    return kind(**checked_options(kind.kind, kind.__init__, options))
 
 
 def object_name(run_url: str, run_id: str, number: int) -> str:

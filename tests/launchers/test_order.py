@@ -242,6 +242,37 @@ def test_an_option_that_a_platform_does_not_have_is_refused_by_name() -> None:
         make_launcher(Local, {"foldr": 1})
 
 
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "told"),
+    [
+        ("local", "folder", ["a"], "folder of local is a text, and not"),
+        ("docker", "engine", {}, "engine of docker is a text, and not"),
+        ("docker", "network", [True], "network of docker is a text or a list, and not"),
+        ("docker", "read_only", 1, "read_only of docker is true or false, and not 1"),
+        ("docker", "user", 1.5, "user of docker is a text or a whole number, and not 1.5"),
+        ("kubernetes", "tolerations", [1], "tolerations of kubernetes is a list, and not"),
+        ("kubernetes", "template", [], "template of kubernetes is a text or an object, and not"),
+        ("ecs", "capacity_providers", [3], "capacity_providers of ecs is a text or a list, and not"),
+        ("ecs", "tags", {"a": 1}, "tags of ecs is an object, and not"),
+        ("batch", "priority", True, "priority of batch is a whole number, and not True"),
+        ("slurm", "arguments", "--hold", "arguments of slurm is a list, and not"),
+    ],
+)
+def test_an_option_of_another_type_is_told_with_what_it_is(kind: str, option: str, value: object, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        make_launcher(launchers.launcher_class(kind), {option: value})
+
+
+def test_options_of_the_right_type_stay_and_digits_are_a_text() -> None:
+    given = {"partition": 7, "time": 7, "setup": ["a"], "requeue": True}
+    assert make_launcher(launchers.launcher_class("slurm"), given).given == {**given, "partition": "7"}
+    providers = ["FARGATE", {"capacityProvider": "FARGATE_SPOT", "weight": 2}]
+    assert make_launcher(launchers.launcher_class("ecs"), {"capacity_providers": providers}).given == {
+        "capacity_providers": providers
+    }
+    assert make_launcher(launchers.launcher_class("batch"), {"attempts": None}).given == {}
+
+
 def test_names_are_labels_of_dns_and_differ_from_run_to_run() -> None:
     names = {object_name(f"s3://b/{run}", run, 1) for run in ("A", "a", "a.b", "a_b", "x" * 128, "9-")}
     assert len(names) == 6
