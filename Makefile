@@ -38,9 +38,10 @@ test-kubernetes: .cache/tests-installed .cache/engine-installed .cache/kubernete
 	$(PYTEST) $(or $(T),tests/kubernetes)
 
 # What failed is tried once more, alone: some tests take time, and others on the machine may have taken it from them. Both
-# runs stay in the log. Where nothing failed but the run did, as for a skip, there is nothing to try, and that fails too.
+# runs stay in the log. Where nothing failed but the run did, as for a skip, there is nothing to try, and that fails too;
+# where the workers could not begin, pytest tries all of them, for which there is no time.
 MEASURED := coverage run -m pytest
-AGAIN := $(MEASURED) --last-failed --last-failed-no-failures=none
+AGAIN := timeout 900 $(MEASURED) --last-failed --last-failed-no-failures=none
 REST := --ignore=tests/images --ignore=tests/kubernetes
 AS_IMAGES := -o cache_dir=.cache/pytest-images tests/images
 AS_KUBERNETES := -o cache_dir=.cache/pytest-kubernetes tests/kubernetes

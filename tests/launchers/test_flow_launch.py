@@ -56,7 +56,9 @@ def test_what_a_platform_cannot_be_asked_for_leaves_no_run_behind(
     assert not list(tmp_path.rglob("runs"))
 
 
-@pytest.mark.parametrize("number", [(1, 2), {1: 2}, float("nan"), object(), {1}], ids=str)
+@pytest.mark.parametrize(
+    "number", [(1, 2), {1: 2}, float("nan"), object(), {1}], ids=["tuple", "number as key", "nan", "object", "set"]
+)
 def test_a_value_that_json_does_not_have_is_refused_before_anything_is_published(
     tmp_path: Path, number: object
 ) -> None:
