@@ -14,7 +14,7 @@ K ?=
 PYTEST := pytest $(if $(K),-k "$(K)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-images test-kubernetes test-all all-images all-kubernetes test-wheel coverage lint fix types \
+.PHONY: help demo test test-fast test-images test-kubernetes test-all test-wheel coverage lint fix types \
 	faults launch-kills fuzz bench bench-images images dist locks clean
 
 help: ## this list
@@ -43,8 +43,6 @@ test-kubernetes: .cache/tests-installed .cache/engine-installed .cache/kubernete
 MEASURED := coverage run -m pytest
 AGAIN := timeout 900 $(MEASURED) --last-failed --last-failed-no-failures=none
 REST := --ignore=tests/images --ignore=tests/kubernetes
-AS_IMAGES := -o cache_dir=.cache/pytest-images tests/images
-AS_KUBERNETES := -o cache_dir=.cache/pytest-kubernetes tests/kubernetes
 
 # What is cheap fails first. There are more workers than cores, as half of the time goes in waiting.
 test-all: export RUNNER_TEST_NO_SKIP = 1
@@ -55,15 +53,10 @@ test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI
 	$(MAKE) .cache/tests-installed .cache/libraries-installed
 	coverage erase
 	$(MEASURED) --numprocesses=4 --dist=loadfile $(REST) || $(AGAIN) $(REST)
+	$(MEASURED) tests/images || $(AGAIN) tests/images
 	$(MAKE) .cache/kubernetes/made
-	$(MAKE) --jobs=2 --keep-going --output-sync=target all-images all-kubernetes
+	$(MEASURED) tests/kubernetes || $(AGAIN) tests/kubernetes
 	$(MAKE) coverage
-
-all-images:
-	$(MEASURED) $(AS_IMAGES) || $(AGAIN) $(AS_IMAGES)
-
-all-kubernetes:
-	$(MEASURED) $(AS_KUBERNETES) || $(AGAIN) $(AS_KUBERNETES)
 
 # In the folder tests nothing but what is installed can be imported as runner.
 test-wheel: PROJECT = $(firstword $(wildcard dist/*.whl))
