@@ -20,11 +20,11 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 
 from __future__ import annotations
 
-import io
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from runner.backends.pieces import Writer, joined
 from runner.backends.retry import Patient, absence_passed_over
 from runner.errors import (
     AlreadyExists,
@@ -42,14 +42,13 @@ from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key, check_prefix, invalid_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from runner.backends.credential_sources import ChosenSource
 
 T = TypeVar("T")
 CACHE_CONTROL = "no-store"  # of what is written anew: who stands between must not give what was there before
-CHUNK = 8 * 1024 * 1024  # bytes moved at a time, and the size of an upload's part: 10,000 parts of S3 make 80 GB
 
 
 class Entry(NamedTuple):
@@ -61,25 +60,6 @@ class Entry(NamedTuple):
     key: str
     size: int
     modified: float
-
-
-class Writer:
-    """Writes an object's bytes in order (see `Storage.writer`), in pieces of at most `CHUNK`.
-
-    So a large buffer is never copied as a whole.
-
-    Args:
-        put: stores, or sends, one piece.
-    """
-
-    def __init__(self, put: Callable[[memoryview], object]) -> None:
-        self._put = put
-
-    def write(self, data: memoryview | bytes) -> None:
-        """Write the next bytes."""
-        view = memoryview(data).cast("B")
-        for start in range(0, len(view), CHUNK):
-            self._put(view[start : start + CHUNK])
 
 
 class Storage(Patient, ABC):
@@ -125,7 +105,7 @@ class Storage(Patient, ABC):
         the size that the answer tells, before its bytes are read and with no other request.
         """
         if self.patience is None:
-            return _joined(self.stream(key, limit=limit))
+            return joined(self.stream(key, limit=limit))
         check_key(key)
         return self._retry_small(lambda: self._read(key, limit))
 
@@ -135,8 +115,23 @@ class Storage(Patient, ABC):
             return self.read(key, limit=limit)
         return None
 
+    def read_changed(self, key: str, tag: str = "", *, limit: int = LARGEST_DOCUMENT) -> tuple[bytes, str] | None:
+        """Return a whole object and a tag of what it is now; None where the tag that is given is still its own.
+
+        One request, also where nothing has changed, and then without the object. Raises what `read` raises.
+        """
+        check_key(key)
+        found = self._retry_small(lambda: self._read_changed(key, tag, limit))
+        return None if found is None or found[1] == tag else found
+
+    def _read_changed(self, key: str, _tag: str, limit: int) -> tuple[bytes, str] | None:
+        """See `Storage.read_changed`; what has the tag may be given all the same, where no request has conditions."""
+        from hashlib import sha256
+
+        return (data := self._read(key, limit)), sha256(data).hexdigest()
+
     def _read(self, key: str, limit: int) -> bytes:
-        return _joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
+        return joined(self._cut_off(key, self._stream(key, 0, None, limit), limit))
 
     def check_size(self, key: str, size: int, limit: int | None) -> None:
         """Refuse an object that is larger than its kind may be. Raises TooLarge."""
@@ -382,17 +377,3 @@ class Storage(Patient, ABC):
 
     def _sweep(self, _prefix: str) -> None:
         """See `Storage.sweep`."""
-
-
-def _joined(chunks: Iterator[bytes]) -> bytes:
-    """Return all of them as one, in memory for one alone: a buffer's own bytes are not copied when they are taken."""
-    first = next(chunks, b"")
-    if (second := next(chunks, None)) is None:
-        return first
-    whole = io.BytesIO()
-    whole.write(first)
-    del first
-    while second is not None:
-        whole.write(second)
-        second = next(chunks, None)
-    return whole.getvalue()

@@ -12,9 +12,10 @@ import obstore
 from obstore import exceptions
 
 from runner.backends.background import in_time, take_longer
-from runner.backends.base import CACHE_CONTROL, CHUNK, Entry, Storage, Writer
+from runner.backends.base import CACHE_CONTROL, Entry, Storage
 from runner.backends.errors import elsewhere, first_line, format_seconds, make_error
 from runner.backends.object_store_errors import error_for_response, stops_listing
+from runner.backends.pieces import CHUNK, Writer
 from runner.backends.retry import ANSWER_SECONDS, LISTING_SECONDS, PART_SHARE, SLOWEST_ANSWER, START_SECONDS
 from runner.errors import (
     CredentialsRefused,
@@ -93,7 +94,9 @@ class ObjectStorage(Storage):
         self._options: ClientConfig = {"allow_http": True}  # only an endpoint that the user wrote is asked so
         self._certificates = certificates
         if certificates:
-            self._options["root_certificate"] = _read_certificates(certificates)
+            from runner.backends.redirects import read_certificates
+
+            self._options["root_certificate"] = read_certificates(certificates)
         self._stores: dict[float, Any] = {}  # by the seconds that they wait for an answer
         self._opened = 0  # how often all of them were opened anew
         self._store_now()
@@ -180,7 +183,7 @@ class ObjectStorage(Storage):
                 meant = error_for_response(
                     error, self, what, key, waited=waited, patience=patience, refusal=self._refusal
                 )
-                if isinstance(meant, NotFound) and self._is_in_endpoint():
+                if isinstance(meant, NotFound) and self._has_bucket_in_endpoint():
                     meant.hint = f"The endpoint {self.endpoint} has {self.container} in it, which the location adds."
                 if isinstance(meant, CredentialsRefused) and not self._answered and (host := self._redirected_to(key)):
                     meant = elsewhere(self, what, key, f"it is redirected to {host}")
@@ -188,14 +191,10 @@ class ObjectStorage(Storage):
         self._answered = True
         return answer
 
-    def _is_in_endpoint(self) -> bool:
-        """Return whether whoever wrote the endpoint took the bucket into it, which then is asked for inside itself."""
-        from urllib.parse import urlsplit
+    def _has_bucket_in_endpoint(self) -> bool:
+        from runner.backends.redirects import has_bucket
 
-        url, config = urlsplit(self.endpoint), self._store_now().config
-        is_in_host = (url.hostname or "").startswith(f"{self.container}.")
-        is_virtual = str(config.get("virtual_hosted_style_request", "")).lower() == "true"
-        return url.path.rpartition("/")[2] == self.container or (is_in_host and not is_virtual)
+        return has_bucket(self.endpoint, self.container, self._store_now().config)
 
     def _redirected_to(self, key: str) -> str:
         from runner.backends.redirects import redirected_to
@@ -259,6 +258,17 @@ class ObjectStorage(Storage):
         while chunk := self._request("read", key, lambda _store: next(chunks, None), self._most(min(left, PIECE))):
             left -= len(chunk)
             yield bytes(chunk)
+
+    def _read_changed(self, key: str, tag: str, limit: int) -> tuple[bytes, str] | None:
+        def ask(store: Any) -> Any:
+            with suppress(exceptions.NotModifiedError):
+                return obstore.get(store, key, options={"if_none_match": tag} if tag else None)
+
+        if (found := self._request("read", key, ask, self._most(0))) is None:
+            return None
+        self.check_size(key, found.meta["size"], limit)
+        data = self._request("read", key, lambda _store: found.bytes(), self._most(found.meta["size"]))
+        return bytes(data), found.meta["e_tag"] or ""
 
     def _most(self, size: int) -> float | None:
         """Return the seconds after which an answer with so many bytes is given up; None where obstore does so."""
@@ -387,13 +397,3 @@ class ObjectStorage(Storage):
         except Denied:
             pass
         return True
-
-
-def _read_certificates(path: str) -> bytes:
-    from pathlib import Path
-
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        message = f"the certificates {path} cannot be read: {error.strerror}"
-        raise EnvironmentWrong(message, hint="Correct AWS_CA_BUNDLE or SSL_CERT_FILE, or mount the file.") from error

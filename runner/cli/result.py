@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.backends.base import CHUNK
 from runner.backends.local.private import create_file
+from runner.backends.pieces import CHUNK
 from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json, label, size_text
 from runner.cli.locations import check_end, open_run
 from runner.errors import NotFound, UsageError

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import CHUNK
+from runner.backends.pieces import CHUNK
 from runner.errors import BundleCorrupt, RunnerError, TooLarge, WriteFailed
 from runner.naming import label_of
 from runner.runs.layout import SIGNATURE
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
-    from runner.backends.base import Storage, Writer
+    from runner.backends.base import Storage
+    from runner.backends.pieces import Writer
     from runner.model.task import Node
     from runner.runs.store import RunStore
     from runner.schema.documents import ResultRecord

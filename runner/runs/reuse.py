@@ -8,7 +8,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from runner import logs
-from runner.backends.base import CHUNK
+from runner.backends.pieces import CHUNK
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
 from runner.model.task import Parameter, references
 from runner.runs.claims import same_json

@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.backends.background import in_time, take_longer
-from runner.backends.base import CACHE_CONTROL, CHUNK, Entry, Storage, Writer
+from runner.backends.base import CACHE_CONTROL, Entry, Storage
 from runner.backends.credential_sources import check_endpoint, check_value, check_variables
 from runner.backends.errors import default_error, elsewhere, format_seconds, is_transient, make_error
 from runner.backends.gcp.errors import causes, reason, remedy
+from runner.backends.pieces import CHUNK, Writer
 from runner.backends.progress import Progress, goes_round
 from runner.backends.retry import PART_SHARE, REQUEST_SHARE, SLOWEST_ANSWER, START_SECONDS
 from runner.errors import (
@@ -193,6 +194,25 @@ class GCSStorage(Storage):
             # an answer may be shorter than what was asked for, and not every server tells the size of the whole
             if not chunk or (offset >= blob.whole_size if blob.whole_size else len(chunk) < CHUNK):
                 return
+
+    def _read_changed(self, key: str, tag: str, limit: int) -> tuple[bytes, str] | None:
+        from google.api_core.exceptions import NotModified
+
+        blob = self._blob(key, self._bucket)
+        other = {"if_generation_not_match": int(tag)} if tag else {}
+
+        def ask(options: _Options) -> bytes | None:
+            try:
+                data: bytes = blob.download_as_bytes(end=limit, raw_download=True, **other, **options)
+            except NotModified:
+                return None
+            return data
+
+        data = self._request("read", key, ask)
+        if data is None:
+            return None
+        self.check_size(key, max(blob.whole_size, len(data)), limit)
+        return data, str(blob.generation or "")
 
     def _range(self, blob: Any, first: int, last: int) -> Callable[[_Options], bytes]:
         from google.api_core.exceptions import RequestRangeNotSatisfiable

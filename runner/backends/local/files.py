@@ -7,8 +7,9 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from runner.backends.base import CHUNK, Entry, Storage, Writer
+from runner.backends.base import Entry, Storage
 from runner.backends.local.confinement import inside, plain_file, warn_of_writers
+from runner.backends.pieces import CHUNK, Writer
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
 from runner.location import file_url
 from runner.schemes import LOCAL
@@ -70,6 +71,14 @@ class LocalStorage(Storage):
                     yield chunk
         except OSError as error:
             raise self._read_error(key, error) from error
+
+    def _read_changed(self, key: str, tag: str, limit: int) -> tuple[bytes, str] | None:
+        try:
+            found = os.stat(plain_file(self._inside(key)))
+        except OSError as error:
+            raise self._read_error(key, error) from error
+        now = f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+        return None if now == tag else (self._read(key, limit), now)
 
     def _read_error(self, key: str, error: OSError) -> RunnerError:
         path = self._path(key)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from runner import errors
 from runner.backends import open_storage
 from runner.backends.azure.credentials import SOURCES, find_azure, parse_connection_string
-from runner.backends.base import CHUNK
+from runner.backends.pieces import CHUNK
 from runner.images import image_of
 from runner.location import parse_location
 from runner.secrets.named import resolve

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from runner import errors
 from runner.backends import open_storage
-from runner.backends.base import CHUNK
 from runner.backends.gcp.credentials import SOURCES
+from runner.backends.pieces import CHUNK
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.cloud import Cloud, Request

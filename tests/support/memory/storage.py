@@ -7,8 +7,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runner.backends.base import CHUNK, Entry, Storage, Writer
+from runner.backends.base import Entry, Storage
 from runner.backends.errors import make_error
+from runner.backends.pieces import CHUNK, Writer
 from runner.errors import AlreadyExists, BucketMissing, NotFound
 from support.memory import MEMORY
 
