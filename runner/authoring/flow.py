@@ -151,6 +151,31 @@ class Flow(FlowGraph):
         check_parameters(parameters_of(self), parameters)
         return launch_flow(self.storage.build(), launcher, parameters)
 
+    def submit(self, **parameters: Any) -> str:
+        """Publish the flow, as it is now, and have a run of it wait for an agent that has all its labels.
+
+        Args:
+            **parameters: values of the flow's parameters.
+
+        Returns:
+            The URL of the run's folder, as `runner show` takes it; while a flow is being loaded that of the folder in
+            which its bundles lie, and nothing waits.
+
+        Raises:
+            EnvironmentWrong: when parameters are unknown, missing or nothing that JSON has.
+            RunnerError: what `build` raises.
+        """
+        from runner.model.parameters import check_parameters, parameters_of
+
+        if is_loading():
+            return self.storage.build()
+        from runner.agents.submit import submit_flow
+        from runner.launchers.launch import check_values
+
+        check_values(parameters)
+        check_parameters(parameters_of(self), parameters)
+        return submit_flow(self.storage.build(), parameters)
+
 
 Flow.__module__ = "runner"  # see runner.model.flow.FlowGraph
 

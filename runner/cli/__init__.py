@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from runner import errors
+from runner.cli.agent import agent_group, agents
 from runner.cli.build import build
 from runner.cli.cancel import cancel
 from runner.cli.check import check
@@ -27,6 +28,7 @@ from runner.cli.promote import promote
 from runner.cli.result import result
 from runner.cli.run import retry, run
 from runner.cli.show import show
+from runner.cli.submit import submit_command
 from runner.cli.version import show_version, version
 from runner.environ import process_environ
 from runner.publishing.untimely_end import untimely_end_told
@@ -77,6 +79,9 @@ for command in (
     run,
     retry,
     launch_command,
+    submit_command,
+    agent_group,
+    agents,
     build,
     promote,
     cancel,

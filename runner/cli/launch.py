@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.format import as_json_option, echo, echo_block, echo_json
-from runner.cli.launch_options import launch_options, launcher_of, wishes_of
+from runner.cli.launch_options import budget_options, budgets_of, launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location, open_run, read_settings
 from runner.cli.logs import follow_log
-from runner.cli.parameters import Seconds
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find, find_in_image, launch, rendered
-from runner.launchers.watch import START_SECONDS, Budgets
 from runner.runs.cancelling import cancel_run
 from runner.settings import check_run_id
 
@@ -37,14 +35,7 @@ _LAST_LINES_SECONDS = 10.0  # that the end of a log may come after the outcome
 @click.option("-f", "--follow", is_flag=True, help="Show its log until it is over, and end with its code.")
 @click.option("-d", "--detach", is_flag=True, help="Return when the platform has taken it.")
 @click.option("--render", is_flag=True, help="Print what the platform would be asked for, and ask for nothing.")
-@click.option(
-    "--start-timeout",
-    type=Seconds(min=1),
-    metavar="SECONDS",
-    help=f"Until it must have begun; without this {START_SECONDS:g}, and any time in a queue.",
-)
-@click.option("--start-retries", type=click.IntRange(min=0), default=2, metavar="N", show_default=True)
-@click.option("--restarts", type=click.IntRange(min=0), default=0, metavar="N", show_default=True)
+@budget_options
 @as_json_option
 def launch_command(
     kind: str, location: str, *, follow: bool, detach: bool, render: bool, as_json: bool, **given: Any
@@ -70,7 +61,7 @@ def launch_command(
         launcher,
         wishes,
         run_id=run_id,
-        budgets=Budgets(given["start_timeout"], given["start_retries"], given["restarts"]),
+        budgets=budgets_of(given),
         tell=tell,
     )
     what = f"launched {watcher.launch.name}" if watcher.launch.name else "it is over, and was not launched again"

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.parameters import parameters_option, read_options
+from runner.cli.parameters import Seconds, parameters_option, read_options
 from runner.environ import process_environ
 from runner.environments import RESOURCES, read_resources
 from runner.errors import UsageError
 from runner.launchers import launcher_class
 from runner.launchers.base import make_launcher
 from runner.launchers.order import Wishes
+from runner.launchers.watch import START_SECONDS, Budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import JsonObject
     from runner.settings import Settings
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    parameters_option,
+_OF_PLATFORM: tuple[Callable[[Any], Any], ...] = (
     click.option("--image", metavar="IMAGE", help="Instead of the one that the flow names, or that fits it."),
     click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable; no secret."),
     click.option(
@@ -40,10 +40,40 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the platform's."),
 )
 
+_OF_BUDGETS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--start-timeout",
+        type=Seconds(min=1),
+        metavar="SECONDS",
+        help=f"Until it must have begun; without this {START_SECONDS:g}, and any time in a queue.",
+    ),
+    click.option("--start-retries", type=click.IntRange(min=0), default=2, metavar="N", show_default=True),
+    click.option("--restarts", type=click.IntRange(min=0), default=0, metavar="N", show_default=True),
+)
+
 
 def launch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return a command with the options of a launch, which `wishes_of` and `launcher_of` read."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+    return _with(command, (parameters_option, *_OF_PLATFORM))
+
+
+def platform_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command with the options of a launch that hold for any flow."""
+    return _with(command, _OF_PLATFORM)
+
+
+def budget_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command with the options that `budgets_of` reads."""
+    return _with(command, _OF_BUDGETS)
+
+
+def _with(command: Callable[..., Any], options: Sequence[Callable[[Any], Any]]) -> Callable[..., Any]:
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def budgets_of(given: Mapping[str, Any]) -> Budgets:
+    """Return how long a start may take, and how often it is made again."""
+    return Budgets(given["start_timeout"], given["start_retries"], given["restarts"])
 
 
 def launcher_of(kind: str, given: Mapping[str, Any]) -> Launcher:

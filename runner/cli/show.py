@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.agents.register import Register
+from runner.agents.submit import queue_of, why_it_waits
 from runner.cli.format import (
     as_json_option,
     echo,
@@ -50,11 +52,25 @@ def show(run: str, *, as_json: bool) -> int:
         told: dict[str, object] = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
         told |= {"unreadable": str(unreadable)} if unreadable else {}
         told |= {"launches": launches} if (launches := launches_of(store)) else {}
+        told |= {"waits": waits} if (waits := _waits(store, status)) else {}
         echo_json({**(end or living_document(store, status)), **told})
     else:
         _print(store, status, unreadable)
+        if waits := _waits(store, status):
+            echo_field("waits", waits)
         print_launches(launches_of(store), is_over=not status.is_active)
     return unreadable.code if unreadable else 0
+
+
+def _waits(store: RunStore, status: RunStatus) -> str:
+    """Return for what a run waits that nobody has launched yet; empty where it is no such run."""
+    request = store.read_request() if status.state == "asked for" else None
+    queue = queue_of(store, request) if request else None
+    if request is None or queue is None or store.list_launches():
+        return ""
+    labels = ", ".join(request["labels"])
+    lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])
+    return f"for an agent{f' with {labels}' if labels else ''}{f'; {lacking}' if lacking else ''}"
 
 
 def _without_outcome(store: RunStore, unreadable: BundleCorrupt) -> RunStatus:

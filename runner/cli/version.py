@@ -13,7 +13,7 @@ from runner.version import __version__
 _IMAGE_FACTS = ("image", "revision")  # variables that runner's images set
 
 
-@click.command(short_help="Show the versions of runner and Python.")
+@click.command(hidden=True)  # as --version is
 @as_json_option
 def version(*, as_json: bool) -> None:
     """Show the versions of runner and Python, and in an image its name and revision."""

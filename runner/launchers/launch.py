@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runner.bundle.archive import Bundle, ForeignObject
     from runner.launchers.base import Order
     from runner.runs.store import RunStore
-    from runner.schema.documents import EndDocument, JsonObject
+    from runner.schema.documents import EndDocument, JsonObject, RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,27 @@ def launch(
 
     Raises as `make_order` and `Watcher.begin`, and EnvironmentWrong when the run was begun with something else.
     """
+    watcher, request = prepare(found, launcher, wishes, run_id or naming.new_run_id(), budgets or Budgets(), tell)
+    if not watcher.store.list_launches():  # what cannot be asked for is refused before anything is written
+        watcher.launcher.render(watcher.make_order(Launch(0, "")))
+    begin_run(watcher.store, request)
+    watcher.begin()
+    return watcher
+
+
+def prepare(
+    found: Found,
+    launcher: Launcher,
+    wishes: Wishes,
+    run_id: str,
+    budgets: Budgets,
+    tell: Callable[[str], None],
+) -> tuple[Watcher, RunRequest]:
+    """Return what would launch a run and look after it, and what the run is then begun with. Raises as `make_order`."""
     launcher = launcher.with_defaults(options_of(found.flow, launcher.kind))
     launcher.tell = tell
     settings = found.settings._replace(parameters=dict(wishes.parameters))
-    store = found.stores.open(found.key, run_id or naming.new_run_id())
+    store = found.stores.open(found.key, run_id)
     bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
     request = new_request(store.run_id, bundle, settings, found.opened, None)  # type: ignore[arg-type]
     store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
@@ -114,13 +131,8 @@ def launch(
             needs_image=launcher.needs_image,
         )
 
-    watcher = Watcher(store, launcher, order_of, budgets or Budgets(), settings.grace, tell)
-    order = order_of(Launch(0, ""))
-    if not store.list_launches():  # what cannot be asked for is refused before anything is written
-        launcher.render(order)
-    begin_run(store, request)
-    watcher.begin()
-    return watcher
+    order_of(Launch(0, ""))
+    return Watcher(store, launcher, order_of, budgets, settings.grace, tell), request
 
 
 class LaunchedRun:
@@ -152,13 +164,15 @@ class LaunchedRun:
 
 
 def check_launch(launcher: object, parameters: Mapping[str, object]) -> None:
-    """Refuse what cannot be launched on, or with. Raises UsageError, and EnvironmentWrong for a parameter's value.
-
-    Whatever JSON would make another value of, as of a tuple, would be another one in the container.
-    """
+    """Refuse what cannot be launched on, or with. Raises UsageError, and as `check_values`."""
     if not isinstance(launcher, Launcher):
         message = f"{launcher!r} is no launcher"
         raise UsageError(message, hint="Give one of runner.launchers, made: flow.launch(Docker()).")
+    check_values(parameters)
+
+
+def check_values(parameters: Mapping[str, object]) -> None:
+    """Refuse values that would be other ones in the container, as JSON has none of them. Raises EnvironmentWrong."""
     for name, value in parameters.items():
         try:
             is_same = json.loads(json.dumps(value, allow_nan=False)) == value

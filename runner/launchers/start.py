@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
-from runner.errors import AlreadyExists, BundleCorrupt, CredentialsRefused, EnvironmentWrong, Unreachable
+from runner.errors import AlreadyExists, BundleCorrupt, CredentialsRefused, EnvironmentWrong, RunHeld, Unreachable
 from runner.launchers.base import Launcher, Order, object_name
 from runner.runs.documents import FORMAT, requester
 
@@ -53,23 +53,40 @@ def next_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launc
     while True:
         if open_launch := last_launch(store, launcher.kind):
             return open_launch
-        number = len(store.list_launches()) + 1
-        document: LaunchDocument = {
-            "format": FORMAT,
-            "token": naming.new_token(),
-            "run_id": store.run_id,
-            "launch": number,
-            "kind": launcher.kind,
-            "name": object_name(store.url, store.run_id, number),
-            "image": image,
-            "launched": naming.now(),
-            "by": requester(),
-        }
-        try:
-            store.create_launch(document)
-        except AlreadyExists:
-            continue
-        return Launch(number, document["name"])
+        with suppress(AlreadyExists):
+            return _claim_launch(store, launcher, image, len(store.list_launches()) + 1)
+
+
+def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch:
+    """Claim the run's next launch for this process alone: one request, if it is the first.
+
+    Raises RunHeld when somebody else has claimed one that is not over.
+    """
+    number = 1
+    while True:
+        with suppress(AlreadyExists):
+            return _claim_launch(store, launcher, image, number)
+        number = len(store.list_launches())
+        if store.read_launch_end(number) is None:
+            message = f"run {store.run_id} was launched by somebody else, who looks after it"
+            raise RunHeld(message, hint="runner show tells where.")
+        number += 1
+
+
+def _claim_launch(store: RunStore, launcher: Launcher, image: str | None, number: int) -> Launch:
+    document: LaunchDocument = {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "run_id": store.run_id,
+        "launch": number,
+        "kind": launcher.kind,
+        "name": object_name(store.url, store.run_id, number),
+        "image": image,
+        "launched": naming.now(),
+        "by": requester(),
+    }
+    store.create_launch(document)
+    return Launch(number, document["name"])
 
 
 def make_object(

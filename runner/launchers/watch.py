@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
 from runner.launchers.remedies import remedy_for
-from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left
+from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import CancelLook, cancel_run
 from runner.runs.claims import LONGEST_HEARTBEAT, MISSED_HEARTBEATS
@@ -108,8 +108,22 @@ class Watcher:
         if self.store.read_outcome():
             self._launch = last_launch(self.store, self.launcher.kind)
             return self._launch
-        image = self.make_order(Launch(0, "")).image or None
-        self._launch, self._is_unmade = next_launch(self.store, self.launcher, image), True
+        self._make(next_launch(self.store, self.launcher, self._image))
+        return self.launch
+
+    def take(self) -> bool:
+        """Launch a run that nobody looks after; return whether it is not over yet. Raises as `begin`, and RunHeld."""
+        if self.store.read_outcome():
+            return False
+        self._make(take_launch(self.store, self.launcher, self._image))
+        return True
+
+    @property
+    def _image(self) -> str | None:
+        return self.make_order(Launch(0, "")).image or None
+
+    def _make(self, launch: Launch) -> None:
+        self._launch, self._is_unmade = launch, True
         try:
             make_object(self.store, self.launcher, self.launch, self.make_order)
         except NotStarted as error:
@@ -120,7 +134,6 @@ class Watcher:
         else:
             self._is_unmade = False
             self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
-        return self.launch
 
     def until_claimed(self) -> EndDocument | None:
         """Wait until a launch has claimed an attempt, or the run is over: return its end then. Raises as `look`."""

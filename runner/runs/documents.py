@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from runner.schema.documents import Requester
 
-    Kind = Literal["run", "claim", "beat", "end", "cancel", "launch", "handle", "launch-end"]  # an outcome is an end
+    Kind = Literal[
+        "run", "claim", "beat", "end", "cancel", "launch", "handle", "launch-end", "entry", "labels", "agent", "marker"
+    ]  # an outcome is an end
 
 FORMAT: Final = 1
 TERMINAL_STATES = frozenset({"succeeded", "failed", "timed_out"})  # ends after which no attempt follows

@@ -43,6 +43,7 @@ class RunRequest(TypedDict):
     image: str | None
     executor: NotRequired[str]
     reuse: NotRequired[Reuse | None]
+    entry: NotRequired[str]
     requested: str
     by: Requester
 
@@ -212,6 +213,52 @@ class LaunchEnd(TypedDict):
     events: list[str]
     log: list[str]
     ended: str
+
+
+class QueueEntry(TypedDict):
+    """``_queue/<set>/<priority><time>-<run-id>``: a run that waits; ``home`` is its flow's folder."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    home: str
+    queued: str
+
+
+class LabelSet(TypedDict):
+    """``_queue/sets/<set>.json``: the labels of a set of waiting runs."""
+
+    format: Literal[1]
+    token: str
+    labels: list[str]
+
+
+class AgentDocument(TypedDict):
+    """``_agents/<id>/agent.json``: which runs an agent takes, and where it is; ``beat``: seconds between heartbeats."""
+
+    format: Literal[1]
+    token: str
+    agent: str
+    kind: str
+    labels: list[str]
+    concurrency: int
+    beat: float
+    version: str
+    pid: int
+    started: str
+    by: Requester
+
+
+class RunMarker(TypedDict):
+    """``_agents/<id>/runs/<run>``: that an agent is about to launch a run, or looks after it; ``entry`` is its key."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    home: str
+    entry: str
+    taken: str
+    taken_by: str
 
 
 class FlowReference(TypedDict):

@@ -21,6 +21,7 @@ _MOST_SECRETS = 1000
 _STATES = {"succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"}
 # As runner writes them. What `naming.VERSION` finds in a listing, RUNNER_SECRETS may name, and `location.check_sha256`
 # takes from a person is more than that, and a start imports those before it forks.
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dt[a-z0-9-]{1,64}")
 
 
@@ -113,6 +114,10 @@ def is_secret_name(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}", value))
 
 
+def _run_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(_RUN_ID.fullmatch(value))
+
+
 def _secret_names(value: Any) -> bool:
     """Return whether this is a list of secrets' names."""
     return isinstance(value, list) and len(value) <= _MOST_SECRETS and all(map(is_secret_name, value))
@@ -185,6 +190,9 @@ _ENVIRONMENT = {
     "options": _object,
 }
 _ONLY = {
+    "agent": {"concurrency"},
+    "entry": {"queued"},
+    "marker": {"taken_by"},
     "cancel": {"why"},
     "launch": {"launched"},
     "handle": {"handle"},
@@ -222,6 +230,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "labels": _texts,
         "image": _or_none(_text),
         "reuse": _if_there(_or_none(_shaped({"run_id": _text, "from": _or_none(_text)}))),
+        "entry": _if_there(_text),
         "requested": _time,
     },
     "claim": {
@@ -262,4 +271,18 @@ SHAPES: dict[str, dict[str, Any]] = {
         "cancel": _if_there(_shaped(_CANCEL)),
     },
     "cancel": {"token": _text, "run_id": _text, "signature": _if_there(_signature), **_CANCEL},
+    "entry": {"run_id": _run_id, "home": _text, "queued": _time},
+    "labels": {"labels": _texts},
+    "agent": {
+        "agent": _text,
+        "kind": _text,
+        "labels": _texts,
+        "concurrency": _count,
+        "beat": _seconds,
+        "version": _text,
+        "pid": _count,
+        "started": _time,
+        "by": {"host": _text, "uid": _or_none(_count)},
+    },
+    "marker": {"run_id": _run_id, "home": _text, "entry": _text, "taken_by": _text},
 }

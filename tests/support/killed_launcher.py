@@ -1,4 +1,4 @@
-"""A launcher that is killed before or after one of its steps: killed_launcher.py before|after STEP NUMBER ARGUMENTS."""
+"""Runner, killed before or after a step of launching: killed_launcher.py before|after STEP NUMBER ARGUMENTS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner import cli
 from runner.backends.local.files import LocalStorage
 from runner.backends.object_store import ObjectStorage
+from runner.environments import LAUNCHER_KINDS
 from runner.launchers import launcher_class
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def die_at(kind: type, name: str, number: int, *, is_after: bool) -> None:
 if __name__ == "__main__":
     [moment, step, number, *arguments] = sys.argv[1:]
     sys.argv[1:] = arguments
-    kinds = [LocalStorage, ObjectStorage] if step in {"create", "list_folder"} else [launcher_class(arguments[1])]
+    [platform] = set(arguments) & set(LAUNCHER_KINDS)
+    kinds = [launcher_class(platform)] if step in {"launch", "describe", "remove"} else [LocalStorage, ObjectStorage]
     for kind in kinds:
         die_at(kind, step, int(number), is_after=moment == "after")
     sys.exit(cli.main())

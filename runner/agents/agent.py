@@ -1,0 +1,267 @@
+"""An agent: takes waiting runs all of whose labels it has, launches them, and looks after them until they are over.
+
+Whatever it does is written down before it is done, so that it may die at any moment: a marker in its folder, then the
+launch's claim, then the platform's object, whose name is the launch's. Who finds it dead takes its markers, and with
+them its runs. No clocks are compared: an agent is dead whose heartbeat has not changed for three of its intervals.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner import logs, naming
+from runner.agents.neighbours import Neighbours
+from runner.agents.register import owner
+from runner.agents.runs import Refused, Runs
+from runner.errors import BundleCorrupt, CredentialsRefused, RunHeld, RunnerError, TooLarge, Unreachable
+from runner.launchers.watch import Watcher
+from runner.runs.documents import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.agents.queue import Queue, Waiting
+    from runner.agents.register import Register
+    from runner.schema.documents import AgentDocument, RunMarker
+
+LIST_SECONDS = 75.0  # between two looks at the queue when nobody rings: 48 listings an hour
+log = logs.logger("agent")
+
+
+class Habits(NamedTuple):
+    """How an agent works.
+
+    Args:
+        poll: seconds between two looks at the doorbell.
+        concurrency: runs that it looks after at once.
+        waits: whether it looks after its runs until they are over when it is asked to stop; else others take them.
+    """
+
+    poll: float = 2.0
+    concurrency: int = 10
+    waits: bool = False
+
+
+class Agent:
+    """See the module.
+
+    Args:
+        document: what it says of itself.
+        queue: where runs wait.
+        register: where agents are entered.
+        runs: how it launches one.
+        habits: see `Habits`.
+        tell: given a line for people, whenever something has happened.
+    """
+
+    def __init__(
+        self,
+        document: AgentDocument,
+        queue: Queue,
+        register: Register,
+        runs: Runs,
+        habits: Habits,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.document, self.queue, self.register, self.runs = document, queue, register, runs
+        self.habits, self._tell = habits, tell
+        self._neighbours = Neighbours(register, document, queue.ring)
+        self._over = threading.Event()
+        self._news = threading.Event()  # a run has ended, or the agent is to stop
+        self._stops = False
+        self._turn = threading.Lock()
+        self._active: dict[str, threading.Thread] = {}  # by the names of their markers
+        self._next: list[Waiting] = []
+        self._rung, self._listed = "", float("-inf")
+
+    @property
+    def id(self) -> str:
+        """Its id: the name of its folder."""
+        return self.document["agent"]
+
+    def stop(self) -> None:
+        """Take no more runs, and end."""
+        self._stops = True
+        self._news.set()
+
+    def work(self) -> None:
+        """Work until it is asked to stop. Raises what the storage raises before the first look."""
+        self.register.write(self.document)
+        self.queue.ring()  # so that the others learn of it
+        beats = threading.Thread(target=self._beat, daemon=True)
+        beats.start()
+        self._tell(f"agent {self.id} takes runs from {self.queue.url}")
+        try:
+            while not self._stops:
+                try:
+                    self._look()
+                except RunnerError as error:
+                    self._tell(f"the queue is out of reach: {error.message}")
+                self._news.wait(self.habits.poll)
+                self._news.clear()
+            if self.habits.waits:
+                for thread in list(self._active.values()):
+                    thread.join()
+        finally:
+            self._over.set()
+            beats.join()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Leave the register; whatever runs goes on, and the others take it from the markers that stay."""
+        try:
+            self.register.forget(self.id)
+            self.queue.ring()
+        except RunnerError as error:
+            self._tell(f"agent {self.id} is not taken out of the register: {error.message}")
+
+    def _look(self) -> None:
+        """Look whether somebody has rung, or it is time to list the queue; take what there is room for."""
+        rung = self.queue.rung(self._rung)
+        if rung != self._rung or time.monotonic() - self._listed > LIST_SECONDS:
+            self._rung, self._listed = rung, time.monotonic()
+            self._neighbours.look_soon()
+            self._next = self._waiting()
+        while self._next and len(self._active) < self.habits.concurrency and not self._stops:
+            self._begin(self._next.pop(0))
+
+    def _waiting(self) -> list[Waiting]:
+        """Return the runs that it may take: by priority, and among those of one its own share first."""
+        mine = set(self.document["labels"])
+        found = [
+            each
+            for name, labels in self.queue.sets().items()
+            if mine.issuperset(labels)
+            for each in self.queue.waiting(name)
+        ]
+        agents = self._neighbours.living
+        shares = {each: owner(agents, each.run_id) != self.id for each in found}
+        others = random.sample(found, len(found))  # of others' shares each agent takes other ones
+        place = {each: number for number, each in enumerate(others)}
+        return sorted(found, key=lambda each: (each.rank, shares[each], place[each] if shares[each] else each.key))
+
+    def _begin(self, waiting: Waiting) -> None:
+        self._start(waiting.key, lambda: self._take(waiting.key))
+
+    def adopt(self, marker: RunMarker) -> None:
+        """Look after a run of an agent that is gone."""
+        self._start(marker["entry"], lambda: self._adopt(marker))
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        def whole() -> None:
+            try:
+                work()
+            except RunnerError as error:
+                self._tell(f"{name.rpartition('/')[2]}: {error.message}")
+            finally:
+                with self._turn:
+                    self._active.pop(name, None)
+                self._news.set()
+
+        with self._turn:
+            if name in self._active:
+                return
+            self._active[name] = thread = threading.Thread(target=whole, daemon=True)
+        thread.start()
+
+    def _take(self, key: str) -> None:
+        """Take a waiting run: mark it, claim its launch, have it launched, remove its entry, look after it."""
+        try:
+            entry = self.queue.read(key)
+        except (BundleCorrupt, TooLarge) as error:
+            self._tell(error.message)
+            self.queue.remove(key)
+            return
+        if entry is None:
+            return
+        marker: RunMarker = {
+            "format": FORMAT,
+            "token": naming.new_token(),
+            "run_id": entry["run_id"],
+            "home": entry["home"],
+            "entry": key,
+            "taken": naming.now(),
+            "taken_by": self.id,
+        }
+        name = self.register.mark(marker)
+        try:
+            watcher = self._launched(marker, Watcher.take)
+        except RunHeld:  # somebody else has it
+            watcher = None
+        except RunnerError:
+            self.register.unmark(self.id, name)
+            raise
+        self.queue.remove(key)
+        if watcher:
+            self._look_after(watcher)
+        self.register.unmark(self.id, name)
+
+    def _adopt(self, marker: RunMarker) -> None:
+        """Look after a run of an agent that is gone: launch it if it was not, and take up its launch if it was."""
+        mine: RunMarker = {**marker, "taken_by": self.id}
+        name = self.register.mark(mine)
+        self.register.unmark(marker["taken_by"], name)
+        watcher = self._launched(mine, lambda watcher: bool(watcher.begin()))
+        self.queue.remove(marker["entry"])
+        if watcher:
+            self._look_after(watcher)
+        self.register.unmark(self.id, name)
+
+    def _launched(self, marker: RunMarker, launch: Callable[[Watcher], bool]) -> Watcher | None:
+        """Have a run launched; None if it is over, or was given up, which has been written down.
+
+        Raises RunHeld when somebody else has it, and what the storage raises where nothing has been claimed yet.
+        """
+        try:
+            watcher = self.runs.prepare(marker)
+        except Refused as error:
+            self._tell(f"run {marker['run_id']} is refused: {error}")
+            return None
+        if watcher is None:
+            return None
+        try:
+            if not launch(watcher):
+                return None
+        except RunHeld:
+            raise
+        except RunnerError as error:
+            if not watcher.launch.number:
+                raise
+            if not isinstance(error, Unreachable | CredentialsRefused):  # then it asks again
+                self.runs.tell_refused(watcher.store, watcher.launch, error)
+                self._tell(f"{watcher.launch.name}: {error.message}")
+                return None
+        self._tell(f"looks after {watcher.launch.name}: {watcher.store.url}")
+        return watcher
+
+    def _look_after(self, watcher: Watcher) -> None:
+        """Look after a run until it is over, or is given up; while nobody answers, for as long as that takes."""
+        while True:
+            try:
+                end = watcher.until_over()
+            except (Unreachable, CredentialsRefused) as error:
+                self._tell(f"{watcher.launch.name}: {error.message}")
+            except RunnerError as error:
+                self._tell(f"{watcher.launch.name}: {error.message}")
+                return
+            else:
+                self._tell(f"run {watcher.store.run_id} is over: {end['state']}, exit code {end['exit_code']}")
+                return
+
+    def _beat(self) -> None:
+        """Show that it lives, and take the runs of whoever does not any more."""
+        number = 0
+        while True:
+            number += 1
+            try:
+                self.register.write_beat(self.document, number)
+                if not self._stops:
+                    for marker in self._neighbours.left_behind():
+                        self.adopt(marker)
+            except RunnerError as error:
+                log.warning("%s", error)
+            if self._over.wait(self.document["beat"]):
+                return

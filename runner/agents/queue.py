@@ -1,0 +1,166 @@
+"""The queue: waiting runs, each as an object in the folder of the set of labels that its agent must have.
+
+The key of an entry says when its turn is: priority, then time. Entries are created if absent and removed, by whoever
+has launched the run; nothing is ever scanned past. Whoever adds one rings the doorbell, an object that agents ask for
+only if it has changed. See section "Where things lie" of ``docs/formats.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from runner import naming
+from runner.agents.stored import create_document, read_document
+from runner.errors import BundleCorrupt, NotFound, RunnerError, TooLarge
+from runner.runs.documents import FORMAT, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.backends.base import Storage
+    from runner.schema.documents import LabelSet, QueueEntry, RunRequest
+
+FOLDER = "_queue"
+HIGHEST_PRIORITY = 49  # and the lowest is as far below 0: a key has two digits for it
+_ENTRY = re.compile(r"(?P<priority>\d\d)(?P<time>\d{20})-(?P<run_id>[A-Za-z0-9._-]{1,128})")
+_LATER = re.compile(
+    r"(?P<time>\d{20})-(?P<set>[0-9a-f]{16})-(?P<entry>\d\d)-(?P<run_id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+)
+_SETS, _LATER_FOLDER = "sets", "at"
+
+
+class Waiting(NamedTuple):
+    """A run that waits: the key of its entry, what is first in its turn, and the run's id."""
+
+    key: str
+    rank: str
+    run_id: str
+
+
+class Queue:
+    """The queue below a root.
+
+    Args:
+        storage: the bucket.
+        root: the folder in it whose flows' runs wait here; empty for its top.
+    """
+
+    def __init__(self, storage: Storage, root: str) -> None:
+        self.storage, self.root = storage, root
+        self.prefix = f"{root}/{FOLDER}/".lstrip("/")
+        self._labels: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self.storage.url(self.prefix.removesuffix("/"))
+
+    def key_of(self, request: RunRequest, labels: Iterable[str], *, priority: int, at: str | None) -> str:
+        """Return the key of a run's entry; one that is to wait for a time lies elsewhere until then."""
+        name, rank, run_id = set_name(labels), f"{HIGHEST_PRIORITY + 1 - priority:02d}", request["run_id"]
+        if at:
+            return f"{self.prefix}{_LATER_FOLDER}/{_digits(at)}-{name}-{rank}-{run_id}"
+        return f"{self.prefix}{name}/{rank}{_digits(request['requested'])}-{run_id}"
+
+    def add(self, key: str, entry: QueueEntry, labels: Iterable[str]) -> None:
+        """Have a run wait under a key of `key_of`, and ring; to do so again has no effect."""
+        needed = sorted(set(labels))
+        known: LabelSet = {"format": FORMAT, "token": naming.new_token(), "labels": needed}
+        create_document(self.storage, f"{self.prefix}{_SETS}/{set_name(needed)}.json", known)
+        create_document(self.storage, key, entry)
+        self.ring()
+
+    def ring(self) -> None:
+        """Have all agents look; where it fails somebody else has rung just now, or they look by themselves, later."""
+        try:
+            self.storage.replace(f"{self.prefix}ring", encode({"format": FORMAT, "token": naming.new_token()}))
+        except RunnerError:
+            return
+
+    def rung(self, tag: str) -> str:
+        """Return the doorbell's tag of now, by one request: another one than before says that somebody rang."""
+        try:
+            found = self.storage.read_changed(f"{self.prefix}ring", tag)
+        except (NotFound, TooLarge):
+            return ""
+        return found[1] if found else tag
+
+    def sets(self) -> dict[str, tuple[str, ...]]:
+        """Return the sets of labels for which runs wait, with the labels of each, and move what had to wait for now."""
+        folders, _ = self.storage.list_folder(self.prefix)
+        if _LATER_FOLDER in folders:
+            folders += self._move_due()
+        return {name: labels for name in folders if (labels := self._labels_of(name)) is not None}
+
+    def waiting(self, name: str) -> list[Waiting]:
+        """Return the runs that wait for an agent with the labels of a set, in their turn."""
+        _, entries = self.storage.list_folder(f"{self.prefix}{name}/")
+        found = ((entry.key, _ENTRY.fullmatch(entry.key.rpartition("/")[2])) for entry in entries)
+        return [Waiting(key, match["priority"], match["run_id"]) for key, match in found if match]
+
+    def read(self, key: str) -> QueueEntry | None:
+        """Return an entry; None if the run waits no more. Raises BundleCorrupt for what is none."""
+        entry = cast("QueueEntry | None", read_document(self.storage, key, "entry"))
+        if entry and not key.endswith(f"-{entry['run_id']}"):
+            message = f"{self.storage.url(key)} is the entry of another run: {entry['run_id']}"
+            raise BundleCorrupt(message, hint="Look who put it there.")
+        return entry
+
+    def is_there(self, key: str) -> bool:
+        """Return whether an entry still waits."""
+        return self.storage.read_or_none(key) is not None
+
+    def remove(self, key: str) -> None:
+        """Remove an entry; that there is none is no error."""
+        self.storage.delete(key)
+
+    def _labels_of(self, name: str) -> tuple[str, ...] | None:
+        """Return the labels of a set, which its name is the hash of; None for what is no set."""
+        if name not in self._labels:
+            try:
+                found = read_document(self.storage, f"{self.prefix}{_SETS}/{name}.json", "labels")
+            except (BundleCorrupt, TooLarge):
+                return None
+            if found is None or set_name(found["labels"]) != name:
+                return None
+            self._labels[name] = tuple(found["labels"])
+        return self._labels[name]
+
+    def _move_due(self) -> list[str]:
+        """Let the runs wait for an agent that waited for a time which has come, and return their sets."""
+        _, entries = self.storage.list_folder(f"{self.prefix}{_LATER_FOLDER}/")
+        now, moved = _digits(naming.now()), set[str]()
+        for found in entries:
+            match = _LATER.fullmatch(found.key.rpartition("/")[2])
+            if match is None:
+                continue
+            if match["time"] > now:
+                break
+            try:
+                entry = read_document(self.storage, found.key, "entry")
+            except (BundleCorrupt, TooLarge):
+                entry = None
+            if entry and entry["run_id"] == match["run_id"]:
+                key = f"{self.prefix}{match['set']}/{match['priority']}{match['time']}-{match['run_id']}"
+                create_document(self.storage, key, entry)
+                moved.add(match["set"])
+            self.storage.delete(found.key)
+        return sorted(moved)
+
+
+def set_name(labels: Iterable[str]) -> str:
+    """Return what the set of these labels is called: 16 hexadecimal digits.
+
+    Example:
+        >>> from runner.agents.queue import set_name
+        >>> set_name(["gpu", "s3-flow-storage"]) == set_name(["s3-flow-storage", "gpu", "gpu"])
+        True
+    """
+    return hashlib.sha256("\n".join(sorted(set(labels))).encode()).hexdigest()[:16]
+
+
+def _digits(time: str) -> str:
+    """Return a time of `naming.now` as the 20 digits of a key."""
+    return re.sub(r"\D", "", time[:26])

@@ -1,0 +1,120 @@
+"""What an agent launches of a run: the bundle that the run was begun with, verified, and nothing that an entry says."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from runner.errors import (
+    CredentialsRefused,
+    EnvironmentWrong,
+    NotFound,
+    RunnerError,
+    Unreachable,
+)
+from runner.launchers.base import Sighting
+from runner.launchers.launch import find, prepare
+from runner.launchers.order import Wishes
+from runner.launchers.start import end_launch, take_launch
+from runner.location import parse_location
+from runner.runs.claims import check_same
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.backends.base import Storage
+    from runner.launchers.base import Launcher
+    from runner.launchers.launch import Found
+    from runner.launchers.start import Launch
+    from runner.launchers.watch import Budgets, Watcher
+    from runner.schema.documents import RunMarker, RunRequest
+    from runner.settings import Settings
+
+
+class Refused(Exception):
+    """A run that this agent never launches, which has been written down."""
+
+
+class Runs:
+    """Prepares the launches of an agent's runs.
+
+    Args:
+        storage: where runs wait, and lie.
+        launcher: the platform.
+        wishes: what the agent's command line says of all its launches.
+        settings: the agent's environment: trusted keys and what else holds for its containers, too.
+        budgets: how long a start may take, and how often it is made again.
+        tell: given a line for people.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        launcher: Launcher,
+        wishes: Wishes,
+        settings: Settings,
+        budgets: Budgets,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._storage, self._launcher, self._wishes = storage, launcher, wishes
+        self._settings, self._budgets, self._tell = settings, budgets, tell
+        self._found: dict[tuple[str, str], Found] = {}
+        self._turn = threading.Lock()
+
+    def prepare(self, marker: RunMarker) -> Watcher | None:
+        """Return what launches a run and looks after it; None where there is no such run.
+
+        Raises Refused, when the run has been told so, and what the storage raises where it is out of reach.
+        """
+        store = RunStore(self._storage, RunLayout(marker["home"], marker["run_id"]))
+        request = store.read_request()
+        if request is None:
+            return None
+        try:
+            return self._prepare(store, request)
+        except (Unreachable, CredentialsRefused):
+            raise
+        except RunnerError as error:
+            self._refuse(store, error)
+            raise Refused(error.message) from error
+
+    def _prepare(self, store: RunStore, request: RunRequest) -> Watcher:
+        found = self._find(request["bundle"]["url"], request["bundle"]["sha256"])
+        wishes = Wishes(
+            parameters=request["parameters"],
+            image=self._wishes.image,
+            environ=self._wishes.environ,
+            secrets=self._wishes.secrets,
+            plain=self._wishes.plain,
+            resources=self._wishes.resources,
+        )
+        watcher, asked = prepare(found, self._launcher, wishes, store.run_id, self._budgets, self._tell)
+        if watcher.store.url != store.url:
+            message = f"{store.url} is a run of {found.flow.url}, whose runs lie at {watcher.store.url}"
+            raise EnvironmentWrong(message, hint="Start the agent with the RUNNER_RESULTS of whoever submits.")
+        check_same(watcher.store, asked)
+        return watcher
+
+    def _find(self, url: str, sha256: str) -> Found:
+        """Return a bundle that was fetched and verified, once for all runs of it."""
+        with self._turn:
+            if (url, sha256) not in self._found:
+                settings = self._settings._replace(bundle_sha256=self._settings.bundle_sha256 or sha256)
+                try:
+                    location = parse_location(url)
+                except ValueError as error:
+                    raise NotFound(f"{url!r} is no location: {error}") from error
+                self._found[url, sha256] = find(location, settings)
+            return self._found[url, sha256]
+
+    def _refuse(self, store: RunStore, error: RunnerError) -> None:
+        """Write down a launch that never began, with the reason. Raises RunHeld when somebody else launches the run."""
+        self.tell_refused(store, take_launch(store, self._launcher, None), error)
+
+    @staticmethod
+    def tell_refused(store: RunStore, launch: Launch, error: RunnerError) -> None:
+        """Write down why a launch never began."""
+        sighting = Sighting("absent", type(error).__name__, str(error), error.code)
+        end_launch(store, launch, "never started", sighting, [])

@@ -1,0 +1,113 @@
+"""From a published flow to a run that waits for an agent: written down, put into the queue, and the doorbell rung."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner import naming
+from runner.agents.queue import FOLDER, Queue
+from runner.environ import process_environ
+from runner.errors import EnvironmentWrong
+from runner.launchers.launch import find
+from runner.location import parse_location
+from runner.model.parameters import check_parameters
+from runner.runs.claims import begin_run
+from runner.runs.documents import FORMAT
+from runner.runtime.request import new_request
+from runner.settings import Settings, with_files_read
+from runner.signing.run_signatures import run_signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.agents.register import Register
+    from runner.launchers.launch import Found
+    from runner.runs.store import RunStore
+    from runner.schema.documents import JsonObject, RunRequest
+
+
+class Turn(NamedTuple):
+    """When a run is to be taken, and by whom.
+
+    Args:
+        labels: words that its agent must have, beside those of the flow.
+        priority: from -49 to 49; the highest goes first.
+        at: not before this time, as `naming.now` has it.
+        root: the folder whose agents take it; by default that in which the flow's own folder is.
+    """
+
+    labels: tuple[str, ...] = ()
+    priority: int = 0
+    at: str | None = None
+    root: str | None = None
+
+
+class Submitted(NamedTuple):
+    """A run that waits, or is over: its store, its labels, and the queue that it waits in."""
+
+    store: RunStore
+    labels: tuple[str, ...]
+    queue: Queue
+
+
+def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn) -> Submitted:
+    """Write down what is asked for, and have it wait for an agent; under one run id that may be done again.
+
+    Raises EnvironmentWrong for parameters that the flow does not take, and when the run id stands for something else.
+    """
+    check_parameters(found.flow.manifest["parameters"], parameters)
+    settings = found.settings._replace(parameters=parameters)
+    store = found.stores.open(found.key, run_id or naming.new_run_id())
+    bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
+    request = new_request(store.run_id, bundle, settings, found.opened, None)  # type: ignore[arg-type]
+    store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
+    labels = tuple(sorted({*request["labels"], *turn.labels}))
+    root = store.layout.home.rpartition("/")[0] if turn.root is None else turn.root
+    queue = Queue(store.storage, root)
+    request["labels"] = list(labels)
+    request["entry"] = queue.key_of(request, labels, priority=turn.priority, at=turn.at)
+    begin_run(store, request)
+    known = store.read_request() or request
+    if "entry" not in known:
+        message = f"run {store.run_id!r} was begun without a queue"
+        raise EnvironmentWrong(message, hint="Launch it, or give another run id.")
+    if store.read_outcome() is None:
+        queue.add(
+            known["entry"],
+            {
+                "format": FORMAT,
+                "token": naming.new_token(),
+                "run_id": store.run_id,
+                "home": store.layout.home,
+                "queued": known["requested"],
+            },
+            known["labels"],
+        )
+    return Submitted(store, tuple(known["labels"]), queue)
+
+
+def submit_flow(url: str, parameters: JsonObject) -> str:
+    """Submit the flow at a URL with the settings of this process, and return the run's URL."""
+    settings = Settings.from_environ(with_files_read(process_environ()), needs_location=False)
+    return submit(find(parse_location(url), settings), parameters, settings.run_id, Turn()).store.url
+
+
+def queue_of(store: RunStore, request: RunRequest) -> Queue | None:
+    """Return the queue in which a run waits, or has waited; None for one that was begun without."""
+    prefix, folder, _ = request.get("entry", "").partition(f"{FOLDER}/")
+    return Queue(store.storage, prefix.rstrip("/")) if folder else None
+
+
+def why_it_waits(register: Register, labels: Iterable[str]) -> str:
+    """Return why no agent that is there could ever take a run with these labels; empty where one could."""
+    needed, lacking = set(labels), list[str]()
+    for agent in sorted(register.folders()):
+        if (document := register.read(agent)) is None:
+            continue
+        missing = sorted(needed - set(document["labels"]))
+        if not missing:
+            return ""
+        lacking.append(f"{agent} has no label {', '.join(map(repr, missing))}")
+    if not lacking:
+        return f"no agent is there: runner agent start KIND --storage {register.storage.url(register.root)}"
+    return "; ".join(lacking)

@@ -1,0 +1,138 @@
+"""``runner agent start`` and ``runner agents``: take waiting runs and launch them, and see who does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+from runner import naming
+from runner.agents.agent import Agent, Habits
+from runner.agents.queue import Queue
+from runner.agents.register import Register
+from runner.agents.runs import Runs
+from runner.cli.format import as_json_option, echo, echo_json, print_table
+from runner.cli.launch_options import budget_options, budgets_of, launcher_of, platform_options, wishes_of
+from runner.cli.locations import open_location, parse_location_argument, read_settings
+from runner.cli.parameters import Seconds
+from runner.environments import LAUNCHER_KINDS
+from runner.errors import UsageError
+from runner.process import host_name
+from runner.runs.documents import FORMAT, requester
+from runner.schemes import backend_of
+from runner.version import __version__
+
+if TYPE_CHECKING:
+    from runner.schema.documents import AgentDocument
+
+
+class ShownAgent(TypedDict):
+    """An agent in the document of ``runner agents --json``, and the runs that it looks after; None of one that left."""
+
+    agent: str
+    document: AgentDocument | None
+    runs: list[str]
+
+
+@click.group(name="agent", short_help="Take waiting runs, and launch them; agents lists who does.")
+def agent_group() -> None:
+    """Work as an agent."""
+
+
+@agent_group.command(name="start")
+@click.argument("kind", type=click.Choice(LAUNCHER_KINDS), metavar="KIND")
+@click.option("--storage", "root", required=True, metavar="URL", help="Where the flows lie whose runs it takes.")
+@click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label; it takes runs with no others.")
+@click.option("--name", metavar="NAME", help="Its name, which some letters follow; without it, its machine's.")
+@click.option("--concurrency", type=click.IntRange(min=1), default=10, show_default=True, help="Runs at once.")
+@click.option("--poll", type=Seconds(min=0.1), default=2.0, show_default=True, metavar="SECONDS")
+@click.option("--beat", type=Seconds(min=0.1), default=30.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--on-stop",
+    type=click.Choice(["hand-over", "wait"]),
+    default="hand-over",
+    show_default=True,
+    help="Leave its runs to the other agents, or look after them to their ends.",
+)
+@budget_options
+@platform_options
+def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **given: Any) -> None:
+    """Take the runs below URL all of whose labels this agent has, and launch them on KIND, until it is stopped.
+
+    SIGTERM stops it; a second one at once. Whatever it has launched goes on.
+    """
+    settings = read_settings(with_location=False)._replace(run_id=None)
+    location = parse_location_argument(root).as_root()
+    storage = open_location(location)
+    lock = threading.Lock()
+
+    def tell(text: str) -> None:
+        with lock:
+            echo(text, err=True)
+
+    least = backend_of(storage.scheme).seconds_between_writes
+    if given["beat"] < least:
+        message = f"--beat is {given['beat']:g}, and {backend_of(storage.scheme).title} takes one write in {least:g} s"
+        raise UsageError(message, hint=f"Give {least:g} or more.")
+    launcher = launcher_of(kind, given)
+    wishes = wishes_of(settings, given | {"parameters": ()})
+    launcher.check()
+    document: AgentDocument = {
+        "format": FORMAT,
+        "token": naming.new_token(),
+        "agent": f"{naming.slugify(name or host_name())[:100]}-{os.urandom(3).hex()}",
+        "kind": kind,
+        "labels": sorted(set(labels)),
+        "concurrency": given["concurrency"],
+        "beat": given["beat"],
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": naming.now(),
+        "by": requester(),
+    }
+    runs = Runs(storage, launcher, wishes, settings, budgets_of(given), tell)
+    habits = Habits(given["poll"], given["concurrency"], given["on_stop"] == "wait")
+    agent = Agent(document, Queue(storage, location.key), Register(storage, location.key), runs, habits, tell)
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+        agent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    agent.work()
+
+
+@click.command(hidden=True)  # a screen has no room; the help of `agent` names it
+@click.argument("url")
+@as_json_option
+def agents(url: str, *, as_json: bool) -> None:
+    """List the agents that take runs below URL, with their labels, and the runs that each looks after."""
+    location = parse_location_argument(url).as_root()
+    register = Register(open_location(location), location.key)
+    shown = [_shown(register, agent, names) for agent, names in sorted(register.folders().items())]
+    if as_json:
+        echo_json({"agents": shown})
+        return
+    rows = []
+    for each in shown:
+        said = each["document"]
+        about = (
+            [said["kind"], ", ".join(said["labels"]), said["started"], said["by"]["host"]]
+            if said
+            else ["gone", *[""] * 3]
+        )
+        rows.append([each["agent"], *about, len(each["runs"])])
+    print_table(["AGENT", "ON", "LABELS", "SINCE", "HOST", "RUNS"], rows)
+    for each in shown:
+        for run in each["runs"]:
+            echo(f"{each['agent']}: {run}")
+
+
+def _shown(register: Register, agent: str, names: list[str]) -> ShownAgent:
+    markers = [register.read_marker(agent, name) for name in names if name.startswith("runs/")]
+    runs = [f"{marker['home']}/runs/{marker['run_id']}".lstrip("/") for marker in markers if marker]
+    return {"agent": agent, "document": register.read(agent), "runs": [register.storage.url(run) for run in runs]}

@@ -1,0 +1,196 @@
+"""Agents and the runs that wait for them: each is launched once, by one that has its labels, whoever dies."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import schemas
+from support.agents import KEY, KILLED_LAUNCHER, Site
+from support.canary import AUTHOR
+from support.launching import wait_for
+from support.starting import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.places import Place
+
+# Requests and calls of an agent that takes one run, before and after which it is killed.
+STEPS = [
+    ("replace", 1),
+    ("replace", 3),
+    ("replace", 4),
+    ("create", 1),
+    ("launch", 1),
+    ("create", 2),
+    ("delete", 1),
+    ("describe", 1),
+    ("create", 3),
+    ("remove", 1),
+    ("delete", 2),
+]
+
+
+@pytest.fixture
+def site(here: Place, tmp_path: Path) -> Iterator[Site]:
+    yield (found := Site(here, tmp_path / "launches").publish())
+    schemas.validate_place(found.place)
+
+
+def test_what_waits_is_launched_once_and_has_a_true_outcome(place: Place, tmp_path: Path) -> None:
+    site = Site(place, tmp_path / "launches").publish()
+    submitted = site.submit("ok", "one")
+    assert submitted.code == 0, submitted
+    assert submitted.stdout.splitlines() == [site.store("one").url]
+    assert "no agent is there" in submitted.stderr
+    with site.agent():
+        assert site.until_over("one") == {"one": "succeeded"}
+        followed = site.submit("fail", "two", "--follow")
+        assert (followed.code, followed.stderr) == (1, "")
+        assert "it says fail" in followed.stdout
+        wait_for(lambda: not site.markers())
+        [agent] = json.loads(start(place.environ, "agents", place.url, "--json").stdout)["agents"]
+        assert (agent["document"]["kind"], agent["runs"]) == ("local", [])
+    assert not site.register().folders()
+    assert not any(site.is_waiting(name) for name in ("one", "two"))
+    for name in ("one", "two"):
+        assert list(site.store(name).list_launches()) == list(site.store(name).list_attempts()) == [1]
+    schemas.validate_place(place)
+
+
+def test_a_run_waits_for_an_agent_with_all_its_labels(here: Place, tmp_path: Path) -> None:
+    site = Site(here, tmp_path / "launches").publish("gpu")
+    with site.agent("-l", "other", "--name", "without"):
+        wait_for(lambda: bool(site.register().folders()))
+        submitted = site.submit("ok", "r", "-l", "night")
+        assert "has no label 'gpu', 'night'" in submitted.stderr
+        shown = start(here.environ, "show", f"{here.url}/{KEY}/runs/r")
+        assert "for an agent with gpu, night; without-" in shown.stdout
+        assert not site.store("r").list_launches()
+        with site.agent("-l", "night", "-l", "gpu", "-l", "more"):
+            assert site.until_over("r") == {"r": "succeeded"}
+
+
+def test_a_run_is_submitted_once_under_its_id(site: Site) -> None:
+    for _ in range(2):
+        assert site.submit("ok", "r").code == 0
+    assert site.submit("fail", "r").code == 78
+    assert sum(key.endswith("-r") for key in site.place.keys()) == 1  # noqa: SIM118
+    with site.agent():
+        site.until_over("r")
+        wait_for(lambda: not site.is_waiting("r"))
+        again = site.submit("ok", "r", "-f")
+        assert again.code == 0
+    assert not site.is_waiting("r")
+    assert list(site.store("r").list_launches()) == [1]
+
+
+def test_a_run_that_is_cancelled_while_it_waits_is_over_and_launched_by_nobody(site: Site) -> None:
+    site.submit("ok", "r")
+    assert start(site.place.environ, "cancel", f"{site.place.url}/{KEY}/runs/r").code == 0
+    with site.agent():
+        wait_for(lambda: not site.is_waiting("r") and not site.markers())
+    assert site.until_over("r") == {"r": "cancelled"}
+    assert not site.store("r").list_launches()
+
+
+def test_the_runs_of_an_agent_that_died_are_taken_by_another(site: Site) -> None:
+    site.submit("hold", "r")
+    with site.agent("--name", "first") as first:
+        site.until_running("r")
+        with site.agent("--name", "second"):
+            wait_for(lambda: len(site.register().folders()) == 2)
+            first.send_signal(signal.SIGKILL)
+            wait_for(lambda: [marker.partition("-")[0] for marker in site.markers()] == ["second"])
+            start(site.place.environ, "cancel", f"{site.place.url}/{KEY}/runs/r")
+            assert site.until_over("r") == {"r": "cancelled"}
+            wait_for(lambda: not site.markers())
+            assert len(site.register().folders()) == 1
+    assert list(site.store("r").list_launches()) == [1]
+
+
+def test_an_agent_that_is_stopped_hands_its_runs_over(site: Site) -> None:
+    site.submit("hold", "r")
+    with site.agent("--name", "first"):
+        site.until_running("r")
+    assert [marker.partition("-")[0] for marker in site.markers()] == ["first"]
+    with site.agent("--name", "second"):
+        wait_for(lambda: [marker.partition("-")[0] for marker in site.markers()] == ["second"])
+        start(site.place.environ, "cancel", f"{site.place.url}/{KEY}/runs/r")
+        assert site.until_over("r") == {"r": "cancelled"}
+
+
+def test_or_looks_after_them_to_their_ends(site: Site) -> None:
+    site.submit("hold", "r")
+    site.submit("ok", "later")
+    with site.agent("--on-stop", "wait", "--concurrency", "1") as agent:
+        site.until_running("r")
+        agent.send_signal(signal.SIGTERM)
+        start(site.place.environ, "cancel", f"{site.place.url}/{KEY}/runs/r")
+        agent.wait(60)
+    assert site.until_over("r") == {"r": "cancelled"}
+    assert not site.register().folders()
+    assert site.is_waiting("later")
+
+
+def test_two_agents_share_what_waits_and_launch_each_run_once(site: Site) -> None:
+    names = [f"run-{number}" for number in range(10)]
+    for name in names:
+        site.submit("ok", name)
+    with site.agent("--concurrency", "2"), site.agent("--concurrency", "2"):
+        assert set(site.until_over(*names).values()) == {"succeeded"}
+    for name in names:
+        assert list(site.store(name).list_launches()) == list(site.store(name).list_attempts()) == [1]
+        assert not site.is_waiting(name)
+
+
+@pytest.mark.parametrize(("step", "number"), STEPS)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_agent_that_is_killed_at_a_step_loses_no_run(site: Site, moment: str, step: str, number: int) -> None:
+    site.submit("ok", "r")
+    with site.agent(program=(KILLED_LAUNCHER, moment, step, str(number))) as killed:
+        assert killed.wait(60) == -signal.SIGKILL
+    with site.agent():
+        assert site.until_over("r") == {"r": "succeeded"}
+        wait_for(lambda: not site.markers() and not site.is_waiting("r") and len(site.register().folders()) == 1)
+    assert list(site.store("r").list_launches()) == list(site.store("r").list_attempts()) == [1]
+    assert not [path for path in site.folder.glob("run-*") if path.is_dir()]
+
+
+def test_an_agent_launches_nothing_that_nobody_signed_whom_it_trusts(site: Site) -> None:
+    site.submit("ok", "r")
+    site.environ = {"RUNNER_TRUSTED_KEYS": AUTHOR.public.text}
+    with site.agent():
+        wait_for(lambda: not site.is_waiting("r") and not site.markers())
+    end = site.store("r").read_launch_end(1)
+    assert end is not None
+    assert (end["state"], end["reason"], end["exit_code"]) == ("never started", "Untrusted", 79)
+    assert not site.store("r").list_attempts()
+
+
+def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(site: Site) -> None:
+    site.submit("ok", "r")
+    [entry] = [key for key in site.place.keys() if key.endswith("-r")]  # noqa: SIM118
+    strange = {
+        entry.replace("-r", "-s"): site.place.read(entry),
+        entry.replace("-r", "-t"): b"{",
+        entry.replace("-r", "-u"): json.dumps(json.loads(site.place.read(entry)) | {"run_id": "u"}).encode(),
+        "_queue/0123456789abcdef/5020261128000000000000-r": site.place.read(entry),
+        "_queue/sets/0123456789abcdef.json": b'{"format": 1, "token": "x", "labels": []}',
+        "_agents/x/agent.json": b"{}",
+        "_agents/x/runs/00000000-r": b'{"format": 1}',  # with the next beat
+    }
+    for key, data in strange.items():
+        site.place.write(key, data)
+    with site.agent():
+        assert site.until_over("r") == {"r": "succeeded"}
+        wait_for(lambda: not any(site.is_waiting(name) for name in "stu") and not site.markers())
+    assert "_queue/0123456789abcdef/5020261128000000000000-r" in site.place.keys()  # noqa: SIM118 - of no set
+    for key in strange:
+        site.place.open().delete(key)
+    assert [key for key in site.place.keys() if "/runs/" in key and "/runs/r/" not in key] == []  # noqa: SIM118
