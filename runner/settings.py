@@ -38,16 +38,17 @@ VARIABLES = {
     "RUNNER_LOG_LEVEL": "`DEBUG`, `INFO` (default), `WARNING` or `ERROR`",
     "RUNNER_LOG_FORMAT": "`json` (default without a terminal) or `text`",
     "RUNNER_LAUNCH": "the number of the launch that this start is, set by launchers; a later one takes its place",
+    "RUNNER_WEBHOOK_SECRET": "signs what an agent posts to its `--webhook`",
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
-SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY"})  # never shown, nor quoted in an error
+SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY", "RUNNER_WEBHOOK_SECRET"})  # never shown, nor quoted in an error
 # They say what may run and what is believed; one that a broken template left empty would let everything.
 _SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256")
 NEVER_EMPTY = frozenset(f"RUNNER_{name}" for name in _SAFETY)
 # What is misspelt, and would have held something back, must not let it start.
 _GUARDS = (*_SAFETY, "SECRETS", "PARAMETERS", "RUN_ID")
 _NEAR = 0.75  # of 1: PARAMS is so near to PARAMETERS
-_SECRET_FIELDS = frozenset({"signing_key", "environ"})
+_SECRET_FIELDS = frozenset({"signing_key", "webhook_secret", "environ"})
 _VERSION = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:t[0-9-]*)?"  # or its beginning; compared as text, so in this form
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -75,6 +76,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
     log_format: str | None = None
     launch: int | None = None
     image: str | None = None
+    webhook_secret: str | None = None
     environ: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
@@ -126,6 +128,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
             log_format=variables.get("RUNNER_LOG_FORMAT", _choice_of(("json", "text"), str.lower), None),
             launch=variables.get("RUNNER_LAUNCH", _read_count, None),
             image=variables.text("RUNNER_IMAGE"),
+            webhook_secret=variables.text("RUNNER_WEBHOOK_SECRET"),
             environ=environ,
         )
         for name, meant in unread(environ):

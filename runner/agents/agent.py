@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runner.agents.queue import Queue, Waiting
     from runner.agents.register import Register
-    from runner.schema.documents import AgentDocument, RunMarker
+    from runner.schema.documents import AgentDocument, EndDocument, RunMarker
 
 LIST_SECONDS = 75.0  # between two looks at the queue when nobody rings: 48 listings an hour
 log = logs.logger("agent")
@@ -38,11 +38,13 @@ class Habits(NamedTuple):
         poll: seconds between two looks at the doorbell.
         concurrency: runs that it looks after at once.
         waits: whether it looks after its runs until they are over when it is asked to stop; else others take them.
+        hear: given the URL and the outcome of each run that is over, perhaps more than once.
     """
 
     poll: float = 2.0
     concurrency: int = 10
     waits: bool = False
+    hear: Callable[[str, EndDocument], None] | None = None
 
 
 class Agent:
@@ -195,9 +197,7 @@ class Agent:
             self.register.unmark(self.id, name)
             raise
         self.queue.remove(key)
-        if watcher:
-            self._look_after(watcher)
-        self.register.unmark(self.id, name)
+        self._finish(watcher, marker, name)
 
     def _adopt(self, marker: RunMarker) -> None:
         """Look after a run of an agent that is gone: launch it if it was not, and take up its launch if it was."""
@@ -206,8 +206,14 @@ class Agent:
         self.register.unmark(marker["taken_by"], name)
         watcher = self._launched(mine, lambda watcher: bool(watcher.begin()))
         self.queue.remove(marker["entry"])
+        self._finish(watcher, mine, name)
+
+    def _finish(self, watcher: Watcher | None, marker: RunMarker, name: str) -> None:
+        """Look after a run to its end, tell whoever is to hear of it, and only then remove its marker."""
         if watcher:
             self._look_after(watcher)
+        if self.habits.hear and (outcome := self.runs.outcome_of(marker)):
+            self.habits.hear(self.runs.url_of(marker), outcome)
         self.register.unmark(self.id, name)
 
     def _launched(self, marker: RunMarker, launch: Callable[[Watcher], bool]) -> Watcher | None:
@@ -261,6 +267,8 @@ class Agent:
                 if not self._stops:
                     for marker in self._neighbours.left_behind():
                         self.adopt(marker)
+                    if not self._neighbours.is_entered:
+                        self.register.write(self.document)
             except RunnerError as error:
                 log.warning("%s", error)
             if self._over.wait(self.document["beat"]):

@@ -30,6 +30,7 @@ class Neighbours:
         self._own_beat = own["beat"]
         self._markers: dict[str, list[str]] = {}
         self.living = [self._id]
+        self.is_entered = True  # False where somebody took this one for dead, as it was held up
         self._orphans: list[str] = []  # agents that have left, and whose markers are there
         self._listed = float("-inf")
         self._watched: tuple[str, bytes | None, float] | None = None  # an agent, its beat, and since when it is that
@@ -58,7 +59,7 @@ class Neighbours:
 
     def _list(self) -> None:
         found = self._register.folders()
-        self._listed = time.monotonic()
+        self._listed, self.is_entered = time.monotonic(), "agent.json" in found.get(self._id, ())
         self._markers = {agent: [name for name in names if name.startswith("runs/")] for agent, names in found.items()}
         self.living = sorted({self._id, *(agent for agent, names in found.items() if "agent.json" in names)})
         self._orphans = sorted(

@@ -6,11 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from runner.errors import (
+    BundleCorrupt,
     CredentialsRefused,
     EnvironmentWrong,
     NotFound,
     RunnerError,
+    TooLarge,
     Unreachable,
+    Untrusted,
 )
 from runner.launchers.base import Sighting
 from runner.launchers.launch import find, prepare
@@ -20,6 +23,7 @@ from runner.location import parse_location
 from runner.runs.claims import check_same
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
+from runner.signing.run_signatures import run_signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
     from runner.launchers.watch import Budgets, Watcher
-    from runner.schema.documents import RunMarker, RunRequest
+    from runner.schema.documents import EndDocument, RunMarker, RunRequest
     from runner.settings import Settings
 
 
@@ -68,7 +72,7 @@ class Runs:
 
         Raises Refused, when the run has been told so, and what the storage raises where it is out of reach.
         """
-        store = RunStore(self._storage, RunLayout(marker["home"], marker["run_id"]))
+        store = self._store(marker)
         request = store.read_request()
         if request is None:
             return None
@@ -79,6 +83,25 @@ class Runs:
         except RunnerError as error:
             self._refuse(store, error)
             raise Refused(error.message) from error
+
+    def url_of(self, marker: RunMarker) -> str:
+        """Return the URL of a run's folder."""
+        return self._store(marker).url
+
+    def outcome_of(self, marker: RunMarker) -> EndDocument | None:
+        """Return what a run has come to; None for one that is not over, or whose outcome is not to be believed."""
+        store = self._store(marker)
+        if (request := store.read_request()) is None:
+            return None
+        store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
+        try:
+            return store.read_outcome()
+        except (BundleCorrupt, TooLarge, Untrusted) as error:
+            self._tell(error.message)
+            return None
+
+    def _store(self, marker: RunMarker) -> RunStore:
+        return RunStore(self._storage, RunLayout(marker["home"], marker["run_id"]))
 
     def _prepare(self, store: RunStore, request: RunRequest) -> Watcher:
         found = self._find(request["bundle"]["url"], request["bundle"]["sha256"])

@@ -11,6 +11,7 @@ import click
 
 from runner import naming
 from runner.agents.agent import Agent, Habits
+from runner.agents.hooks import Hooks
 from runner.agents.queue import Queue
 from runner.agents.register import Register
 from runner.agents.runs import Runs
@@ -57,6 +58,8 @@ def agent_group() -> None:
     show_default=True,
     help="Leave its runs to the other agents, or look after them to their ends.",
 )
+@click.option("--on-outcome", "command", metavar="COMMAND", help="A shell command, run for each outcome.")
+@click.option("--webhook", metavar="URL", help="Where each outcome is posted; RUNNER_WEBHOOK_SECRET signs it.")
 @budget_options
 @platform_options
 def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **given: Any) -> None:
@@ -94,7 +97,9 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
         "by": requester(),
     }
     runs = Runs(storage, launcher, wishes, settings, budgets_of(given), tell)
-    habits = Habits(given["poll"], given["concurrency"], given["on_stop"] == "wait")
+    hooks = Hooks(given["command"], _checked_url(given["webhook"]), settings.webhook_secret, tell)
+    hear = hooks.hear if hooks.command or hooks.url else None
+    habits = Habits(given["poll"], given["concurrency"], given["on_stop"] == "wait", hear)
     agent = Agent(document, Queue(storage, location.key), Register(storage, location.key), runs, habits, tell)
 
     def stop(number: int, _frame: object) -> None:
@@ -136,3 +141,9 @@ def _shown(register: Register, agent: str, names: list[str]) -> ShownAgent:
     markers = [register.read_marker(agent, name) for name in names if name.startswith("runs/")]
     runs = [f"{marker['home']}/runs/{marker['run_id']}".lstrip("/") for marker in markers if marker]
     return {"agent": agent, "document": register.read(agent), "runs": [register.storage.url(run) for run in runs]}
+
+
+def _checked_url(text: str | None) -> str | None:
+    if text is not None and not text.startswith(("https://", "http://")):
+        raise UsageError(f"--webhook {text!r} is no URL of http or https", hint="Write https://….")
+    return text

@@ -20,7 +20,7 @@ def test_help_fits_a_screen() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    for command in ("run", "build", "inspect", "ls", "show", "result", "version"):
+    for command in ("run", "build", "inspect", "ls", "show", "result", "verify"):
         assert f"\n  {command} " in done.stdout
     assert "..." not in done.stdout.partition("Commands:")[2]
 
