@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner import logs, naming
 from runner.agents.neighbours import Neighbours
 from runner.agents.register import owner
-from runner.agents.runs import Refused, Runs
+from runner.agents.runs import Prepared, Refused, Runs
 from runner.errors import BundleCorrupt, CredentialsRefused, RunHeld, RunnerError, TooLarge, Unreachable
 from runner.launchers.watch import Watcher
 from runner.runs.documents import FORMAT
@@ -45,6 +45,10 @@ class Habits(NamedTuple):
     concurrency: int = 10
     waits: bool = False
     hear: Callable[[str, EndDocument], None] | None = None
+
+
+class NoPlace(Exception):
+    """A run for which there is no slot now."""
 
 
 class Agent:
@@ -190,44 +194,58 @@ class Agent:
         }
         name = self.register.mark(marker)
         try:
-            watcher = self._launched(marker, Watcher.take)
+            launched = self._launched(marker, Watcher.take)
         except RunHeld:  # somebody else has it
-            watcher = None
+            launched = None
+        except NoPlace:  # whose run ends, rings
+            self.register.unmark(self.id, name)
+            return
         except RunnerError:
             self.register.unmark(self.id, name)
             raise
         self.queue.remove(key)
-        self._finish(watcher, marker, name)
+        self._finish(launched, marker, name)
 
     def _adopt(self, marker: RunMarker) -> None:
         """Look after a run of an agent that is gone: launch it if it was not, and take up its launch if it was."""
         mine: RunMarker = {**marker, "taken_by": self.id}
         name = self.register.mark(mine)
         self.register.unmark(marker["taken_by"], name)
-        watcher = self._launched(mine, lambda watcher: bool(watcher.begin()))
+        try:
+            launched = self._launched(mine, lambda watcher: bool(watcher.begin()))
+        except NoPlace:
+            self.queue.put_back(marker)
+            self.register.unmark(self.id, name)
+            return
         self.queue.remove(marker["entry"])
-        self._finish(watcher, mine, name)
+        self._finish(launched, mine, name)
 
-    def _finish(self, watcher: Watcher | None, marker: RunMarker, name: str) -> None:
+    def _finish(self, launched: Prepared | None, marker: RunMarker, name: str) -> None:
         """Look after a run to its end, tell whoever is to hear of it, and only then remove its marker."""
-        if watcher:
-            self._look_after(watcher)
+        if launched:
+            self._look_after(launched.watcher)
         if self.habits.hear and (outcome := self.runs.outcome_of(marker)):
             self.habits.hear(self.runs.url_of(marker), outcome)
         self.register.unmark(self.id, name)
+        if launched and launched.concurrency:
+            self.queue.ring()  # as another run may have its place
 
-    def _launched(self, marker: RunMarker, launch: Callable[[Watcher], bool]) -> Watcher | None:
+    def _launched(self, marker: RunMarker, launch: Callable[[Watcher], bool]) -> Prepared | None:
         """Have a run launched; None if it is over, or was given up, which has been written down.
 
-        Raises RunHeld when somebody else has it, and what the storage raises where nothing has been claimed yet.
+        Raises RunHeld when somebody else has it, NoPlace when it must go on waiting, and what the storage raises where
+        nothing has been claimed yet.
         """
         try:
-            watcher = self.runs.prepare(marker)
+            prepared = self.runs.prepare(marker)
         except Refused as error:
             self._tell(f"run {marker['run_id']} is refused: {error}")
             return None
-        if watcher is None:
+        if prepared is None:
             return None
+        watcher, concurrency = prepared
+        if concurrency and not self.runs.has_place(marker, concurrency):
+            raise NoPlace
         try:
             if not launch(watcher):
                 return None
@@ -241,7 +259,7 @@ class Agent:
                 self._tell(f"{watcher.launch.name}: {error.message}")
                 return None
         self._tell(f"looks after {watcher.launch.name}: {watcher.store.url}")
-        return watcher
+        return prepared
 
     def _look_after(self, watcher: Watcher) -> None:
         """Look after a run until it is over, or is given up; while nobody answers, for as long as that takes."""

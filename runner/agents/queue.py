@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.backends.base import Storage
-    from runner.schema.documents import LabelSet, QueueEntry, RunRequest
+    from runner.schema.documents import LabelSet, QueueEntry, RunMarker, RunRequest
 
 FOLDER = "_queue"
 HIGHEST_PRIORITY = 49  # and the lowest is as far below 0: a key has two digits for it
@@ -71,6 +71,17 @@ class Queue:
         create_document(self.storage, f"{self.prefix}{_SETS}/{set_name(needed)}.json", known)
         create_document(self.storage, key, entry)
         self.ring()
+
+    def put_back(self, marker: RunMarker) -> None:
+        """Have a run wait again that was taken."""
+        entry: QueueEntry = {
+            "format": FORMAT,
+            "token": naming.new_token(),
+            "run_id": marker["run_id"],
+            "home": marker["home"],
+            "queued": marker["taken"],
+        }
+        create_document(self.storage, marker["entry"], entry)
 
     def ring(self) -> None:
         """Have all agents look; where it fails somebody else has rung just now, or they look by themselves, later."""

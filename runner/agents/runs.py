@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from runner.agents.slots import Slots
 from runner.errors import (
     BundleCorrupt,
     CredentialsRefused,
@@ -20,6 +21,7 @@ from runner.launchers.launch import find, prepare
 from runner.launchers.order import Wishes
 from runner.launchers.start import end_launch, take_launch
 from runner.location import parse_location
+from runner.runs.cancelling import cancel_run
 from runner.runs.claims import check_same
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
@@ -33,12 +35,19 @@ if TYPE_CHECKING:
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
     from runner.launchers.watch import Budgets, Watcher
-    from runner.schema.documents import EndDocument, RunMarker, RunRequest
+    from runner.schema.documents import ConcurrencyRecord, EndDocument, RunMarker, RunRequest
     from runner.settings import Settings
 
 
 class Refused(Exception):
     """A run that this agent never launches, which has been written down."""
+
+
+class Prepared(NamedTuple):
+    """What launches a run and looks after it, and how many runs of its flow may work at once, if that is limited."""
+
+    watcher: Watcher
+    concurrency: ConcurrencyRecord | None
 
 
 class Runs:
@@ -67,8 +76,8 @@ class Runs:
         self._found: dict[tuple[str, str], Found] = {}
         self._turn = threading.Lock()
 
-    def prepare(self, marker: RunMarker) -> Watcher | None:
-        """Return what launches a run and looks after it; None where there is no such run.
+    def prepare(self, marker: RunMarker) -> Prepared | None:
+        """Return what is needed to launch a run; None where there is no such run.
 
         Raises Refused, when the run has been told so, and what the storage raises where it is out of reach.
         """
@@ -83,6 +92,27 @@ class Runs:
         except RunnerError as error:
             self._refuse(store, error)
             raise Refused(error.message) from error
+
+    def has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord) -> bool:
+        """Return whether a run may begin: it has a slot of its flow's, or has just been cancelled for want of one."""
+        slots = Slots(self._storage, marker["home"], concurrency["max_runs"])
+        if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
+            return True
+        owners = sorted(slots.owners())
+        if concurrency["on_conflict"] == "skip":
+            why = f"skipped: {' and '.join(owners)} of {concurrency['max_runs']} at once"
+            self._cancel(marker, why)
+            return True  # it is over, and needs none
+        if concurrency["on_conflict"] == "cancel_old" and owners:
+            oldest: RunMarker = {**marker, "run_id": owners[0]}
+            self._cancel(oldest, f"run {marker['run_id']} takes its place")
+        return False
+
+    def _cancel(self, marker: RunMarker, why: str) -> None:
+        store = self._store(marker)
+        if request := store.read_request():
+            store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
+            cancel_run(store, why, within=0.0, interval=self._settings.heartbeat)
 
     def url_of(self, marker: RunMarker) -> str:
         """Return the URL of a run's folder."""
@@ -103,7 +133,7 @@ class Runs:
     def _store(self, marker: RunMarker) -> RunStore:
         return RunStore(self._storage, RunLayout(marker["home"], marker["run_id"]))
 
-    def _prepare(self, store: RunStore, request: RunRequest) -> Watcher:
+    def _prepare(self, store: RunStore, request: RunRequest) -> Prepared:
         found = self._find(request["bundle"]["url"], request["bundle"]["sha256"])
         wishes = Wishes(
             parameters=request["parameters"],
@@ -118,7 +148,7 @@ class Runs:
             message = f"{store.url} is a run of {found.flow.url}, whose runs lie at {watcher.store.url}"
             raise EnvironmentWrong(message, hint="Start the agent with the RUNNER_RESULTS of whoever submits.")
         check_same(watcher.store, asked)
-        return watcher
+        return Prepared(watcher, found.flow.manifest.get("concurrency"))
 
     def _find(self, url: str, sha256: str) -> Found:
         """Return a bundle that was fetched and verified, once for all runs of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from runner.errors import FlowFailed
+from runner.errors import FlowFailed, UsageError
 from runner.model.flow import FlowGraph
 from runner.model.loading import has_loaded, is_loading, is_own_body
 from runner.naming import label_of
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from runner.launchers.base import Launcher
     from runner.launchers.launch import LaunchedRun
     from runner.model.task import Node
+    from runner.schema.documents import OnConflict
+
+ON_CONFLICT = ("wait", "skip", "cancel_old")
 
 
 class Flow(FlowGraph):
@@ -31,9 +34,13 @@ class Flow(FlowGraph):
         name: what people call it; its slug is the folder's name in the storage.
         storage: where it is published and where its results go; by default ``Local()``.
         environment: the image and labels that launchers use.
+        max_runs: how many of its runs agents let work at once; None: any number.
+        on_conflict: what an agent does with one too many: it lets it ``"wait"``, ``"skip"`` s it, which cancels it, or
+            cancels the oldest one that works, ``"cancel_old"``.
 
     Raises:
-        UsageError: when the name has no letter and no digit.
+        UsageError: when the name has no letter and no digit, ``max_runs`` is no number above 0, or ``on_conflict`` is
+            none of the three.
 
     Example:
         >>> from runner import Flow, Parameter, task
@@ -52,8 +59,18 @@ class Flow(FlowGraph):
         *,
         storage: StorageDeclaration | None = None,
         environment: LocalEnvironment | None = None,
+        max_runs: int | None = None,
+        on_conflict: OnConflict = "wait",
     ) -> None:
         super().__init__(name, environment)
+        if max_runs is not None and (type(max_runs) is not int or max_runs < 1):
+            message = f"max_runs is a whole number above 0, and not {max_runs!r}"
+            raise UsageError(message, hint="Write max_runs=1, or leave it out.")
+        if on_conflict not in ON_CONFLICT:
+            message = f"on_conflict is one of {', '.join(ON_CONFLICT)}, and not {on_conflict!r}"
+            raise UsageError(message, hint='Write on_conflict="wait".')
+        if max_runs is not None:
+            self.concurrency = {"max_runs": max_runs, "on_conflict": on_conflict}
         self._storage = None if storage is None else storage.bound_to(self)
 
     @classmethod

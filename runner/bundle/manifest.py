@@ -38,7 +38,7 @@ def facts_of(
     import cloudpickle
 
     reference: FlowReference = {"name": flow.name, "version": version, "key": key}
-    return {
+    facts: ManifestFacts = {
         "flow": reference,
         "python": {"version": PYTHON, "implementation": sys.implementation.name},
         "cloudpickle": cloudpickle.__version__,
@@ -58,6 +58,9 @@ def facts_of(
         "image": image,
         "secrets": sorted(set(secrets)),
     }
+    if flow.concurrency:
+        facts["concurrency"] = flow.concurrency
+    return facts
 
 
 def check_complete(manifest: Manifest) -> None:

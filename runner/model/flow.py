@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from runner.environments import LocalEnvironment
+    from runner.schema.documents import ConcurrencyRecord
 
 
 class FlowGraph:
@@ -29,6 +30,7 @@ class FlowGraph:
         UsageError: when the name has no letter and no digit.
     """
 
+    concurrency: ConcurrencyRecord | None = None  # how many runs work at once; the manifest has it, the pickle has not
     varying: AbstractSet[str] = frozenset()  # slugs of tasks whose arguments are not those that the flow was built with
 
     def __init__(self, name: str, environment: LocalEnvironment | None = None) -> None:

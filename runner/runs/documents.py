@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from runner.schema.documents import Requester
 
     Kind = Literal[
-        "run", "claim", "beat", "end", "cancel", "launch", "handle", "launch-end", "entry", "labels", "agent", "marker"
+        "run",
+        "claim",
+        "beat",
+        "end",
+        "cancel",
+        "launch",
+        "handle",
+        "launch-end",
+        "entry",
+        "labels",
+        "agent",
+        "marker",
+        "slot",
     ]  # an outcome is an end
 
 FORMAT: Final = 1

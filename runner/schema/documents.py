@@ -261,6 +261,17 @@ class RunMarker(TypedDict):
     taken_by: str
 
 
+class SlotDocument(TypedDict):
+    """``runs/_slots/<slot>/<turn>.json``: that a run has one of the places of a flow; the last turn's is who has it."""
+
+    format: Literal[1]
+    token: str
+    run_id: str
+    slot: int
+    turn: int
+    taken: str
+
+
 class FlowReference(TypedDict):
     """Which flow a bundle holds; ``key`` is the whole key that it was built for, below the bucket or folder.
 
@@ -330,6 +341,16 @@ class EnvironmentRecord(TypedDict):
     options: JsonObject
 
 
+OnConflict = Literal["wait", "skip", "cancel_old"]
+
+
+class ConcurrencyRecord(TypedDict):
+    """How many runs of a flow agents let work at once, and what becomes of one too many."""
+
+    max_runs: int
+    on_conflict: OnConflict
+
+
 class ManifestFacts(TypedDict):
     """All of a manifest that is known of a flow before its bundle is written."""
 
@@ -344,6 +365,7 @@ class ManifestFacts(TypedDict):
     image: str | None
     secrets: list[str]
     environment: NotRequired[EnvironmentRecord]
+    concurrency: NotRequired[ConcurrencyRecord]
 
 
 class Manifest(ManifestFacts):

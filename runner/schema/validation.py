@@ -18,6 +18,7 @@ _LARGEST = 2**63
 _ABSENT = object()
 _LAUNCH_STATES = ("ended", "never started", "stopped", "gone")
 _MOST_SECRETS = 1000
+_ON_CONFLICT = ("wait", "skip", "cancel_old")
 _STATES = {"succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"}
 # As runner writes them. What `naming.VERSION` finds in a listing, RUNNER_SECRETS may name, and `location.check_sha256`
 # takes from a person is more than that, and a start imports those before it forks.
@@ -189,6 +190,10 @@ _ENVIRONMENT = {
     },
     "options": _object,
 }
+_CONCURRENCY = {
+    "max_runs": lambda value: _count(value) and value > 0,
+    "on_conflict": lambda value: value in _ON_CONFLICT,
+}
 _ONLY = {
     "agent": {"concurrency"},
     "entry": {"queued"},
@@ -211,6 +216,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "image": _or_none(_text),
         "secrets": _secret_names,
         "environment": _if_there(_shaped(_ENVIRONMENT)),
+        "concurrency": _if_there(_shaped(_CONCURRENCY)),
     },
     "pointer": {
         "format": lambda value: value == 1,
@@ -284,5 +290,6 @@ SHAPES: dict[str, dict[str, Any]] = {
         "started": _time,
         "by": {"host": _text, "uid": _or_none(_count)},
     },
+    "slot": {"run_id": _run_id, "slot": _count, "turn": _count},
     "marker": {"run_id": _run_id, "home": _text, "entry": _text, "taken_by": _text},
 }

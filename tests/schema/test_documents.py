@@ -23,6 +23,7 @@ KINDS: dict[str, Any] = {
     "labels": documents.LabelSet,
     "agent": documents.AgentDocument,
     "marker": documents.RunMarker,
+    "slot": documents.SlotDocument,
     "end": documents.EndDocument,
     "outcome": documents.EndDocument,
     "manifest": documents.Manifest,

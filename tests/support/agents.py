@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.agents.queue import Queue
 from runner.agents.register import Register
@@ -37,8 +37,9 @@ class Site:
     url: str = ""
     environ: dict[str, str] = field(default_factory=dict)
 
-    def publish(self, *labels: str) -> Site:
-        self.url = publish(self.place, "launched.py", own_labels=labels, add_default_labels=False)
+    def publish(self, *labels: str, concurrency: Any = None) -> Site:
+        declared = {"own_labels": labels, "add_default_labels": False}
+        self.url = publish(self.place, "launched.py", concurrency=concurrency, **declared)
         return self
 
     def submit(self, kind: str, run_id: str, *more: str) -> Ran:

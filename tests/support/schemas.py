@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 MANY = 500  # tasks from each end of a long list: enough of what is all alike
 DOCUMENTS = ("run", "cancel", "claim", "end", "outcome")
-OF_LAUNCHES = {"": "launch", ".handle": "handle", ".end": "launch-end"}
+OTHERS = {
+    r"/launches/\d{4}\.json$": "launch",
+    r"/launches/\d{4}\.handle\.json$": "handle",
+    r"/launches/\d{4}\.end\.json$": "launch-end",
+    r"_agents/[^/]+/agent\.json$": "agent",
+    r"_agents/[^/]+/runs/": "marker",
+    r"_queue/sets/": "labels",
+    r"_queue/([0-9a-f]{16}|at)/": "entry",
+    r"/runs/_slots/": "slot",
+}
 
 
 @cache
@@ -48,10 +58,10 @@ def validate_place(place: Place) -> int:
         name = file.removesuffix(".json")
         if file == "beat":
             validate("beat", json.loads(place.read(key)))
+        for kind in (kind for pattern, kind in OTHERS.items() if re.search(pattern, key)):
+            validate(kind, json.loads(place.read(key)))
         if key.endswith(".jsonl"):
             assert all(isinstance(json.loads(line), dict) for line in place.read(key).splitlines())
-        if folder.endswith("/launches"):
-            validate(OF_LAUNCHES[name[4:]], json.loads(place.read(key)))
         if name not in DOCUMENTS or file == name:
             continue
         checked += 1

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "files"
 
 
-def publish(place: Place, file: str, **declared: Any) -> str:
+def publish(place: Place, file: str, concurrency: Any = None, **declared: Any) -> str:
     """Publish the flow that a file of this folder defines, and give its bundle's URL."""
     path, modules = list(sys.path), set(sys.modules)
     try:
         module = load_file(HERE / file)
         flow = next(value for value in vars(module).values() if isinstance(value, Flow))
+        flow.concurrency = concurrency
         storage = declare(place.url)
         for name, value in declared.items():
             setattr(storage, name, value)

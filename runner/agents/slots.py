@@ -1,0 +1,98 @@
+"""Slots: how many runs of a flow work at once, by objects that are created if absent and owned by a run's id.
+
+Each slot has turns, counted from 1, and the run of the greatest turn has it. It is free when that run is over, or was
+given up, which is seen by what lies in its folder; so nothing leaks when anything dies, and no clock is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from runner import naming
+from runner.agents.stored import create_document, read_document
+from runner.errors import BundleCorrupt, TooLarge
+from runner.runs.documents import FORMAT
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from runner.backends.base import Storage
+    from runner.schema.documents import SlotDocument
+
+_TURN = re.compile(r"(\d{6,})\.json")
+
+
+class Slots:
+    """The slots of one flow.
+
+    Args:
+        storage: where its runs lie.
+        home: the folder that its bundle is in.
+        number: how many there are.
+    """
+
+    def __init__(self, storage: Storage, home: str, number: int) -> None:
+        self._storage, self._home, self._number = storage, home, number
+        self._prefix = f"{home}/runs/_slots".lstrip("/")
+
+    def take(self, run_id: str) -> bool:
+        """Take a slot for a run, or find that it has one; return whether it has."""
+        owners = [self._owner(slot) for slot in range(self._number)]
+        if any(owner == run_id for _, owner in owners):
+            return True
+        return any(
+            (owner is None or not self._works(owner)) and self._take_turn(slot, turn + 1, run_id)
+            for slot, (turn, owner) in enumerate(owners)
+        )
+
+    def owners(self) -> list[str]:
+        """Return the ids of the runs that have a slot and work, in no order."""
+        found = (self._owner(slot)[1] for slot in range(self._number))
+        return [owner for owner in found if owner and self._works(owner)]
+
+    def _turns(self, slot: int) -> list[int]:
+        _, entries = self._storage.list_folder(f"{self._prefix}/{slot}/")
+        names = (_TURN.fullmatch(entry.key.rpartition("/")[2]) for entry in entries)
+        return sorted(int(name[1]) for name in names if name)
+
+    def _owner(self, slot: int) -> tuple[int, str | None]:
+        """Return the greatest turn of a slot, and its run; 0 and None where nobody has had it."""
+        turns = self._turns(slot)
+        if not turns:
+            return 0, None
+        try:
+            found = cast("SlotDocument | None", read_document(self._storage, self._key(slot, turns[-1]), "slot"))
+        except (BundleCorrupt, TooLarge):
+            found = None
+        return turns[-1], found["run_id"] if found else None
+
+    def _take_turn(self, slot: int, turn: int, run_id: str) -> bool:
+        document: SlotDocument = {
+            "format": FORMAT,
+            "token": naming.new_token(),
+            "run_id": run_id,
+            "slot": slot,
+            "turn": turn,
+            "taken": naming.now(),
+        }
+        if not create_document(self._storage, self._key(slot, turn), document):
+            return False
+        turns = self._turns(slot)
+        for old in turns:
+            if old < turn:
+                self._storage.delete(self._key(slot, old))
+        return turns[-1] == turn  # else it was taken, and its turns before removed, between two requests of this one
+
+    def _works(self, run_id: str) -> bool:
+        """Return whether a run is under way: it is not over, and nobody has given it up."""
+        store = RunStore(self._storage, RunLayout(self._home, run_id))
+        if store.read_outcome():
+            return False
+        launches, attempts = store.list_launches(), store.list_attempts()
+        if not launches or store.read_launch_end(launches[-1]) is None:
+            return True
+        return bool(attempts) and store.read_end(attempts[-1]) is None
+
+    def _key(self, slot: int, turn: int) -> str:
+        return f"{self._prefix}/{slot}/{turn:06d}.json"
