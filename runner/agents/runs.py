@@ -164,7 +164,8 @@ class Runs:
 
     def _refuse(self, store: RunStore, error: RunnerError) -> None:
         """Write down a launch that never began, with the reason. Raises RunHeld when somebody else launches the run."""
-        self.tell_refused(store, take_launch(store, self._launcher, None), error)
+        if launch := take_launch(store, self._launcher, None):
+            self.tell_refused(store, launch, error)
 
     @staticmethod
     def tell_refused(store: RunStore, launch: Launch, error: RunnerError) -> None:

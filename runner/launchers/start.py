@@ -11,7 +11,7 @@ from runner.launchers.base import Launcher, Order, object_name
 from runner.runs.documents import FORMAT, requester
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runner.launchers.base import Sighting
     from runner.runs.store import RunStore
@@ -33,7 +33,10 @@ def last_launch(store: RunStore, kind: str) -> Launch | None:
     Raises EnvironmentWrong when it is on another platform, and BundleCorrupt when it names what is no launch of the
     run: whatever is called so would be stopped and removed.
     """
-    numbers = store.list_launches()
+    return _if_open(store, kind, store.list_launches())
+
+
+def _if_open(store: RunStore, kind: str, numbers: Sequence[int]) -> Launch | None:
     document = store.read_launch(numbers[-1]) if numbers else None
     if document is None or store.read_launch_end(numbers[-1]):
         return None
@@ -48,17 +51,24 @@ def last_launch(store: RunStore, kind: str) -> Launch | None:
     return Launch(numbers[-1], name)
 
 
-def next_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch:
-    """Claim the run's next launch, or find the one that somebody else has just claimed. Raises as `last_launch`."""
+def next_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch | None:
+    """Claim the run's next launch, or find the one that somebody else has just claimed; None if the run is over.
+
+    The outcome is looked for after the last launch was seen to have an end: whoever wrote that saw the run over.
+    Raises as `last_launch`.
+    """
     while True:
-        if open_launch := last_launch(store, launcher.kind):
-            return open_launch
+        numbers = store.list_launches()
+        if found := _if_open(store, launcher.kind, numbers):
+            return found
+        if numbers and store.read_outcome():
+            return None
         with suppress(AlreadyExists):
-            return _claim_launch(store, launcher, image, len(store.list_launches()) + 1)
+            return _claim_launch(store, launcher, image, len(numbers) + 1)
 
 
-def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch:
-    """Claim the run's next launch for this process alone: one request, if it is the first.
+def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launch | None:
+    """Claim the run's next launch for this process alone: one request, if it is the first; None if the run is over.
 
     Raises RunHeld when somebody else has claimed one that is not over.
     """
@@ -70,6 +80,8 @@ def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launc
         if store.read_launch_end(number) is None:
             message = f"run {store.run_id} was launched by somebody else, who looks after it"
             raise RunHeld(message, hint="runner show tells where.")
+        if store.read_outcome():  # see `next_launch`
+            return None
         number += 1
 
 

@@ -108,15 +108,17 @@ class Watcher:
         if self.store.read_outcome():
             self._launch = last_launch(self.store, self.launcher.kind)
             return self._launch
-        self._make(next_launch(self.store, self.launcher, self._image))
-        return self.launch
+        if launch := next_launch(self.store, self.launcher, self._image):
+            self._make(launch)
+        return launch and self.launch
 
     def take(self) -> bool:
         """Launch a run that nobody looks after; return whether it is not over yet. Raises as `begin`, and RunHeld."""
         if self.store.read_outcome():
             return False
-        self._make(take_launch(self.store, self.launcher, self._image))
-        return True
+        if launch := take_launch(self.store, self.launcher, self._image):
+            self._make(launch)
+        return launch is not None
 
     @property
     def _image(self) -> str | None:

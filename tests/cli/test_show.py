@@ -10,7 +10,7 @@ import pytest
 from runner import naming
 from runner.launchers import Local
 from runner.launchers.base import Sighting
-from runner.launchers.start import end_launch, next_launch
+from runner.launchers.start import end_launch, take_launch
 from runner.limits import limit_of
 from runner.runs import documents
 from runner.runs.layout import RunLayout
@@ -137,7 +137,8 @@ def test_show_of_tasks_that_a_clock_set_back_timed_shows_no_negative_time(ran: P
 def test_show_tells_of_launches_what_the_platform_said_and_the_remedy(ran: Place, tmp_path: Path) -> None:
     store = RunStore(ran.open(), RunLayout(ETL, "r"))
     assert printed_json(run_command(ran.environ, "show", run_url(ran), "--json")).get("launches") is None
-    launch = next_launch(store, Local(), "org/runner:aws")
+    launch = take_launch(store, Local(), "org/runner:aws")
+    assert launch is not None
     shown = run_command(ran.environ, "show", run_url(ran)).stdout
     assert launch.name in shown
     assert "nobody looked" in shown

@@ -9,8 +9,9 @@ import pytest
 from runner.errors import BundleCorrupt, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers import watch
 from runner.launchers.base import Launcher, Order, Sighting
-from runner.launchers.start import Launch, end_launch, next_launch
+from runner.launchers.start import Launch, end_launch, next_launch, take_launch
 from runner.launchers.watch import Budgets, Watcher
+from runner.model.verdict import Verdict
 from runner.runs.cancelling import CancelLook
 from runner.runs.claims import begin_run, claim_run, new_request
 from runner.runs.ends import Concluded, RunFacts, commit_end, end_document
@@ -25,7 +26,6 @@ from support.starting import start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.model.verdict import Verdict
     from runner.schema.documents import EndDocument
     from support.places import Place
 
@@ -274,10 +274,23 @@ def test_a_run_that_somebody_else_has_is_left_to_them(store: RunStore) -> None:
 
 def test_a_run_launched_on_another_platform_is_not_launched_here(store: RunStore) -> None:
     first = next_launch(store, Scripted(ABSENT), None)
+    assert first is not None
     other = Scripted(ABSENT)
     other.kind = "docker"  # type: ignore[misc]
     with pytest.raises(Exception, match=f"was launched on local, as {first.name}"):
         next_launch(store, other, None)
+
+
+@pytest.mark.parametrize("claim_next", [next_launch, take_launch])
+def test_a_run_that_ends_while_one_looks_is_not_launched_again(
+    store: RunStore, claim_next: Callable[..., Launch | None]
+) -> None:
+    """Its outcome was not there when it was looked for first; its launch's end, written later, is."""
+    watcher(store, platform := Scripted(Sighting("running")))
+    ended(store, Verdict("succeeded", 0, ""))
+    end_launch(store, Launch(1, "x"), "ended", Sighting("ended", exit_code=0), [])
+    assert claim_next(RunStore(store.storage, store.layout), platform, None) is None
+    assert list(store.list_launches()) == [1]
 
 
 def test_where_runs_are_signed_no_end_is_written_without_a_key(store: RunStore) -> None:
