@@ -12,11 +12,11 @@ from runner.cli.format import as_json_option, echo, echo_block, echo_json
 from runner.cli.launch_options import budget_options, budgets_of, launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location, open_run, read_settings
 from runner.cli.logs import follow_log
+from runner.cli.parameters import read_run_id
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find, find_in_image, launch, rendered
 from runner.runs.cancelling import cancel_run
-from runner.settings import check_run_id
 
 if TYPE_CHECKING:
     from runner.launchers.watch import Watcher
@@ -50,7 +50,7 @@ def launch_command(
     where, settings = (None, read_settings(with_location=False)) if image else bundle_location(location)
     wishes, launcher = wishes_of(settings, given), launcher_of(kind, given)
     launcher.tell = tell = lambda text: echo(text, err=True)
-    run_id = _run_id(given["run_id"]) or settings.run_id
+    run_id = read_run_id(given["run_id"]) or settings.run_id
     settings = settings._replace(run_id=None)
     found = find(where, settings) if where else find_in_image(image, launcher, settings)
     if render:
@@ -72,13 +72,6 @@ def launch_command(
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})
     return end["exit_code"] if end else 0
-
-
-def _run_id(text: str | None) -> str | None:
-    try:
-        return None if text is None else check_run_id(text)
-    except ValueError as error:
-        raise UsageError(f"--run-id: {error}", hint="Give another one, or none.") from error
 
 
 def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:

@@ -10,6 +10,7 @@ import click
 
 from runner.errors import UsageError
 from runner.schema.json_values import read_json
+from runner.settings import check_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,14 @@ def with_parameters(environ: Mapping[str, str], parameters: Sequence[str]) -> di
 def read_options(parameters: Sequence[str]) -> dict[str, Any]:
     """Return the values that the options give, by the parameters' names. Raises UsageError."""
     return dict(map(_split_parameter, parameters))
+
+
+def read_run_id(text: str | None) -> str | None:
+    """Return the run id of an option. Raises UsageError for one that is none."""
+    try:
+        return None if text is None else check_run_id(text)
+    except ValueError as error:
+        raise UsageError(f"--run-id: {error}", hint="Give another one, or none.") from error
 
 
 def _read_parameters(text: str | None) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from runner.agents.submit import Turn, submit, why_it_waits
 from runner.cli.format import as_json_option, echo, echo_json
 from runner.cli.locations import bundle_location, open_run, parse_location_argument
 from runner.cli.logs import follow_log
-from runner.cli.parameters import parameters_option, read_options
+from runner.cli.parameters import parameters_option, read_options, read_run_id
 from runner.errors import NotStarted, RunHeld, UsageError
 from runner.launchers.launch import find
-from runner.settings import check_run_id
 
 if TYPE_CHECKING:
     from runner.runs.store import RunStore
@@ -48,7 +47,7 @@ _LAST_LINES_SECONDS = 10.0
 def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) -> int:
     """Have a run of the flow at LOCATION wait for an agent that has all its labels, and print the run's URL."""
     where, settings = bundle_location(location)
-    run_id = _run_id(given["run_id"]) or settings.run_id
+    run_id = read_run_id(given["run_id"]) or settings.run_id
     found = find(where, settings._replace(run_id=None))
     values = (settings.parameters or {}) | read_options(given["parameters"])
     root = parse_location_argument(given["root"]).as_root().key if given["root"] else None
@@ -62,13 +61,6 @@ def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) 
     if as_json:
         echo_json({"run": done.store.url, "labels": list(done.labels), "lacking": lacking or None, "end": end})
     return end["exit_code"] if end else 0
-
-
-def _run_id(text: str | None) -> str | None:
-    try:
-        return None if text is None else check_run_id(text)
-    except ValueError as error:
-        raise UsageError(f"--run-id: {error}", hint="Give another one, or none.") from error
 
 
 def _time(text: str | None) -> str | None:
