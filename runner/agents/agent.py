@@ -128,9 +128,9 @@ class Agent:
         """Look whether somebody has rung, or it is time to list the queue; take what there is room for."""
         rung = self.queue.rung(self._rung)
         if rung != self._rung or time.monotonic() - self._listed > LIST_SECONDS:
-            self._rung, self._listed = rung, time.monotonic()
             self._neighbours.look_soon()
             self._next = self._waiting()
+            self._rung, self._listed = rung, time.monotonic()
         while self._next and len(self._active) < self.habits.concurrency and not self._stops:
             self._begin(self._next.pop(0))
 
@@ -211,12 +211,17 @@ class Agent:
         mine: RunMarker = {**marker, "taken_by": self.id}
         name = self.register.mark(mine)
         self.register.unmark(marker["taken_by"], name)
-        try:
-            launched = self._launched(mine, lambda watcher: bool(watcher.begin()))
-        except NoPlace:
-            self.queue.put_back(marker)
-            self.register.unmark(self.id, name)
-            return
+        while True:
+            try:
+                launched = self._launched(mine, lambda watcher: bool(watcher.begin()))
+                break
+            except NoPlace:
+                self.queue.put_back(marker)
+                self.register.unmark(self.id, name)
+                return
+            except (Unreachable, CredentialsRefused) as error:
+                self._tell(f"run {marker['run_id']}: {error.message}")
+                time.sleep(self.document["beat"])
         self.queue.remove(marker["entry"])
         self._finish(launched, mine, name)
 

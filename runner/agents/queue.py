@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from runner import naming
 from runner.agents.stored import create_document, read_document
 from runner.errors import BundleCorrupt, NotFound, RunnerError, TooLarge
+from runner.location import invalid_key
 from runner.runs.documents import FORMAT, encode
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ class Queue:
         entry = cast("QueueEntry | None", read_document(self.storage, key, "entry"))
         if entry and not key.endswith(f"-{entry['run_id']}"):
             message = f"{self.storage.url(key)} is the entry of another run: {entry['run_id']}"
+            raise BundleCorrupt(message, hint="Look who put it there.")
+        if entry and entry["home"] and (wrong := invalid_key(entry["home"])):
+            message = f"{self.storage.url(key)} names a folder that is none: {wrong}"
             raise BundleCorrupt(message, hint="Look who put it there.")
         return entry
 

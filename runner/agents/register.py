@@ -6,9 +6,11 @@ import hashlib
 from typing import TYPE_CHECKING, cast
 
 from runner import naming
+from runner.agents.queue import FOLDER as QUEUE
 from runner.agents.stored import read_document
 from runner.errors import BundleCorrupt, NotFound, TooLarge
 from runner.limits import limit_of
+from runner.location import invalid_key
 from runner.runs.documents import FORMAT, encode
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Register:
             found = cast("RunMarker | None", read_document(self.storage, self._key(agent, name), "marker"))
         except (BundleCorrupt, TooLarge):
             return None
-        return found if found and marker_name(found["home"], found["run_id"]) == name else None
+        if found is None or marker_name(found["home"], found["run_id"]) != name or invalid_key(found["home"] or "-"):
+            return None
+        return found if found["entry"].startswith(f"{self.root}/{QUEUE}/".lstrip("/")) else None  # it will be removed
 
     def unmark(self, agent: str, name: str) -> None:
         """Write down that an agent has done with a run."""

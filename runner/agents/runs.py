@@ -82,7 +82,10 @@ class Runs:
         Raises Refused, when the run has been told so, and what the storage raises where it is out of reach.
         """
         store = self._store(marker)
-        request = store.read_request()
+        try:
+            request = store.read_request()
+        except (BundleCorrupt, TooLarge) as error:
+            raise Refused(error.message) from error
         if request is None:
             return None
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.agents.register import marker_name
 from support import schemas
 from support.agents import KEY, KILLED_LAUNCHER, Site
 from support.canary import AUTHOR
@@ -173,6 +174,23 @@ def test_an_agent_launches_nothing_that_nobody_signed_whom_it_trusts(site: Site)
     assert not site.store("r").list_attempts()
 
 
+def test_a_strangers_marker_has_nothing_removed_but_itself(site: Site) -> None:
+    """Whoever may write, and not delete, would have any object removed as the entry of a run that is adopted."""
+    marker = {
+        "format": 1,
+        "token": "0" * 32,
+        "run_id": "r",
+        "home": KEY,
+        "entry": site.url.removeprefix(f"{site.place.url}/"),
+        "taken": "2026-11-28T06:00:00.000000+00:00",
+        "taken_by": "x",
+    }
+    site.place.write(f"_agents/x/{marker_name(KEY, 'r')}", json.dumps(marker).encode())
+    with site.agent():
+        wait_for(lambda: not site.markers())
+    assert site.place.read(str(marker["entry"]))
+
+
 def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(site: Site) -> None:
     site.submit("ok", "r")
     [entry] = [key for key in site.place.keys() if key.endswith("-r")]  # noqa: SIM118
@@ -180,6 +198,11 @@ def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(sit
         entry.replace("-r", "-s"): site.place.read(entry),
         entry.replace("-r", "-t"): b"{",
         entry.replace("-r", "-u"): json.dumps(json.loads(site.place.read(entry)) | {"run_id": "u"}).encode(),
+        entry.replace("-r", "-v"): json.dumps(
+            json.loads(site.place.read(entry)) | {"run_id": "v", "home": "../up"}
+        ).encode(),
+        entry.replace("-r", "-w"): json.dumps(json.loads(site.place.read(entry)) | {"run_id": "w"}).encode(),
+        f"{KEY}/runs/w/run.json": b"{",
         "_queue/0123456789abcdef/5020261128000000000000-r": site.place.read(entry),
         "_queue/sets/0123456789abcdef.json": b'{"format": 1, "token": "x", "labels": []}',
         "_agents/x/agent.json": b"{}",
@@ -189,7 +212,7 @@ def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(sit
         site.place.write(key, data)
     with site.agent():
         assert site.until_over("r") == {"r": "succeeded"}
-        wait_for(lambda: not any(site.is_waiting(name) for name in "stu") and not site.markers())
+        wait_for(lambda: not any(site.is_waiting(name) for name in "stuvw") and not site.markers())
     assert "_queue/0123456789abcdef/5020261128000000000000-r" in site.place.keys()  # noqa: SIM118 - of no set
     for key in strange:
         site.place.open().delete(key)
