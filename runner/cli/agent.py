@@ -108,6 +108,7 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # whoever started it may block them
     agent.work()
 
 

@@ -126,6 +126,17 @@ def test_an_agent_that_is_stopped_hands_its_runs_over(site: Site) -> None:
         assert site.until_over("r") == {"r": "cancelled"}
 
 
+def test_it_is_stopped_also_where_signals_were_blocked_for_it(site: Site) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with site.agent() as agent:
+            wait_for(lambda: bool(site.register().folders()))
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(60) == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_or_looks_after_them_to_their_ends(site: Site) -> None:
     site.submit("hold", "r")
     site.submit("ok", "later")
