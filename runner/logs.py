@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 # What follows ``runner.`` in the names of loggers by which runner speaks: nobody else's line is told to be of these.
 OWN_NAMES = frozenset(
-    {"", "claims", "credentials", "engine", "leaks", "load", "publish", "pump", "resume", "run", "storage"}
+    {"", "agent", "claims", "credentials", "engine", "leaks", "load", "publish", "pump", "resume", "run", "storage"}
 )
 _OF_ANY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
 _PROCESS_FIELDS: dict[str, Any] = {}  # run_id, flow, attempt: in every line of this process

@@ -172,7 +172,7 @@ def test_a_bucket_in_the_endpoint_is_told(place: Place) -> None:
 @pytest.mark.parametrize(("virtual", "told"), [("false", True), ("true", False)])
 def test_a_bucket_in_the_endpoints_host_is_told_where_it_does_not_belong_there(virtual: str, *, told: bool) -> None:
     environ = KEYS | {"AWS_ENDPOINT_URL": "http://b.s3.example.com", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": virtual}
-    assert opened("s3://b", **environ)._is_in_endpoint() is told  # type: ignore[attr-defined]
+    assert opened("s3://b", **environ)._has_bucket_in_endpoint() is told  # type: ignore[attr-defined]
 
 
 @on_azure

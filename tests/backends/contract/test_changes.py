@@ -43,4 +43,7 @@ def test_that_nothing_has_changed_costs_one_request(root: Root) -> None:
         assert found is not None
         before = len(relay.requests)
         assert storage.read_changed(key, found[1]) is None
-        assert [method for method, _ in relay.requests[before:]] == ["GET"]
+        asked = [
+            method for method, path in relay.requests[before:] if storage.container in path
+        ]  # a port is used again
+        assert asked == ["GET"]
