@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -12,11 +11,12 @@ from runner.naming import UNPACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Thread  # which costs whoever imports runner 1 ms
     from types import FrameType
 
 _PROCESS_LOADING: list[Load] = []  # the `loading` blocks that run, the innermost last
 _PROCESS_LOADED: set[str | None] = set()  # the modules of all `loading` blocks
-_PROCESS_STARTED: WeakSet[threading.Thread] = WeakSet()  # the threads that flows' files started when they were imported
+_PROCESS_STARTED: WeakSet[Thread] = WeakSet()  # the threads that flows' files started when they were imported
 
 
 class Load:
@@ -25,11 +25,11 @@ class Load:
     def __init__(self, module: str | None = None) -> None:
         self.module = module
         self.made: list[object] = []
-        self.before = set(threading.enumerate())
+        self.before = _threads()
 
-    def started(self) -> Iterator[threading.Thread]:
-        """Yield the threads that were started meanwhile."""
-        yield from (thread for thread in threading.enumerate() if thread not in self.before)
+    def started(self) -> set[Thread]:
+        """Return the threads that were started meanwhile."""
+        return _threads() - self.before
 
 
 def is_loading() -> bool:
@@ -38,8 +38,7 @@ def is_loading() -> bool:
     So it is, too, while a process that the flow started anew imports what travelled, and ever after in a thread that
     was started meanwhile, such as a timer.
     """
-    is_late = threading.current_thread() in _PROCESS_STARTED
-    return bool(_PROCESS_LOADING) or is_late or next(_bodies_that_travelled(), None) is not None
+    return bool(_PROCESS_LOADING) or _is_late() or next(_bodies_that_travelled(), None) is not None
 
 
 def has_loaded() -> bool:
@@ -53,8 +52,7 @@ def is_own_body() -> bool:
     Another module that runs a flow when it is imported does so: what comes of it is wanted there. A thread that was
     started meanwhile does not.
     """
-    thread = threading.current_thread()
-    if thread in _PROCESS_STARTED or (_PROCESS_LOADING and thread in _PROCESS_LOADING[0].started()):
+    if _is_late():
         return True
     if not _PROCESS_LOADING:
         return is_loading()
@@ -92,6 +90,20 @@ def without_arguments(program: str) -> Iterator[None]:
     finally:
         if sys.argv == [program]:
             sys.argv = before
+
+
+def _threads() -> set[Thread]:
+    from threading import enumerate as enumerate_threads
+
+    return set(enumerate_threads())
+
+
+def _is_late() -> bool:
+    """Return whether a thread that a flow's file started when it was imported asks."""
+    from threading import current_thread
+
+    thread = current_thread()
+    return thread in _PROCESS_STARTED or bool(_PROCESS_LOADING and thread in _PROCESS_LOADING[0].started())
 
 
 def _bodies() -> Iterator[str]:

@@ -188,6 +188,7 @@ def test_a_flow_has_a_storage_once_somebody_asks_for_it() -> None:
     assert done.stdout.split() == ["False", "True", "True"]
 
 
+@pytest.mark.usefixtures("_unmeasured")  # coverage brings threads along
 def test_what_every_flows_file_imports_brings_little_along() -> None:
     """Each of these costs whoever imports runner one to seven milliseconds."""
     costly = {"ast", "dataclasses", "datetime", "inspect", "json", "logging", "pathlib", "pickle", "threading"}
