@@ -27,7 +27,7 @@ FOLDER = "_queue"
 HIGHEST_PRIORITY = 49  # and the lowest is as far below 0: a key has two digits for it
 _ENTRY = re.compile(r"(?P<priority>\d\d)(?P<time>\d{20})-(?P<run_id>[A-Za-z0-9._-]{1,128})")
 _LATER = re.compile(
-    r"(?P<time>\d{20})-(?P<set>[0-9a-f]{16})-(?P<entry>\d\d)-(?P<run_id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+    r"(?P<time>\d{20})-(?P<set>[0-9a-f]{16})-(?P<priority>\d\d)-(?P<run_id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
 )
 _SETS, _LATER_FOLDER = "sets", "at"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,6 +99,17 @@ def test_a_run_that_is_cancelled_while_it_waits_is_over_and_launched_by_nobody(s
         wait_for(lambda: not site.is_waiting("r") and not site.markers())
     assert site.until_over("r") == {"r": "cancelled"}
     assert not site.store("r").list_launches()
+
+
+def test_a_run_is_launched_at_its_time_and_not_before(site: Site) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    site.submit("ok", "past", "--at", "2026-11-28T06:00:00Z", "--priority", "-3")
+    site.submit("ok", "later", "--at", later)
+    with site.agent():
+        assert site.until_over("past") == {"past": "succeeded"}
+        wait_for(lambda: not site.markers() and not site.is_waiting("past"))
+    assert site.is_waiting("later")
+    assert not site.store("later").list_launches()
 
 
 def test_the_runs_of_an_agent_that_died_are_taken_by_another(site: Site) -> None:
