@@ -267,7 +267,7 @@ class RunHeld(RunnerError):
 
 
 class Incompatible(RunnerError):
-    """The bundle is whole, but cannot run here: other Python, a module missing, a newer format.
+    """The bundle is whole, but cannot run here: other Python, a module or runner missing, a newer format.
 
     Example:
         >>> from runner.errors import Incompatible

@@ -21,6 +21,7 @@ from runner.cli.locations import open_location, parse_location_argument, read_se
 from runner.cli.parameters import Seconds
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import UsageError
+from runner.launchers.order import check_no_image
 from runner.process import host_name
 from runner.runs.documents import FORMAT, requester
 from runner.schemes import backend_of
@@ -82,6 +83,8 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
         raise UsageError(message, hint=f"Give {least:g} or more.")
     launcher = launcher_of(kind, given)
     wishes = wishes_of(settings, given | {"parameters": ()})
+    if not launcher.needs_image:  # told now, and not by a refusal of each run
+        check_no_image(wishes)
     launcher.check()
     document: AgentDocument = {
         "format": FORMAT,

@@ -12,7 +12,7 @@ from runner.doctor.checks import Check, run_check
 from runner.errors import NotStarted, RunnerError, from_code
 from runner.launchers.launch import find
 from runner.launchers.order import Wishes, make_order, options_of
-from runner.launchers.remedies import remedy_for
+from runner.launchers.remedies import named_no_runner, remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,13 +76,14 @@ def _try(launcher: Launcher, order: Order, within: float, said: list[str]) -> st
         launcher.stop(order.name, 0)
         launcher.remove(order.name)
     if not _document_in(said):
+        seen = named_no_runner(seen, order.image)
         raise NotStarted(f"it said nothing: {_ended(seen)}", hint=remedy_for(seen.reason) or "Look at the image.")
     return f"{_ended(seen)}, and was removed"
 
 
 def _ended(seen: Sighting) -> str:
     code = "" if seen.exit_code is None else f" with {seen.exit_code}"
-    return f"it ended{code}{f' ({seen.reason})' if seen.reason else ''}"
+    return f"it ended{code}{f' ({seen.text})' if seen.reason else ''}"
 
 
 def _document_in(lines: list[str]) -> dict[str, object] | None:

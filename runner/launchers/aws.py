@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.environ import process_environ
 from runner.errors import CredentialsRefused, Denied, EnvironmentWrong, RunnerError, Unreachable, UsageError
+from runner.launchers.folders import check_mounted
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -211,6 +212,12 @@ def check_secrets(kind: str, containers: Sequence[Mapping[str, Any]], role: str 
     if role is None and any(each.get("secrets") for each in containers):
         message = f"{kind} reads secrets by an execution role, and none is named"
         raise EnvironmentWrong(message, hint="Name it: -O execution_role=ARN.")
+
+
+def check_folders(kind: str, order: Order, container: Mapping[str, Any], options: str) -> None:
+    """Refuse a container that has not the folders in which its flow lies. Raises EnvironmentWrong."""
+    mounted = [point["containerPath"] for point in container.get("mountPoints", [])]
+    check_mounted(kind, order.environ, mounted, f"volumes and mountPoints in -O {options}")
 
 
 def shown(order: Order) -> Order:

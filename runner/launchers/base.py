@@ -25,11 +25,12 @@ class Order(NamedTuple):
 
     Args:
         name: of the platform's object, made of the run and the number of the launch; a DNS label of at most 63.
-        image: of the container; empty where none is needed, and the flow names none.
+        image: of the container; empty where none is run.
         environ: variables that hold no secret, but for those in ``plain``.
         secrets: references by the names of secrets; what a reference is, the launcher says.
         resources: cores, bytes of memory and disk, GPUs; see `runner.environments.LocalEnvironment`.
-        labels: for whoever looks at the platform: ``runner/flow``, ``runner/run-id``, ``runner/launch``.
+        labels: for whoever looks at the platform: ``runner/flow``, ``runner/run-id``, ``runner/launch``, with values
+            that every platform takes: at most 63 letters, digits, ``.``, ``_`` and ``-``.
         grace: seconds that the platform must give the container between asking it to stop and killing it.
         timeout: seconds after which the flow ends itself; the platform's own limit, if it has one, is later.
         command: what the entrypoint is given: nothing, to run the flow.

@@ -231,6 +231,7 @@ class Batch(Launcher):
         }
         container = aws.merged(container, given.get("container_properties", {}))
         aws.check_secrets(self.kind, [container], container.get("executionRoleArn"))
+        aws.check_folders(self.kind, order, container, "container_properties")
         definition: JsonObject = {
             "jobDefinitionName": given.get("job_definition") or f"runner-{aws.flow_of(order)}",
             "type": "container",

@@ -272,6 +272,9 @@ class ECS(Launcher):
             definition["runtimePlatform"] = {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"}
         definition = aws.merged(definition, given.get("task_definition", {}))
         aws.check_secrets(self.kind, definition["containerDefinitions"], definition.get("executionRoleArn"))
+        aws.check_folders(
+            self.kind, order, definition["containerDefinitions"][0], "task_definition and container_definition"
+        )
         tags = {"runner/flow": aws.flow_of(order), **given.get("tags", {})}
         definition["tags"] = aws.pairs(
             {**tags, aws.DIGEST_TAG: aws.digest_of({**definition, "tags": tags})}, name="key"

@@ -53,7 +53,7 @@ class Wishes:
 
     Args:
         parameters: the flow's, by name.
-        image: instead of the one that the flow's environment names, or that fits it.
+        image: instead of the one that the flow's environment names, or that fits it; refused where no container is run.
         environ: more variables; none of them may be a secret's.
         secrets: references by the names of secrets.
         plain: names of secrets that are passed as plain variables all the same, from this process's environment.
@@ -102,8 +102,9 @@ def make_order(
 ) -> Order:
     """Return what a platform is asked for; see `Order`.
 
-    Without a run id every start is a run of its own, as a rendered CronJob has it. Raises UsageError, EnvironmentWrong
-    for parameters that the flow does not take or that are too long, and Incompatible when no image fits.
+    Without a run id every start is a run of its own, as a rendered CronJob has it. Where no container is run, the image
+    that a flow's environment names is not used. Raises UsageError, EnvironmentWrong for parameters that the flow does
+    not take or that are too long, and Incompatible when no image fits.
     """
     manifest = flow.manifest
     check_parameters(manifest["parameters"], wishes.parameters)
@@ -122,19 +123,17 @@ def make_order(
     _check_lengths(environ)
     _check_secret_names(wishes)
     labels = {
-        "runner/flow": _label(manifest["flow"]["name"]),
+        "runner/flow": manifest["flow"]["name"],
         **_if_any("runner/run-id", run_id),
         **_if_any("runner/launch", launch),
     }
     return Order(
         name=name,
-        image=_checked_image(
-            choose_image(flow, wishes.image) if needs_image else wishes.image or manifest["image"] or ""
-        ),
+        image=_checked_image(choose_image(flow, wishes.image)) if needs_image else check_no_image(wishes),
         environ=environ,
         secrets=dict(wishes.secrets),
         resources={**manifest.get("environment", {}).get("resources", {}), **wishes.resources},
-        labels=labels,
+        labels={name: _label(text) for name, text in labels.items()},
         grace=settings.grace,
         timeout=settings.timeout,
         plain=wishes.plain,
@@ -161,9 +160,20 @@ def choose_image(flow: Launchable, image: str | None) -> str:
     raise Incompatible(message, hint=hint)
 
 
+def check_no_image(wishes: Wishes) -> str:
+    """Return the image where no container is run: none. Raises UsageError where one was asked for."""
+    if wishes.image:
+        message = f"the image {_checked_image(wishes.image)} is asked for, and what is launched here is no container"
+        hint = (
+            "Leave --image out, or launch where containers are run: docker, say, or slurm with -O container=apptainer."
+        )
+        raise UsageError(message, hint=hint)
+    return ""
+
+
 def _checked_image(name: str) -> str:
     """Return an image's name that is one. Raises UsageError, which shows nothing of what may be a password."""
-    if name and not _IMAGE.fullmatch(name):
+    if not _IMAGE.fullmatch(name):
         shown = f"***@{name.rpartition('@')[2]}" if "@" in name else name
         message = f"{shown!r} is no image's name"
         hint = "Write REGISTRY/NAME:TAG in small letters, with no docker:// or password: --image, or the metadata."

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.launchers.base import Sighting
+
+NO_RUNNER = "NoRunner"  # our own word: what was started was not runner
+# No start of runner ends so before it has claimed an attempt: a program that is done does, and a shell that can't run,
+# or find, what it should. With 1 a script of an image's own may fail as well, which may go better the next time.
+_OTHER_PROGRAMS_CODES = frozenset({0, 126, 127})
 # https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions, and what others say of it
 _TAKEN_AWAY = (
     *("PreemptionByScheduler", "DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC"),
@@ -18,6 +27,8 @@ _REMEDIES = {
     ),
     "CannotPullContainerError": "Look at the image's name, the execution role's rights, and the way to the registry.",
     "JobTimeout": "Give it more time: RUNNER_TIMEOUT.",
+    NO_RUNNER: "Build the image FROM one of runner's and leave its ENTRYPOINT, or have your own exec python -m runner; "
+    "and look whether an option of the platform's names another command.",
     "NoCapacity": "Try again later, ask for less, or give the platform more room.",
     "OOMKilled": "Give it more memory: resources={'memory': …}, or --memory.",
     "ErrImagePull": "Look at the image's name, and whether the platform may pull it.",
@@ -44,3 +55,16 @@ _REMEDIES = {
 def remedy_for(reason: str) -> str:
     """Return what to do about a platform's word; empty where nobody knows."""
     return _REMEDIES.get(reason, "")
+
+
+def named_no_runner(sighting: Sighting, image: str | None) -> Sighting:
+    """Return what was seen of a container that ended and claimed no attempt; where it was not runner, with that word.
+
+    Args:
+        sighting: of the container's end.
+        image: its name; None where no container was.
+    """
+    if sighting.exit_code not in _OTHER_PROGRAMS_CODES or sighting.reason not in {"", "Completed"}:
+        return sighting
+    message = f"{f'the image {image}' if image else 'what was run'} did not start runner"
+    return sighting._replace(reason=NO_RUNNER, message=message, is_hopeless=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.environ import process_environ
 from runner.errors import Denied, EnvironmentWrong, Unreachable, UsageError
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
+from runner.launchers.folders import folders_of
 from runner.launchers.shell import shell_word
 
 if TYPE_CHECKING:
@@ -231,14 +232,15 @@ class Slurm(Launcher):
         container = self.given.get("container")
         if container is None:
             return f"exec {shlex.join([self.given.get('python') or sys.executable, '-m', 'runner', *order.command])}"
-        names = sorted(order.environ_with_files)
+        mounted = [f"{path}:{path}:ro" for path in map(_bindable, order.secrets.values())]
+        mounted += [f"{path}:{path}" for path in map(_bindable, folders_of(order.environ))]
         if container == "apptainer":  # which takes the environment along
             words = ["apptainer", "run", *(["--nv"] if order.resources.get("gpu") else [])]
-            words += [f"--bind={path}:{path}:ro" for path in map(_bindable, order.secrets.values())]
+            words += [f"--bind={path}" for path in mounted]
             return f"exec {shlex.join([*words, f'docker://{order.image}', *order.command])}"
         words = ["podman-hpc", "run", "--rm", *(["--gpu"] if order.resources.get("gpu") else [])]
-        words += [f"--env={name}" for name in names]
-        words += [f"--volume={path}:{path}:ro" for path in map(_bindable, order.secrets.values())]
+        words += [f"--env={name}" for name in sorted(order.environ_with_files)]
+        words += [f"--volume={path}" for path in mounted]
         return f"exec {shlex.join([*words, order.image, *order.command])}"
 
 
@@ -267,7 +269,7 @@ def _bindable(path: str) -> str:
     """Return a path that a container's command line can bind. Raises UsageError where it would read it as several."""
     if set(path) & set(":,"):
         message = f"{path!r} cannot be bound into a container: ':' and ',' part its command line"
-        raise UsageError(message, hint="Give the secret's file a path without them: --secret NAME=PATH.")
+        raise UsageError(message, hint="Give the folder, or the secret's file, a path without them.")
     return path
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runner.launchers.base import Sighting
     from runner.runs.store import RunStore
-    from runner.schema.documents import HandleDocument, LaunchDocument, LaunchEnd, LaunchState
+    from runner.schema.documents import HandleDocument, LaunchDocument, LaunchEnd, LaunchState, LaunchStem
 
 _LONGEST, _LONGEST_LINE, _MOST_LINES = 2000, 500, 30  # characters, and lines, of a platform's words that are kept
 
@@ -87,10 +87,7 @@ def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launc
 
 def _claim_launch(store: RunStore, launcher: Launcher, image: str | None, number: int) -> Launch:
     document: LaunchDocument = {
-        "format": FORMAT,
-        "token": naming.new_token(),
-        "run_id": store.run_id,
-        "launch": number,
+        **_stem(store, number),
         "kind": launcher.kind,
         "name": object_name(store.url, store.run_id, number),
         "image": image,
@@ -111,14 +108,7 @@ def make_object(
     if known := store.read_launch_handle(launch.number):
         return known["handle"]
     answer = launcher.launch(make_order(launch))
-    handle: HandleDocument = {
-        "format": FORMAT,
-        "token": naming.new_token(),
-        "run_id": store.run_id,
-        "launch": launch.number,
-        "handle": answer,
-        "taken": naming.now(),
-    }
+    handle: HandleDocument = {**_stem(store, launch.number), "handle": answer, "taken": naming.now()}
     with suppress(AlreadyExists):  # another launcher has made the same step
         store.create_launch_handle(handle)
     return answer
@@ -136,10 +126,7 @@ def remove_left(store: RunStore, launcher: Launcher) -> None:
 def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Sighting, log: list[str]) -> LaunchEnd:
     """Write down what became of a launch, or return what somebody else has."""
     end: LaunchEnd = {
-        "format": FORMAT,
-        "token": naming.new_token(),
-        "run_id": store.run_id,
-        "launch": launch.number,
+        **_stem(store, launch.number),
         "state": state,
         "reason": sighting.reason[:_LONGEST] or None,
         "message": sighting.message[:_LONGEST] or None,
@@ -153,3 +140,8 @@ def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Si
     except AlreadyExists:
         return store.read_launch_end(launch.number) or end
     return end
+
+
+def _stem(store: RunStore, number: int) -> LaunchStem:
+    """Return what each document of a launch begins with."""
+    return {"format": FORMAT, "token": naming.new_token(), "run_id": store.run_id, "launch": number}

@@ -11,9 +11,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.errors import AlreadyExists, CredentialsRefused, NotStarted, RunHeld, Unreachable, from_code
+from runner.errors import AlreadyExists, CredentialsRefused, Incompatible, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
-from runner.launchers.remedies import remedy_for
+from runner.launchers.remedies import NO_RUNNER, named_no_runner, remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import CancelLook, cancel_run
@@ -88,6 +88,7 @@ class Watcher:
         self._told = ""
         self._kill_at: float | None = None  # as somebody has cancelled the run
         self._heard: tuple[bytes | None, float] | None = None  # the last heartbeat that was seen, and when
+        self._claim: ClaimDocument | None = None  # of the attempt that the launch has made, as far as was seen
         self._unstarted = self._died = 0
         self._is_unmade = False  # whether the platform was not reached when it was to make the launch's object
         self._unheard: float | None = None  # since when storage or platform is out of reach
@@ -135,13 +136,14 @@ class Watcher:
             self._again(sighting, None)
         else:
             self._is_unmade = False
-            self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
+            self._began, self._heard, self._claim = time.monotonic(), None, None
+            self._pause = FIRST_LOOK_SECONDS
 
     def until_claimed(self) -> EndDocument | None:
         """Wait until a launch has claimed an attempt, or the run is over: return its end then. Raises as `look`."""
         while True:
             with self._patience():
-                if (end := self.look()) or self.claim():
+                if (end := self.look()) or self._claim:
                     return end
             self._wait()
 
@@ -165,7 +167,7 @@ class Watcher:
         if self._is_unmade:
             self.begin()
             return None
-        claim, sighting = self.claim(), self._sighting()
+        claim, sighting = self._find_claim(), self._sighting()
         if claim is None and sighting.text != self._told:
             self._told = sighting.text
             self._tell(f"{self.launch.name} is {sighting.phase}{_after(sighting)}")
@@ -179,13 +181,11 @@ class Watcher:
             return self._on_gone(claim, sighting)
         return None
 
-    def claim(self) -> ClaimDocument | None:
-        """Return the claim of the attempt that this launch has made, if it has."""
-        for attempt in reversed(self.store.list_attempts()):
-            claim = self.store.read_claim(attempt)
-            if claim and claim.get("launch") == self.launch.number:
-                return claim
-        return None
+    def _find_claim(self) -> ClaimDocument | None:
+        """Return the claim of the last attempt that this launch has made, if it has."""
+        claims = (self.store.read_claim(attempt) for attempt in reversed(self.store.list_attempts()))
+        self._claim = next((each for each in claims if each and each.get("launch") == self.launch.number), None)
+        return self._claim
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
@@ -245,7 +245,7 @@ class Watcher:
         self.launcher.remove(self.launch.name)
         while self._sighting().phase not in {"absent", "ended"}:
             time.sleep(LOOK_SECONDS)
-        if self.claim():  # it began just now, and was killed
+        if self._find_claim():  # it began just now, and was killed
             return None
         end_launch(self.store, self.launch, "never started", sighting, log)
         return self._again(sighting, None)
@@ -259,9 +259,11 @@ class Watcher:
                 return outcome
             later = self._sighting()
             sighting = later if later.phase == "ended" else sighting
-            claim = self.claim()
+            claim = self._find_claim()
             if sighting.reason or (claim and self.store.read_end(claim["attempt"])):
                 break
+        if claim is None:
+            sighting = named_no_runner(sighting, self._image)
         log = self._log()
         message = f"its container is gone: {sighting.text}. {remedy_for(sighting.reason)}".rstrip(". ")
         verdict = Verdict("crashed", sighting.exit_code or _KILLED, message, "Crashed", death=_death(log))
@@ -336,6 +338,8 @@ class Watcher:
         """Return the error of a launch that never began: that of its container's exit code, where this says why."""
         code, told = sighting.exit_code, self.store.read_launch_end(self.launch.number)
         kind = (from_code(code) if code in HOPELESS_CODES else None) or NotStarted
+        if sighting.reason == NO_RUNNER:
+            kind = Incompatible
         said = "" if code is None else f", exit code {code}"
         words = last_words(told["log"] if told else [])
         hint = remedy_for(sighting.reason) or "runner show tells what is known."

@@ -174,13 +174,18 @@ class CancelDocument(CancelRecord):
     signature: NotRequired[SignatureRecord]
 
 
-class LaunchDocument(TypedDict):
-    """``launches/<nnnn>.json``: that a platform is about to be asked for an object of this name, to work on the run."""
+class LaunchStem(TypedDict):
+    """What each document of a launch begins with."""
 
     format: Literal[1]
     token: str
     run_id: str
     launch: int
+
+
+class LaunchDocument(LaunchStem):
+    """``launches/<nnnn>.json``: that a platform is about to be asked for an object of this name, to work on the run."""
+
     kind: str
     name: str
     image: str | None
@@ -188,24 +193,16 @@ class LaunchDocument(TypedDict):
     by: Requester
 
 
-class HandleDocument(TypedDict):
+class HandleDocument(LaunchStem):
     """``launches/<nnnn>.handle.json``: by what the platform knows the object that it made."""
 
-    format: Literal[1]
-    token: str
-    run_id: str
-    launch: int
     handle: dict[str, str]
     taken: str
 
 
-class LaunchEnd(TypedDict):
+class LaunchEnd(LaunchStem):
     """``launches/<nnnn>.end.json``: what became of the object, in the platform's words, and its last lines."""
 
-    format: Literal[1]
-    token: str
-    run_id: str
-    launch: int
     state: LaunchState
     reason: str | None
     message: str | None

@@ -240,3 +240,8 @@ def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(sit
     for key in strange:
         site.place.open().delete(key)
     assert [key for key in site.place.keys() if "/runs/" in key and "/runs/r/" not in key] == []  # noqa: SIM118
+
+
+def test_an_agent_that_runs_no_container_takes_no_image_and_refuses_no_run_for_it(here: Place) -> None:
+    done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--image", "team/etl:7")
+    assert (done.code, "the image team/etl:7 is asked for" in done.stderr) == (2, True), done

@@ -79,7 +79,7 @@ def on_engine(host: str, folder: Place, tmp_path: Path) -> Iterator[Platform]:
         docker(*engine, "rm", "--force", *names)
 
 
-SLEEPING, ENTRYLESS = "launched/sleeping:1", "launched/entryless:1"
+SLEEPING, ENTRYLESS, OTHER = "launched/sleeping:1", "launched/entryless:1", "launched/other:1"
 SECRET_FLOW = """
 import runner
 
@@ -94,16 +94,17 @@ with runner.Flow("secretive") as flow:
 
 @pytest.fixture(scope="session")
 def strange_images(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An image that never claims a run, and one whose entrypoint is not there."""
+    """An image that never claims a run, one whose entrypoint is not there, and one that does something else."""
     del images
     context = tmp_path_factory.mktemp("context")
     made = [
         build(f'FROM {IMAGE}\nENTRYPOINT ["sleep", "1000"]\n', context, SLEEPING),
         build(f'FROM {IMAGE}\nENTRYPOINT ["/no/such/program"]\n', context, ENTRYLESS),
+        build(f'FROM {IMAGE}\nENTRYPOINT ["echo", "hello"]\n', context, OTHER),
     ]
-    assert [done.code for done in made] == [0, 0], made
+    assert [done.code for done in made] == [0, 0, 0], made
     yield
-    docker("rmi", "--force", SLEEPING, ENTRYLESS)
+    docker("rmi", "--force", SLEEPING, ENTRYLESS, OTHER)
 
 
 class ContainerStates(LaunchContract):
@@ -162,6 +163,19 @@ class ContainerStates(LaunchContract):
         assert (done.code, "/no/such/program" in done.stderr) == (self.not_started, True), done
         end = platform.store().read_launch_end(1)
         assert (end and end["reason"]) == ("StartError" if self.not_started == 71 else None)
+        assert len(platform.store().list_launches()) == 1
+        assert not platform.is_there(platform.name())
+
+    def test_an_image_that_does_not_start_runner_is_told_by_its_name_and_not_tried_again(
+        self, platform: Platform, strange_images: None
+    ) -> None:
+        del strange_images
+        copy_images(platform.launcher.given.get("engine"), OTHER)
+        done = platform.launch("ok", "--image", OTHER, "--start-retries", "3")
+        told = f"the image {OTHER} did not start runner, exit code 0: hello. Build the image FROM one of runner's"
+        assert (done.code, told in done.stderr) == (76, True), done
+        shown = start(platform.place.environ, "show", platform.store().url)
+        assert "remedy   Build the image FROM one of runner's" in shown.stdout, shown
         assert len(platform.store().list_launches()) == 1
         assert not platform.is_there(platform.name())
 

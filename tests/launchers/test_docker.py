@@ -372,7 +372,7 @@ def test_what_an_engine_says_of_a_container(
 def test_a_kill_of_which_the_engine_says_nothing_more_is_told_with_the_limit(engine: FakeEngine) -> None:
     engine.answers["GET /containers/run-r-1/json"] = 200, container_in("exited", ExitCode=137)
     engine.answers["GET /events"] = 200, {}
-    assert "of an end for lack of memory the engine says nothing; its limit was 256 MiB" in (
+    assert "as for lack of memory, which this engine may not tell: --memory gives it more than 256 MiB" in (
         Docker(engine=engine.url).describe("run-r-1").message
     )
 

@@ -42,15 +42,22 @@ def ecs(service: tuple[Ecs, Mapping[str, str]], monkeypatch: pytest.MonkeyPatch)
     return service[0]
 
 
+def mounted_at(folder: Path) -> dict[str, Any]:
+    """The part of a container's definition by which it has a folder: the service's containers have all of them."""
+    return {"mountPoints": [{"sourceVolume": "flows", "containerPath": str(folder)}]}
+
+
 @pytest.fixture
 def platform(here: Place, tmp_path: Path, ecs: Ecs, service: tuple[Ecs, Mapping[str, str]]) -> Platform:
     beat = ("-e", "RUNNER_HEARTBEAT=0.5", "-e", "RUNNER_GRACE=2", "-e", f"MARK={tmp_path / 'mark'}")
+    mounted = mounted_at(tmp_path)
+    network = ("-O", "subnets=subnet-1", "-O", "log_group=/runner")
     return Platform(
         ECS(subnets=["subnet-1"]),
         here,
         lambda name: ecs.task(name).kill(),
         ecs.is_there,
-        ("--image", "org/runner:slim", "-O", "subnets=subnet-1", "-O", "log_group=/runner", *beat),
+        ("--image", "org/runner:slim", *network, "-O", f"container_definition={json.dumps(mounted)}", *beat),
         dict(service[1]),
         keeps_logs=True,
     ).publish()
@@ -224,7 +231,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", range(1, 9))
 def test_a_launcher_that_dies_at_a_request_is_followed_by_another(
-    platform: Platform, ecs: Ecs, monkeypatch: pytest.MonkeyPatch, step: int, *, is_after: bool
+    platform: Platform, ecs: Ecs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, *, is_after: bool
 ) -> None:
     """Also where ECS does not show at once what was made: the first requests make definition and task."""
     monkeypatch.setattr("runner.launchers.watch.LOOK_SECONDS", 0.1)
@@ -233,7 +240,8 @@ def test_a_launcher_that_dies_at_a_request_is_followed_by_another(
     wishes = Wishes(parameters={"kind": "ok"}, image="org/runner:slim")
 
     def run() -> str:
-        watcher = launch(find(parse_location(platform.url), settings), launcher(), wishes, run_id="r")
+        on = launcher(container_definition=mounted_at(tmp_path))
+        watcher = launch(find(parse_location(platform.url), settings), on, wishes, run_id="r")
         return watcher.until_over()["state"]
 
     asked, ask = [], aws.Account.ask

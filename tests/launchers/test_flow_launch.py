@@ -9,7 +9,7 @@ import pytest
 from runner import Flow, Parameter, task
 from runner.environments import LocalEnvironment
 from runner.errors import EnvironmentWrong, UsageError
-from runner.launchers import ECS, Batch, Local
+from runner.launchers import ECS, Batch, Kubernetes, Local
 from runner.storage import Local as Folder
 
 if TYPE_CHECKING:
@@ -43,8 +43,16 @@ def test_wrong_parameters_are_refused_before_anything_is_launched(tmp_path: Path
     assert not (tmp_path / "launches").exists()
 
 
+ALL_MOUNTED = {"mountPoints": [{"sourceVolume": "all", "containerPath": "/"}]}
+
+
 @pytest.mark.parametrize(
-    ("launcher", "missing"), [(ECS(region="us-east-1"), "needs a subnet"), (Batch(region="us-east-1"), "no queue")]
+    ("launcher", "missing"),
+    [
+        (ECS(region="us-east-1", container_definition=ALL_MOUNTED), "needs a subnet"),
+        (Batch(region="us-east-1", container_properties=ALL_MOUNTED), "no queue"),
+        (Kubernetes(), "has nothing mounted there"),
+    ],
 )
 def test_what_a_platform_cannot_be_asked_for_leaves_no_run_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: Launcher, missing: str

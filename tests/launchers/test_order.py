@@ -46,10 +46,17 @@ def flow(scheme: str = "s3", **more: Any) -> Launchable:
     return Launchable(f"{scheme}://flows/etl/v", "0" * 64, scheme, manifest(**more))
 
 
-def order(wishes: Wishes | None = None, environ: dict[str, str] | None = None, **more: Any) -> Order:
+def order(
+    wishes: Wishes | None = None,
+    environ: dict[str, str] | None = None,
+    *,
+    run_id: str = "r",
+    needs_image: bool = True,
+    **more: Any,
+) -> Order:
     settings = Settings.from_environ(environ or {}, needs_location=False)
     wishes = wishes or Wishes(parameters={"day": 1})
-    return make_order(flow(**more), wishes, settings, name="run-r-1", run_id="r", launch=1)
+    return make_order(flow(**more), wishes, settings, name="run-r-1", run_id=run_id, launch=1, needs_image=needs_image)
 
 
 def requires(*names: str) -> list[dict[str, str]]:
@@ -111,6 +118,65 @@ def test_what_is_no_images_name_is_refused_without_a_password_in_it(image: str) 
 )
 def test_images_have_tags_digests_and_registries(image: str) -> None:
     assert order(Wishes(parameters={"day": 1}, image=image)).image == image
+
+
+def test_where_no_container_is_run_an_image_is_refused_and_none_is_written_down() -> None:
+    assert order(needs_image=False, image="team/etl:7").image == ""
+    with pytest.raises(UsageError, match=r"team/etl:8 is asked for.* Leave --image out"):
+        order(Wishes(parameters={"day": 1}, image="team/etl:8"), needs_image=False)
+
+
+def test_labels_are_such_as_every_platform_takes_whatever_the_run_is_called() -> None:
+    labels = {"runner/flow": "e-t-l", "runner/run-id": "a" * 62, "runner/launch": "1"}
+    assert order(run_id="a" * 62 + "._b").labels == labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "volume"),
+    [
+        (
+            "kubernetes",
+            {},
+            {
+                "template": {
+                    "spec": {
+                        "template": {
+                            "spec": {
+                                "containers": [
+                                    {"name": "runner", "volumeMounts": [{"name": "nfs", "mountPath": "/srv"}]}
+                                ],
+                                "volumes": [{"name": "nfs", "nfs": {"server": "nfs", "path": "/srv"}}],
+                            }
+                        }
+                    }
+                }
+            },
+        ),
+        (
+            "ecs",
+            {"subnets": ["subnet-1"], "region": "eu-central-1"},
+            {"container_definition": {"mountPoints": [{"sourceVolume": "efs", "containerPath": "/srv"}]}},
+        ),
+        (
+            "batch",
+            {"job_queue": "spot", "region": "eu-central-1"},
+            {"container_properties": {"mountPoints": [{"sourceVolume": "efs", "containerPath": "/srv"}]}},
+        ),
+    ],
+)
+def test_a_folder_as_storage_is_refused_where_a_container_has_no_volume_there(
+    kind: str, given: dict[str, Any], volume: dict[str, Any]
+) -> None:
+    asked = order()
+    asked = asked._replace(environ={**asked.environ, "RUNNER_LOCATION": "file:///srv/flows/etl/v"})
+    launcher = launchers.launcher_class(kind)
+    told = f"/srv/flows/etl is a folder of this machine, and the container on {kind} .*{next(iter(volume))}"
+    with pytest.raises(EnvironmentWrong, match=told):
+        make_launcher(launcher, given).render(asked)
+    assert "/srv/flows/etl" in make_launcher(launcher, given | volume).render(asked)
+    elsewhere = {**asked.environ, "RUNNER_RESULTS": "file:///tmp/results"}
+    with pytest.raises(EnvironmentWrong, match="/tmp/results is a folder"):
+        make_launcher(launcher, given | volume).render(asked._replace(environ=elsewhere))
 
 
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b", "..", "a b", ""])

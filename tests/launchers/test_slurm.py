@@ -179,6 +179,15 @@ def test_the_script_says_what_the_flow_needs(platform: Platform) -> None:
     assert lines[-1].endswith("docker://org/runner:slim")
 
 
+@pytest.mark.parametrize(("container", "option"), [("apptainer", "--bind"), ("podman-hpc", "--volume")])
+def test_the_folders_of_the_flow_and_its_runs_are_mounted_into_a_container(container: str, option: str) -> None:
+    environ = {"RUNNER_LOCATION": "file:///shared/flows/etl/v", "RUNNER_RESULTS": "file:///shared/results"}
+    order = Order("etl", "team/etl:7", environ, {}, {}, {}, 10.0)
+    last = shlex.split(Slurm(container=container).render(order).splitlines()[-1])
+    folders = ("/shared/flows/etl", "/shared/results")
+    assert [word for word in last if word.startswith(option)] == [f"{option}={folder}:{folder}" for folder in folders]
+
+
 def test_a_plain_secret_is_in_what_is_submitted_and_in_nothing_that_is_rendered() -> None:
     order = Order("etl", "", {"DB_PASSWORD": "hush"}, {}, {}, {}, 10.0, plain=("DB_PASSWORD",))
     assert 'export DB_PASSWORD="$DB_PASSWORD"' in Slurm().render(order)

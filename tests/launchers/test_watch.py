@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.errors import BundleCorrupt, NotStarted, RunHeld, Unreachable, from_code
+from runner.errors import BundleCorrupt, Incompatible, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers import watch
 from runner.launchers.base import Launcher, Order, Sighting
 from runner.launchers.start import Launch, end_launch, next_launch, take_launch
@@ -89,7 +89,7 @@ FACTS = RunFacts(None, {"url": "file:///etl/v", "sha256": "0" * 64})
 
 def watcher(store: RunStore, platform: Scripted, **budgets: float | None) -> Watcher:
     def order(launch: Launch) -> Order:
-        return Order(launch.name, "image", {"number": str(launch.number)}, {}, {}, {}, 1.0)
+        return Order(launch.name, "team/etl:7", {"number": str(launch.number)}, {}, {}, {}, 1.0)
 
     wanted = {"start_timeout": 0.05, "start_retries": 0, **budgets}
     made = Watcher(store, platform, order, Budgets(**wanted), 0.1, lambda _: None)  # type: ignore[arg-type]
@@ -122,6 +122,23 @@ def test_what_does_not_begin_is_removed_and_only_then_launched_again(store: RunS
     ends = [store.read_launch_end(number) for number in store.list_launches()]
     assert [end and end["state"] for end in ends] == ["never started"] * 3
     assert store.read_outcome() is None
+
+
+@pytest.mark.parametrize("sighting", [Sighting("ended", "Completed", exit_code=0), Sighting("ended", exit_code=127)])
+def test_an_image_that_does_not_start_runner_is_told_and_not_tried_again(store: RunStore, sighting: Sighting) -> None:
+    platform = Scripted(sighting)
+    with pytest.raises(Incompatible, match=r"the image team/etl:7 did not start runner.*the last line.*ENTRYPOINT"):
+        watcher(store, platform, start_retries=2).until_over()
+    assert platform.calls == ["launch 1", "remove 1"]
+    end = store.read_launch_end(1)
+    assert end is not None
+    assert (end["reason"], end["exit_code"]) == ("NoRunner", sighting.exit_code)
+
+
+def test_what_fails_before_runner_begins_may_go_better_the_next_time(store: RunStore) -> None:
+    platform = Scripted(Sighting("ended", exit_code=1))
+    with pytest.raises(NotStarted, match="launch 2 was not begun"):
+        watcher(store, platform, start_retries=1).until_over()
 
 
 class Failing(Scripted):
@@ -217,7 +234,7 @@ def test_a_platform_that_does_not_answer_says_nothing(store: RunStore) -> None:
         nonlocal asked
         asked += 1
         if asked > 40:  # the run went on all the time
-            return Sighting("ended", exit_code=0)
+            return Sighting("ended", exit_code=143)
         raise Unreachable("nobody there")
 
     platform = Scripted(no_answer)

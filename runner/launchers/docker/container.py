@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import EnvironmentWrong
-from runner.location import Location, parse_location
-from runner.schemes import BAKED_WORD, LOCAL
+from runner.launchers.folders import folders_of
+from runner.location import parse_location
 from runner.secrets.named import MOUNT_FOLDER
 from runner.settings import VARIABLES
 
@@ -136,20 +136,10 @@ def _mounted_secrets(secrets: Mapping[str, str], environ: dict[str, str]) -> Ite
 
 def _mounted_folders(environ: dict[str, str]) -> Iterator[JsonObject]:
     """Yield the folders of this machine in which the flow and its runs lie, under the same paths."""
-    folders = []
-    flow = parse_location(environ["RUNNER_LOCATION"])
-    if flow.scheme == LOCAL.scheme and environ.get("RUNNER_STORAGE") != BAKED_WORD:
-        folders.append(_path(flow).parent)
     if text := environ.get("RUNNER_RESULTS"):
-        results = parse_location(text)
-        environ["RUNNER_RESULTS"] = results.url
-        folders += [_path(results)] if results.scheme == LOCAL.scheme else []
-    for folder in dict.fromkeys(map(str, folders)):
+        environ["RUNNER_RESULTS"] = parse_location(text).url
+    for folder in folders_of(environ):
         yield {"Type": "bind", "Source": folder, "Target": folder}
-
-
-def _path(location: Location) -> Path:
-    return Path(location.container, location.key)
 
 
 def _read_env_file(path: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -289,8 +289,9 @@ def _ended(found: JsonObject, events: tuple[str, ...]) -> Sighting:
     if code == _KILLED and "kill signal=9" in events:
         return Sighting("ended", "Killed", "somebody had the engine send it signal 9", code, events)
     if code == _KILLED and not error:
-        killed_for = "of an end for lack of memory the engine says nothing; its limit was " + _limit(found)
-        return Sighting("ended", "", f"killed by signal 9, and {killed_for}", code, events)
+        # Podman says so since version 5: https://github.com/containers/podman/pull/21523
+        unsaid = "as for lack of memory, which this engine may not tell: --memory gives it more than"
+        return Sighting("ended", "", f"killed by signal 9, {unsaid} {_limit(found)}", code, events)
     return Sighting("ended", "", error, code, events)
 
 

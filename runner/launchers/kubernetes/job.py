@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
+from runner.launchers.folders import check_mounted
 from runner.launchers.kubernetes.merge import merged
 from runner.launchers.kubernetes.options import read_yaml
 
@@ -31,11 +32,13 @@ _NOTE = "# Each Job is a run of its own, named by its uid: pods have that label 
 def make_job(order: Order, options: JsonObject) -> JsonObject:
     """Return the Job: what the launcher proposes, the user's template over it, and over both what was said.
 
-    Raises UsageError for a template that no Job can be made of, and for a secret's reference that is none.
+    Raises UsageError for a template that no Job can be made of, and for a secret's reference that is none, and
+    EnvironmentWrong where the flow lies in a folder that the container has not.
     """
     job = merged(merged(_proposed(order), options.get("template", {})), _said(order, options))
     for level, name in ((job, "metadata"), (job["spec"]["template"], "metadata")):
         level[name]["labels"] = dict(sorted(level[name]["labels"].items()))
+    check_mounted("kubernetes", order.environ, _mounted(job["spec"]["template"]["spec"]), "-O template=FILE")
     return job
 
 
@@ -140,7 +143,7 @@ def _proposed_container(order: Order) -> JsonObject:
 
 def _said(order: Order, options: JsonObject) -> JsonObject:
     """Return what holds whatever a template says: what the launch rests on, and what was asked for by name."""
-    labels = {name: _label(text) for name, text in order.labels.items()} | options.get("labels", {})
+    labels = {**order.labels, **options.get("labels", {})}
     annotations = options.get("annotations")
     queue = {QUEUE_LABEL: options["queue"]} if "queue" in options else {}
     return {
@@ -246,13 +249,16 @@ def _volumes(secrets: Mapping[str, str]) -> list[JsonObject] | None:
     return [{"name": "secrets", "projected": {"defaultMode": 0o444, "sources": sources}}] if sources else None
 
 
+def _mounted(pod: JsonObject) -> list[str]:
+    """Return where the flow's container has volumes that others see as well."""
+    own = {volume["name"] for volume in pod.get("volumes", []) if "emptyDir" in volume}
+    [container] = [each for each in pod["containers"] if each["name"] == CONTAINER]
+    return [mount["mountPath"] for mount in container.get("volumeMounts", []) if mount["name"] not in own]
+
+
 def _name(text: str) -> str:
     """Return a name as a DNS label; that of a launch is one already."""
     return re.sub(r"[^a-z0-9-]+", "-", text)[:63].strip("-") or "flow"
-
-
-def _label(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:63].strip("-._")
 
 
 def _if_any(**values: Any) -> JsonObject:

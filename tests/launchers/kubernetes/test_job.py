@@ -174,11 +174,7 @@ def test_a_secret_that_may_be_a_plain_variable_is_not_printed() -> None:
     assert variables(yaml.safe_load(Kubernetes().render(asked)))["API_KEY"] == "${API_KEY}"
 
 
-def test_labels_are_valid_whatever_the_run_is_called() -> None:
-    labels = rendered(Kubernetes(), labels={"runner/run-id": "a" * 62 + "._b", "runner/flow": "e t/l"})["metadata"][
-        "labels"
-    ]
-    assert labels == {"runner/flow": "e-t-l", "runner/run-id": "a" * 62}
+def test_a_job_has_a_name_whatever_the_flow_is_called() -> None:
     assert rendered(Kubernetes(), name="täglich")["metadata"]["name"] == "t-glich"
 
 
