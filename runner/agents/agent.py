@@ -74,7 +74,7 @@ class Agent:
     ) -> None:
         self.document, self.queue, self.register, self.runs = document, queue, register, runs
         self.habits, self._tell = habits, tell
-        self._neighbours = Neighbours(register, document, queue.ring)
+        self._neighbours = Neighbours(register, document, queue)
         self._over = threading.Event()
         self._news = threading.Event()  # a run has ended, or the agent is to stop
         self._stops = False
@@ -94,8 +94,8 @@ class Agent:
         self._news.set()
 
     def work(self) -> None:
-        """Work until it is asked to stop. Raises what the storage raises before the first look."""
-        self.register.write(self.document)
+        """Work until it is asked to stop. Raises as `Register.enter`."""
+        self.register.enter(self.document)
         self.queue.ring()  # so that the others learn of it
         beats = threading.Thread(target=self._beat, daemon=True)
         beats.start()
@@ -189,6 +189,7 @@ class Agent:
             "run_id": entry["run_id"],
             "home": entry["home"],
             "entry": key,
+            "kind": self.document["kind"],
             "taken": naming.now(),
             "taken_by": self.id,
         }
@@ -291,7 +292,7 @@ class Agent:
                     for marker in self._neighbours.left_behind():
                         self.adopt(marker)
                     if not self._neighbours.is_entered:
-                        self.register.write(self.document)
+                        self.register.enter_again(self.document)
             except RunnerError as error:
                 log.warning("%s", error)
             if self._over.wait(self.document["beat"]):

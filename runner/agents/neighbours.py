@@ -13,8 +13,9 @@ from runner.agents.register import owner
 from runner.runs.claims import MISSED_HEARTBEATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from runner.agents.queue import Queue
     from runner.agents.register import Register
     from runner.schema.documents import AgentDocument, RunMarker
 
@@ -25,9 +26,10 @@ _LONGEST_BEAT = 300.0  # seconds between two heartbeats that another agent is be
 class Neighbours:
     """See the module. Of two threads one asks for the living, and the other for what was left behind."""
 
-    def __init__(self, register: Register, own: AgentDocument, ring: Callable[[], None]) -> None:
-        self._register, self._id, self._ring = register, own["agent"], ring
+    def __init__(self, register: Register, own: AgentDocument, queue: Queue) -> None:
+        self._register, self._id, self._queue = register, own["agent"], queue
         self._own_beat = own["beat"]
+        self._documents: dict[str, AgentDocument | None] = {self._id: own}
         self._markers: dict[str, list[str]] = {}
         self.living = [self._id]
         self.is_entered = True  # False where somebody took this one for dead, as it was held up
@@ -45,17 +47,29 @@ class Neighbours:
             self._list()
         if dead := self._dead():
             self._register.forget(dead)
-            self._ring()
+            self._queue.ring()
             self._list()
         orphans, self._orphans = self._orphans, []
         for agent in orphans:
             for name in self._markers[agent]:
-                if owner(self.living, name) != self._id:
+                marker = self._register.read_marker(agent, name)
+                if owner(self._able(marker) if marker else self.living, name) != self._id:
                     continue
-                if marker := self._register.read_marker(agent, name):
+                if marker:
                     yield marker
                 else:
                     self._register.unmark(agent, name)
+
+    def _able(self, marker: RunMarker) -> list[str]:
+        """Return who of the living may take a run: those on its platform, which have its labels."""
+        needed, found = set(self._queue.labels_for(marker["entry"])), []
+        for agent in self.living:
+            if agent not in self._documents:
+                self._documents[agent] = self._register.read(agent)
+            document = self._documents[agent]
+            if document and document["kind"] == marker["kind"] and needed.issubset(document["labels"]):
+                found.append(agent)
+        return found
 
     def _list(self) -> None:
         found = self._register.folders()

@@ -123,6 +123,10 @@ class Queue:
             raise BundleCorrupt(message, hint="Look who put it there.")
         return entry
 
+    def labels_for(self, key: str) -> tuple[str, ...]:
+        """Return the labels that the agent of an entry must have, by its key; none for one of no set."""
+        return self._labels_of(key.removeprefix(self.prefix).partition("/")[0]) or ()
+
     def is_there(self, key: str) -> bool:
         """Return whether an entry still waits."""
         return self.storage.read_or_none(key) is not None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from runner import naming
 from runner.agents.queue import FOLDER as QUEUE
-from runner.agents.stored import read_document
-from runner.errors import BundleCorrupt, NotFound, TooLarge
+from runner.agents.stored import create_document, read_document
+from runner.errors import BundleCorrupt, EnvironmentWrong, NotFound, TooLarge
 from runner.limits import limit_of
 from runner.location import invalid_key
 from runner.runs.documents import FORMAT, encode
@@ -51,8 +51,17 @@ class Register:
         except (NotFound, TooLarge):
             return None
 
-    def write(self, document: AgentDocument) -> None:
-        """Enter an agent, or enter it again."""
+    def enter(self, document: AgentDocument) -> None:
+        """Enter an agent.
+
+        Raises EnvironmentWrong where there is one of its id, as their runs could not be told apart.
+        """
+        if not create_document(self.storage, self._key(document["agent"], "agent.json"), document):
+            message = f"there is an agent of the id {document['agent']!r}"
+            raise EnvironmentWrong(message, hint="Start it again: each start has an id of its own.")
+
+    def enter_again(self, document: AgentDocument) -> None:
+        """Enter an agent that somebody took for dead."""
         self.storage.replace(self._key(document["agent"], "agent.json"), encode(document))
 
     def write_beat(self, document: AgentDocument, number: int) -> None:
@@ -94,9 +103,9 @@ def marker_name(home: str, run_id: str) -> str:
     return f"runs/{hashlib.sha256(home.encode()).hexdigest()[:8]}-{run_id}"
 
 
-def owner(agents: list[str], run_id: str) -> str:
+def owner(agents: list[str], run_id: str) -> str | None:
     """Return which of these agents a run belongs to first: each gets an equal share, whoever comes or goes.
 
     https://en.wikipedia.org/wiki/Rendezvous_hashing
     """
-    return max(agents, key=lambda agent: hashlib.sha256(f"{agent}/{run_id}".encode()).digest())
+    return max(agents, key=lambda agent: hashlib.sha256(f"{agent}/{run_id}".encode()).digest(), default=None)

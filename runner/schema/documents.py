@@ -254,6 +254,7 @@ class RunMarker(TypedDict):
     run_id: str
     home: str
     entry: str
+    kind: str
     taken: str
     taken_by: str
 

@@ -291,5 +291,5 @@ SHAPES: dict[str, dict[str, Any]] = {
         "by": {"host": _text, "uid": _or_none(_count)},
     },
     "slot": {"run_id": _run_id, "slot": _count, "turn": _count},
-    "marker": {"run_id": _run_id, "home": _text, "entry": _text, "taken_by": _text},
+    "marker": {"run_id": _run_id, "home": _text, "entry": _text, "kind": _text, "taken_by": _text},
 }

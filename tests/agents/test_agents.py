@@ -205,6 +205,7 @@ def test_a_strangers_marker_has_nothing_removed_but_itself(site: Site) -> None:
         "run_id": "r",
         "home": KEY,
         "entry": site.url.removeprefix(f"{site.place.url}/"),
+        "kind": "local",
         "taken": "2026-11-28T06:00:00.000000+00:00",
         "taken_by": "x",
     }

@@ -46,14 +46,21 @@ class Site:
         arguments = ("submit", self.url, "-p", f"kind={kind}", "--run-id", run_id, *more)
         return start(self.place.environ | self.environ, *arguments)
 
+    @property
+    def beat(self) -> float:
+        """Seconds between two heartbeats; Google's storage takes one write a second."""
+        return 1.0 if self.place.word == "gcs" else 0.5
+
+    def agent_command(self, *more: str, program: tuple[str, ...] = ("-m", "runner")) -> list[str]:
+        pace = ("--storage", self.place.url, "--poll", "0.2", "--beat", str(self.beat))
+        options = ("-O", f"folder={self.folder}", "-e", f"RUNNER_HEARTBEAT={self.beat}", "-e", "RUNNER_GRACE=2")
+        return [sys.executable, *program, "agent", "start", "local", *pace, *options, *more]
+
     @contextmanager
     def agent(self, *more: str, program: tuple[str, ...] = ("-m", "runner")) -> Iterator[subprocess.Popen[str]]:
         """Start an agent, which is asked to stop in the end."""
-        beat = "1" if self.place.word == "gcs" else "0.5"  # Google's storage takes one write a second
-        pace = ("--storage", self.place.url, "--poll", "0.2", "--beat", beat)
-        options = ("-O", f"folder={self.folder}", "-e", f"RUNNER_HEARTBEAT={beat}", "-e", "RUNNER_GRACE=2")
         started = subprocess.Popen(
-            [sys.executable, *program, "agent", "start", "local", *pace, *options, *more],
+            self.agent_command(*more, program=program),
             env=inherited() | self.place.environ | self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
