@@ -85,11 +85,8 @@ def features_of(flow: FlowGraph, seen: Seen) -> Iterator[Feature]:
                 if name not in variables:
                     variables[name] = told(function.__globals__[name], whole=name not in seen.imported)
                 yield Feature(f"{name} in {function.__qualname__}", variables[name], (function, name))
-                if (
-                    isinstance(held := function.__globals__[name], _lru_cache_wrapper)
-                    and held.__module__ == seen.module
-                ):
-                    yield Feature(f"the cache of {name}", str(held.cache_info().currsize), (function, name))
+                for label, held in _caches_of(name, function.__globals__[name], seen.module):
+                    yield Feature(f"the cache of {label}", str(held.cache_info().currsize), (function, name))
         yield Feature(f"the code of {function.__qualname__}", digest(essence(function.__code__)), (function, ""))
         defaults = f"{told(function.__defaults__)}, {told(function.__kwdefaults__)}"
         yield Feature(f"a default of {function.__qualname__}", defaults, (function, ""))
@@ -152,6 +149,19 @@ def _parts_of(value: Any, module: str) -> Iterable[Any]:
     if parts := _PARTS.get(type(value)):
         return [getattr(value, part) for part in parts]
     return [type(value)] if type(value).__module__ == module else []
+
+
+def _caches_of(name: str, value: Any, module: str) -> Iterator[tuple[str, _lru_cache_wrapper[Any]]]:
+    """Yield what caches of a module's own a value of that name is, or has for methods, if it is a class or of one."""
+    if isinstance(value, _lru_cache_wrapper):
+        if value.__module__ == module:
+            yield name, value
+        return
+    kind = value if isinstance(value, type) else type(value)
+    for attribute, held in vars(kind).items() if kind.__module__ == module else ():
+        held = getattr(held, "__func__", held)  # noqa: PLW2901 - of a classmethod
+        if isinstance(held, _lru_cache_wrapper):
+            yield f"{kind.__qualname__}.{attribute}", held
 
 
 def _contents(function: FunctionType) -> list[Any]:

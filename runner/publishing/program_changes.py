@@ -32,6 +32,7 @@ _CHANGING = {
 }
 _CONTAINERS = (list, dict, set, deque)
 _TOLD_ELSEWHERE = ("sys.", "os.environ")  # of the process, and see `runner.publishing.set_variables`
+_ENVIRONS = {"os.environ", "environ"}
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = _FUNCTIONS | ast.ClassDef | ast.Lambda
 _PARTS = ast.Attribute | ast.Subscript
@@ -64,10 +65,11 @@ class Change(NamedTuple):
 class Program:
     """The lines of the program in this process that are executed here alone.
 
-    ``changes`` are what they change of what it imports, but for flows, each once.
+    ``changes`` are what they change of what it imports, but for flows, each once; ``variables`` are those of the
+    environment that they certainly set, each with the last line that does.
 
     Args:
-        module: the flow's; what that does when it is imported is done where the flow runs, too.
+        module: the one that is imported where the flow runs, too, with all that this does: the flow's, if it travels.
     """
 
     def __init__(self, module: ModuleType | None) -> None:
@@ -77,6 +79,7 @@ class Program:
         self._names = set[str]()
         self._parts: list[_Part] = []
         self.changes: list[Change] = []
+        self.variables: dict[str, Change] = {}
         try:
             tree = parsed(self._file)
         except (OSError, SyntaxError, ValueError):
@@ -92,6 +95,7 @@ class Program:
         functions = {each.name: each for each in tree.body if isinstance(each, _FUNCTIONS)}
         self._parts = list(_executed(begun, functions))
         self.changes = self._find_changes()
+        self.variables = self._find_variables()
 
     def _find_changes(self) -> list[Change]:
         found = {}
@@ -103,6 +107,15 @@ class Program:
                 if is_named and not is_bound and _is_others(target, part.node, self._module):
                     found[part.node.lineno, what] = self._change(part.node, what, target)
         return [found[each] for each in sorted(found)]
+
+    def _find_variables(self) -> dict[str, Change]:
+        found: dict[str, Change] = {}
+        for part in sorted(self._parts, key=lambda part: part.node.lineno):
+            for target in part.changed if isinstance(part.node, ast.Assign) else ():
+                held, name = getattr(target, "value", None), getattr(target, "slice", None)
+                if held and ast.unparse(held) in _ENVIRONS and isinstance(name, ast.Constant):
+                    found[str(name.value)] = self._change(part.node, ast.unparse(target), None)
+        return found
 
     def change_of(self, module: str, name: str) -> Change | None:
         """Return the last line that changes a variable of a module or, if none shows that it does, that may have.

@@ -12,13 +12,14 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.environ import environ_at_start
 from runner.errors import FlowFailed
 from runner.publishing.before_run import as_made, changed_by_run, was_run
 from runner.publishing.capture import installed_places, root_of, stays_behind
-from runner.publishing.features import Feature, features_of, numbered
+from runner.publishing.features import Feature, features_of, functions_of, names_of, numbered
 from runner.publishing.import_statements import line_of_import
 from runner.publishing.kept import Kept, kept_by
 from runner.publishing.module_state import is_missing, state_of
@@ -27,6 +28,7 @@ from runner.publishing.proof_process import ANSWER, Request
 from runner.publishing.set_variables import note_of, set_here
 from runner.publishing.telling import Seen
 from runner.serialization.diagnosis import line_in, line_of_definition, line_of_name
+from runner.serialization.flow_pickler import codes_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -51,7 +53,7 @@ _UNCHECKED = "build(check=False), or --no-check, publishes it all the same."
 
 
 class ChangedByProgram(FlowFailed):
-    """The program changed what is in a module beside the flow's file, which travels as a file whatever else does."""
+    """What the program changed, or is, is another thing where the flow runs, whatever travels of the flow's file."""
 
 
 class Built(NamedTuple):
@@ -78,6 +80,7 @@ def prove(built: Built) -> list[str]:
     Raises FlowFailed, with the line where one can be told, for a bundle that cannot be loaded, or gives another flow.
     """
     name = built.module.__name__ if built.module else ""
+    _refuse_asking(built.module, functions_of(built.flow, name))
     root = str(root_of(built.module))
     variables = set_here(root)
     request = Request(
@@ -105,11 +108,12 @@ def prove(built: Built) -> list[str]:
     changed = changed_by_run(built.flow)
     here = [*(as_made(features, changed) if built.source else features), *state_of(seen)]
     differing = list(_differing(here, told))
-    program = Program(built.module)
+    program = Program(built.module if built.source else None)
     notes = [each.note for each in program.changes]
     notes += [_note(*each) for each in told["read"] if each[2] not in variables]
     notes += [_changed(built, each) for each in changed.values() if not each.is_state]
     if alone := _set_here_alone(variables, told, asked):
+        _refuse_set(alone, built, program)
         file = getattr(built.module, "__file__", None)
         notes.append(note_of(alone, file, root, is_imported=built.source is not None))
     again = _told_by_a_process(asked) if differing else None
@@ -140,6 +144,37 @@ def _set_here_alone(here: Mapping[str, str], told: Answer, asked: bytes) -> list
             anew = _told_by_a_process(asked, environ_at_start())
             there |= anew["were_set"] if anew else {}
     return [name for name, value in here.items() if there.get(name) != value]
+
+
+def _refuse_set(alone: Iterable[str], built: Built, program: Program) -> None:
+    """Refuse a variable of the environment that the program sets, and a function of the author's names.
+
+    One that is only set unless it is set already, or read from a file as ``.env``, is meant to be another one there.
+    """
+    functions = [*functions_of(built.flow, built.flow.module)]
+    functions += [value for home in built.modules for value in vars(sys.modules.get(home, object)).values()]
+    for function in functions:
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, CodeType):
+            continue
+        named = {constant for each in (code, *codes_in(code)) for constant in each.co_consts}
+        for name in alone:
+            if name in named & program.variables.keys():
+                change = program.variables[name]
+                what = f"{change.what}, which {function.__qualname__} reads, is set here and not where the flow runs"
+                instead = "at the top of the flow's file" if built.source else "in the task"
+                own = f"where a container is given its own, say os.environ.setdefault({name!r}, …) here"
+                hint = f"Set it {instead}, or make it a Parameter; {own}. {_UNCHECKED}"
+                raise ChangedByProgram(f"{change.place}: {what}", hint=hint)
+
+
+def _refuse_asking(module: ModuleType | None, functions: Iterable[FunctionType]) -> None:
+    """Refuse a function that asks whether its file is the program, if it is here: it is not where the flow runs."""
+    for function in functions if module is sys.modules["__main__"] else ():
+        if "__name__" in names_of(function.__code__) and "__main__" in function.__code__.co_consts:
+            what = f"{line_of_name(function, '')}: {function.__qualname__} asks whether its file is the program"
+            hint = f"Ask at the top of the file, or make it a Parameter. {_UNCHECKED}"
+            raise ChangedByProgram(f"{what}, which it is not where the flow runs", hint=hint)
 
 
 def _note(file: str, line: int, name: str) -> str:

@@ -21,6 +21,7 @@ from types import (
     SimpleNamespace,
 )
 from typing import TYPE_CHECKING, Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 from runner.model.arguments import PLAIN, TOLD_BY_REPR
 
@@ -86,7 +87,7 @@ class Teller:
             essence = self._essence(value, depth) if value.__module__ in self._own and depth is not None else ""
             return f"{name} {self._home(value)}.{value.__qualname__} #{digest(essence)}"
         if hasattr(kind, "__next__") and kind.__module__ not in self._own:
-            left = "" if depth is None else _left_of(value)
+            left = "" if depth is None else self._left_of(value, depth)
             return f"iterator #{digest(left)}"  # pickles may make another kind of what is left of one
         if depth is None:
             return name
@@ -137,6 +138,25 @@ class Teller:
             return [*slots, *getattr(value, "__dict__", {}).values()]
         return list(getattr(value, "__dict__", {}).values()) if is_record and travels_whole else None
 
+    def _left_of(self, iterator: Any, depth: int) -> str:
+        """Return what can be told of how far an iterator of Python's has come, without asking it for more."""
+        kind = type(iterator)
+        if kind is GeneratorType:
+            return str(iterator.gi_frame and iterator.gi_frame.f_lasti)
+        if kind.__module__ not in {"builtins", "itertools"}:
+            return ""
+        left = -1
+        with suppress(Exception):  # whatever that of a set does which has been changed
+            left = length_hint(iterator, left)
+        if left >= 0:
+            return str(left)
+        with suppress(Exception), catch_warnings():  # some are not to be pickled from Python 3.14 on
+            simplefilter("ignore")
+            return self._told(
+                iterator.__reduce__(), depth + 1
+            )  # what it iterates over, which has come as far as it has
+        return _ADDRESS.sub("", repr(iterator)) if kind.__module__ == "itertools" else ""
+
     def _said(self, value: Any) -> str:
         """Return what an object says of itself that another one of the same value says, too."""
         try:
@@ -171,19 +191,6 @@ def _constants(held: Any) -> Any:
     if isinstance(held, frozenset):  # of another order in each process
         return sorted(map(repr, held))
     return [_constants(part) for part in held] if isinstance(held, tuple) else held
-
-
-def _left_of(iterator: Any) -> str:
-    """Return what can be told of how far an iterator of Python's has come, without asking it for more."""
-    kind = type(iterator)
-    if kind is GeneratorType:
-        return str(iterator.gi_frame and iterator.gi_frame.f_lasti)
-    if kind.__module__ not in {"builtins", "itertools"}:
-        return ""
-    left = -1
-    with suppress(Exception):  # whatever that of a set does which has been changed
-        left = length_hint(iterator, left)
-    return str(left) if left >= 0 else _ADDRESS.sub("", repr(iterator)) if kind.__module__ == "itertools" else ""
 
 
 def _is_of_enums(name: str) -> bool:

@@ -109,6 +109,14 @@ def test_results_in_a_cache_are_state_and_what_fails_when_it_is_looked_at_is_non
     assert before["the variable broken of conf"] == after["the variable broken of conf"]
 
 
+@pytest.mark.parametrize("kept", ["cache", "classmethod\n    @cache"])
+def test_so_is_that_of_a_method(author: Author, kept: str) -> None:
+    lines = f"from functools import cache\nclass A:\n    @{kept}\n    def of(self):\n        return 1\nHELD = A()"
+    text = author.flow(lines, "return HELD.of()")
+    author.write({"flow.py": text.replace(GUARD, f"{GUARD}    HELD.of()\n")})
+    assert "what the cache of A.of holds here is not there where" in author.python("flow.py").stderr
+
+
 def test_a_cache_of_the_flows_file_that_was_filled_is_told(author: Author) -> None:
     text = author.flow("from functools import cache\n@cache\ndef of():\n    return 1", "return of()")
     author.write({"flow.py": text.replace(GUARD, f"{GUARD}    of()\n")})

@@ -47,7 +47,7 @@ def below(text: str, *lines: str) -> str:
 
 @pytest.mark.parametrize(
     "line",
-    ["os.environ['STAGE'] = 'prod'", "os.environ.update(STAGE='prod')", "os.environ.setdefault('STAGE', 'prod')"],
+    ["os.environ.update(STAGE='prod')", "os.environ.setdefault('STAGE', 'prod')"],
 )
 def test_what_is_set_below_the_guard_is_told_with_its_line_and_no_value(author: Author, line: str) -> None:
     text = author.flow("import os", "return os.environ.get('STAGE')")
@@ -97,7 +97,7 @@ def test_what_the_file_sets_is_told_only_where_the_file_does_not_travel(author: 
         "import os\nfrom pathlib import Path\nos.environ['STAGE'] = 'prod'\nos.environ.setdefault('MORE', 'x')\n"
         "if 'LAST' not in os.environ: os.environ['LAST'] = str(Path(__file__).parent)"
     )
-    author.write({"flow.py": author.flow(lines, "return os.environ['STAGE']", by_value=by_value)})
+    author.write({"flow.py": author.flow(lines, "return 1", by_value=by_value)})
     expected = said(
         "LAST (flow.py, line 8)", "MORE (flow.py, line 7)", "STAGE (flow.py, line 6)", instead="in the task"
     )
@@ -106,8 +106,37 @@ def test_what_the_file_sets_is_told_only_where_the_file_does_not_travel(author: 
 
 def test_another_value_there_is_told_too(author: Author) -> None:
     text = author.flow("import os\nos.environ['STAGE'] = 'dev'", "return os.environ['STAGE']")
-    author.write({"flow.py": below(text, "os.environ['STAGE'] = 'prod'")})
+    author.write({"flow.py": below(text, "os.environ.update(STAGE='prod')")})
     assert notes(author) == said("STAGE (flow.py, line 15)")
+
+
+@pytest.mark.parametrize("first", ["", "os.environ['STAGE'] = 'dev'"])
+def test_what_a_task_reads_and_the_program_alone_sets_is_refused_and_each_advice_works(
+    author: Author, first: str
+) -> None:
+    text = author.flow(f"import os\n{first}", "return [os.environ.get('STAGE') for _ in 'a']")
+    line = "os.environ['STAGE'] = 'prod'"
+    author.write({"flow.py": below(text, line)})
+    done = author.python("flow.py")
+    assert done.returncode == 1
+    why = f"flow.py, line 15: {line[:19]}, which answer reads, is set here and not where the flow runs"
+    assert why in done.stderr
+    assert not author.root.exists()
+    if first:
+        author.write({"flow.py": text.replace("'dev'", "'prod'")})
+        assert author.answer(author.publish()) == ["prod"]
+    else:
+        author.write({"flow.py": below(text, "os.environ.setdefault('STAGE', 'prod')")})
+        assert notes(author) == said("STAGE (flow.py, line 15)")
+
+
+def test_so_it_is_where_a_function_sets_it_that_the_program_calls_and_another_module_reads_it(author: Author) -> None:
+    author.write({"helper.py": "import os\n\ndef stage():\n    return os.environ.get('STAGE')\n"})
+    text = author.flow("import os, helper\ndef main(): os.environ['STAGE'] = 'prod'", "return helper.stage()")
+    author.write({"flow.py": below(text, "main()")})
+    done = author.python("flow.py")
+    assert done.returncode == 1
+    assert "flow.py, line 5: os.environ['STAGE'], which stage reads, is set here" in done.stderr
 
 
 def test_what_a_file_of_variables_sets_is_told_unless_it_travels(author: Author) -> None:

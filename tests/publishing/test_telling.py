@@ -103,6 +103,11 @@ def told(value: object) -> str:
         (itertools.count, lambda: advanced(itertools.count())),
         (lambda: iter([1, 2]), lambda: advanced(iter([1, 2]))),
         (lambda: iter(range(3)), lambda: advanced(iter(range(3)))),
+        (lambda: zip([1, 2], "ab", strict=False), lambda: advanced(zip([1, 2], "ab", strict=False))),
+        (lambda: map(str, [1, 2]), lambda: advanced(map(str, [1, 2]))),
+        (lambda: enumerate([1, 2]), lambda: advanced(enumerate([1, 2]))),
+        (lambda: itertools.cycle("ab"), lambda: advanced(itertools.cycle("ab"))),
+        (lambda: itertools.chain([1], [2]), lambda: advanced(itertools.chain([1], [2]))),
     ],
 )
 def test_it_is_another_one_for_another_state_and_for_no_other_reason(

@@ -11,14 +11,8 @@ if TYPE_CHECKING:
 
 _NO_PROGRAM = "there the flow's file is a module of its own name, and no __main__"
 
-_VALUES = "values travel, and what the file did to others is not done there"
-
 STILL_OPEN = {
     "classes/result_of_a_class_with_arguments": "pickle alone cannot read it; runner result can",
-    "scripts/effect_and_argument": _VALUES,
-    "scripts/flow_of_another_file": "what the program does to others is not done there, only what the flow's file does",
-    "scripts/environment_below_the_guard": "what a program sets is not set there; building tells it with its line",
-    "scripts/is_it_the_program": _NO_PROGRAM,
     "scripts/name-with-a-hyphen": "the file has another name there, one that a module can have",
     "scripts/result_of_a_program": _NO_PROGRAM,
     "scripts/run_below_the_guard": "a second run here finds what the first one left, which building tells",

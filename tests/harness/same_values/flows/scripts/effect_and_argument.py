@@ -8,7 +8,7 @@ import sys
 from runner import Flow, task
 
 LIMIT = int(sys.argv[1])
-os.environ["LIMIT_OF_A_PROGRAM"] = sys.argv[1]
+os.environ["LIMIT_OF_A_PROGRAM"] = sys.argv[1]  # refused
 
 
 @task

@@ -15,4 +15,4 @@ with Flow("environment below the guard") as flow:
     stage()
 
 if __name__ == "__main__":
-    os.environ["STAGE_OF_A_PROGRAM"] = "production"
+    os.environ["STAGE_OF_A_PROGRAM"] = "production"  # refused

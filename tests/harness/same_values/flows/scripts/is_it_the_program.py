@@ -4,7 +4,7 @@
 from runner import Flow, task
 
 
-@task
+@task  # refused
 def told():
     return __name__ == "__main__"
 

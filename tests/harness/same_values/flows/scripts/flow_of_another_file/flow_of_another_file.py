@@ -3,6 +3,6 @@
 # run as a script
 import os
 
-os.environ["STAGE_OF_A_PIPELINE"] = "production"
+os.environ["STAGE_OF_A_PIPELINE"] = "production"  # refused
 
 from pipeline import flow  # noqa: E402
