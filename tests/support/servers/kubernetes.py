@@ -4,6 +4,7 @@ Its pods use this machine's network, as every server of the tests is on loopback
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -80,10 +81,19 @@ def start_kubernetes(binaries: Path) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="kube-"))
     try:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_alone())
             yield _started(folder, binaries, stack)
     finally:
         _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other cluster of the tests is here: two kubelets of a machine kill each other's pods."""
+    with Path(tempfile.gettempdir(), "runner-tests-kubernetes.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _started(folder: Path, binaries: Path, stack: contextlib.ExitStack) -> Cluster:
