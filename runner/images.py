@@ -52,6 +52,15 @@ def with_python(image: str, minor: str = _MINOR) -> str:
     return f"{ours[1]}-py{minor}{ours[2] or ''}" if ours else image
 
 
+def how_to_build(image: str) -> str:
+    """Return how one of our images, none of which a registry has by this name, is made; of any other image nothing."""
+    repository, _, tag = image.partition(":")
+    if repository != REPOSITORY:
+        return ""
+    bake = f"docker buildx bake {tag.replace('.', '-')}"
+    return f"Runner's images are not published: {bake}, in its repository, makes this one. Or name your own: --image."
+
+
 def image_for(scheme: str, image: str | None) -> str:
     """Return the image to advise: the one that this is or, outside an image, the one made for a storage's scheme."""
     return image or image_of(backend_of(scheme).image)

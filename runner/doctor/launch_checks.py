@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from runner import naming
 from runner.doctor.checks import Check, run_check
-from runner.errors import NotStarted, RunnerError, from_code
+from runner.errors import Incompatible, NotStarted, RunnerError, from_code
 from runner.launchers.launch import find
 from runner.launchers.order import Wishes, make_order, options_of
-from runner.launchers.remedies import named_no_runner, remedy_for
+from runner.launchers.remedies import NO_RUNNER, named_no_runner, remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,8 @@ def _try(launcher: Launcher, order: Order, within: float, said: list[str]) -> st
         launcher.remove(order.name)
     if not _document_in(said):
         seen = named_no_runner(seen, order.image)
-        raise NotStarted(f"it said nothing: {_ended(seen)}", hint=remedy_for(seen.reason) or "Look at the image.")
+        kind = Incompatible if seen.reason == NO_RUNNER else NotStarted
+        raise kind(f"it said nothing: {_ended(seen)}", hint=remedy_for(seen.reason) or "Look at the image.")
     return f"{_ended(seen)}, and was removed"
 
 

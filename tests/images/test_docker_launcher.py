@@ -176,6 +176,8 @@ class ContainerStates(LaunchContract):
         assert (done.code, told in done.stderr) == (76, True), done
         shown = start(platform.place.environ, "show", platform.store().url)
         assert "remedy   Build the image FROM one of runner's" in shown.stdout, shown
+        doctor = ("doctor", "--launch", "docker", platform.url, *platform.options, "--image", OTHER)
+        assert start(platform.place.environ | platform.environ, *doctor).code == 76
         assert len(platform.store().list_launches()) == 1
         assert not platform.is_there(platform.name())
 

@@ -466,7 +466,7 @@ def test_an_image_that_cannot_be_pulled_is_told_by_name_and_why(
     engine.answers["GET /containers/run-r-1/json"] = 404, {"message": "no such container"}
     engine.answers["GET /images/org/runner:aws/json"] = 404, {"message": "no such image"}
     engine.answers["POST /images/create"] = status, {"error" if status == 200 else "message": said}
-    with pytest.raises(kind, match=r"org/runner:aws .*cannot be pulled"):
+    with pytest.raises(kind, match=r"org/runner:aws .*cannot be pulled.*not published: docker buildx bake aws,"):
         Docker(engine=engine.url).launch(an_order())
 
 

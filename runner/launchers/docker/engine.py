@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.environ import process_environ
 from runner.errors import CredentialsRefused, Denied, EnvironmentWrong, TooLarge, Unreachable, UsageError
+from runner.images import how_to_build
 from runner.limits import limit_of
 from runner.publishing.docker_engine import docker_sdk
 from runner.schemes import BAKED_WORD
@@ -131,8 +132,10 @@ def explanation(error: Any) -> str:
 
 def _not_pulled(image: str, said: str) -> EnvironmentWrong | CredentialsRefused | Unreachable:
     message = f"the image {image} is not on the engine, and cannot be pulled: {said}"
+    own = how_to_build(image)
+    correct = "Correct its name (--image, or the flow's metadata), or build it there."
     if _PASSING.search(said):
-        return Unreachable(message, hint="Look whether the engine reaches its registry, and try again.")
+        return Unreachable(message, hint=own or "Look whether the engine reaches its registry, and try again.")
     if _REFUSED.search(said) and "does not exist" not in said:
-        return CredentialsRefused(message, hint="Run docker login, as somebody who may pull it.")
-    return EnvironmentWrong(message, hint="Correct its name (--image, or the flow's metadata), or build it there.")
+        return CredentialsRefused(message, hint=own or "Run docker login, as somebody who may pull it.")
+    return EnvironmentWrong(message, hint=own or correct)
