@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from argparse import Namespace
 from collections import deque
@@ -37,6 +38,9 @@ _OF_ENUMS = re.compile("_[^_].*_")  # what Python keeps of an enum, some of it o
 _DEEPEST = 5  # steps into containers and objects
 _WIDEST = 100  # parts looked at in each
 _MOST = 20_000  # parts looked at in one variable
+_OF_ARRAYS = ("dtype", "nbytes", "tolist")
+_LARGEST_ARRAY = 1_000_000  # bytes
+_GENERATORS = {"Random", "RandomState", "Generator"}  # of random numbers: random, numpy.random, torch
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # as it is in what Python itself says of an object
 _LONGEST = 10_000  # characters of what an object says of itself
 
@@ -94,6 +98,8 @@ class Teller:
         if kind in PLAIN or kind.__module__ in TOLD_BY_REPR:
             return f"{name} #{digest(self._without_root(value if kind in PLAIN else repr(value)))}"
         parts = self._parts(value)
+        if parts is None and (numbers := _numbers_in(value)):
+            return f"{name} #{digest(self._told(numbers, depth + 1))}"
         if parts is None:
             return f"{name} #{digest(self._said(value))}" if self._is_said else name
         is_set = issubclass(kind, set | frozenset)
@@ -191,6 +197,22 @@ def _constants(held: Any) -> Any:
     if isinstance(held, frozenset):  # of another order in each process
         return sorted(map(repr, held))
     return [_constants(part) for part in held] if isinstance(held, tuple) else held
+
+
+def _numbers_in(value: Any) -> list[Any]:
+    """Return the numbers of an array, and the state of a generator of random ones; nothing of what is neither or large.
+
+    NumPy's, PyTorch's and pandas' are known by what they have, and need not be imported here.
+    """
+    kind = type(value)
+    with suppress(Exception):  # that of the system has no state, and some arrays have no numbers
+        if all(hasattr(kind, name) for name in _OF_ARRAYS) and str(value.dtype) != "object":
+            return [str(value.dtype), repr(value.tolist())] if value.nbytes <= _LARGEST_ARRAY else []
+        if kind.__name__ in _GENERATORS:
+            if hasattr(kind, "bit_generator"):
+                return [pickle.dumps(value.bit_generator.state)]
+            return [pickle.dumps(value.getstate())] if hasattr(kind, "getstate") else [value.get_state()]
+    return []
 
 
 def _is_of_enums(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from enum import Enum, Flag
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,11 @@ def advanced(iterator: Any) -> Any:
     return iterator
 
 
+def drawn(generator: random.Random) -> random.Random:
+    generator.random()
+    return generator
+
+
 def labelled(label: str) -> type[Mode]:
     Mode.FAST.label = label  # type: ignore[attr-defined]
     return Mode
@@ -107,6 +113,7 @@ def told(value: object) -> str:
         (lambda: map(str, [1, 2]), lambda: advanced(map(str, [1, 2]))),
         (lambda: enumerate([1, 2]), lambda: advanced(enumerate([1, 2]))),
         (lambda: itertools.cycle("ab"), lambda: advanced(itertools.cycle("ab"))),
+        (lambda: random.Random(5), lambda: drawn(random.Random(5))),
         (lambda: itertools.chain([1], [2]), lambda: advanced(itertools.chain([1], [2]))),
     ],
 )
