@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import suppress
 from copyreg import _slotnames  # type: ignore[attr-defined]  # by which pickles find what a class has no __dict__ for
 from enum import Enum
+from functools import partial
 from itertools import islice
 from operator import length_hint
 from types import (
@@ -132,6 +133,10 @@ class Teller:
             return [part for item in dict.items(value) for part in item]
         if kind is MappingProxyType:
             return [part for item in value.items() for part in item]
+        if kind is bytearray or (kind.__module__, kind.__name__) == ("array", "array"):
+            return [bytes(value)]
+        if kind is partial:
+            return [value.func, value.args, value.keywords]
         if issubclass(kind, _SIZED):
             return list(value)
         if issubclass(kind, Enum):

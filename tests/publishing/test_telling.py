@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+from array import array
 from enum import Enum, Flag
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,9 @@ def told(value: object) -> str:
         (lambda: map(str, [1, 2]), lambda: advanced(map(str, [1, 2]))),
         (lambda: enumerate([1, 2]), lambda: advanced(enumerate([1, 2]))),
         (lambda: itertools.cycle("ab"), lambda: advanced(itertools.cycle("ab"))),
+        (lambda: array("d", [1, 2]), lambda: array("d", [1, 3])),
+        (lambda: bytearray(b"a"), lambda: bytearray(b"b")),
+        (lambda: partial(print, 1), lambda: partial(print, 2)),
         (lambda: random.Random(5), lambda: drawn(random.Random(5))),
         (lambda: itertools.chain([1], [2]), lambda: advanced(itertools.chain([1], [2]))),
     ],
