@@ -214,7 +214,7 @@ class Agent:
         self.register.unmark(marker["taken_by"], name)
         while True:
             try:
-                launched = self._launched(mine, lambda watcher: bool(watcher.begin()))
+                launched = self._launched(mine, Watcher.take_up)
                 break
             except NoPlace:
                 self.queue.put_back(marker)

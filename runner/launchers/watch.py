@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import AlreadyExists, CredentialsRefused, Incompatible, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
+from runner.launchers.past import past_of
 from runner.launchers.remedies import NO_RUNNER, named_no_runner, remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
@@ -120,6 +121,15 @@ class Watcher:
         if launch := take_launch(self.store, self.launcher, self._image):
             self._make(launch)
         return launch is not None
+
+    def take_up(self) -> bool:
+        """Go on for whoever is gone, with its budgets; return whether the run goes on. Raises as `begin` and `look`."""
+        remove_left(self.store, self.launcher)
+        self._unstarted, self._died, last, sighting, end = past_of(self.store)
+        if last is None or self.store.read_outcome():
+            return self.begin() is not None
+        self._launch = last
+        return self._again(sighting, end) is None
 
     @property
     def _image(self) -> str | None:

@@ -186,6 +186,16 @@ def test_an_agent_that_is_killed_at_a_step_loses_no_run(site: Site, moment: str,
     assert not [path for path in site.folder.glob("run-*") if path.is_dir()]
 
 
+def test_what_died_is_launched_no_more_often_where_its_agent_dies_as_well(site: Site) -> None:
+    site.submit("segfault", "r")
+    give_up = ("--restarts", "1")
+    with site.agent(*give_up, program=(KILLED_LAUNCHER, "before", "delete", "2")) as killed:  # the marker
+        assert killed.wait(120) == -signal.SIGKILL
+    with site.agent(*give_up):
+        wait_for(lambda: not site.markers() and len(site.register().folders()) == 1)
+    assert list(site.store("r").list_launches()) == list(site.store("r").list_attempts()) == [1, 2]
+
+
 def test_an_agent_launches_nothing_that_nobody_signed_whom_it_trusts(site: Site) -> None:
     site.submit("ok", "r")
     site.environ = {"RUNNER_TRUSTED_KEYS": AUTHOR.public.text}
