@@ -204,6 +204,9 @@ def _checked(wishes: Wishes, manifest: Manifest) -> dict[str, str]:
     for name in wishes.environ:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} can be no variable's name", hint="Write -e NAME=VALUE.")
+        if name == "RUNNER_RESULTS":
+            message = f"{name} says where the run lies, for whoever looks after it as well"
+            raise UsageError(message, hint=f"Set it for this command: export {name}=URL.")
         if name in _NOT_PASSED_ON - SECRET_VARIABLES:
             message = f"{name} is said by the launch itself"
             raise UsageError(message, hint="Give the location, -p, --run-id, --secret and --image to the command.")

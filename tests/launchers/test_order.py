@@ -366,6 +366,11 @@ def test_what_the_launch_itself_says_is_no_variable_to_add(name: str) -> None:
         order(Wishes(parameters={"day": 1}, environ={name: "x"}))
 
 
+def test_where_runs_lie_is_said_to_the_launch_and_not_to_its_container_alone() -> None:
+    with pytest.raises(UsageError, match=r"RUNNER_RESULTS says where the run lies.* Set it for this command"):
+        order(Wishes(parameters={"day": 1}, environ={"RUNNER_RESULTS": "s3://elsewhere"}))
+
+
 def test_the_run_is_the_one_that_is_named_on_the_command_line_or_in_the_environment(here: Place) -> None:
     url = publish(here, "etl.py")
     assert_refused(run_command({}, "launch", "local", url, "--run-id", "a b"), 2, "--run-id", "no run id")
