@@ -15,7 +15,7 @@ PYTEST := pytest $(if $(K),-k "$(K)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-images test-kubernetes test-all test-wheel coverage lint fix types \
-	faults launch-kills fuzz bench bench-images images dist locks clean
+	faults launch-kills queue-trial fuzz bench bench-images images dist locks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -99,6 +99,10 @@ faults: .cache/tests-installed ## break runs a thousand times in each way, and p
 # about 40 minutes; the bounded share of it is in make test-all
 launch-kills: .cache/tests-installed .cache/engine-installed .cache/platforms-installed .cache/kubernetes/made ## kill launchers before and after each of their steps, on every platform, some 200 times; as root
 	RUNNER_TEST_KILLS=all $(PYTEST) -k killed_at_a_step tests/launchers tests/images tests/kubernetes
+
+# about 40 minutes on two cores; one of them is in make test
+queue-trial: .cache/tests-installed ## kill agents before and after each of their steps, some 700 times, on a folder, S3, Azure and GCS
+	RUNNER_TEST_KILLS=all $(PYTEST) -s tests/harness/agents
 
 bench: .cache/tests-installed ## process start to the flow's first line, beside ten lines of boto3 and cloudpickle
 	python bench/start.py --at-most 0.5
