@@ -7,14 +7,13 @@ them its runs. No clocks are compared: an agent is dead whose heartbeat has not 
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import logs, naming
 from runner.agents.neighbours import Neighbours
-from runner.agents.register import owner
+from runner.agents.register import turn_of
 from runner.agents.runs import Prepared, Refused, Runs
 from runner.errors import BundleCorrupt, CredentialsRefused, RunHeld, RunnerError, TooLarge, Unreachable
 from runner.launchers.watch import Watcher
@@ -80,8 +79,10 @@ class Agent:
         self._stops = False
         self._turn = threading.Lock()
         self._active: dict[str, threading.Thread] = {}  # by the names of their markers
-        self._next: list[Waiting] = []
-        self._rung, self._listed = "", float("-inf")
+        self._next: list[tuple[int, Waiting]] = []  # each with how many agents come before this one
+        self._seen: dict[str, int] = {}  # how many listings in a row had an entry
+        self._rung = ""
+        self._asked, self._listed, self._due = float("-inf"), float("-inf"), float("-inf")
 
     @property
     def id(self) -> str:
@@ -97,6 +98,7 @@ class Agent:
         """Work until it is asked to stop. Raises as `Register.enter`."""
         self.register.enter(self.document)
         self.queue.ring()  # so that the others learn of it
+        self._neighbours.look()
         beats = threading.Thread(target=self._beat, daemon=True)
         beats.start()
         self._tell(f"agent {self.id} takes runs from {self.queue.url}")
@@ -106,7 +108,7 @@ class Agent:
                     self._look()
                 except RunnerError as error:
                     self._tell(f"the queue is out of reach: {error.message}")
-                self._news.wait(self.habits.poll)
+                self._news.wait(max(0.0, self._asked + self.habits.poll - time.monotonic()))
                 self._news.clear()
             if self.habits.waits:
                 for thread in list(self._active.values()):
@@ -126,28 +128,39 @@ class Agent:
 
     def _look(self) -> None:
         """Look whether somebody has rung, or it is time to list the queue; take what there is room for."""
-        rung = self.queue.rung(self._rung)
-        if rung != self._rung or time.monotonic() - self._listed > LIST_SECONDS:
-            self._neighbours.look_soon()
-            self._next = self._waiting()
-            self._rung, self._listed = rung, time.monotonic()
-        while self._next and len(self._active) < self.habits.concurrency and not self._stops:
-            self._begin(self._next.pop(0))
+        if time.monotonic() - self._asked >= self.habits.poll:
+            self._asked = time.monotonic()
+            if (rung := self.queue.rung(self._rung)) != self._rung:
+                self._neighbours.look_soon()
+                self._rung, self._due = rung, float("-inf")
+        if self._has_room and time.monotonic() >= self._due:
+            self._list()
+        while self._next and self._has_room and not self._stops:
+            turn, waiting = self._next.pop(0)
+            if turn and time.monotonic() - self._listed > self.habits.poll:  # others will have taken most of these
+                self._next, self._due = [], float("-inf")
+            else:
+                self._begin(waiting)
 
-    def _waiting(self) -> list[Waiting]:
-        """Return the runs that it may take: by priority, and among those of one its own share first."""
-        mine = set(self.document["labels"])
-        found = [
-            each
-            for name, labels in self.queue.sets().items()
-            if mine.issuperset(labels)
-            for each in self.queue.waiting(name)
-        ]
-        agents = self._neighbours.living
-        shares = {each: owner(agents, each.run_id) != self.id for each in found}
-        others = random.sample(found, len(found))  # of others' shares each agent takes other ones
-        place = {each: number for number, each in enumerate(others)}
-        return sorted(found, key=lambda each: (each.rank, shares[each], place[each] if shares[each] else each.key))
+    @property
+    def _has_room(self) -> bool:
+        return len(self._active) < self.habits.concurrency
+
+    def _list(self) -> None:
+        """List the runs that it may take: by priority, and among those of one its own share first.
+
+        What others have not taken from one listing to the next is anybody's by and by: each time of twice as many.
+        """
+        found: list[tuple[int, Waiting]] = []
+        mine, self._listed = set(self.document["labels"]), time.monotonic()
+        for name, labels in self.queue.sets().items():
+            if mine.issuperset(labels) and (waiting := self.queue.waiting(name)):
+                agents = self._neighbours.able(labels)
+                found += [(turn_of(self.id, agents, each.run_id), each) for each in waiting]
+        self._seen = {each.key: self._seen.get(each.key, 0) + 1 for _, each in found}
+        its = (one for one in found if one[0] < 2 ** (self._seen[one[1].key] - 1))
+        self._next = sorted(its, key=lambda one: (one[1].rank, *one))
+        self._due = self._listed + (LIST_SECONDS if len(self._next) == len(found) else self.habits.poll)
 
     def _begin(self, waiting: Waiting) -> None:
         self._start(waiting.key, lambda: self._take(waiting.key))

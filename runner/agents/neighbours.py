@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from runner.agents.register import owner
+from runner.agents.register import turn_of
 from runner.runs.claims import MISSED_HEARTBEATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from runner.agents.queue import Queue
     from runner.agents.register import Register
@@ -44,34 +44,37 @@ class Neighbours:
     def left_behind(self) -> Iterator[RunMarker]:
         """Yield its share of the markers of agents that have left or died; whoever takes a run removes its marker."""
         if time.monotonic() - self._listed > LIST_SECONDS:
-            self._list()
+            self.look()
         if dead := self._dead():
             self._register.forget(dead)
             self._queue.ring()
-            self._list()
+            self.look()
         orphans, self._orphans = self._orphans, []
         for agent in orphans:
             for name in self._markers[agent]:
                 marker = self._register.read_marker(agent, name)
-                if owner(self._able(marker) if marker else self.living, name) != self._id:
+                able = self.able(self._queue.labels_for(marker["entry"]), marker["kind"]) if marker else self.living
+                if self._id not in able or turn_of(self._id, able, name):
                     continue
                 if marker:
+                    self.look_soon()  # until it is taken
                     yield marker
                 else:
                     self._register.unmark(agent, name)
 
-    def _able(self, marker: RunMarker) -> list[str]:
-        """Return who of the living may take a run: those on its platform, which have its labels."""
-        needed, found = set(self._queue.labels_for(marker["entry"])), []
+    def able(self, labels: Iterable[str], kind: str | None = None) -> list[str]:
+        """Return who of the living has these labels, and launches on this platform, where one is named."""
+        needed, found = set(labels), []
         for agent in self.living:
             if agent not in self._documents:
                 self._documents[agent] = self._register.read(agent)
             document = self._documents[agent]
-            if document and document["kind"] == marker["kind"] and needed.issubset(document["labels"]):
+            if document and kind in {None, document["kind"]} and needed.issubset(document["labels"]):
                 found.append(agent)
         return found
 
-    def _list(self) -> None:
+    def look(self) -> None:
+        """Look at the register now: who is there, and whose markers are left."""
         found = self._register.folders()
         self._listed, self.is_entered = time.monotonic(), "agent.json" in found.get(self._id, ())
         self._markers = {agent: [name for name in names if name.startswith("runs/")] for agent, names in found.items()}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from runner import naming
@@ -29,6 +31,7 @@ _ENTRY = re.compile(r"(?P<priority>\d\d)(?P<time>\d{20})-(?P<run_id>[A-Za-z0-9._
 _LATER = re.compile(
     r"(?P<time>\d{20})-(?P<set>[0-9a-f]{16})-(?P<priority>\d\d)-(?P<run_id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
 )
+_BELL_SECONDS = 1.1  # after which the doorbell may be rung again: Google's storage takes one write a second
 _SETS, _LATER_FOLDER = "sets", "at"
 
 
@@ -67,9 +70,10 @@ class Queue:
 
     def add(self, key: str, entry: QueueEntry, labels: Iterable[str]) -> None:
         """Have a run wait under a key of `key_of`, and ring; to do so again has no effect."""
-        needed = sorted(set(labels))
+        needed, name = sorted(set(labels)), set_name(labels)
         known: LabelSet = {"format": FORMAT, "token": naming.new_token(), "labels": needed}
-        create_document(self.storage, f"{self.prefix}{_SETS}/{set_name(needed)}.json", known)
+        if self._labels_of(name) is None:
+            create_document(self.storage, f"{self.prefix}{_SETS}/{name}.json", known)
         create_document(self.storage, key, entry)
         self.ring()
 
@@ -85,11 +89,16 @@ class Queue:
         create_document(self.storage, marker["entry"], entry)
 
     def ring(self) -> None:
-        """Have all agents look; where it fails somebody else has rung just now, or they look by themselves, later."""
-        try:
-            self.storage.replace(f"{self.prefix}ring", encode({"format": FORMAT, "token": naming.new_token()}))
-        except RunnerError:
-            return
+        """Have all agents look; where it fails they look by themselves, later.
+
+        Where somebody else rang just before, that may have been too early; who rang before another try was not.
+        """
+        with suppress(RunnerError):
+            for seconds in (0.0, _BELL_SECONDS):
+                time.sleep(seconds)
+                data = encode({"format": FORMAT, "token": naming.new_token()})
+                if self.storage.replace_unless_busy(f"{self.prefix}ring", data):
+                    return
 
     def rung(self, tag: str) -> str:
         """Return the doorbell's tag of now, by one request: another one than before says that somebody rang."""
@@ -104,7 +113,8 @@ class Queue:
         folders, _ = self.storage.list_folder(self.prefix)
         if _LATER_FOLDER in folders:
             folders += self._move_due()
-        return {name: labels for name in folders if (labels := self._labels_of(name)) is not None}
+        found = ((name, self._labels_of(name)) for name in folders if name not in {_SETS, _LATER_FOLDER})
+        return {name: labels for name, labels in found if labels is not None}
 
     def waiting(self, name: str) -> list[Waiting]:
         """Return the runs that wait for an agent with the labels of a set, in their turn."""

@@ -103,9 +103,14 @@ def marker_name(home: str, run_id: str) -> str:
     return f"runs/{hashlib.sha256(home.encode()).hexdigest()[:8]}-{run_id}"
 
 
-def owner(agents: list[str], run_id: str) -> str | None:
-    """Return which of these agents a run belongs to first: each gets an equal share, whoever comes or goes.
+def turn_of(agent: str, agents: list[str], run_id: str) -> int:
+    """Return how many of these agents a run belongs to before this one: each gets equal shares, whoever comes or goes.
 
     https://en.wikipedia.org/wiki/Rendezvous_hashing
     """
-    return max(agents, key=lambda agent: hashlib.sha256(f"{agent}/{run_id}".encode()).digest(), default=None)
+    own = _weight(agent, run_id)
+    return sum(_weight(each, run_id) > own for each in agents)
+
+
+def _weight(agent: str, run_id: str) -> bytes:
+    return hashlib.sha256(f"{agent}/{run_id}".encode()).digest()

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from runner.backends.base import Storage
     from runner.launchers.base import Launcher
+    from runner.launchers.budgets import Budgets
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
-    from runner.launchers.watch import Budgets, Watcher
+    from runner.launchers.watch import Watcher
     from runner.schema.documents import ConcurrencyRecord, EndDocument, RunMarker, RunRequest
     from runner.settings import Settings
 
@@ -150,7 +151,8 @@ class Runs:
         if watcher.store.url != store.url:
             message = f"{store.url} is a run of {found.flow.url}, whose runs lie at {watcher.store.url}"
             raise EnvironmentWrong(message, hint="Start the agent with the RUNNER_RESULTS of whoever submits.")
-        check_same(watcher.store, asked)
+        store.signer = watcher.store.signer
+        check_same(store, asked)
         return Prepared(watcher, found.flow.manifest.get("concurrency"))
 
     def _find(self, url: str, sha256: str) -> Found:

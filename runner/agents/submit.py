@@ -67,7 +67,7 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
     request["labels"] = list(labels)
     request["entry"] = queue.key_of(request, labels, priority=turn.priority, at=turn.at)
     begin_run(store, request)
-    known = store.read_request() or request
+    known = store.known_request or request
     if "entry" not in known:
         message = f"run {store.run_id!r} was begun without a queue"
         raise EnvironmentWrong(message, hint="Launch it, or give another run id.")

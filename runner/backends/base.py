@@ -261,6 +261,25 @@ class Storage(Patient, ABC):
     def _replace(self, key: str, data: bytes) -> None:
         """See `Storage.replace`."""
 
+    def replace_unless_busy(self, key: str, data: bytes) -> bool:
+        """Store an object as `replace` does; return False where the storage says that it was written just before."""
+        check_key(key)
+
+        def attempt() -> bool:
+            try:
+                self._replace(key, data)
+            except RunnerError as error:
+                if not self._is_busy(error):
+                    raise
+                return False
+            return True
+
+        return self._retry_small(attempt)
+
+    def _is_busy(self, _error: RunnerError) -> bool:
+        """Return whether an error says that one object is written too often."""
+        return False
+
     @contextmanager
     def writer(self, key: str) -> Iterator[Writer]:
         """Store an object from a stream: it is there, whole, when the block ends, and not at all if the block raises.

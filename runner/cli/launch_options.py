@@ -14,8 +14,8 @@ from runner.environments import RESOURCES, read_resources
 from runner.errors import UsageError
 from runner.launchers import launcher_class
 from runner.launchers.base import make_launcher
+from runner.launchers.budgets import START_SECONDS, Budgets
 from runner.launchers.order import Wishes
-from runner.launchers.watch import START_SECONDS, Budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,9 +15,10 @@ from runner.bundle.trust import admit, check_digest
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.base import Launcher
+from runner.launchers.budgets import Budgets
 from runner.launchers.order import Launchable, Wishes, make_order, options_of
 from runner.launchers.start import Launch
-from runner.launchers.watch import Budgets, Watcher
+from runner.launchers.watch import Watcher
 from runner.location import Location, parse_location
 from runner.runs.claims import begin_run
 from runner.runtime.request import RunStores, new_request

@@ -76,7 +76,6 @@ def take_launch(store: RunStore, launcher: Launcher, image: str | None) -> Launc
     while True:
         with suppress(AlreadyExists):
             return _claim_launch(store, launcher, image, number)
-        number = len(store.list_launches())
         if store.read_launch_end(number) is None:
             message = f"run {store.run_id} was launched by somebody else, who looks after it"
             raise RunHeld(message, hint="runner show tells where.")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runner.errors import AlreadyExists, CredentialsRefused, Incompatible, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers.base import Sighting
+from runner.launchers.budgets import HOPELESS_CODES, START_SECONDS
 from runner.launchers.past import past_of
 from runner.launchers.remedies import NO_RUNNER, named_no_runner, remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
@@ -29,35 +30,18 @@ if TYPE_CHECKING:
 
     from runner.errors import RunnerError
     from runner.launchers.base import Launcher, Order
+    from runner.launchers.budgets import Budgets
     from runner.runs.store import RunStore
     from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument
 
 LOOK_SECONDS = 2.0  # between two looks at storage and platform, at the most
 FIRST_LOOK_SECONDS = 0.1
 REASON_SECONDS = (0.0, 3.0, 7.0)  # after which a platform is asked why a container died: the reason may come later
-# Ends of starts that would be no better the next time: bundle, flow, image, credentials, settings, trust.
-HOPELESS_CODES = frozenset({2, 65, 66, 76, 77, 78, 79})
-START_SECONDS = 600.0  # in which what a platform has begun to start must have claimed its attempt
 _STOP_SECONDS = 30.0  # that a platform may take to kill a container
 _PATIENCE_SECONDS = 900.0  # for which storage and platform may be out of reach before nobody looks after the run
 _MISSED_BEATS = 2  # after the grace, before the container of a cancelled run is killed
 _KILLED = 137  # the exit code of what was killed, where a platform tells none
 _LONGEST_PAUSE = 60.0  # seconds between two launches
-
-
-class Budgets(NamedTuple):
-    """How long a start may take, and how often one is made again.
-
-    Args:
-        start_timeout: seconds until a launch has claimed its attempt, those in a platform's queue among them; None for
-            `START_SECONDS` without these.
-        start_retries: launches more, where one never began.
-        restarts: launches more, where one began and died.
-    """
-
-    start_timeout: float | None = None
-    start_retries: int = 2
-    restarts: int = 0
 
 
 class Watcher:
@@ -89,7 +73,8 @@ class Watcher:
         self._told = ""
         self._kill_at: float | None = None  # as somebody has cancelled the run
         self._heard: tuple[bytes | None, float] | None = None  # the last heartbeat that was seen, and when
-        self._claim: ClaimDocument | None = None  # of the attempt that the launch has made, as far as was seen
+        self._attempts = 0  # that were seen to have claims, since the launch was made
+        self._claim: ClaimDocument | None = None  # of the last one that the launch has made
         self._unstarted = self._died = 0
         self._is_unmade = False  # whether the platform was not reached when it was to make the launch's object
         self._unheard: float | None = None  # since when storage or platform is out of reach
@@ -146,8 +131,8 @@ class Watcher:
             self._again(sighting, None)
         else:
             self._is_unmade = False
-            self._began, self._heard, self._claim = time.monotonic(), None, None
-            self._pause = FIRST_LOOK_SECONDS
+            self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
+            self._attempts, self._claim = 0, None
 
     def until_claimed(self) -> EndDocument | None:
         """Wait until a launch has claimed an attempt, or the run is over: return its end then. Raises as `look`."""
@@ -192,9 +177,11 @@ class Watcher:
         return None
 
     def _find_claim(self) -> ClaimDocument | None:
-        """Return the claim of the last attempt that this launch has made, if it has."""
-        claims = (self.store.read_claim(attempt) for attempt in reversed(self.store.list_attempts()))
-        self._claim = next((each for each in claims if each and each.get("launch") == self.launch.number), None)
+        """Return the claim of the last attempt that this launch has made, if any; reads cost less than listings."""
+        while claim := self.store.read_claim(self._attempts + 1):
+            self._attempts += 1
+            if claim.get("launch") == self.launch.number:
+                self._claim = claim
         return self._claim
 
     @contextmanager

@@ -9,9 +9,9 @@ import pytest
 
 from runner.backends.local.files import LocalStorage
 from runner.launchers import Local, watch
+from runner.launchers.budgets import Budgets
 from runner.launchers.launch import find, launch
 from runner.launchers.order import Wishes
-from runner.launchers.watch import Budgets
 from runner.location import parse_location
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore

@@ -9,8 +9,9 @@ import pytest
 from runner.errors import BundleCorrupt, Incompatible, NotStarted, RunHeld, Unreachable, from_code
 from runner.launchers import watch
 from runner.launchers.base import Launcher, Order, Sighting
+from runner.launchers.budgets import Budgets
 from runner.launchers.start import Launch, end_launch, next_launch, take_launch
-from runner.launchers.watch import Budgets, Watcher
+from runner.launchers.watch import Watcher
 from runner.model.verdict import Verdict
 from runner.runs.cancelling import CancelLook
 from runner.runs.claims import begin_run, claim_run, new_request

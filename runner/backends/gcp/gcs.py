@@ -237,10 +237,14 @@ class GCSStorage(Storage):
         self._request("write", key, lambda options: blob.upload_from_string(data, if_generation_match=0, **options))
 
     def _is_refusal(self, error: RunnerError) -> bool:
-        """See `Storage._is_refusal`; only Google says that an object is written too often, and it costs a second."""
+        """See `Storage._is_refusal`; that an object is written too often costs a second."""
+        return self._is_busy(error) or super()._is_refusal(error)
+
+    def _is_busy(self, error: RunnerError) -> bool:
+        """See `Storage._is_busy`; only Google says so: https://cloud.google.com/storage/quotas#objects."""
         from google.api_core.exceptions import TooManyRequests
 
-        return isinstance(error.__cause__, TooManyRequests) or super()._is_refusal(error)
+        return isinstance(error.__cause__, TooManyRequests)
 
     def _replace(self, key: str, data: bytes) -> None:
         blob = self._bucket.blob(key)
