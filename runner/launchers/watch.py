@@ -279,6 +279,8 @@ class Watcher:
         message = f"{self.launch.name} on {self.launcher.kind} is {sighting.phase}, and gives no sign of life"
         end = self._end_attempt(claim, Verdict("lost", _KILLED, message, "Lost")) if claim else None
         end_launch(self.store, self.launch, "gone", sighting, [])
+        if sighting.phase == "running":
+            self.launcher.remove(self.launch.name)
         return self._again(sighting, end)
 
     def _end_attempt(self, claim: ClaimDocument, verdict: Verdict) -> EndDocument:

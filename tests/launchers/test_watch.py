@@ -142,6 +142,14 @@ def test_what_fails_before_runner_begins_may_go_better_the_next_time(store: RunS
         watcher(store, platform, start_retries=1).until_over()
 
 
+def test_a_container_that_runs_and_gives_no_sign_of_life_is_stopped_and_removed(store: RunStore) -> None:
+    platform = Scripted(RUNNING)
+    looked = watcher(store, platform)
+    claimed(store)
+    assert looked.until_over()["state"] == "lost"
+    assert platform.calls == ["launch 1", "stop 1", "remove 1"]
+
+
 class Failing(Scripted):
     """A platform that is out of reach when it is first asked for the second launch, and does what it is asked for."""
 
