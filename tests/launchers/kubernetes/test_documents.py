@@ -151,3 +151,15 @@ def test_a_job_of_ones_own_is_one() -> None:
     ]
     for version in VERSIONS[1:]:  # the schema of 1.27 demands of each rule what is for another kind of rule
         kubernetes_validate.validate(job, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_manifest_of_agents_is_one_with_the_restricted_profile(version: str) -> None:
+    text = (Path(__file__).parents[3] / "examples/agent/kubernetes.yaml").read_text("utf-8")
+    deployment = yaml.safe_load(text)
+    kubernetes_validate.validate(deployment, version, strict=True)
+    own = deployment["spec"]["template"]["spec"]
+    job = yaml.safe_load(rendered())["spec"]["template"]["spec"]
+    for field in ("runAsNonRoot", "seccompProfile"):
+        assert own["securityContext"][field] == job["securityContext"][field]
+    assert own["containers"][0]["securityContext"] == job["containers"][0]["securityContext"]

@@ -24,7 +24,8 @@ from . import HOST, ServerError, free_port
 _LONGEST = 90  # seconds until the node must be ready
 _NODE = "localhost"  # its name is where the API server finds its kubelet
 _CONTROLLERS = (
-    "job,ttl-after-finished,garbagecollector,namespace,podgc,nodelifecycle,serviceaccount,serviceaccount-token"
+    "job,deployment,replicaset,ttl-after-finished,garbagecollector,namespace,podgc,nodelifecycle,"
+    "serviceaccount,serviceaccount-token"
 )
 
 
@@ -148,6 +149,7 @@ def _started(folder: Path, binaries: Path, stack: contextlib.ExitStack) -> Clust
         "kube-controller-manager",
         f"--kubeconfig={kubeconfig}",
         f"--service-account-private-key-file={key}",
+        f"--root-ca-file={tls}/apiserver.crt",  # which pods get, to reach the API server
         f"--controllers={_CONTROLLERS}",
         "--feature-gates=TTLAfterFinished=true",
         "--node-monitor-grace-period=20s",
