@@ -29,7 +29,7 @@ def agents_image(engine: None, cluster: Cluster) -> str:
 
 def deployment(platform: Cloud, image: str) -> dict[str, Any]:
     """The manifest, with what no user needs: the tests' cluster has no network, and their S3 is on loopback."""
-    made = yaml.safe_load((ROOT / "examples/agent/kubernetes.yaml").read_text("utf-8"))
+    made: dict[str, Any] = yaml.safe_load((ROOT / "examples/agent/kubernetes.yaml").read_text("utf-8"))
     made["metadata"]["namespace"] = platform.namespace
     pod = made["spec"]["template"]["spec"]
     pod["hostNetwork"] = True

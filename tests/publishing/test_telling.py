@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 from array import array
 from enum import Enum, Flag
 from functools import partial, singledispatch
@@ -95,6 +96,13 @@ def told(value: object) -> str:
     return Teller(Seen(__name__, root="/author")).told(value)
 
 
+# What says how far it has come by its pickle alone, which Python 3.14 took from itertools.
+WHERE_THEY_PICKLE = [
+    (lambda: itertools.cycle("ab"), lambda: advanced(itertools.cycle("ab"))),
+    (lambda: itertools.chain([1], [2]), lambda: advanced(itertools.chain([1], [2]))),
+][: 0 if sys.version_info >= (3, 14) else None]
+
+
 @pytest.mark.parametrize(
     ("make", "make_other"),
     [
@@ -113,12 +121,11 @@ def told(value: object) -> str:
         (lambda: zip([1, 2], "ab", strict=False), lambda: advanced(zip([1, 2], "ab", strict=False))),
         (lambda: map(str, [1, 2]), lambda: advanced(map(str, [1, 2]))),
         (lambda: enumerate([1, 2]), lambda: advanced(enumerate([1, 2]))),
-        (lambda: itertools.cycle("ab"), lambda: advanced(itertools.cycle("ab"))),
         (lambda: array("d", [1, 2]), lambda: array("d", [1, 3])),
         (lambda: bytearray(b"a"), lambda: bytearray(b"b")),
         (lambda: partial(print, 1), lambda: partial(print, 2)),
         (lambda: random.Random(5), lambda: drawn(random.Random(5))),
-        (lambda: itertools.chain([1], [2]), lambda: advanced(itertools.chain([1], [2]))),
+        *WHERE_THEY_PICKLE,
     ],
 )
 def test_it_is_another_one_for_another_state_and_for_no_other_reason(
