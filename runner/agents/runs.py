@@ -176,4 +176,4 @@ class Runs:
     def tell_refused(store: RunStore, launch: Launch, error: RunnerError) -> None:
         """Write down why a launch never began."""
         sighting = Sighting("absent", type(error).__name__, str(error), error.code)
-        end_launch(store, launch, "never started", sighting, [])
+        end_launch(store, launch, "never started", sighting, [], given_up=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from runner import naming
 from runner.agents.stored import create_document, read_document
 from runner.errors import BundleCorrupt, TooLarge
+from runner.launchers.start import end_of_given_up
 from runner.runs.documents import FORMAT
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
@@ -38,26 +39,26 @@ class Slots:
 
     def take(self, run_id: str) -> bool:
         """Take a slot for a run, or find that it has one; return whether it has."""
-        owners = [self._owner(slot) for slot in range(self._number)]
-        if any(owner == run_id for _, owner in owners):
+        last = [self._last(slot) for slot in range(self._number)]
+        if any(document and document["run_id"] == run_id and self._works(document) for _, document in last):
             return True
         return any(
-            (owner is None or not self._works(owner)) and self._take_turn(slot, turn + 1, run_id)
-            for slot, (turn, owner) in enumerate(owners)
+            (document is None or not self._works(document)) and self._take_turn(slot, turn + 1, run_id)
+            for slot, (turn, document) in enumerate(last)
         )
 
     def owners(self) -> list[str]:
         """Return the ids of the runs that have a slot and work, in no order."""
-        found = (self._owner(slot)[1] for slot in range(self._number))
-        return [owner for owner in found if owner and self._works(owner)]
+        found = (self._last(slot)[1] for slot in range(self._number))
+        return [document["run_id"] for document in found if document and self._works(document)]
 
     def _turns(self, slot: int) -> list[int]:
         _, entries = self._storage.list_folder(f"{self._prefix}/{slot}/")
         names = (_TURN.fullmatch(entry.key.rpartition("/")[2]) for entry in entries)
         return sorted(int(name[1]) for name in names if name)
 
-    def _owner(self, slot: int) -> tuple[int, str | None]:
-        """Return the greatest turn of a slot, and its run; 0 and None where nobody has had it."""
+    def _last(self, slot: int) -> tuple[int, SlotDocument | None]:
+        """Return the greatest turn of a slot, and who has it; 0 and None where nobody has had it."""
         turns = self._turns(slot)
         if not turns:
             return 0, None
@@ -65,15 +66,17 @@ class Slots:
             found = cast("SlotDocument | None", read_document(self._storage, self._key(slot, turns[-1]), "slot"))
         except (BundleCorrupt, TooLarge):
             found = None
-        return turns[-1], found["run_id"] if found else None
+        return turns[-1], found
 
     def _take_turn(self, slot: int, turn: int, run_id: str) -> bool:
+        given_up = end_of_given_up(self._store(run_id))
         document: SlotDocument = {
             "format": FORMAT,
             "token": naming.new_token(),
             "run_id": run_id,
             "slot": slot,
             "turn": turn,
+            "after": given_up["launch"] if given_up else 0,
             "taken": naming.now(),
         }
         if not create_document(self._storage, self._key(slot, turn), document):
@@ -84,15 +87,16 @@ class Slots:
                 self._storage.delete(self._key(slot, old))
         return turns[-1] == turn  # else it was taken, and its turns before removed, between two requests of this one
 
-    def _works(self, run_id: str) -> bool:
-        """Return whether a run is under way: it is not over, and nobody has given it up."""
-        store = RunStore(self._storage, RunLayout(self._home, run_id))
+    def _works(self, document: SlotDocument) -> bool:
+        """Return whether the run of a turn is not over, and nobody has given it up since."""
+        store = self._store(document["run_id"])
         if store.read_outcome():
             return False
-        launches, attempts = store.list_launches(), store.list_attempts()
-        if not launches or store.read_launch_end(launches[-1]) is None:
-            return True
-        return bool(attempts) and store.read_end(attempts[-1]) is None
+        given_up = end_of_given_up(store)
+        return given_up is None or given_up["launch"] <= document["after"]
+
+    def _store(self, run_id: str) -> RunStore:
+        return RunStore(self._storage, RunLayout(self._home, run_id))
 
     def _key(self, slot: int, turn: int) -> str:
         return f"{self._prefix}/{slot}/{turn:06d}.json"

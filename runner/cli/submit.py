@@ -18,13 +18,14 @@ from runner.cli.logs import follow_log
 from runner.cli.parameters import parameters_option, read_options, read_run_id
 from runner.errors import NotStarted, RunHeld, UsageError
 from runner.launchers.launch import find
+from runner.launchers.start import end_of_given_up
 
 if TYPE_CHECKING:
+    from runner.agents.queue import Queue
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument
 
 _LOOK_SECONDS = 2.0
-_GIVEN_UP_SECONDS = 75.0  # after the end of a launch, when no other one follows any more
 _LAST_LINES_SECONDS = 10.0
 
 
@@ -57,7 +58,7 @@ def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) 
         echo(f"it waits, and nobody can take it: {lacking}", err=True)
     if not as_json:
         echo(done.store.url)
-    end = _follow(done.store) if follow else None
+    end = _follow(done.store, done.queue) if follow else None
     if as_json:
         echo_json({"run": done.store.url, "labels": list(done.labels), "lacking": lacking or None, "end": end})
     return end["exit_code"] if end else 0
@@ -75,13 +76,13 @@ def _time(text: str | None) -> str | None:
     return read.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _follow(store: RunStore) -> EndDocument:
+def _follow(store: RunStore, queue: Queue) -> EndDocument:
     """Show a run's log until it is over, or nobody launches it again. Raises NotStarted; on Ctrl-C it goes on."""
     over = threading.Event()
     shown = threading.Thread(target=lambda: follow_log(open_run(store.url), over), daemon=True)
     shown.start()
     try:
-        return _until_over(store)
+        return _until_over(store, queue)
     except KeyboardInterrupt:
         message = f"run {store.run_id} goes on"
         raise RunHeld(message, hint=f"Look at it again: runner show {store.url}") from None
@@ -90,19 +91,17 @@ def _follow(store: RunStore) -> EndDocument:
         shown.join(_LAST_LINES_SECONDS)
 
 
-def _until_over(store: RunStore) -> EndDocument:
-    given_up: tuple[int, float] | None = None
-    while True:
-        if outcome := store.read_outcome():
-            return outcome
-        numbers = store.list_launches()
-        last = numbers[-1] if numbers else 0
-        if last and (launch_end := store.read_launch_end(last)):
-            given_up = given_up if given_up and given_up[0] == last else (last, time.monotonic())
-            if time.monotonic() - given_up[1] > _GIVEN_UP_SECONDS:
-                attempts = store.list_attempts()
-                if attempts and (end := store.read_end(attempts[-1])):
-                    return end
-                said = ": ".join(part for part in (launch_end["reason"], launch_end["message"]) if part)
-                raise NotStarted(f"launch {last} was not begun: {said}", hint="runner show tells what is known.")
+def _until_over(store: RunStore, queue: Queue) -> EndDocument:
+    request = store.read_request()
+    entry = request["entry"] if request else None
+    while (outcome := store.read_outcome()) is None:
+        # one that waits was given up before; whoever removes its entry has launched it again
+        waits = entry and queue.is_there(entry)
+        if not waits and (given_up := end_of_given_up(store)):
+            attempts = store.list_attempts()
+            if attempts and (end := store.read_end(attempts[-1])):
+                return end
+            said = ": ".join(part for part in (given_up["reason"], given_up["message"]) if part)
+            raise NotStarted(f"launch {given_up['launch']} was not begun: {said}", hint="runner show tells more.")
         time.sleep(_LOOK_SECONDS)
+    return outcome

@@ -122,8 +122,20 @@ def remove_left(store: RunStore, launcher: Launcher) -> None:
             launcher.remove(object_name(store.url, store.run_id, numbers[-1]))
 
 
-def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Sighting, log: list[str]) -> LaunchEnd:
-    """Write down what became of a launch, or return what somebody else has."""
+def end_of_given_up(store: RunStore) -> LaunchEnd | None:
+    """Return the end of a run's last launch, if the run was given up with it; reads cost less than a listing."""
+    number = 1
+    while end := store.read_launch_end(number):
+        number += 1
+        if end["given_up"] and store.read_launch(number) is None:
+            return end
+    return None
+
+
+def end_launch(
+    store: RunStore, launch: Launch, state: LaunchState, sighting: Sighting, log: list[str], *, given_up: bool = False
+) -> LaunchEnd:
+    """Write down what became of a launch, and whether no other follows; or return what somebody else has."""
     end: LaunchEnd = {
         **_stem(store, launch.number),
         "state": state,
@@ -133,6 +145,7 @@ def end_launch(store: RunStore, launch: Launch, state: LaunchState, sighting: Si
         "events": [text[:_LONGEST_LINE] for text in sighting.events[-_MOST_LINES:]],
         "log": [text[:_LONGEST_LINE] for text in log[-_MOST_LINES:]],
         "ended": naming.now(),
+        "given_up": given_up,
     }
     try:
         store.create_launch_end(end)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runner.launchers.base import Launcher, Order
     from runner.launchers.budgets import Budgets
     from runner.runs.store import RunStore
-    from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument
+    from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument, LaunchState
 
 LOOK_SECONDS = 2.0  # between two looks at storage and platform, at the most
 FIRST_LOOK_SECONDS = 0.1
@@ -127,8 +127,7 @@ class Watcher:
         except NotStarted as error:
             self._is_unmade = False
             sighting = Sighting("absent", "NoCapacity", error.message)
-            end_launch(self.store, self.launch, "never started", sighting, [])
-            self._again(sighting, None)
+            self._close("never started", sighting, [], None)
         else:
             self._is_unmade = False
             self._began, self._heard, self._pause = time.monotonic(), None, FIRST_LOOK_SECONDS
@@ -244,8 +243,7 @@ class Watcher:
             time.sleep(LOOK_SECONDS)
         if self._find_claim():  # it began just now, and was killed
             return None
-        end_launch(self.store, self.launch, "never started", sighting, log)
-        return self._again(sighting, None)
+        return self._close("never started", sighting, log, None)
 
     def _on_ended(self, sighting: Sighting) -> EndDocument | None:
         """Write down what a container that has ended left unsaid, and launch the run again if that is allowed."""
@@ -265,9 +263,7 @@ class Watcher:
         message = f"its container is gone: {sighting.text}. {remedy_for(sighting.reason)}".rstrip(". ")
         verdict = Verdict("crashed", sighting.exit_code or _KILLED, message, "Crashed", death=_death(log))
         end = self._end_attempt(claim, verdict) if claim else None
-        end_launch(self.store, self.launch, "ended" if self._kill_at is None else "stopped", sighting, log)
-        self.launcher.remove(self.launch.name)
-        return self._again(sighting, end)
+        return self._close("ended" if self._kill_at is None else "stopped", sighting, log, end)
 
     def _on_gone(self, claim: ClaimDocument | None, sighting: Sighting) -> EndDocument | None:
         """Write down that a container gives no sign of life, and launch the run again if that is allowed.
@@ -278,10 +274,7 @@ class Watcher:
             self.launcher.stop(self.launch.name, 0)
         message = f"{self.launch.name} on {self.launcher.kind} is {sighting.phase}, and gives no sign of life"
         end = self._end_attempt(claim, Verdict("lost", _KILLED, message, "Lost")) if claim else None
-        end_launch(self.store, self.launch, "gone", sighting, [])
-        if sighting.phase == "running":
-            self.launcher.remove(self.launch.name)
-        return self._again(sighting, end)
+        return self._close("gone", sighting, [], end)
 
     def _end_attempt(self, claim: ClaimDocument, verdict: Verdict) -> EndDocument:
         """Return the end of an attempt whose container is gone; write this one, if it could write none."""
@@ -301,6 +294,24 @@ class Watcher:
             return self.store.read_end(claim["attempt"]) or end
         return end
 
+    def _close(
+        self, state: LaunchState, sighting: Sighting, log: list[str], end: EndDocument | None
+    ) -> EndDocument | None:
+        """Write down what became of the launch, remove what is left of it, and go on as `_again`."""
+        given_up = self._is_last(sighting, end) and not self._cancel.is_asked()
+        end_launch(self.store, self.launch, state, sighting, log, given_up=given_up)
+        if sighting.phase in {"ended", "running"}:
+            self.launcher.remove(self.launch.name)
+        return self._again(sighting, end)
+
+    def _is_last(self, sighting: Sighting, end: EndDocument | None) -> bool:
+        """Return whether no other launch follows, though the run is not over; see `_again`."""
+        code = end["exit_code"] if end else sighting.exit_code
+        if (end and concludes(end)) or (end is None and code == RunHeld.code):
+            return False
+        is_spent = self._died >= self.budgets.restarts if end else self._unstarted >= self.budgets.start_retries
+        return is_spent or sighting.is_hopeless or code in HOPELESS_CODES
+
     def _again(self, sighting: Sighting, end: EndDocument | None) -> EndDocument | None:
         """Launch the run once more, if a budget allows it; else return what it came to.
 
@@ -311,20 +322,16 @@ class Watcher:
             return end
         if self._cancel.is_asked():
             return cancel_run(self.store, None, within=0.0, interval=1.0)
-        code = end["exit_code"] if end else sighting.exit_code
-        if end is None and code == RunHeld.code:
+        if end is None and sighting.exit_code == RunHeld.code:
             message = f"{self.launch.name} found run {self.store.run_id} held by another start"
             raise RunHeld(message, hint="runner show tells by whom.")
-        if end is None:
-            self._unstarted += 1
-            used, allowed = self._unstarted, self.budgets.start_retries
-        else:
-            self._died += 1
-            used, allowed = self._died, self.budgets.restarts
-        if used > allowed or sighting.is_hopeless or code in HOPELESS_CODES:
+        if self._is_last(sighting, end):
             if end is not None:
                 return end
             raise self._not_begun(sighting)
+        self._died += end is not None
+        self._unstarted += end is None
+        used = self._died if end else self._unstarted
         pause = min(LOOK_SECONDS * 2 ** (used - 1), _LONGEST_PAUSE)
         self._tell(
             f"{self.launch.name} is {sighting.phase}{_after(sighting)}; the run is launched again in {pause:g} s"

@@ -210,6 +210,7 @@ class LaunchEnd(LaunchStem):
     events: list[str]
     log: list[str]
     ended: str
+    given_up: bool
 
 
 class QueueEntry(TypedDict):
@@ -267,6 +268,7 @@ class SlotDocument(TypedDict):
     run_id: str
     slot: int
     turn: int
+    after: int
     taken: str
 
 

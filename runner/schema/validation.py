@@ -260,6 +260,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "events": _texts,
         "log": _texts,
         "ended": _time,
+        "given_up": lambda value: isinstance(value, bool),
     },
     "end": {
         "token": _text,
@@ -290,6 +291,6 @@ SHAPES: dict[str, dict[str, Any]] = {
         "started": _time,
         "by": {"host": _text, "uid": _or_none(_count)},
     },
-    "slot": {"run_id": _run_id, "slot": _count, "turn": _count},
+    "slot": {"run_id": _run_id, "slot": _count, "turn": _count, "after": _count},
     "marker": {"run_id": _run_id, "home": _text, "entry": _text, "kind": _text, "taken_by": _text},
 }

@@ -256,3 +256,23 @@ def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(sit
 def test_an_agent_that_runs_no_container_takes_no_image_and_refuses_no_run_for_it(here: Place) -> None:
     done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--image", "team/etl:7")
     assert (done.code, "the image team/etl:7 is asked for" in done.stderr) == (2, True), done
+
+
+def test_a_run_that_was_given_up_is_told_to_who_follows_it_and_launched_by_no_heir(site: Site) -> None:
+    """Its agent died before it had removed the marker: who takes that finds in the bucket that no budget is left."""
+    with site.agent():
+        followed = site.submit("segfault", "r", "--follow")
+        assert followed.code == 139, followed
+        wait_for(lambda: not site.markers())
+    end = site.store("r").read_launch_end(1)
+    assert end is not None
+    assert end["given_up"]
+    [entry] = [str(request["entry"]) for request in [site.store("r").read_request()] if request]
+    marker = {"format": 1, "token": "0" * 32, "run_id": "r", "home": KEY, "entry": entry, "kind": "local"}
+    marker |= {"taken": "2026-11-28T06:00:00.000000+00:00", "taken_by": "gone"}
+    site.place.write(f"_agents/gone/{marker_name(KEY, 'r')}", json.dumps(marker).encode())
+    with site.agent():
+        wait_for(lambda: not site.markers())
+        assert list(site.store("r").list_launches()) == [1]
+        assert site.submit("segfault", "r", "--follow").code == 139
+    assert list(site.store("r").list_launches()) == [1, 2]

@@ -11,7 +11,11 @@ import pytest
 from runner import Flow, errors
 from runner.agents.slots import Slots
 from runner.agents.stored import create_document
+from runner.launchers import Local
+from runner.launchers.base import Sighting
+from runner.launchers.start import end_launch, take_launch
 from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from support import schemas
 from support.agents import KEY, Site
 from support.launching import wait_for
@@ -60,6 +64,20 @@ def test_a_slot_is_its_runs_until_that_is_over(here: Place) -> None:
     assert sorted(slots(here, 2).owners()) == ["three", "two"]
     assert [key for key in here.keys() if "/0/" in key] == [f"{KEY}/runs/_slots/0/000002.json"]  # noqa: SIM118
     schemas.validate("slot", json.loads(here.read(f"{KEY}/runs/_slots/0/000002.json")))
+
+
+def test_a_slot_is_free_when_its_run_was_given_up_and_not_while_that_is_asked_for_again(here: Place) -> None:
+    store = RunStore(here.open(), RunLayout(KEY, "one"))
+    for _ in range(2):
+        assert slots(here).take("one")
+        assert not slots(here).take("two")
+        launch = take_launch(store, Local(), None)
+        assert launch
+        assert not slots(here).take("two")
+        end_launch(store, launch, "never started", Sighting("absent"), [], given_up=True)
+        assert slots(here).owners() == []
+    assert slots(here).take("two")
+    assert not slots(here).take("one")
 
 
 def test_of_many_at_once_one_has_it(place: Place) -> None:
