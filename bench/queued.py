@@ -41,6 +41,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from harness.faults.proxy import Proxy  # noqa: E402 - from the folders above
 from runner.agents.queue import Queue  # noqa: E402 - see above
 from runner.agents.submit import Turn, submit  # noqa: E402 - see above
+from runner.authoring.storages import declare  # noqa: E402 - see above
 from runner.launchers.launch import find  # noqa: E402 - see above
 from runner.location import parse_location  # noqa: E402 - see above
 from runner.settings import Settings  # noqa: E402 - see above
@@ -108,6 +109,7 @@ class Site:
         self.direct = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(ROOT), **place.environ}
         self.environ = self.direct | ({"AWS_ENDPOINT_URL": proxy.url} if proxy else {})
         self.counted = Counted(proxy)
+        self.labels = [f"--label={label}" for label in declare(place.url).labels]
         self.runner(self.direct, "build", str(ROOT / "bench" / "first_line.py"), "--storage", place.url)
         self.url = f"{place.url}/{FLOW}"
 
@@ -132,7 +134,7 @@ class Site:
         }
         started = [
             subprocess.Popen(
-                [*command, "--storage", self.place.url, "-l", f"{self.storage.scheme}-flow-storage", *self.of_launches],
+                [*command, "--storage", self.place.url, *self.labels, *self.of_launches],
                 env=environ,
                 stderr=subprocess.DEVNULL,
             )

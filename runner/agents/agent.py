@@ -108,6 +108,8 @@ class Agent:
                     self._look()
                 except RunnerError as error:
                     self._tell(f"the queue is out of reach: {error.message}")
+                except Exception:  # whatever it is that lies there, the agent's runs are still to be looked after
+                    log.exception("the queue is looked at again, though this was not expected")
                 self._news.wait(max(0.0, self._asked + self.habits.poll - time.monotonic()))
                 self._news.clear()
             if self.habits.waits:
@@ -175,6 +177,8 @@ class Agent:
                 work()
             except RunnerError as error:
                 self._tell(f"{name.rpartition('/')[2]}: {error.message}")
+            except Exception:
+                log.exception("%s: this was not expected", name.rpartition("/")[2])
             finally:
                 with self._turn:
                     self._active.pop(name, None)
@@ -308,5 +312,7 @@ class Agent:
                         self.register.enter_again(self.document)
             except RunnerError as error:
                 log.warning("%s", error)
+            except Exception:  # an agent without a heartbeat loses its runs to others
+                log.exception("the register is looked at again, though this was not expected")
             if self._over.wait(self.document["beat"]):
                 return
