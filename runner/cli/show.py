@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
+from runner import naming
 from runner.agents.register import Register
 from runner.agents.submit import queue_of, why_it_waits
 from runner.cli.format import (
@@ -23,6 +26,7 @@ from runner.cli.launches import launches_of, print_launches
 from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
 from runner.errors import BundleCorrupt, NotFound, Untrusted
+from runner.launchers.start import end_of_given_up
 from runner.runs.status import run_status, status_without_outcome
 
 if TYPE_CHECKING:
@@ -32,16 +36,21 @@ if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
 
+_LOOK_SECONDS = 2.0
+
 
 @click.command(short_help="Show a run: state, tasks, error.")
 @click.argument("run")
+@click.option("-f", "--follow", is_flag=True, help="Print each change first, until it is over or given up.")
 @as_json_option
-def show(run: str, *, as_json: bool) -> int:
+def show(run: str, *, follow: bool, as_json: bool) -> int:
     """Show the state of RUN, its tasks with their results, and its error; while it lives, the results so far.
 
     Of an outcome that cannot be read that is told, the last attempt is shown, and the exit code is 65.
     """
     store = open_run(run)
+    if follow:
+        _follow(store)
     unreadable = None
     try:
         status = run_status(store)
@@ -60,6 +69,28 @@ def show(run: str, *, as_json: bool) -> int:
             echo_field("waits", waits)
         print_launches(launches_of(store), is_over=not status.is_active)
     return unreadable.code if unreadable else 0
+
+
+def _follow(store: RunStore) -> None:
+    """Print what becomes of a run, a line for each change, on standard error; until it is over, or was given up."""
+    told = ""
+    with suppress(BundleCorrupt):  # which is told with all else
+        while (status := run_status(store)).is_active and not end_of_given_up(store):
+            if (now := _stage(store, status)) != told:
+                echo(f"{naming.now()[:19]}Z {now}", err=True)
+                told = now
+            time.sleep(_LOOK_SECONDS)
+
+
+def _stage(store: RunStore, status: RunStatus) -> str:
+    """Return in a few words how far a run has come that is not over."""
+    if status.claim:
+        done = f", {count} results so far" if (count := len(stored_tasks(store))) else ""
+        return f"{status.state}, attempt {status.claim['attempt']}{done}"
+    if waits := _waits(store, status):
+        return f"waits {waits}"
+    numbers = store.list_launches()
+    return f"{status.state}, launch {numbers[-1]} has not begun yet" if numbers else status.state
 
 
 def _waits(store: RunStore, status: RunStatus) -> str:

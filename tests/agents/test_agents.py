@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from support import schemas
 from support.agents import KEY, KILLED_LAUNCHER, Site
 from support.canary import AUTHOR
 from support.launching import wait_for
-from support.starting import start
+from support.starting import inherited, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,3 +279,16 @@ def test_a_run_that_was_given_up_is_told_to_who_follows_it_and_launched_by_no_he
         assert list(site.store("r").list_launches()) == [1]
         assert site.submit("segfault", "r", "--follow").code == 139
     assert list(site.store("r").list_launches()) == [1, 2]
+
+
+def test_a_run_is_shown_from_its_waiting_to_its_end(site: Site) -> None:
+    assert site.submit("fail", "r").code == 0
+    command = [sys.executable, "-m", "runner", "show", site.store("r").url, "-f"]
+    environ = inherited() | site.place.environ
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shown:
+        assert shown.stderr is not None
+        assert "waits for an agent; no agent is there" in shown.stderr.readline()
+        with site.agent():
+            stdout, stderr = shown.communicate(timeout=60)
+    assert shown.returncode == 0, stderr
+    assert re.search(r"^state +failed$", stdout, re.MULTILINE), (stdout, stderr)
