@@ -231,7 +231,7 @@ class Agent:
         self.register.unmark(marker["taken_by"], name)
         while True:
             try:
-                launched = self._launched(mine, Watcher.take_up)
+                launched = self._launched(mine, lambda watcher: self._take_up(watcher, marker))
                 break
             except NoPlace:
                 self.queue.put_back(marker)
@@ -242,6 +242,14 @@ class Agent:
                 time.sleep(self.document["beat"])
         self.queue.remove(marker["entry"])
         self._finish(launched, mine, name)
+
+    def _take_up(self, watcher: Watcher, marker: RunMarker) -> bool:
+        """Go on for an agent that is gone; return whether the run goes on."""
+        if self.queue.is_there(
+            marker["entry"]
+        ):  # it had hardly begun: what the run was given up with before is no matter
+            return watcher.begin() is not None
+        return watcher.take_up()
 
     def _finish(self, launched: Prepared | None, marker: RunMarker, name: str) -> None:
         """Look after a run to its end, tell whoever is to hear of it, and only then remove its marker."""

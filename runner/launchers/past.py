@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Past(NamedTuple):
     """How many launches never began, and how many died, and of the last one, if it has ended, what is known.
 
-    The last is not counted.
+    The last is not counted, nor what had been given up before somebody asked for the run again.
     """
 
     unstarted: int = 0
@@ -29,6 +29,8 @@ def past_of(store: RunStore) -> Past:
     """Return what became of a run's launches. Raises what the storage raises."""
     numbers = list(store.list_launches())
     told = {number: found for number in numbers if (found := store.read_launch_end(number))}
+    given_up = [number for number in told if told[number]["given_up"] and number != numbers[-1]]
+    told = {number: end for number, end in told.items() if number > max(given_up, default=0)}
     if not told:
         return Past()
     claims = ((attempt, store.read_claim(attempt)) for attempt in store.list_attempts())

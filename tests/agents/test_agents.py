@@ -278,7 +278,16 @@ def test_a_run_that_was_given_up_is_told_to_who_follows_it_and_launched_by_no_he
         wait_for(lambda: not site.markers())
         assert list(site.store("r").list_launches()) == [1]
         assert site.submit("segfault", "r", "--follow").code == 139
+        wait_for(lambda: not site.markers())
     assert list(site.store("r").list_launches()) == [1, 2]
+    assert site.submit("segfault", "r").code == 0
+    site.place.write(f"_agents/gone/{marker_name(KEY, 'r')}", json.dumps(marker).encode())
+    [labels] = [key for key in site.place.keys() if "_queue/sets/" in key]  # noqa: SIM118
+    site.place.open().delete(labels)  # so that it is taken from the dead alone
+    with site.agent():
+        wait_for(lambda: not site.markers())
+    assert list(site.store("r").list_launches()) == [1, 2, 3]
+    assert not site.is_waiting("r")
 
 
 def test_a_run_is_shown_from_its_waiting_to_its_end(site: Site) -> None:
