@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
+from runner.naming import check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ class LocalEnvironment:
             ``{"kubernetes": {"service_account": "etl"}}``.
 
     Raises:
-        UsageError: when ``labels`` is one text instead of a list of words, or resources or options are none.
+        UsageError: when ``labels`` is one text instead of a list of words, or labels, resources or options are none.
 
     Example:
         >>> from runner import Flow
@@ -58,6 +59,7 @@ class LocalEnvironment:
         if isinstance(labels, str):
             message = "labels take a list of words, not one text"
             raise UsageError(message)
+        check_labels(labels)
         self.metadata = dict(metadata or {})
         self.labels = tuple(labels)
         self.resources = read_resources(resources or {})

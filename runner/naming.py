@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST_LABEL = 200  # characters
 UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
 
@@ -23,6 +28,23 @@ def slugify(text: str) -> str:
         message = f"the name {text!r} has neither a letter nor a digit"
         raise UsageError(message, hint="Choose another name.")
     return slug
+
+
+def check_labels(labels: Iterable[str]) -> None:
+    """Refuse labels that could be taken for others, or for none: one is a line of 1 to 200 characters.
+
+    Raises UsageError.
+
+    Example:
+        >>> from runner.naming import check_labels
+        >>> check_labels(["gpu", "s3-flow-storage", "team: etl"])
+    """
+    for label in labels:
+        if not 0 < len(label) <= LONGEST_LABEL or not label.isprintable() or label != label.strip():
+            shown = label if len(label) <= LONGEST_LABEL else f"{label[:20]}…"
+            message = f"{shown!r} is no label"
+            hint = f"Write 1 to {LONGEST_LABEL} characters that can be shown, with no space at either end."
+            raise UsageError(message, hint=hint)
 
 
 def now() -> str:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import json
+import os
+import signal
 import subprocess
+import tempfile
+import threading
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,12 +24,15 @@ from runner.environ import process_environ
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runner.schema.documents import EndDocument
 
 _COMMAND_SECONDS, _ANSWER_SECONDS = 60.0, 10.0
+_LAST_WORDS_SECONDS = 1.0  # for what a command that has ended wrote last
+_KEPT = 65536  # bytes of what it wrote
 _PAUSES = (0.0, 2.0, 10.0)  # seconds before each try
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 SIGNATURE = "X-Runner-Signature"
 
 
@@ -60,30 +68,68 @@ class Hooks(NamedTuple):
             return ""
         about = {"RUNNER_RUN_URL": run_url, "RUNNER_STATE": outcome["state"], "RUNNER_CODE": str(outcome["exit_code"])}
         try:
-            done = subprocess.run(  # noqa: S602 - whoever starts the agent wrote it
-                self.command,
-                shell=True,
-                input=body,
-                env={**process_environ(), **about},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_COMMAND_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"it did not end within {_COMMAND_SECONDS:g} s"
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return f"exit code {done.returncode}: {said}" if done.returncode else ""
+            code, said = _run_command(self.command, body, {**process_environ(), **about})
+        except OSError as error:  # no process, or no temporary file, can be made now
+            return str(error)
+        if code is None:
+            return f"it did not end within {_COMMAND_SECONDS:g} s, and was killed"
+        return f"exit code {code}: {said.strip().rpartition(chr(10))[2]}" if code else ""
 
     def _post(self, run_url: str, _outcome: EndDocument, body: bytes) -> str:
         if self.url is None:
             return ""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": run_url}
+        key = urllib.parse.quote(run_url, safe=_ASCII)  # no header has letters of other scripts
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         if self.secret:
             headers[SIGNATURE] = f"sha256={hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()}"
-        request = urllib.request.Request(self.url, body, headers)  # noqa: S310 - its scheme was checked
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # noqa: S310
+            request = urllib.request.Request(self.url, body, headers)  # noqa: S310 - its scheme was checked
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=_ANSWER_SECONDS):
                 return ""
-        except (OSError, urllib.error.HTTPError, ValueError) as error:
-            return str(error)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return str(error) or type(error).__name__
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a failure: followed, a post would become a GET of a page that knows nothing of the run."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Return no other request, so that the answer is an error."""
+
+
+def _run_command(command: str, given: bytes, environ: Mapping[str, str]) -> tuple[int | None, str]:
+    """Run a shell command with this on its standard input; return its exit code and the end of what it complained of.
+
+    Where it does not end in time all that it has started is killed, and the code is None. However much it writes,
+    nothing is kept but the last of it; and nobody waits for what it leaves running.
+    """
+    with tempfile.TemporaryFile() as body:
+        body.write(given)
+        body.seek(0)
+        process = subprocess.Popen(  # noqa: S602 - whoever starts the agent wrote it
+            command,
+            shell=True,
+            stdin=body,
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    said = bytearray()
+
+    def keep_last() -> None:
+        assert process.stderr is not None  # noqa: S101 - it is a pipe
+        with process.stderr as stream:
+            while data := os.read(stream.fileno(), _KEPT):
+                said[:] = (said + data)[-_KEPT:]
+
+    reader = threading.Thread(target=keep_last, daemon=True)
+    reader.start()
+    try:
+        code = process.wait(_COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None, ""
+    reader.join(_LAST_WORDS_SECONDS)
+    return code, bytes(said).decode(errors="replace")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
 from runner.environ import process_environ
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
 from runner.location import parse_location
 from runner.model.parameters import check_parameters
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runner.agents.register import Register
     from runner.launchers.launch import Found
+    from runner.location import Location
     from runner.runs.store import RunStore
     from runner.schema.documents import JsonObject, RunRequest
 
@@ -33,13 +34,13 @@ class Turn(NamedTuple):
         labels: words that its agent must have, beside those of the flow.
         priority: from -49 to 49; the highest goes first.
         at: not before this time, as `naming.now` has it.
-        root: the folder whose agents take it; by default that in which the flow's own folder is.
+        root: whose agents take it; by default the folder in which the flow's own is. It has the runs' bucket.
     """
 
     labels: tuple[str, ...] = ()
     priority: int = 0
     at: str | None = None
-    root: str | None = None
+    root: Location | None = None
 
 
 class Submitted(NamedTuple):
@@ -53,17 +54,18 @@ class Submitted(NamedTuple):
 def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn) -> Submitted:
     """Write down what is asked for, and have it wait for an agent; under one run id that may be done again.
 
-    Raises EnvironmentWrong for parameters that the flow does not take, and when the run id stands for something else.
+    Raises EnvironmentWrong for parameters that the flow does not take, and when the run id stands for something else,
+    and UsageError for a root in another bucket, and for what is no label.
     """
     check_parameters(found.flow.manifest["parameters"], parameters)
     settings = found.settings._replace(parameters=parameters)
     store = found.stores.open(found.key, run_id or naming.new_run_id())
+    queue = Queue(store.storage, _root_of(store, turn.root))
     bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
     request = new_request(store.run_id, bundle, settings, found.opened, None)  # type: ignore[arg-type]
     store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
     labels = tuple(sorted({*request["labels"], *turn.labels}))
-    root = store.layout.home.rpartition("/")[0] if turn.root is None else turn.root
-    queue = Queue(store.storage, root)
+    naming.check_labels(labels)
     request["labels"] = list(labels)
     request["entry"] = queue.key_of(request, labels, priority=turn.priority, at=turn.at)
     begin_run(store, request)
@@ -84,6 +86,18 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
             known["labels"],
         )
     return Submitted(store, tuple(known["labels"]), queue)
+
+
+def _root_of(store: RunStore, root: Location | None) -> str:
+    """Return the folder of the queue. Raises UsageError for a root whose agents never look where the run lies."""
+    if root is None:
+        return store.layout.home.rpartition("/")[0]
+    if (root.scheme, root.container) != (store.storage.scheme, store.storage.container):
+        message = f"the run lies at {store.url}, where no agent of {root.url} looks"
+        raise UsageError(
+            message, hint=f"Name a root in {store.storage.url('')}, or have the runs there: RUNNER_RESULTS."
+        )
+    return root.key
 
 
 def submit_flow(url: str, parameters: JsonObject) -> str:

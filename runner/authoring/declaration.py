@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from runner.errors import UsageError
 from runner.model.loading import is_loading
+from runner.naming import check_labels
 from runner.schema.validation import is_secret_name
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class StorageDeclaration(ABC):
         add_default_labels: whether the storage's own label is among them.
 
     Raises:
-        UsageError: when ``secrets`` or ``labels`` is one text instead of a list of names.
+        UsageError: when ``secrets`` or ``labels`` is one text instead of a list of names, or has what cannot be one.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class StorageDeclaration(ABC):
         if wrong := [name for name in secrets if not is_secret_name(name)]:
             message = f"{', '.join(map(repr, wrong))} cannot be the name of a secret"
             raise UsageError(message, hint="Use letters, digits, '_', '-' and '.', as for a file or a variable.")
+        check_labels(labels)
         self.key = key
         self.secrets = tuple(secrets)
         self.own_labels = tuple(labels)

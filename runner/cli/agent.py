@@ -81,6 +81,7 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
     if given["beat"] < least:
         message = f"--beat is {given['beat']:g}, and {backend_of(storage.scheme).title} takes one write in {least:g} s"
         raise UsageError(message, hint=f"Give {least:g} or more.")
+    naming.check_labels(labels)
     launcher = launcher_of(kind, given)
     wishes = wishes_of(settings, given | {"parameters": ()})
     if not launcher.needs_image:  # told now, and not by a refusal of each run

@@ -66,7 +66,7 @@ def launch_command(
     )
     what = f"launched {watcher.launch.name}" if watcher.launch.name else "it is over, and was not launched again"
     echo(f"{what}: {watcher.store.url}", err=as_json or follow)
-    end = None if detach else _watch(watcher, follow=follow)
+    end = None if detach else _watch(watcher, follow=follow, as_json=as_json)
     if end and end["error"] and end["state"] in _UNTOLD:
         echo(f"run {watcher.store.run_id} {end['state']}: {end['error']['message']}", err=True)
     if as_json:
@@ -74,10 +74,11 @@ def launch_command(
     return end["exit_code"] if end else 0
 
 
-def _watch(watcher: Watcher, *, follow: bool) -> EndDocument | None:
+def _watch(watcher: Watcher, *, follow: bool, as_json: bool) -> EndDocument | None:
     """Look after a run until it has begun or, to follow it, is over; Ctrl-C asks whether to leave or to cancel it."""
     over, leaves = threading.Event(), False
-    shown = threading.Thread(target=lambda: follow_log(open_run(watcher.store.url), over), daemon=True)
+    url = watcher.store.url
+    shown = threading.Thread(target=lambda: follow_log(open_run(url), over, as_json=as_json), daemon=True)
     try:
         if not follow:
             return watcher.until_claimed()

@@ -48,14 +48,17 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
     echo(f"-- run {store.run_id}: {state}", err=True)
 
 
-def follow_log(store: RunStore, over: Event) -> None:
-    """Show what a run writes, attempt after attempt, until it is over; what cannot be read is told by others."""
+def follow_log(store: RunStore, over: Event, *, as_json: bool) -> None:
+    """Show what a run writes, attempt after attempt, until it is over; what cannot be read is told by others.
+
+    As JSON it is one object a line, so that the answer of the command that follows is one more.
+    """
     shown = 0
     while True:
         is_over = over.is_set()
         for attempt in store.list_attempts():
             if attempt > shown:
-                _print_log(store, attempt, follow=True, as_json=False)
+                _print_log(store, attempt, follow=True, as_json=as_json)
                 shown = attempt
         if is_over:
             return

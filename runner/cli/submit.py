@@ -51,14 +51,14 @@ def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) 
     run_id = read_run_id(given["run_id"]) or settings.run_id
     found = find(where, settings._replace(run_id=None))
     values = (settings.parameters or {}) | read_options(given["parameters"])
-    root = parse_location_argument(given["root"]).as_root().key if given["root"] else None
+    root = parse_location_argument(given["root"]).as_root() if given["root"] else None
     done = submit(found, values, run_id, Turn(given["labels"], given["priority"], _time(given["at"]), root))
     lacking = why_it_waits(Register(done.queue.storage, done.queue.root), done.labels)
     if lacking:
         echo(f"it waits, and nobody can take it: {lacking}", err=True)
     if not as_json:
         echo(done.store.url)
-    end = _follow(done.store, done.queue) if follow else None
+    end = _follow(done.store, done.queue, as_json=as_json) if follow else None
     if as_json:
         echo_json({"run": done.store.url, "labels": list(done.labels), "lacking": lacking or None, "end": end})
     return end["exit_code"] if end else 0
@@ -69,17 +69,18 @@ def _time(text: str | None) -> str | None:
         return None
     try:
         read = datetime.fromisoformat(text)
-    except ValueError as error:
+        if read.tzinfo is None:
+            written = read.isoformat()
+            raise UsageError(f"--at {text!r} names no time zone", hint=f"Write {written}Z for UTC, or {written}+01:00.")
+        return read.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError) as error:  # the latter: a time before the year 1, or after 9999, in UTC
         raise UsageError(f"--at {text!r} is no time", hint="Write 2026-11-28T06:00:00Z.") from error
-    if read.tzinfo is None:
-        raise UsageError(f"--at {text!r} names no time zone", hint=f"Write {text}Z for UTC, or {text}+01:00.")
-    return read.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _follow(store: RunStore, queue: Queue) -> EndDocument:
+def _follow(store: RunStore, queue: Queue, *, as_json: bool) -> EndDocument:
     """Show a run's log until it is over, or nobody launches it again. Raises NotStarted; on Ctrl-C it goes on."""
     over = threading.Event()
-    shown = threading.Thread(target=lambda: follow_log(open_run(store.url), over), daemon=True)
+    shown = threading.Thread(target=lambda: follow_log(open_run(store.url), over, as_json=as_json), daemon=True)
     shown.start()
     try:
         return _until_over(store, queue)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import signal
 import threading
+import tracemalloc
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +26,6 @@ from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.places import Place
 
@@ -52,6 +57,33 @@ def posts() -> Iterator[tuple[str, list[tuple[bytes, dict[str, str]]]]]:
         server.shutdown()
 
 
+@contextmanager
+def answering(answer: str) -> Iterator[tuple[str, list[str]]]:
+    """The URL of a server that answers each connection with the same bytes, and the first lines that it was sent."""
+    asked: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline().decode(errors="replace"))
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer.encode())
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", asked
+        server.shutdown()
+
+
+def is_gone(pid: str) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def test_a_post_is_signed_names_its_run_and_is_tried_again(
     posts: tuple[str, list[tuple[bytes, dict[str, str]]]],
 ) -> None:
@@ -66,6 +98,76 @@ def test_a_post_is_signed_names_its_run_and_is_tried_again(
     assert [line.rpartition(": ")[0] for line in told] == [
         "the webhook was not told of s3://b/etl/runs/r: HTTP Error 503"
     ]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_as_the_page_it_names_would_not_hear_of_the_run(code: int) -> None:
+    with answering(f"HTTP/1.1 {code} Elsewhere\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n") as (url, asked):
+        told: list[str] = []
+        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
+    assert [line.split()[0] for line in asked] == ["POST"] * 3
+    assert [line.partition(": ")[2] for line in told] == [f"HTTP Error {code}: Elsewhere"] * 3
+
+
+@pytest.mark.parametrize("answer", ["", "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 500 \r\n\r\n"])
+def test_whatever_answers_or_does_not_ends_no_agent(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(hooks, "_ANSWER_SECONDS", 0.5)  # which the server lets pass that waits for a line's end
+    with answering(answer) as (url, asked):
+        told: list[str] = []
+        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
+        Hooks(None, url.replace("http:", "https:"), None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
+    assert len([line for line in asked if line.startswith("POST")]) == 3
+    assert len(told) == 6
+
+
+def test_a_run_in_any_script_is_told(posts: tuple[str, list[tuple[bytes, dict[str, str]]]]) -> None:
+    url, given = posts
+    Hooks(None, url, None, print).hear("s3://b/日本語/runs/r-ü%20?", OUTCOME)
+    body, headers = given[1]
+    assert json.loads(body)["run"] == "s3://b/日本語/runs/r-ü%20?"
+    assert headers["Idempotency-Key"] == "s3://b/%E6%97%A5%E6%9C%AC%E8%AA%9E/runs/r-%C3%BC%20?"
+
+
+def test_a_command_that_hangs_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the shell would be killed, and what it waits for would go on, once for each try."""
+    monkeypatch.setattr(hooks, "_COMMAND_SECONDS", 0.5)
+    told: list[str] = []
+    command = f"(sleep 1000 & echo $! >>{tmp_path}/pids; wait) | cat"
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    assert [line.rpartition(": ")[2] for line in told] == ["it did not end within 0.5 s, and was killed"] * 3
+    pids = (tmp_path / "pids").read_text().split()
+    assert len(pids) == 3
+    wait_for(lambda: all(is_gone(pid) for pid in pids))
+
+
+def test_a_command_may_leave_something_running_and_not_read_what_it_is_given(tmp_path: Path) -> None:
+    told: list[str] = []
+    large: Any = {**OUTCOME, "error": "x" * 1_000_000}
+    command = f"sleep 1000 & echo $! >{tmp_path}/pid; exit 0"
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", large)
+    assert told == []
+    pid = (tmp_path / "pid").read_text().strip()
+    assert not is_gone(pid)
+    os.kill(int(pid), signal.SIGKILL)
+
+
+def test_of_a_command_that_writes_much_the_last_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "_PAUSES", (0.0,))
+    told: list[str] = []
+    command = "head -c 50000000 /dev/zero | tee /dev/stderr; echo the last >&2; exit 1"
+    tracemalloc.start()
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert told[0].endswith("the last")
+    assert most < 5_000_000
+
+
+def test_a_command_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "x" * 131_072)  # more than Linux takes of one variable
+    told: list[str] = []
+    Hooks("true", None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    assert ["Argument list too long" in line for line in told] == [True] * 3
 
 
 def test_a_command_that_fails_is_tried_three_times_and_said(tmp_path: Path) -> None:

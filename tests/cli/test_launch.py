@@ -60,7 +60,7 @@ def test_a_run_that_is_left_goes_on_and_is_not_waited_for(
     monkeypatch.setattr(click, "confirm", confirm)
     monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
     with pytest.raises(RunHeld, match="run r goes on"):
-        command._watch(cast("Watcher", interrupted), follow=True)
+        command._watch(cast("Watcher", interrupted), follow=True, as_json=False)
     unheard.set()
     assert interrupted.calls == 1
 
@@ -74,7 +74,7 @@ def test_a_run_that_is_cancelled_by_ctrl_c_is_looked_after_until_it_is_over(
     monkeypatch.setattr(click, "confirm", lambda *_, **__: True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(command, "cancel_run", lambda store, *_, **__: asked.append(store))
-    assert command._watch(cast("Watcher", interrupted), follow=True) == "its end"  # type: ignore[comparison-overlap]
+    assert command._watch(cast("Watcher", interrupted), follow=True, as_json=False) == "its end"  # type: ignore[comparison-overlap]
     assert asked == [interrupted.store]
 
 

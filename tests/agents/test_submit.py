@@ -1,0 +1,99 @@
+"""What `runner submit` takes, and what it refuses before anything is written: a run that no agent would take."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner.environments import LocalEnvironment
+from runner.errors import UsageError
+from runner.naming import LONGEST_LABEL, check_labels
+from runner.storage import S3
+from support import schemas
+from support.agents import KEY, Site
+from support.starting import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.places import Place
+
+NO_LABELS = ["", " ", "gpu ", "a\nb", "\x07", "\ud800", "l" * (LONGEST_LABEL + 1)]
+
+
+@pytest.fixture
+def site(here: Place, tmp_path: Path) -> Iterator[Site]:
+    yield (found := Site(here, tmp_path / "launches").publish())
+    schemas.validate_place(found.place)
+
+
+@pytest.mark.parametrize("label", NO_LABELS)
+def test_what_is_no_label_is_none_anywhere(label: str) -> None:
+    """Two labels of a line each, and one of two lines, would be one set: whoever has both would never take its runs."""
+    for declare in (
+        check_labels,
+        lambda labels: S3("b", labels=labels),
+        lambda labels: LocalEnvironment(labels=labels),
+    ):
+        with pytest.raises(UsageError, match="is no label"):
+            declare(["gpu", label])
+
+
+def test_nor_is_it_for_a_run_or_an_agent(site: Site) -> None:
+    submitted = site.submit("ok", "r", "-l", "a\nb")
+    started = start(site.place.environ, "agent", "start", "local", "--storage", site.place.url, "-l", "")
+    assert [(done.code, "is no label" in done.stderr) for done in (submitted, started)] == [(2, True)] * 2
+    assert not [key for key in site.place.keys() if "/runs/" in key or key.startswith("_")]  # noqa: SIM118
+
+
+def test_any_other_word_is_one(site: Site) -> None:
+    odd = 'ünï 🎉 "q", /../ *'
+    with site.agent("-l", odd, "-l", "l" * LONGEST_LABEL):
+        site.submit("ok", "r", "-l", odd, "-l", "l" * LONGEST_LABEL)
+        assert site.until_over("r") == {"r": "succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("time", "hint"),
+    [
+        ("0001-01-01T00:00:00+14:00", "Write 2026"),
+        ("9999-12-31T23:59:59-14:00", "Write 2026"),
+        ("tomorrow", "Write 2026"),
+        ("", "Write 2026"),
+        ("2026-11-28", "Write 2026-11-28T00:00:00Z for UTC"),
+        ("2026-10-25T02:30", "Write 2026-10-25T02:30:00Z for UTC"),  # which Berlin has twice
+    ],
+)
+def test_a_time_is_one_of_a_zone_in_which_it_is_once(site: Site, time: str, hint: str) -> None:
+    done = site.submit("ok", "r", "--at", time)
+    assert (done.code, hint in done.stderr) == (2, True), done
+    assert not [key for key in site.place.keys() if "/runs/" in key]  # noqa: SIM118
+
+
+def test_a_far_time_keeps_no_agent_from_a_near_one(site: Site) -> None:
+    site.submit("ok", "never", "--at", "9999-12-31T23:59:59Z")
+    site.submit("ok", "past", "--at", "1999-12-31T23:59:59+01:00")
+    with site.agent():
+        assert site.until_over("past") == {"past": "succeeded"}
+    assert site.is_waiting("never")
+
+
+@pytest.mark.parametrize("other", ["s3://other/root", "up"])
+def test_a_root_in_another_bucket_has_no_agents_that_would_find_the_run(site: Site, other: str) -> None:
+    root = f"{site.place.url}/up" if other == "up" else other
+    done = site.submit("ok", "r", "--storage", root)
+    assert (done.code, f"where no agent of {root} looks" in done.stderr) == (2, True), done
+    assert not [key for key in site.place.keys() if "/runs/" in key or "_queue" in key]  # noqa: SIM118
+    assert site.submit("ok", "r", "--storage", site.place.url).code == 0
+
+
+def test_a_followed_run_is_told_as_json_line_by_line(site: Site) -> None:
+    with site.agent():
+        done = site.submit("fail", "r", "--follow", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "it says fail" in [line.get("message") for line in lines]
+    assert (lines[-1]["run"], lines[-1]["end"]["exit_code"]) == (site.store("r").url, 1)
+    assert KEY in lines[-1]["run"]
