@@ -100,8 +100,8 @@ faults: .cache/tests-installed ## break runs a thousand times in each way, and p
 launch-kills: .cache/tests-installed .cache/engine-installed .cache/platforms-installed .cache/kubernetes/made ## kill launchers before and after each of their steps, on every platform, some 200 times; as root
 	RUNNER_TEST_KILLS=all $(PYTEST) -k killed_at_a_step tests/launchers tests/images tests/kubernetes
 
-# about 40 minutes on two cores; one of them is in make test
-queue-trial: .cache/tests-installed ## kill agents before and after each of their steps, some 700 times, on a folder, S3, Azure and GCS
+# about an hour on two cores; one minute of it is in make test
+queue-trial: .cache/tests-installed ## kill agents before and after each of their steps, on a folder, S3, Azure and GCS, and lose the storage's answers
 	RUNNER_TEST_KILLS=all $(PYTEST) -s tests/harness/agents
 
 bench: .cache/tests-installed ## process start to the flow's first line, beside ten lines of boto3 and cloudpickle

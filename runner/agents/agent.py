@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runner import logs, naming
 from runner.agents.neighbours import Neighbours
 from runner.agents.register import turn_of
-from runner.agents.runs import Prepared, Refused, Runs
-from runner.errors import BundleCorrupt, CredentialsRefused, RunHeld, RunnerError, TooLarge, Unreachable
+from runner.agents.runs import Prepared, Refused, Runs, may_pass
+from runner.errors import BundleCorrupt, RunHeld, RunnerError, TooLarge
 from runner.launchers.watch import Watcher
 from runner.runs.documents import FORMAT
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.agents.register import Register
     from runner.schema.documents import AgentDocument, EndDocument, RunMarker
 
+T = TypeVar("T")
 LIST_SECONDS = 75.0  # between two looks at the queue when nobody rings: 48 listings an hour
 log = logs.logger("agent")
 
@@ -48,6 +49,10 @@ class Habits(NamedTuple):
 
 class NoPlace(Exception):
     """A run for which there is no slot now."""
+
+
+class Unsure(Exception):
+    """A run of which nobody knows whether its launch was claimed, as the answer was lost."""
 
 
 class Agent:
@@ -210,62 +215,81 @@ class Agent:
             "taken": naming.now(),
             "taken_by": self.id,
         }
-        name = self.register.mark(marker)
+        name = self._until_done(lambda: self.register.mark(marker))
         try:
             launched = self._launched(marker, Watcher.take)
         except RunHeld:  # somebody else has it
-            launched = None
+            self._finish(None, marker, name)
         except NoPlace:  # whose run ends, rings
-            self.register.unmark(self.id, name)
-            return
+            self._until_done(lambda: self.register.unmark(self.id, name))
+        except Unsure as error:
+            self._tell(f"run {marker['run_id']}: {error}")
+            self._go_on(marker, name)
         except RunnerError:
-            self.register.unmark(self.id, name)
+            self._until_done(lambda: self.register.unmark(self.id, name))
             raise
-        self.queue.remove(key)
-        self._finish(launched, marker, name)
+        else:
+            self._finish(launched, marker, name)
 
     def _adopt(self, marker: RunMarker) -> None:
         """Look after a run of an agent that is gone: launch it if it was not, and take up its launch if it was."""
         mine: RunMarker = {**marker, "taken_by": self.id}
         name = self.register.mark(mine)
         self.register.unmark(marker["taken_by"], name)
-        while True:
-            try:
-                launched = self._launched(mine, lambda watcher: self._take_up(watcher, marker))
-                break
-            except NoPlace:
-                self.queue.put_back(marker)
-                self.register.unmark(self.id, name)
-                return
-            except (Unreachable, CredentialsRefused) as error:
-                self._tell(f"run {marker['run_id']}: {error.message}")
-                time.sleep(self.document["beat"])
-        self.queue.remove(marker["entry"])
-        self._finish(launched, mine, name)
+        self._go_on(mine, name)
+
+    def _go_on(self, marker: RunMarker, name: str) -> None:
+        """Look after a run whose launch may have been claimed: by who is gone, or by a request without an answer."""
+        try:
+            launched = self._until_done(lambda: self._launched(marker, lambda watcher: self._take_up(watcher, marker)))
+        except NoPlace:
+            self._until_done(lambda: self.queue.put_back(marker))
+            self._until_done(lambda: self.register.unmark(self.id, name))
+        except RunnerError:
+            self._until_done(lambda: self.register.unmark(self.id, name))
+            raise
+        else:
+            self._finish(launched, marker, name)
 
     def _take_up(self, watcher: Watcher, marker: RunMarker) -> bool:
         """Go on for an agent that is gone; return whether the run goes on."""
-        if self.queue.is_there(
-            marker["entry"]
-        ):  # it had hardly begun: what the run was given up with before is no matter
+        # where it had hardly begun, what the run was given up with before is no matter
+        if self.queue.is_there(marker["entry"]):
             return watcher.begin() is not None
         return watcher.take_up()
 
     def _finish(self, launched: Prepared | None, marker: RunMarker, name: str) -> None:
-        """Look after a run to its end, tell whoever is to hear of it, and only then remove its marker."""
+        """Look after a run, which waits no more, to its end; tell whoever is to hear of it, and then remove its marker.
+
+        What is left undone here nobody would do: the entry may be gone, and no other agent takes this one for dead.
+        """
+        self._until_done(lambda: self.queue.remove(marker["entry"]))
         if launched:
             self._look_after(launched.watcher)
-        if self.habits.hear and (outcome := self.runs.outcome_of(marker)):
+        if self.habits.hear and (outcome := self._until_done(lambda: self.runs.outcome_of(marker))):
             self.habits.hear(self.runs.url_of(marker), outcome)
-        self.register.unmark(self.id, name)
+        self._until_done(lambda: self.register.unmark(self.id, name))
         if launched and launched.concurrency:
             self.queue.ring()  # as another run may have its place
+
+    def _until_done(self, step: Callable[[], T]) -> T:
+        """Make a step, again and again while nobody answers, and return what it returns."""
+        while True:
+            try:
+                return step()
+            except Unsure as error:
+                self._tell(f"{error}; it is asked again")
+            except RunnerError as error:
+                if not may_pass(error):
+                    raise
+                self._tell(f"{error.message}; it is asked again")
+            time.sleep(self.document["beat"])
 
     def _launched(self, marker: RunMarker, launch: Callable[[Watcher], bool]) -> Prepared | None:
         """Have a run launched; None if it is over, or was given up, which has been written down.
 
-        Raises RunHeld when somebody else has it, NoPlace when it must go on waiting, and what the storage raises where
-        nothing has been claimed yet.
+        Raises RunHeld when somebody else has it, NoPlace when it must go on waiting, Unsure, and what the storage
+        raises where nothing has been claimed yet.
         """
         try:
             prepared = self.runs.prepare(marker)
@@ -284,8 +308,10 @@ class Agent:
             raise
         except RunnerError as error:
             if not watcher.launch.number:
+                if may_pass(error):
+                    raise Unsure(error.message) from error
                 raise
-            if not isinstance(error, Unreachable | CredentialsRefused):  # then it asks again
+            if not may_pass(error):  # else it asks again
                 self.runs.tell_refused(watcher.store, watcher.launch, error)
                 self._tell(f"{watcher.launch.name}: {error.message}")
                 return None
@@ -294,17 +320,12 @@ class Agent:
 
     def _look_after(self, watcher: Watcher) -> None:
         """Look after a run until it is over, or is given up; while nobody answers, for as long as that takes."""
-        while True:
-            try:
-                end = watcher.until_over()
-            except (Unreachable, CredentialsRefused) as error:
-                self._tell(f"{watcher.launch.name}: {error.message}")
-            except RunnerError as error:
-                self._tell(f"{watcher.launch.name}: {error.message}")
-                return
-            else:
-                self._tell(f"run {watcher.store.run_id} is over: {end['state']}, exit code {end['exit_code']}")
-                return
+        try:
+            end = self._until_done(watcher.until_over)
+        except RunnerError as error:
+            self._tell(f"{watcher.launch.name}: {error.message}")
+        else:
+            self._tell(f"run {watcher.store.run_id} is over: {end['state']}, exit code {end['exit_code']}")
 
     def _beat(self) -> None:
         """Show that it lives, and take the runs of whoever does not any more."""
@@ -320,6 +341,7 @@ class Agent:
                         self.register.enter_again(self.document)
             except RunnerError as error:
                 log.warning("%s", error)
+                self._neighbours.look_soon()  # what was left behind may not have been read
             except Exception:  # an agent without a heartbeat loses its runs to others
                 log.exception("the register is looked at again, though this was not expected")
             if self._over.wait(self.document["beat"]):

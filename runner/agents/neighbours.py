@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runner.agents.register import turn_of
+from runner.errors import RunnerError
 from runner.runs.claims import MISSED_HEARTBEATS
 
 if TYPE_CHECKING:
@@ -89,7 +90,11 @@ class Neighbours:
         watched = self.living[(place + 1) % len(self.living)]
         if watched == self._id:
             return None
-        beat, now = self._register.read_beat(watched), time.monotonic()
+        try:
+            beat, now = self._register.read_beat(watched), time.monotonic()
+        except RunnerError:
+            self._watched = None  # a storage that is away for this agent is so for the other one, too
+            raise
         if self._watched is None or self._watched[:2] != (watched, beat):
             self._watched = watched, beat, now
             return None

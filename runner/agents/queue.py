@@ -138,8 +138,10 @@ class Queue:
         return self._labels_of(key.removeprefix(self.prefix).partition("/")[0]) or ()
 
     def is_there(self, key: str) -> bool:
-        """Return whether an entry still waits."""
-        return self.storage.read_or_none(key) is not None
+        """Return whether an entry of `key_of` still waits, also where its time has come meanwhile."""
+        later = _LATER.fullmatch(key.rpartition("/")[2])
+        keys = [key, self._due_key(later)] if later else [key]
+        return any(self.storage.read_or_none(each) is not None for each in keys)
 
     def remove(self, key: str) -> None:
         """Remove an entry; that there is none is no error."""
@@ -172,11 +174,14 @@ class Queue:
             except (BundleCorrupt, TooLarge):
                 entry = None
             if entry and entry["run_id"] == match["run_id"]:
-                key = f"{self.prefix}{match['set']}/{match['priority']}{match['time']}-{match['run_id']}"
-                create_document(self.storage, key, entry)
+                create_document(self.storage, self._due_key(match), entry)
                 moved.add(match["set"])
             self.storage.delete(found.key)
         return sorted(moved)
+
+    def _due_key(self, later: re.Match[str]) -> str:
+        """Return the key of an entry whose time has come."""
+        return f"{self.prefix}{later['set']}/{later['priority']}{later['time']}-{later['run_id']}"
 
 
 def set_name(labels: Iterable[str]) -> str:

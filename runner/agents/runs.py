@@ -13,7 +13,6 @@ from runner.errors import (
     NotFound,
     RunnerError,
     TooLarge,
-    Unreachable,
     Untrusted,
 )
 from runner.launchers.base import Sighting
@@ -38,6 +37,11 @@ if TYPE_CHECKING:
     from runner.launchers.watch import Watcher
     from runner.schema.documents import ConcurrencyRecord, EndDocument, RunMarker, RunRequest
     from runner.settings import Settings
+
+
+def may_pass(error: RunnerError) -> bool:
+    """Return whether an error says nothing of a run: storage or platform do not answer, or refuse keys that expired."""
+    return error.transient or isinstance(error, CredentialsRefused)
 
 
 class Refused(Exception):
@@ -91,9 +95,9 @@ class Runs:
             return None
         try:
             return self._prepare(store, request)
-        except (Unreachable, CredentialsRefused):
-            raise
         except RunnerError as error:
+            if may_pass(error):
+                raise
             self._refuse(store, error)
             raise Refused(error.message) from error
 

@@ -99,6 +99,8 @@ def _waits(store: RunStore, status: RunStatus) -> str:
     queue = queue_of(store, request) if request else None
     if request is None or queue is None or store.list_launches():
         return ""
+    if not queue.is_there(request["entry"]):
+        return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
     labels = ", ".join(request["labels"])
     lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])
     return f"for an agent{f' with {labels}' if labels else ''}{f'; {lacking}' if lacking else ''}"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from runner.launchers.base import Sighting
@@ -68,3 +72,12 @@ def named_no_runner(sighting: Sighting, image: str | None) -> Sighting:
         return sighting
     message = f"{f'the image {image}' if image else 'what was run'} did not start runner"
     return sighting._replace(reason=NO_RUNNER, message=message, is_hopeless=True)
+
+
+def last_words(log: list[str]) -> str:
+    """Return the last line that a container wrote, after a colon; of a line of our log its message."""
+    line = next((line.strip() for line in reversed(log) if line.strip()), "")
+    with suppress(ValueError):
+        entry = json.loads(line)
+        line = str(entry.get("message", line)) if isinstance(entry, dict) else line
+    return f": {redact(line).rstrip('.')}" if line else ""

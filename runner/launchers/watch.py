@@ -6,16 +6,24 @@ says nothing: what is not known is not concluded.
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runner.errors import AlreadyExists, CredentialsRefused, Incompatible, NotStarted, RunHeld, Unreachable, from_code
+from runner.errors import (
+    AlreadyExists,
+    CredentialsRefused,
+    Incompatible,
+    NotStarted,
+    RunHeld,
+    RunnerError,
+    Unreachable,
+    from_code,
+)
 from runner.launchers.base import Sighting
 from runner.launchers.budgets import HOPELESS_CODES, START_SECONDS
 from runner.launchers.past import past_of
-from runner.launchers.remedies import NO_RUNNER, named_no_runner, remedy_for
+from runner.launchers.remedies import NO_RUNNER, last_words, named_no_runner, remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import CancelLook, cancel_run
@@ -28,7 +36,6 @@ from runner.secrets.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.errors import RunnerError
     from runner.launchers.base import Launcher, Order
     from runner.launchers.budgets import Budgets
     from runner.runs.store import RunStore
@@ -185,10 +192,12 @@ class Watcher:
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
-        """Let storage and platform be out of reach for a while, in which the run goes on; then raise Unreachable."""
+        """Let storage and platform be out of reach for a while, in which the run goes on; then raise that."""
         try:
             yield
-        except Unreachable as error:
+        except RunnerError as error:
+            if not error.transient:
+                raise
             now = time.monotonic()
             if self._unheard is None:
                 self._unheard = now
@@ -372,15 +381,6 @@ class Watcher:
         while (sighting := self._sighting()).phase in {"waiting", "running"} and time.monotonic() < until:
             time.sleep(LOOK_SECONDS / 4)
         return sighting
-
-
-def last_words(log: list[str]) -> str:
-    """Return the last line that a container wrote, after a colon; of a line of our log its message."""
-    line = next((line.strip() for line in reversed(log) if line.strip()), "")
-    with suppress(ValueError):
-        entry = json.loads(line)
-        line = str(entry.get("message", line)) if isinstance(entry, dict) else line
-    return f": {redact(line).rstrip('.')}" if line else ""
 
 
 def _interval(claim: ClaimDocument) -> float:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import support.agents
+from harness.faults.proxy import Fault, Proxy
 from runner.agents.neighbours import Neighbours
-from runner.errors import EnvironmentWrong
+from runner.agents.queue import Queue
+from runner.agents.register import Register
+from runner.errors import EnvironmentWrong, RunnerError
+from runner.runs.claims import MISSED_HEARTBEATS
 from support import schemas
 from support.agents import Site
 from support.launching import wait_for
+from support.places import s3_place
 from support.starting import start
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
     from runner.schema.documents import AgentDocument, RunMarker
     from support.places import Place
+    from support.servers import Server
 
 CLOCK = Path(support.agents.__file__).with_name("clock")
 HOUR = 3600
@@ -144,3 +152,24 @@ def test_runs_of_the_dead_are_taken_by_those_on_their_platform_with_their_labels
     site.register().forget("right")
     assert not list(Neighbours(site.register(), living[0], site.queue()).left_behind())
     assert site.markers() == [f"dead/{name}" for name in site.register().folders()["dead"]]
+
+
+def test_a_storage_that_was_away_for_all_has_nobody_taken_for_dead(moto: Server) -> None:
+    place, beat = s3_place(moto), 0.2
+    watched = agent_of("watched", "local")
+    watched["beat"] = beat
+    with Proxy("s3", moto.url) as proxy:
+        through = replace(place, environ=place.environ | {"AWS_ENDPOINT_URL": proxy.url})
+        register = Register(through.open(patience=MISSED_HEARTBEATS * beat), "")
+        register.enter(watched)
+        register.write_beat(watched, 1)
+        looks = Neighbours(register, agent_of("own", "local"), Queue(register.storage, ""))
+        assert list(looks.left_behind()) == []
+        proxy.fault = lambda _: Fault("reset")
+        with pytest.raises(RunnerError):
+            list(looks.left_behind())
+        time.sleep(MISSED_HEARTBEATS * beat)
+        proxy.fault = lambda _: None
+        assert list(looks.left_behind()) == []
+        assert "agent.json" in register.folders()["watched"]
+        wait_for(lambda: list(looks.left_behind()) == [] and "watched" not in register.folders())

@@ -22,7 +22,7 @@ from runner.launchers import launcher_class
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALLS = ("read", "read_changed", "create", "replace", "delete", "list_folder", "list_recursive")
+CALLS = ("read", "read_changed", "create", "replace", "replace_unless_busy", "delete", "list_folder", "list_recursive")
 LAUNCHER_CALLS = ("launch", "describe", "stop", "remove", "logs")
 PATTERNS = [
     (r"^.*?(?=_queue/|_agents/)", ""),

@@ -155,18 +155,25 @@ class Case:
             turn = Turn(at="2026-11-28T06:00:00.000000+00:00" if self.scenario.at else None)
             submit(find(parse_location(self.site.url), settings), {"kind": self.scenario.kinds[run_id]}, run_id, turn)
 
+    def program(self, kill: Kill | None) -> tuple[str, ...]:
+        """What an agent is."""
+        return (KILLED_LAUNCHER, kill.moment, kill.step, str(kill.number)) if kill else ("-m", "runner")
+
+    def environ(self, _agent: str) -> dict[str, str]:
+        """What opens the storage for an agent of this name."""
+        return self.site.place.environ
+
     @contextmanager
     def agent(self, name: str, kill: Kill | None = None) -> Iterator[subprocess.Popen[bytes]]:
         """Start an agent, which is killed in the end if it is still there."""
-        program = (KILLED_LAUNCHER, kill.moment, kill.step, str(kill.number)) if kill else ("-m", "runner")
         heard = f'echo "$RUNNER_STATE $RUNNER_RUN_URL" >>{shlex.quote(str(self.folder))}/heard'
         options = (*self.scenario.options, "--name", name, "--on-outcome", heard)
         with (self.folder / f"{name}.log").open("wb") as output:
             started = subprocess.Popen(
-                self.site.agent_command(*options, program=program),
+                self.site.agent_command(*options, program=self.program(kill)),
                 # what is killed writes no coverage, and to measure it would take the time of what is not
                 env={name: text for name, text in inherited().items() if not name.startswith("COV")}
-                | self.site.place.environ,
+                | self.environ(name),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
