@@ -101,8 +101,9 @@ launch-kills: .cache/tests-installed .cache/engine-installed .cache/platforms-in
 	RUNNER_TEST_KILLS=all $(PYTEST) -k killed_at_a_step tests/launchers tests/images tests/kubernetes
 
 # about an hour on two cores; one minute of it is in make test
-queue-trial: .cache/tests-installed ## kill agents before and after each of their steps, on a folder, S3, Azure and GCS, and lose the storage's answers
+queue-trial: .cache/tests-installed .cache/engine-installed .cache/kubernetes/made ## kill agents before and after each of their steps, on a folder, S3, Azure and GCS, and lose the storage's answers
 	RUNNER_TEST_KILLS=all $(PYTEST) -s tests/harness/agents
+	$(PYTEST) -s tests/kubernetes/sixty_runs.py
 
 bench: .cache/tests-installed ## process start to the flow's first line, beside ten lines of boto3 and cloudpickle
 	python bench/start.py --at-most 0.5

@@ -363,7 +363,10 @@ class Watcher:
     def _finish(self) -> None:
         """Write down how the container of a run that is over ended, and remove what is left of it."""
         launch = self._launch
-        if launch is None or self.store.read_launch_end(launch.number):
+        if launch is None:
+            return
+        if self.store.read_launch_end(launch.number):  # by somebody else, or by this one without an answer
+            remove_left(self.store, self.launcher)
             return
         sighting = self._until_gone(self.grace)
         if sighting.phase in {"waiting", "running"}:  # its run is over, and whatever it still does is for nothing

@@ -37,9 +37,9 @@ class Site:
     url: str = ""
     environ: dict[str, str] = field(default_factory=dict)
 
-    def publish(self, *labels: str, concurrency: Any = None) -> Site:
+    def publish(self, *labels: str, concurrency: Any = None, image: str | None = None) -> Site:
         declared = {"own_labels": labels, "add_default_labels": False}
-        self.url = publish(self.place, "launched.py", concurrency=concurrency, **declared)
+        self.url = publish(self.place, "launched.py", concurrency=concurrency, image=image, **declared)
         return self
 
     def submit(self, kind: str, run_id: str, *more: str) -> Ran:

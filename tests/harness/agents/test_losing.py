@@ -26,6 +26,7 @@ SOME = {
         Loss("write _queue/SET/ENTRY", 1, AWAY),
         Loss("write run/launches/N.json", 1, AWAY),
         Loss("delete _queue/SET/ENTRY", 1, AWAY),
+        Loss("write run/launches/N.end.json", 1, AWAY),
         Loss("delete _agents/victim/runs/RUN", 1, AWAY),
     ]
 }

@@ -216,9 +216,7 @@ class Case:
 
     def left(self) -> list[str]:
         """What is there of runs that wait, or are looked after."""
-        keys = self.site.place.keys()
-        kept = [key for key in keys if re.match(r"_queue/(?!ring$|sets/)|_agents/[^/]+/runs/(?!\.tmp-)", key)]
-        return [*kept, *(str(path) for path in self.site.folder.glob("*") if path.is_dir())]
+        return [*left_in(self.site.place.keys()), *(str(path) for path in self.site.folder.glob("*") if path.is_dir())]
 
     def violations(self) -> list[str]:
         """Return what is not as it must be when all is over and all agents have left."""
@@ -257,6 +255,11 @@ class Case:
     def evidence(self) -> str:
         logs = [f"--- {path.name}\n{path.read_text(errors='replace')[-5000:]}" for path in self.folder.glob("*.log")]
         return "\n".join([*logs, "--- keys", *self.site.place.keys()])
+
+
+def left_in(keys: list[str]) -> list[str]:
+    """Return what is there of runs that wait, or are looked after."""
+    return [key for key in keys if re.match(r"_queue/(?!ring$|sets/)|_agents/[^/]+/runs/(?!\.tmp-)", key)]
 
 
 def kills_of(steps: list[str]) -> list[Kill]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runner import Flow
 from runner.authoring.storages import declare
 from runner.cli.build import load_file
+from runner.environments import LocalEnvironment
 
 if TYPE_CHECKING:
     from support.places import Place
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "files"
 
 
-def publish(place: Place, file: str, concurrency: Any = None, **declared: Any) -> str:
+def publish(place: Place, file: str, concurrency: Any = None, image: str | None = None, **declared: Any) -> str:
     """Publish the flow that a file of this folder defines, and give its bundle's URL."""
     path, modules = list(sys.path), set(sys.modules)
     try:
         module = load_file(HERE / file)
         flow = next(value for value in vars(module).values() if isinstance(value, Flow))
         flow.concurrency = concurrency
+        if image:
+            flow.environment = LocalEnvironment(metadata={"image": image})
         storage = declare(place.url)
         for name, value in declared.items():
             setattr(storage, name, value)
