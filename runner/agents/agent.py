@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runner import logs, naming
@@ -48,7 +50,7 @@ class Habits(NamedTuple):
 
 
 class NoPlace(Exception):
-    """A run for which there is no slot now."""
+    """A run for which there is no slot now; its arguments say of which flow, and how many that has."""
 
 
 class Unsure(Exception):
@@ -80,12 +82,14 @@ class Agent:
         self.habits, self._tell = habits, tell
         self._neighbours = Neighbours(register, document, queue)
         self._over = threading.Event()
-        self._news = threading.Event()  # a run has ended, or the agent is to stop
+        self._news = SimpleQueue[None]()  # a run has ended, or the agent is to stop, which a signal's handler tells
         self._stops = False
         self._turn = threading.Lock()
         self._active: dict[str, threading.Thread] = {}  # by the names of their markers
         self._next: list[tuple[int, Waiting]] = []  # each with how many agents come before this one
         self._seen: dict[str, int] = {}  # how many listings in a row had an entry
+        self._limits: dict[str, tuple[object, ...]] = {}  # what kept entries from a place
+        self._full = set[tuple[object, ...]]()  # what has kept one from it since the last listing
         self._rung = ""
         self._asked, self._listed, self._due = float("-inf"), float("-inf"), float("-inf")
 
@@ -97,7 +101,7 @@ class Agent:
     def stop(self) -> None:
         """Take no more runs, and end."""
         self._stops = True
-        self._news.set()
+        self._news.put(None)
 
     def work(self) -> None:
         """Work until it is asked to stop. Raises as `Register.enter`."""
@@ -115,8 +119,7 @@ class Agent:
                     self._tell(f"the queue is out of reach: {error.message}")
                 except Exception:  # whatever it is that lies there, the agent's runs are still to be looked after
                     log.exception("the queue is looked at again, though this was not expected")
-                self._news.wait(max(0.0, self._asked + self.habits.poll - time.monotonic()))
-                self._news.clear()
+                self._wait(self._asked + self.habits.poll - time.monotonic())
             if self.habits.waits:
                 for thread in list(self._active.values()):
                     thread.join()
@@ -124,6 +127,16 @@ class Agent:
             self._over.set()
             beats.join()
             self._leave()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for news, for so long at the most, and take all that there are.
+
+        A signal's handler may have been what told them, in the middle of this: an event's lock would be its own.
+        """
+        with suppress(Empty):
+            self._news.get(timeout=max(0.0, seconds))
+            while True:
+                self._news.get_nowait()
 
     def _leave(self) -> None:
         """Leave the register; whatever runs goes on, and the others take it from the markers that stay."""
@@ -146,7 +159,7 @@ class Agent:
             turn, waiting = self._next.pop(0)
             if turn and time.monotonic() - self._listed > self.habits.poll:  # others will have taken most of these
                 self._next, self._due = [], float("-inf")
-            else:
+            elif self._limits.get(waiting.key) not in self._full:
                 self._begin(waiting)
 
     @property
@@ -165,6 +178,8 @@ class Agent:
                 agents = self._neighbours.able(labels)
                 found += [(turn_of(self.id, agents, each.run_id), each) for each in waiting]
         self._seen = {each.key: self._seen.get(each.key, 0) + 1 for _, each in found}
+        self._limits = {key: limit for key, limit in self._limits.items() if key in self._seen}
+        self._full = set()
         its = (one for one in found if one[0] < 2 ** (self._seen[one[1].key] - 1))
         self._next = sorted(its, key=lambda one: (one[1].rank, *one))
         self._due = self._listed + (LIST_SECONDS if len(self._next) == len(found) else self.habits.poll)
@@ -187,7 +202,7 @@ class Agent:
             finally:
                 with self._turn:
                     self._active.pop(name, None)
-                self._news.set()
+                self._news.put(None)
 
         with self._turn:
             if name in self._active:
@@ -220,7 +235,9 @@ class Agent:
             launched = self._launched(marker, Watcher.take)
         except RunHeld:  # somebody else has it
             self._finish(None, marker, name)
-        except NoPlace:  # whose run ends, rings
+        except NoPlace as error:  # nor is there for others like it; whose run ends, rings
+            self._limits[key] = error.args
+            self._full.add(error.args)
             self._until_done(lambda: self.register.unmark(self.id, name))
         except Unsure as error:
             self._tell(f"run {marker['run_id']}: {error}")
@@ -263,11 +280,18 @@ class Agent:
 
         What is left undone here nobody would do: the entry may be gone, and no other agent takes this one for dead.
         """
-        self._until_done(lambda: self.queue.remove(marker["entry"]))
+        is_removed = False
+        try:
+            self.queue.remove(marker["entry"])
+            is_removed = True
+        except RunnerError as error:  # who looks after the run is not kept from it
+            self._tell(error.message)
         if launched:
             self._look_after(launched.watcher)
         if self.habits.hear and (outcome := self._until_done(lambda: self.runs.outcome_of(marker))):
             self.habits.hear(self.runs.url_of(marker), outcome)
+        if not is_removed:  # and then the run, if it was given up, would be launched again
+            self._until_done(lambda: self.queue.remove(marker["entry"]))
         self._until_done(lambda: self.register.unmark(self.id, name))
         if launched and launched.concurrency:
             self.queue.ring()  # as another run may have its place
@@ -300,7 +324,7 @@ class Agent:
             return None
         watcher, concurrency = prepared
         if concurrency and not self.runs.has_place(marker, concurrency):
-            raise NoPlace
+            raise NoPlace(marker["home"], concurrency["max_runs"], concurrency["on_conflict"])
         try:
             if not launch(watcher):
                 return None

@@ -129,10 +129,10 @@ class Runs:
     def outcome_of(self, marker: RunMarker) -> EndDocument | None:
         """Return what a run has come to; None for one that is not over, or whose outcome is not to be believed."""
         store = self._store(marker)
-        if (request := store.read_request()) is None:
-            return None
-        store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
         try:
+            if (request := store.read_request()) is None:
+                return None
+            store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
             return store.read_outcome()
         except (BundleCorrupt, TooLarge, Untrusted) as error:
             self._tell(error.message)

@@ -88,9 +88,12 @@ class Slots:
         return turns[-1] == turn  # else it was taken, and its turns before removed, between two requests of this one
 
     def _works(self, document: SlotDocument) -> bool:
-        """Return whether the run of a turn is not over, and nobody has given it up since."""
+        """Return whether the run of a turn is there and not over, and nobody has given it up since."""
         store = self._store(document["run_id"])
-        if store.read_outcome():
+        try:
+            if store.read_outcome() or store.read_request() is None:  # nothing is left of a run that was removed
+                return False
+        except (BundleCorrupt, TooLarge):  # nothing can come of it any more
             return False
         given_up = end_of_given_up(store)
         return given_up is None or given_up["launch"] <= document["after"]

@@ -19,7 +19,7 @@ from runner.agents.register import Register
 from runner.errors import EnvironmentWrong, RunnerError
 from runner.runs.claims import MISSED_HEARTBEATS
 from support import schemas
-from support.agents import Site
+from support.agents import Site, agent_of
 from support.launching import wait_for
 from support.places import s3_place
 from support.starting import start
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
 
-    from runner.schema.documents import AgentDocument, RunMarker
+    from runner.schema.documents import RunMarker
     from support.places import Place
     from support.servers import Server
 
@@ -108,22 +108,6 @@ def test_an_id_has_one_agent(site: Site) -> None:
         assert list(site.register().folders()) == ["twin-616263"]
         assert site.until_over("r") == {"r": "succeeded"}
     assert list(site.store("r").list_launches()) == [1]
-
-
-def agent_of(name: str, kind: str, *labels: str) -> AgentDocument:
-    return {
-        "format": 1,
-        "token": "0" * 32,
-        "agent": name,
-        "kind": kind,
-        "labels": list(labels),
-        "concurrency": 1,
-        "beat": 1.0,
-        "version": "0.1.0",
-        "pid": 1,
-        "started": "2026-11-28T06:00:00.000000+00:00",
-        "by": {"host": "h", "uid": None},
-    }
 
 
 def test_runs_of_the_dead_are_taken_by_those_on_their_platform_with_their_labels(site: Site) -> None:

@@ -14,6 +14,7 @@ from runner.agents.stored import create_document
 from runner.launchers import Local
 from runner.launchers.base import Sighting
 from runner.launchers.start import end_launch, take_launch
+from runner.runs.claims import new_request
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 from support import schemas
@@ -25,11 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runner.schema.documents import BundleReference
     from support.places import Place
+
+
+BUNDLE: BundleReference = {"url": "file:///x", "sha256": "0" * 64}
 
 
 def slots(place: Place, number: int = 1) -> Slots:
     return Slots(place.open(), KEY, number)
+
+
+def asked_for(place: Place, *run_ids: str) -> None:
+    for run_id in run_ids:
+        request = new_request(
+            run_id, bundle=BUNDLE, parameters={}, executor="threads", reuse=None, labels=[], image=None
+        )
+        RunStore(place.open(), RunLayout(KEY, run_id)).create_request(request)
 
 
 def is_over(place: Place, run_id: str) -> None:
@@ -43,7 +56,7 @@ def is_over(place: Place, run_id: str) -> None:
         "host": "h",
         "python": "3.11.7",
         "flow": KEY,
-        "bundle": {"url": "file:///x", "sha256": "0" * 64},
+        "bundle": BUNDLE,
         "state": "succeeded",
         "exit_code": 0,
         "error": None,
@@ -53,6 +66,7 @@ def is_over(place: Place, run_id: str) -> None:
 
 
 def test_a_slot_is_its_runs_until_that_is_over(here: Place) -> None:
+    asked_for(here, "one", "two", "three")
     assert slots(here).take("one")
     assert slots(here).take("one")
     assert not slots(here).take("two")
@@ -67,6 +81,7 @@ def test_a_slot_is_its_runs_until_that_is_over(here: Place) -> None:
 
 
 def test_a_slot_is_free_when_its_run_was_given_up_and_not_while_that_is_asked_for_again(here: Place) -> None:
+    asked_for(here, "one", "two")
     store = RunStore(here.open(), RunLayout(KEY, "one"))
     for _ in range(2):
         assert slots(here).take("one")
@@ -80,9 +95,24 @@ def test_a_slot_is_free_when_its_run_was_given_up_and_not_while_that_is_asked_fo
     assert not slots(here).take("one")
 
 
+@pytest.mark.parametrize("damage", ["removed", "outcome", "run"])
+def test_a_run_of_which_nothing_can_come_any_more_keeps_no_slot(here: Place, damage: str) -> None:
+    """Whoever tidies up removes a run's folder, and knows of no slot."""
+    asked_for(here, "one", "two")
+    assert slots(here).take("one")
+    assert not slots(here).take("two")
+    if damage == "removed":
+        here.open().delete(RunLayout(KEY, "one").run)
+    else:
+        here.write(f"{KEY}/runs/one/{damage}.json", b"{")
+    assert slots(here).take("two")
+    assert slots(here).owners() == ["two"]
+
+
 def test_of_many_at_once_one_has_it(place: Place) -> None:
     for turn in range(3):
         names = [f"run-{turn}-{number}" for number in range(8)]
+        asked_for(place, *names)
         with ThreadPoolExecutor(8) as pool:
             had = [
                 name
@@ -97,6 +127,7 @@ def test_of_many_at_once_one_has_it(place: Place) -> None:
 def test_what_a_stranger_put_there_is_a_turn_of_nobodys(here: Place) -> None:
     here.write(f"{KEY}/runs/_slots/0/000007.json", b"{")
     here.write(f"{KEY}/runs/_slots/0/x.json", b"{")
+    asked_for(here, "one")
     assert slots(here).take("one")
     assert slots(here).owners() == ["one"]
 

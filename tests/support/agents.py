@@ -21,6 +21,7 @@ from support.starting import inherited, start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.schema.documents import AgentDocument
     from support.places import Place
     from support.starting import Ran
 
@@ -108,3 +109,20 @@ class Site:
 
     def until_running(self, run_id: str) -> None:
         wait_for(lambda: any("/beat" in key for key in self.place.keys() if f"/{run_id}/" in key))  # noqa: SIM118
+
+
+def agent_of(name: str, kind: str, *labels: str) -> AgentDocument:
+    """What an agent of this name says of itself."""
+    return {
+        "format": 1,
+        "token": "0" * 32,
+        "agent": name,
+        "kind": kind,
+        "labels": list(labels),
+        "concurrency": 1,
+        "beat": 1.0,
+        "version": "0.1.0",
+        "pid": 1,
+        "started": "2026-11-28T06:00:00.000000+00:00",
+        "by": {"host": "h", "uid": None},
+    }
