@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 NONE = "launched/none:1"
 SECONDS = 900.0  # that any of it may take, on two cores
-PLANNED = [
+PLANNED = [  # what is held first, so that the agents are killed while there is much to do
+    Planned("hold", ("a",)),
+    Planned("hold", ("pods",)),
     Planned("ok"),
     Planned("ok", ("docker",)),
     Planned("ok", ("b",)),
@@ -43,8 +45,6 @@ PLANNED = [
     Planned(NO_IMAGE, ("b",)),
     Planned(NO_IMAGE, ("pods",)),
     Planned(WAITING, ("a",)),
-    Planned("hold", ("a",)),
-    Planned("hold", ("pods",)),
 ]
 QUICK = ("-e", "RUNNER_HEARTBEAT=1", "-e", "RUNNER_GRACE=2", "--memory", "400Mi")
 

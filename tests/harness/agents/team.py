@@ -155,7 +155,18 @@ class Team:
 
     def is_quiet(self) -> bool:
         """Whether all runs are over, and nothing is left of them."""
-        return all(map(self.is_over, self.planned)) and not left_in(self.site.place.keys())
+        return all(map(self.is_over, self.planned)) and not left_in(self.site.place.keys()) and not self._objects()
+
+    def _objects(self) -> list[str]:
+        """The names of what their platforms still have of the runs."""
+        launchers = {member.launcher.kind: member.launcher for member in self.members.values()}
+        stores = map(self.site.store, self.planned)
+        claims = [store.read_launch(number) for store in stores for number in store.list_launches()]
+        return [
+            claim["name"]
+            for claim in claims
+            if claim and launchers[claim["kind"]].describe(claim["name"]).phase != "absent"
+        ]
 
     def violations(self) -> Iterator[str]:
         """What is not as it must be when all agents have left."""
@@ -195,10 +206,6 @@ class Team:
             reasons = {"eat": {"OOMKilled"}, NO_IMAGE: {"EnvironmentWrong", "ErrImageNeverPull"}}.get(planned.kind)
             if end is None or (reasons and end["reason"] not in reasons):
                 yield f"its launch ended with {end}"
-            if claimed and any(
-                self.members[name].launcher.describe(claimed["name"]).phase != "absent" for name in able
-            ):
-                yield f"{claimed['name']} is there"
 
     def evidence(self) -> str:
         logs = [f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.log")]

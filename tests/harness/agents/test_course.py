@@ -1,4 +1,4 @@
-"""Runs of two storages, and agents with different labels that are killed among them, as processes of this machine."""
+"""Runs of two storages, or of all, and agents with different labels that are killed among them, on this machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from harness.agents.course import play
 from harness.agents.team import WAITING, Member, Planned, Team
+from harness.agents.test_trial import ALL, MADE_ON
 from runner.launchers import Local
 from support.agents import Site
-from support.places import local_place, s3_place
+from support.places import local_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,23 +17,26 @@ if TYPE_CHECKING:
     import pytest
 
     from support.places import Place
-    from support.servers import Server
 
-PLANNED = [
+PLANNED = [  # what is held first, so that the agents are killed while there is much to do
+    Planned("hold", ("b",)),
     Planned("ok"),
     Planned("ok", ("shared",)),
     Planned("fail", ("a",)),
     Planned("segfault", ("b",)),
     Planned(WAITING, ("a",)),
-    Planned("hold", ("b",)),
 ]
 
 
 def test_each_run_is_launched_once_by_a_right_agent_and_has_a_true_outcome(
-    moto: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in moto.environ.items():
-        monkeypatch.setenv(name, text)
+    places = [local_place(tmp_path / "storage")]
+    for make, server in MADE_ON.values() if ALL else [MADE_ON["s3"]]:
+        started = request.getfixturevalue(server)
+        for name, text in started.environ.items():
+            monkeypatch.setenv(name, text)
+        places.append(make(started))
 
     def team(place: Place) -> Team:
         folder = tmp_path / place.word
@@ -42,4 +46,4 @@ def test_each_run_is_launched_once_by_a_right_agent_and_has_a_true_outcome(
         site = Site(place, folder / "launches").publish()
         return Team(site, "", members, PLANNED, folder / "said")
 
-    play([team(local_place(tmp_path / "storage")), team(s3_place(moto))])
+    play([team(place) for place in places])
