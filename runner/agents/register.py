@@ -36,6 +36,15 @@ class Register:
                 found.setdefault(agent, []).append(name)
         return found
 
+    def signs(self) -> dict[str, float]:
+        """Return when each agent last showed that it lives, by the storage's clock: one listing."""
+        found: dict[str, float] = {}
+        for entry in self.storage.list_recursive(self.prefix):
+            agent, _, name = entry.key.removeprefix(self.prefix).partition("/")
+            if name in {"agent.json", "beat"}:
+                found[agent] = max(found.get(agent, 0.0), entry.modified)
+        return found
+
     def read(self, agent: str) -> AgentDocument | None:
         """Return what an agent says of itself; None for one that is gone, or what is none."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
@@ -11,8 +12,9 @@ from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
 from runner.location import parse_location
 from runner.model.parameters import check_parameters
-from runner.runs.claims import begin_run
+from runner.runs.claims import MISSED_HEARTBEATS, begin_run
 from runner.runs.documents import FORMAT
+from runner.runs.status import duration_text
 from runner.runtime.request import new_request
 from runner.settings import Settings, with_files_read
 from runner.signing.run_signatures import run_signer
@@ -113,14 +115,20 @@ def queue_of(store: RunStore, request: RunRequest) -> Queue | None:
 
 
 def why_it_waits(register: Register, labels: Iterable[str]) -> str:
-    """Return why no agent that is there could ever take a run with these labels; empty where one could."""
+    """Return why no agent that is there could ever take a run with these labels; empty where one could.
+
+    One that has shown no sign of life for three of its heartbeats, the storage's clock against this machine's, is not.
+    """
     needed, lacking = set(labels), list[str]()
-    for agent in sorted(register.folders()):
+    for agent, sign in sorted(register.signs().items()):
         if (document := register.read(agent)) is None:
             continue
-        missing = sorted(needed - set(document["labels"]))
-        if not missing:
+        missing, silence = sorted(needed - set(document["labels"])), time.time() - sign
+        if not missing and silence <= MISSED_HEARTBEATS * document["beat"]:
             return ""
+        if not missing:
+            lacking.append(f"{agent} has shown no sign of life for {duration_text(silence)}")
+            continue
         lacking.append(f"{agent} has no label {', '.join(map(repr, missing))}")
     if not lacking:
         return f"no agent is there: runner agent start KIND --storage {register.storage.url(register.root)}"

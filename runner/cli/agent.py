@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
@@ -24,6 +25,7 @@ from runner.errors import UsageError
 from runner.launchers.order import check_no_image
 from runner.process import host_name
 from runner.runs.documents import FORMAT, requester
+from runner.runs.status import duration_text
 from runner.schemes import backend_of
 from runner.version import __version__
 
@@ -32,10 +34,14 @@ if TYPE_CHECKING:
 
 
 class ShownAgent(TypedDict):
-    """An agent in the document of ``runner agents --json``, and the runs that it looks after; None of one that left."""
+    """An agent in the document of ``runner agents --json``, and the runs that it looks after; None of one that left.
+
+    ``silent`` are the seconds since its last heartbeat.
+    """
 
     agent: str
     document: AgentDocument | None
+    silent: float | None
     runs: list[str]
 
 
@@ -123,7 +129,8 @@ def agents(url: str, *, as_json: bool) -> None:
     """List the agents that take runs below URL, with their labels, and the runs that each looks after."""
     location = parse_location_argument(url).as_root()
     register = Register(open_location(location), location.key)
-    shown = [_shown(register, agent, names) for agent, names in sorted(register.folders().items())]
+    signs = register.signs()
+    shown = [_shown(register, agent, names, signs) for agent, names in sorted(register.folders().items())]
     if as_json:
         echo_json({"agents": shown})
         return
@@ -131,21 +138,30 @@ def agents(url: str, *, as_json: bool) -> None:
     for each in shown:
         said = each["document"]
         about = (
-            [said["kind"], ", ".join(said["labels"]), said["started"], said["by"]["host"]]
+            [said["kind"], ", ".join(said["labels"]), said["started"], _beat(each["silent"]), said["by"]["host"]]
             if said
-            else ["gone", *[""] * 3]
+            else ["gone", *[""] * 4]
         )
         rows.append([each["agent"], *about, len(each["runs"])])
-    print_table(["AGENT", "ON", "LABELS", "SINCE", "HOST", "RUNS"], rows)
+    print_table(["AGENT", "ON", "LABELS", "SINCE", "BEAT", "HOST", "RUNS"], rows)
     for each in shown:
         for run in each["runs"]:
             echo(f"{each['agent']}: {run}")
 
 
-def _shown(register: Register, agent: str, names: list[str]) -> ShownAgent:
+def _beat(silence: float | None) -> str:
+    return "" if silence is None else f"{duration_text(silence)} ago"
+
+
+def _shown(register: Register, agent: str, names: list[str], signs: dict[str, float]) -> ShownAgent:
     markers = [register.read_marker(agent, name) for name in names if name.startswith("runs/")]
     runs = [f"{marker['home']}/runs/{marker['run_id']}".lstrip("/") for marker in markers if marker]
-    return {"agent": agent, "document": register.read(agent), "runs": [register.storage.url(run) for run in runs]}
+    return {
+        "agent": agent,
+        "document": register.read(agent),
+        "silent": max(0.0, time.time() - signs[agent]) if agent in signs else None,
+        "runs": [register.storage.url(run) for run in runs],
+    }
 
 
 def _checked_url(text: str | None) -> str | None:

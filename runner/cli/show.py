@@ -94,12 +94,15 @@ def _stage(store: RunStore, status: RunStatus) -> str:
 
 
 def _waits(store: RunStore, status: RunStatus) -> str:
-    """Return for what a run waits that nobody has launched yet; empty where it is no such run."""
+    """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
     request = store.read_request() if status.state == "asked for" else None
     queue = queue_of(store, request) if request else None
-    if request is None or queue is None or store.list_launches():
+    given_up = end_of_given_up(store) if queue else None
+    if request is None or queue is None or (store.list_launches() and not given_up):
         return ""
     if not queue.is_there(request["entry"]):
+        if given_up:
+            return f"no more: it was given up with launch {given_up['launch']}; submit it again to have it tried again"
         return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
     labels = ", ".join(request["labels"])
     lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])

@@ -207,6 +207,8 @@ def test_an_agent_launches_nothing_that_nobody_signed_whom_it_trusts(site: Site)
     end = site.store("r").read_launch_end(1)
     assert end is not None
     assert (end["state"], end["reason"], end["exit_code"]) == ("never started", "Untrusted", 79)
+    shown = start(site.place.environ, "show", site.store("r").url).stdout
+    assert "waits    no more: it was given up with launch 1; submit it again" in shown
     assert not site.store("r").list_attempts()
 
 

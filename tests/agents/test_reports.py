@@ -93,6 +93,28 @@ def test_many_that_have_no_place_are_not_all_looked_at_before_others(here: Place
     schemas.validate_place(here)
 
 
+def test_what_can_never_begin_is_given_up_once_keeps_nobody_and_is_begun_when_it_can(site: Site) -> None:
+    """A run that fails before it begins was tried again for ever, by each who met it at the queue's head."""
+    site.submit("ok", "gone", "--priority", "9")
+    bundle = site.url.removeprefix(f"{site.place.url}/")
+    data = site.place.read(bundle)
+    site.publish()
+    site.submit("ok", "good")
+    site.place.open().delete(bundle)
+    with site.agent():
+        assert site.until_over("good") == {"good": "succeeded"}
+        wait_for(lambda: not site.is_waiting("gone") and not site.markers())
+    assert list(site.store("gone").list_launches()) == [1]
+    site.place.write(bundle, data)
+    site.url = f"{site.place.url}/{bundle}"
+    site.submit("ok", "gone")
+    shown = start(site.place.environ, "show", site.store("gone").url).stdout
+    assert "waits    for an agent" in shown
+    with site.agent():
+        assert site.until_over("gone") == {"gone": "succeeded"}
+    assert list(site.store("gone").list_launches()) == [1, 2]
+
+
 def test_a_run_whose_entry_cannot_be_removed_is_looked_after_and_not_launched_again(site: Site) -> None:
     site.submit("segfault", "r")
     with site.agent("--restarts", "1", program=out_of_reach("Queue.remove.3")):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +17,11 @@ from runner.naming import LONGEST_LABEL, check_labels
 from runner.storage import S3
 from support import schemas
 from support.agents import KEY, Site
+from support.launching import wait_for
 from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.places import Place
 
@@ -97,3 +101,25 @@ def test_a_followed_run_is_told_as_json_line_by_line(site: Site) -> None:
     assert "it says fail" in [line.get("message") for line in lines]
     assert (lines[-1]["run"], lines[-1]["end"]["exit_code"]) == (site.store("r").url, 1)
     assert KEY in lines[-1]["run"]
+
+
+def test_an_agent_that_died_takes_no_run_and_that_is_told(site: Site) -> None:
+    """No other one is there that would take it out of the register."""
+    with site.agent("--name", "first") as first:
+        wait_for(lambda: bool(site.register().signs()))
+        assert site.submit("ok", "r").stderr == ""
+        site.until_over("r")
+        wait_for(lambda: not site.markers())
+        first.send_signal(signal.SIGKILL)
+        first.wait(60)
+    [name] = site.register().folders()
+    was = time.time() - 3600
+    for path in Path(site.place.url.removeprefix("file://"), "_agents", name).iterdir():
+        os.utime(path, (was, was))
+    told = f"{name} has shown no sign of life for 60 min"
+    assert told in site.submit("ok", "late").stderr
+    assert told in start(site.place.environ, "show", site.store("late").url).stdout
+    shown = start(site.place.environ, "agents", site.place.url)
+    assert "60 min ago" in shown.stdout
+    [agent] = json.loads(start(site.place.environ, "agents", site.place.url, "--json").stdout)["agents"]
+    assert agent["silent"] > 3500
