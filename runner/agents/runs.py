@@ -102,7 +102,11 @@ class Runs:
             raise Refused(error.message) from error
 
     def has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord) -> bool:
-        """Return whether a run may begin: it has a slot of its flow's, or has just been cancelled for want of one."""
+        """Return whether a run may begin: it has a slot of its flow's, or has just been cancelled for want of one.
+
+        Where the old ones are to be cancelled that is the one which was asked for first, be it this run itself: what
+        is newer never loses its place to what has waited for longer.
+        """
         slots = Slots(self._storage, marker["home"], concurrency["max_runs"])
         if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
             return True
@@ -112,9 +116,16 @@ class Runs:
             self._cancel(marker, why)
             return True  # it is over, and needs none
         if concurrency["on_conflict"] == "cancel_old" and owners:
-            oldest: RunMarker = {**marker, "run_id": owners[0]}
-            self._cancel(oldest, f"run {marker['run_id']} takes its place")
+            oldest = min([*owners, marker["run_id"]], key=lambda run_id: self._asked({**marker, "run_id": run_id}))
+            newer = " and ".join(owners) if oldest == marker["run_id"] else marker["run_id"]
+            self._cancel({**marker, "run_id": oldest}, f"for {newer}, asked for later")
+            return oldest == marker["run_id"]
         return False
+
+    def _asked(self, marker: RunMarker) -> tuple[str, str]:
+        """Return when a run was asked for, and its id."""
+        request = self._store(marker).read_request()
+        return request["requested"] if request else "", marker["run_id"]
 
     def _cancel(self, marker: RunMarker, why: str) -> None:
         store = self._store(marker)

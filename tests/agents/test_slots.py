@@ -171,6 +171,30 @@ def test_or_is_skipped(site: Site) -> None:
         site.until_over("one")
 
 
+def test_the_oldest_is_the_one_that_was_asked_for_first_whatever_it_is_called(here: Place, tmp_path: Path) -> None:
+    """A newer run lost its place to one that had waited for longer, and of two the one of the first name did."""
+    site = Site(here, tmp_path / "launches").publish(concurrency={"max_runs": 2, "on_conflict": "cancel_old"})
+    site.submit("ok", "y", "-l", "night")
+    with site.agent():
+        for name in ("z", "a"):
+            site.submit("hold", name)
+            site.until_running(name)
+        site.submit("hold", "m")
+        assert site.until_over("z") == {"z": "cancelled"}
+        site.until_running("m")
+        with site.agent("-l", "night"):
+            assert site.until_over("y") == {"y": "cancelled"}
+        assert not site.store("y").list_launches()
+        for name in ("a", "m"):
+            assert site.store(name).read_outcome() is None
+            start(here.environ, "cancel", site.store(name).url)
+        site.until_over("a", "m")
+    outcome = site.store("y").read_outcome()
+    assert outcome is not None
+    assert outcome["cancel"]["why"] == "for a and m, asked for later"
+    schemas.validate_place(here)
+
+
 @pytest.mark.parametrize("site", ["cancel_old"], indirect=True)
 def test_or_takes_the_place_of_the_oldest(site: Site) -> None:
     site.submit("hold", "one")
