@@ -14,6 +14,7 @@ from runner.errors import (
     RunnerError,
     TooLarge,
     Untrusted,
+    WriteFailed,
 )
 from runner.launchers.base import Sighting
 from runner.launchers.launch import find, prepare
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 
 def may_pass(error: RunnerError) -> bool:
-    """Return whether an error says nothing of a run: storage or platform do not answer, or refuse keys that expired."""
-    return error.transient or isinstance(error, CredentialsRefused)
+    """Return whether an error says nothing of a run: storage or platform are away, full, or refuse expired keys."""
+    return error.transient or isinstance(error, CredentialsRefused | WriteFailed)
 
 
 class Refused(Exception):

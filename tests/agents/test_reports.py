@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from support.places import Place
 
-# An agent whose credentials are refused for some calls, the first times that they are made, as many as are named.
+# An agent of which some calls fail with an error, the first times that they are made, as many as are named.
 OUT_OF_REACH = """
 import sys
 from runner import cli, errors
@@ -37,10 +37,11 @@ def stumble(owner, name, times):
     def stumbling(*given):
         asked.append(given)
         if len(asked) <= times:
-            raise errors.CredentialsRefused(f"{name} is refused")
+            raise error(f"{name} is refused")
         return whole(*given)
     setattr(owner, name, stumbling)
 
+error = getattr(errors, sys.argv.pop(1))
 kinds = {kind.__name__: kind for kind in (Queue, Register, Runs, Watcher)}
 for text in sys.argv.pop(1).split(","):
     owner, name, times = text.split(".")
@@ -69,8 +70,8 @@ def site(here: Place, tmp_path: Path) -> Iterator[Site]:
     schemas.validate_place(found.place)
 
 
-def out_of_reach(*calls: str) -> tuple[str, ...]:
-    return ("-c", OUT_OF_REACH, ",".join(calls))
+def out_of_reach(*calls: str, error: str = "CredentialsRefused") -> tuple[str, ...]:
+    return ("-c", OUT_OF_REACH, error, ",".join(calls))
 
 
 def test_many_that_have_no_place_are_not_all_looked_at_before_others(here: Place, tmp_path: Path) -> None:
@@ -133,9 +134,12 @@ def test_an_outcome_is_told_and_a_run_done_with_also_where_nobody_answers_then(s
     assert (tmp_path / "heard").read_text().split() == ["succeeded"]
 
 
-def test_credentials_that_are_refused_are_tried_again_with_each_heartbeat_and_no_oftener(site: Site) -> None:
+@pytest.mark.parametrize("error", ["CredentialsRefused", "WriteFailed"])
+def test_where_keys_expired_or_no_room_is_left_a_run_is_looked_after_with_each_heartbeat(
+    site: Site, error: str
+) -> None:
     site.submit("ok", "r")
-    with site.agent(program=out_of_reach("Watcher.until_over.3")) as agent:
+    with site.agent(program=out_of_reach("Watcher.until_over.3", error=error)) as agent:
         assert site.until_over("r") == {"r": "succeeded"}
         wait_for(lambda: not site.markers())
         [name] = site.register().folders()

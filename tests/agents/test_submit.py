@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,20 @@ import pytest
 from runner.environments import LocalEnvironment
 from runner.errors import UsageError
 from runner.naming import LONGEST_LABEL, check_labels
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from runner.storage import S3
 from support import schemas
 from support.agents import KEY, Site
 from support.launching import wait_for
+from support.places import s3_place
 from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.places import Place
+    from support.servers import Server
 
 NO_LABELS = ["", " ", "gpu ", "a\nb", "\x07", "\ud800", "l" * (LONGEST_LABEL + 1)]
 
@@ -83,6 +88,34 @@ def test_a_far_time_keeps_no_agent_from_a_near_one(site: Site) -> None:
     with site.agent():
         assert site.until_over("past") == {"past": "succeeded"}
     assert site.is_waiting("never")
+
+
+def test_two_roots_in_one_bucket_have_agents_of_their_own(
+    moto: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, text in moto.environ.items():
+        monkeypatch.setenv(variable, text)
+    whole = s3_place(moto)
+    places = [replace(whole, url=f"{whole.url}{below}") for below in ("", "/team")]
+    sites = [Site(place, tmp_path / f"launches-{number}").publish() for number, place in enumerate(places)]
+    for site in sites:
+        site.submit("ok", "r")
+
+    def states(below: str) -> list[str]:
+        found = RunStore(whole.open(), RunLayout(f"{below}{KEY}", "r")).read_outcome()
+        return [found["state"]] if found else []
+
+    with sites[0].agent():
+        wait_for(lambda: states("") == ["succeeded"])
+        assert states("team/") == []
+        assert any(key.startswith("team/_queue/") and key.endswith("-r") for key in whole.keys())  # noqa: SIM118
+        with sites[1].agent():
+            wait_for(lambda: states("team/") == ["succeeded"])
+            assert "no agent" not in sites[0].submit("ok", "again", "--storage", f"{whole.url}/team").stderr
+            again = RunStore(whole.open(), RunLayout(KEY, "again"))
+            wait_for(lambda: again.read_outcome() is not None)
+            [launch] = again.list_launches()
+            assert again.read_launch(launch)
 
 
 @pytest.mark.parametrize("other", ["s3://other/root", "up"])
