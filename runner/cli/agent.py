@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import urlsplit
 
 import click
 
@@ -165,6 +166,18 @@ def _shown(register: Register, agent: str, names: list[str], signs: dict[str, fl
 
 
 def _checked_url(text: str | None) -> str | None:
-    if text is not None and not text.startswith(("https://", "http://")):
-        raise UsageError(f"--webhook {text!r} is no URL of http or https", hint="Write https://….")
+    """Return a webhook's URL, which is looked at now, and not when the first run is over. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError("--webhook is no URL of http or https", hint="Write https://…, percent-encoded.")
+    if parts.username is not None:
+        raise UsageError(
+            "--webhook names a user, which is not sent", hint="Let RUNNER_WEBHOOK_SECRET sign what is posted."
+        )
     return text

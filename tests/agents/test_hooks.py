@@ -195,6 +195,18 @@ def test_an_agent_that_is_killed_before_it_has_told_is_followed_by_one_that_tell
     schemas.validate_place(here)
 
 
-def test_a_webhook_is_a_url(here: Place) -> None:
-    done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--webhook", "example.com")
-    assert (done.code, "is no URL of http or https" in done.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("example.com", "is no URL"),
+        ("https://", "is no URL"),
+        ("https://[::1/hook", "is no URL"),
+        ("https://example.com:port/", "is no URL"),
+        ("https://example.com/a hook", "is no URL"),
+        ("https://example.com/häken", "is no URL"),
+        ("https://user:password@example.com/", "names a user"),
+    ],
+)
+def test_a_webhook_is_a_url_that_can_be_posted_to(here: Place, url: str, told: str) -> None:
+    done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--webhook", url)
+    assert (done.code, told in done.stderr, "password" in done.stderr) == (2, True, False)
