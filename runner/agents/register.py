@@ -79,8 +79,11 @@ class Register:
         self.storage.replace(self._key(document["agent"], "beat"), encode(beat))
 
     def forget(self, agent: str) -> None:
-        """Remove an agent, whose markers stay until somebody has taken its runs."""
-        for name in ("agent.json", "beat"):
+        """Remove an agent, whose markers stay until somebody has taken its runs.
+
+        What makes it an agent goes last: where only the heartbeat is gone, it is found dead once more.
+        """
+        for name in ("beat", "agent.json"):
             self.storage.delete(self._key(agent, name))
 
     def mark(self, marker: RunMarker) -> str:

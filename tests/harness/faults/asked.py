@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Verb = Literal["read", "list", "begin", "part", "write", "delete"]
 
 _NAME = re.compile(rb'"name":\s*("(?:[^"\\]|\\.)*")')
+_DELETED = re.compile(rb"<Key>([^<]+)</Key>")
 _GCS = re.compile(r"/b/[^/]+/o(?:/(.+))?$")
 
 
@@ -41,6 +43,8 @@ class Reader:
             skipped = 2 if self.backend == "azure" else 1  # account and container, or bucket
             key = unquote("/".join(target.path.lstrip("/").split("/")[skipped:]))
             verb = _azure(method, key, query) if self.backend == "azure" else _s3(method, key, query)
+            if verb == "delete" and (named := _DELETED.findall(body)):  # of many, the last one
+                key = unescape(named[-1].decode())
         return Asked(self.backend, verb, key, method, path)
 
     def answered(self, asked: Asked, location: str | None) -> None:
