@@ -251,8 +251,8 @@ class Agent:
     def _adopt(self, marker: RunMarker) -> None:
         """Look after a run of an agent that is gone: launch it if it was not, and take up its launch if it was."""
         mine: RunMarker = {**marker, "taken_by": self.id}
-        name = self.register.mark(mine)
-        self.register.unmark(marker["taken_by"], name)
+        name = self._until_done(lambda: self.register.mark(mine))
+        self._until_done(lambda: self.register.unmark(marker["taken_by"], name))
         self._go_on(mine, name)
 
     def _go_on(self, marker: RunMarker, name: str) -> None:

@@ -28,7 +28,8 @@ SOME = {
         Loss("delete _queue/SET/ENTRY", 1, AWAY),
         Loss("write run/launches/N.end.json", 1, AWAY),
         Loss("delete _agents/victim/runs/RUN", 1, AWAY),
-    ]
+    ],
+    "adopt": [Loss("delete _agents/first/runs/RUN", 1, AWAY)],
 }
 lost: Counter[str] = Counter()
 
