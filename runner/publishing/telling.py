@@ -6,11 +6,13 @@ import hashlib
 import pickle
 import re
 from argparse import Namespace
-from collections import deque
+from collections import ChainMap, UserDict, UserList, deque
+from configparser import RawConfigParser
 from contextlib import suppress
 from copyreg import _slotnames  # type: ignore[attr-defined]  # by which pickles find what a class has no __dict__ for
 from enum import Enum
 from functools import partial
+from io import BytesIO, StringIO
 from itertools import islice
 from operator import length_hint
 from types import (
@@ -34,13 +36,13 @@ OF_PYTHON = re.compile(
     "__.+__"
 )  # what Python gives to each module: its name is another one where it is run as a program
 _SIZED = (list, tuple, dict, set, frozenset, deque, MappingProxyType)
-_RECORDS = (Namespace, SimpleNamespace)
+_RECORDS = (Namespace, SimpleNamespace, ChainMap, UserDict, UserList, RawConfigParser)
 _OF_ENUMS = re.compile("_[^_].*_")  # what Python keeps of an enum, some of it once it was asked for
 _DEEPEST = 5  # steps into containers and objects
-_WIDEST = 100  # parts looked at in each
+_WIDEST = 100  # parts looked at in each, but for those of plain values alone
 _MOST = 20_000  # parts looked at in one variable
-_OF_ARRAYS = ("dtype", "nbytes", "tolist")
-_LARGEST_ARRAY = 1_000_000  # bytes
+_OF_ARRAYS = ("dtype", "nbytes", "tolist")  # of NumPy, PyTorch and pandas
+_LARGEST_ARRAY = 1 << 28  # bytes
 _GENERATORS = {"Random", "RandomState", "Generator"}  # of random numbers: random, numpy.random, torch
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # as it is in what Python itself says of an object
 _LONGEST = 10_000  # characters of what an object says of itself
@@ -103,14 +105,17 @@ class Teller:
             return f"{name} #{digest(self._told(numbers, depth + 1))}"
         if parts is None:
             return f"{name} #{digest(self._said(value))}" if self._is_said else name
-        is_set = issubclass(kind, set | frozenset)
+        return f"{name} of {len(parts)} #{digest(self._held(parts, depth, is_set=issubclass(kind, set | frozenset)))}"
+
+    def _held(self, parts: Collection[Any], depth: int, *, is_set: bool) -> Any:
+        """Return what can be told of the parts of a value; those of a set have another order in each process."""
+        if len(parts) > _WIDEST and all(type(part) in PLAIN for part in parts):
+            return self._without_root(repr(sorted(map(repr, parts)) if is_set else parts))
         is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
         shown = list(islice(parts, _WIDEST)) if is_told else []
         self._left -= len(shown)
         inner = [self._told(part, depth + 1) for part in shown]
-        if is_set:
-            inner.sort()  # those have another order in each process
-        return f"{name} of {len(parts)} #{digest(inner)}"
+        return sorted(inner) if is_set else inner
 
     def _essence(self, value: type | FunctionType, depth: int) -> list[Any]:
         """Return of a function its code and attributes, and of a class the attributes that are no code."""
@@ -152,6 +157,8 @@ class Teller:
     def _left_of(self, iterator: Any, depth: int) -> str:
         """Return what can be told of how far an iterator of Python's has come, without asking it for more."""
         kind = type(iterator)
+        if kind in {StringIO, BytesIO} and not iterator.closed:
+            return digest([iterator.getvalue(), iterator.tell()])
         if kind is GeneratorType:
             return str(iterator.gi_frame and iterator.gi_frame.f_lasti)
         if kind.__module__ not in {"builtins", "itertools"}:
@@ -212,12 +219,19 @@ def _numbers_in(value: Any) -> list[Any]:
     kind = type(value)
     with suppress(Exception):  # that of the system has no state, and some arrays have no numbers
         if all(hasattr(kind, name) for name in _OF_ARRAYS) and str(value.dtype) != "object":
-            return [str(value.dtype), repr(value.tolist())] if value.nbytes <= _LARGEST_ARRAY else []
+            return [str(value.dtype), _bytes_of(value)] if value.nbytes <= _LARGEST_ARRAY else []
         if kind.__name__ in _GENERATORS:
             if hasattr(kind, "bit_generator"):
                 return [pickle.dumps(value.bit_generator.state)]
             return [pickle.dumps(value.getstate())] if hasattr(kind, "getstate") else [value.get_state()]
     return []
+
+
+def _bytes_of(array: Any) -> bytes:
+    """Return the bytes of an array of NumPy's, PyTorch's or pandas'."""
+    if hasattr(array, "tobytes"):
+        return bytes(array.tobytes())
+    return bytes((array.detach().cpu().numpy() if hasattr(array, "detach") else array.to_numpy()).tobytes())
 
 
 def _is_of_enums(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Bytes and numbers that a program changes in place, and an argument that it sets: cloudpickle #275."""
+"""Bytes and numbers that a program changes in place, and an argument that it sets: joblib #923."""
 
 # run as a script
 from array import array
