@@ -177,7 +177,9 @@ class ContainerStates(LaunchContract):
         shown = start(platform.place.environ, "show", platform.store().url)
         assert "remedy   Build the image FROM one of runner's" in shown.stdout, shown
         doctor = ("doctor", "--launch", "docker", platform.url, *platform.options, "--image", OTHER)
-        assert start(platform.place.environ | platform.environ, *doctor).code == 76
+        environ = platform.place.environ | platform.environ | {"RUNNER_PARAMETERS": '{"kind": "ok"}'}
+        checked = start(environ, *doctor)
+        assert (checked.code, f"the image {OTHER} did not start runner" in checked.stdout) == (76, True), checked.stdout
         assert len(platform.store().list_launches()) == 1
         assert not platform.is_there(platform.name())
 
