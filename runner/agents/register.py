@@ -14,6 +14,8 @@ from runner.location import invalid_key
 from runner.runs.documents import FORMAT, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.backends.base import Storage
     from runner.schema.documents import AgentDocument, RunMarker
 
@@ -27,22 +29,16 @@ class Register:
         self.storage, self.root = storage, root
         self.prefix = f"{root}/{FOLDER}/".lstrip("/")
 
-    def folders(self) -> dict[str, list[str]]:
-        """Return the names of what lies in each agent's folder, by the agents' ids: one listing."""
-        found: dict[str, list[str]] = {}
+    def folders(self) -> dict[str, dict[str, float]]:
+        """Return what lies in each agent's folder, by the agents' ids: one listing.
+
+        Each name has the time at which it was written last, in seconds since 1970 by the storage's clock.
+        """
+        found: dict[str, dict[str, float]] = {}
         for entry in self.storage.list_recursive(self.prefix):
             agent, slash, name = entry.key.removeprefix(self.prefix).partition("/")
             if slash:
-                found.setdefault(agent, []).append(name)
-        return found
-
-    def signs(self) -> dict[str, float]:
-        """Return when each agent last showed that it lives, by the storage's clock: one listing."""
-        found: dict[str, float] = {}
-        for entry in self.storage.list_recursive(self.prefix):
-            agent, _, name = entry.key.removeprefix(self.prefix).partition("/")
-            if name in {"agent.json", "beat"}:
-                found[agent] = max(found.get(agent, 0.0), entry.modified)
+                found.setdefault(agent, {})[name] = entry.modified
         return found
 
     def read(self, agent: str) -> AgentDocument | None:
@@ -113,6 +109,11 @@ class Register:
 def marker_name(home: str, run_id: str) -> str:
     """Return the name of a run's marker in an agent's folder: two flows may have runs of one id."""
     return f"runs/{hashlib.sha256(home.encode()).hexdigest()[:8]}-{run_id}"
+
+
+def last_sign(names: Mapping[str, float]) -> float | None:
+    """Return when an agent last showed that it lives, by what `Register.folders` has of it; None of one that left."""
+    return max((names[name] for name in ("agent.json", "beat") if name in names), default=None)
 
 
 def turn_of(agent: str, agents: list[str], run_id: str) -> int:

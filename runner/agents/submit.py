@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
+from runner.agents.register import last_sign
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from runner.launchers.launch import Found
     from runner.location import Location
     from runner.runs.store import RunStore
-    from runner.schema.documents import JsonObject, RunRequest
+    from runner.schema.documents import BundleReference, JsonObject, RunRequest
 
 
 class Turn(NamedTuple):
@@ -63,8 +64,8 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
     settings = found.settings._replace(parameters=parameters)
     store = found.stores.open(found.key, run_id or naming.new_run_id())
     queue = Queue(store.storage, _root_of(store, turn.root))
-    bundle = {"url": found.flow.url, "sha256": found.flow.sha256}
-    request = new_request(store.run_id, bundle, settings, found.opened, None)  # type: ignore[arg-type]
+    bundle: BundleReference = {"url": found.flow.url, "sha256": found.flow.sha256}
+    request = new_request(store.run_id, bundle, settings, found.opened, None)
     store.signer = run_signer(settings.signing_key, settings.trusted_keys, request)
     labels = tuple(sorted({*request["labels"], *turn.labels}))
     naming.check_labels(labels)
@@ -120,16 +121,16 @@ def why_it_waits(register: Register, labels: Iterable[str]) -> str:
     One that has shown no sign of life for three of its heartbeats, the storage's clock against this machine's, is not.
     """
     needed, lacking = set(labels), list[str]()
-    for agent, sign in sorted(register.signs().items()):
-        if (document := register.read(agent)) is None:
+    for agent, names in sorted(register.folders().items()):
+        sign, document = last_sign(names), register.read(agent)
+        if sign is None or document is None:
             continue
-        missing, silence = sorted(needed - set(document["labels"])), time.time() - sign
-        if not missing and silence <= MISSED_HEARTBEATS * document["beat"]:
-            return ""
-        if not missing:
+        if missing := sorted(needed - set(document["labels"])):
+            lacking.append(f"{agent} has no label {', '.join(map(repr, missing))}")
+        elif (silence := time.time() - sign) > MISSED_HEARTBEATS * document["beat"]:
             lacking.append(f"{agent} has shown no sign of life for {duration_text(silence)}")
-            continue
-        lacking.append(f"{agent} has no label {', '.join(map(repr, missing))}")
+        else:
+            return ""
     if not lacking:
         return f"no agent is there: runner agent start KIND --storage {register.storage.url(register.root)}"
     return "; ".join(lacking)

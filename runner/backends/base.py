@@ -42,7 +42,7 @@ from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key, check_prefix, invalid_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from runner.backends.credential_sources import ChosenSource
@@ -229,17 +229,7 @@ class Storage(Patient, ABC):
         One request, after which the object is what it was, whatever the answer. Raises what `create` does.
         """
         check_key(key)
-
-        def attempt() -> bool:
-            try:
-                self._create(key, data)
-            except RunnerError as error:
-                if not self._is_refusal(error):
-                    raise
-                return True
-            return False
-
-        return self._retry_small(attempt)
+        return not self._retry_small(lambda: _is_done(lambda: self._create(key, data), but_for=self._is_refusal))
 
     def _is_refusal(self, error: RunnerError) -> bool:
         """Return whether an error says that what is there stays."""
@@ -264,17 +254,7 @@ class Storage(Patient, ABC):
     def replace_unless_busy(self, key: str, data: bytes) -> bool:
         """Store an object as `replace` does; return False where the storage says that it was written just before."""
         check_key(key)
-
-        def attempt() -> bool:
-            try:
-                self._replace(key, data)
-            except RunnerError as error:
-                if not self._is_busy(error):
-                    raise
-                return False
-            return True
-
-        return self._retry_small(attempt)
+        return self._retry_small(lambda: _is_done(lambda: self._replace(key, data), but_for=self._is_busy))
 
     def _is_busy(self, _error: RunnerError) -> bool:
         """Return whether an error says that one object is written too often."""
@@ -396,3 +376,14 @@ class Storage(Patient, ABC):
 
     def _sweep(self, _prefix: str) -> None:
         """See `Storage.sweep`."""
+
+
+def _is_done(send: Callable[[], None], *, but_for: Callable[[RunnerError], bool]) -> bool:
+    """Send a request; return False where it was refused for this reason. Raises what it raises for any other."""
+    try:
+        send()
+    except RunnerError as error:
+        if not but_for(error):
+            raise
+        return False
+    return True

@@ -15,7 +15,7 @@ from runner import naming
 from runner.agents.agent import Agent, Habits
 from runner.agents.hooks import Hooks
 from runner.agents.queue import Queue
-from runner.agents.register import Register
+from runner.agents.register import Register, last_sign
 from runner.agents.runs import Runs
 from runner.cli.format import as_json_option, echo, echo_json, print_table
 from runner.cli.launch_options import budget_options, budgets_of, launcher_of, platform_options, wishes_of
@@ -31,6 +31,8 @@ from runner.schemes import backend_of
 from runner.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.schema.documents import AgentDocument
 
 
@@ -130,8 +132,7 @@ def agents(url: str, *, as_json: bool) -> None:
     """List the agents that take runs below URL, with their labels, and the runs that each looks after."""
     location = parse_location_argument(url).as_root()
     register = Register(open_location(location), location.key)
-    signs = register.signs()
-    shown = [_shown(register, agent, names, signs) for agent, names in sorted(register.folders().items())]
+    shown = [_shown(register, agent, names) for agent, names in sorted(register.folders().items())]
     if as_json:
         echo_json({"agents": shown})
         return
@@ -154,13 +155,14 @@ def _beat(silence: float | None) -> str:
     return "" if silence is None else f"{duration_text(silence)} ago"
 
 
-def _shown(register: Register, agent: str, names: list[str], signs: dict[str, float]) -> ShownAgent:
+def _shown(register: Register, agent: str, names: Mapping[str, float]) -> ShownAgent:
+    sign = last_sign(names)
     markers = [register.read_marker(agent, name) for name in names if name.startswith("runs/")]
     runs = [f"{marker['home']}/runs/{marker['run_id']}".lstrip("/") for marker in markers if marker]
     return {
         "agent": agent,
         "document": register.read(agent),
-        "silent": max(0.0, time.time() - signs[agent]) if agent in signs else None,
+        "silent": None if sign is None else max(0.0, time.time() - sign),
         "runs": [register.storage.url(run) for run in runs],
     }
 

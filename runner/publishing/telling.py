@@ -169,10 +169,8 @@ class Teller:
         if left >= 0:
             return str(left)
         with suppress(Exception), catch_warnings():  # some are not to be pickled from Python 3.14 on
-            simplefilter("ignore")
-            return self._told(
-                iterator.__reduce__(), depth + 1
-            )  # what it iterates over, which has come as far as it has
+            simplefilter("ignore")  # what it iterates over has come as far as it has
+            return self._told(iterator.__reduce__(), depth + 1)
         return _ADDRESS.sub("", repr(iterator)) if kind.__module__ == "itertools" else ""
 
     def _said(self, value: Any) -> str:
