@@ -55,7 +55,7 @@ def test_a_run_that_is_left_goes_on_and_is_not_waited_for(
         return bool(answer)
 
     unheard = Event()
-    monkeypatch.setattr(command, "follow_log", lambda *_: unheard.wait(60))
+    monkeypatch.setattr(command, "follow_log", lambda *_, **__: unheard.wait(60))
     monkeypatch.setattr(command, "_LAST_LINES_SECONDS", 3600)
     monkeypatch.setattr(click, "confirm", confirm)
     monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
@@ -70,7 +70,7 @@ def test_a_run_that_is_cancelled_by_ctrl_c_is_looked_after_until_it_is_over(
 ) -> None:
     """Whoever launched it kills what does not hear, and tells its end: of none there would be no exit code."""
     asked = []
-    monkeypatch.setattr(command, "follow_log", lambda *_: None)
+    monkeypatch.setattr(command, "follow_log", lambda *_, **__: None)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(command, "cancel_run", lambda store, *_, **__: asked.append(store))

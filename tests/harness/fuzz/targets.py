@@ -225,7 +225,7 @@ def _standing(stored: dict[str, bytes]) -> None:
         path.write_bytes(data)
     try:
         run_status(RunStore(storage, layout))
-        _quietly(show, run=f"{_folder()}/f/runs/r", as_json=False)
+        _quietly(show, run=f"{_folder()}/f/runs/r", follow=False, as_json=False)
     finally:
         for key in stored:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)
