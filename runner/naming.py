@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LONGEST_LABEL = 200  # characters
 UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
+_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-(\d{6})-[0-9a-f]{6}")  # what `new_run_id` returns
 
 
 def slugify(text: str) -> str:
@@ -64,6 +65,18 @@ def new_run_id() -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.now(UTC).strftime('%Y%m%dt%H%M%S-%f')}-{os.urandom(3).hex()}"
+
+
+def time_of_run_id(run_id: str) -> str:
+    """Return when runner made a run id, as `now` has it; empty for a given one.
+
+    Example:
+        >>> from runner.naming import time_of_run_id
+        >>> time_of_run_id("20261122t121024-845190-5f2c9a"), time_of_run_id("day-2026-02-01")
+        ('2026-11-22T12:10:24.845190+00:00', '')
+    """
+    dated = _DATED.fullmatch(run_id)
+    return dated.expand(r"\1-\2-\3T\4:\5:\6.\7+00:00") if dated else ""
 
 
 def new_token() -> str:

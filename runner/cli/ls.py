@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import click
 
 from runner import naming
+from runner.backends.background import side_by_side
 from runner.bundle import pointers
+from runner.bundle.flow_folder import look_into
 from runner.bundle.pointers import Pointer
 from runner.cli.format import as_json_option, echo, echo_json, print_table, size_text
 from runner.cli.locations import believed_status, open_location, parse_location_argument, read_settings
+from runner.cli.moments import read_moment
 from runner.cli.promote import describe_alias, unusable_alias
 from runner.errors import BundleCorrupt, Denied, NotFound, Untrusted, UsageError
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from datetime import datetime
 
     from runner.backends.base import Entry, Storage
+    from runner.bundle.flow_folder import FlowFolder
     from runner.cli.promote import AliasListing
 
-    Name = TypeVar("Name")
-    Listed = TypeVar("Listed")
-
-_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-\d{6}-")  # a run id that runner made
-_AT_ONCE = 8  # requests; an outcome may have 64 MB
+_CHUNK = 64  # runs that are looked at until there are enough of those that are wanted
+_STATES = (
+    "succeeded",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "crashed",
+    "lost",
+    "refused",
+    "asked-for",
+    "running",
+    "stalled",
+    "unreadable",
+    "untrusted",
+)
 _PASSED_OVER = (BundleCorrupt, Denied, NotFound, UsageError)  # of one folder or run: the others are listed all the same
 
 
@@ -58,35 +71,54 @@ class RunListing(TypedDict):
     url: str
 
 
+class _Wish(NamedTuple):
+    """Which runs are listed: so many at the most, in these states if there are any, and none from before a time."""
+
+    limit: int | None
+    states: tuple[str, ...]
+    since: str
+
+    @property
+    def is_choosy(self) -> bool:
+        return bool(self.states or self.since)
+
+    def is_met(self, run: RunListing) -> bool:
+        """Return whether a run is wanted; one that has not begun, or cannot be read, began after any time."""
+        return (not self.states or run["state"] in self.states) and (run["began"] is None or run["began"] >= self.since)
+
+
 @click.command(short_help="List flows, or a flow's versions and runs.")
 @click.argument("url")
 @click.option("-n", "--number", type=click.IntRange(min=1), default=20, show_default=True, help="List so many of each.")
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Of runs, only those in this state.")
+@click.option("--since", callback=read_moment, metavar="TIME", help="Of runs, only newer ones: 2h, 7d, 2026-11-01.")
 @as_json_option
-def ls(url: str, *, number: int, everything: bool, as_json: bool) -> None:
+def ls(
+    url: str, *, number: int, everything: bool, states: tuple[str, ...], since: datetime | None, as_json: bool
+) -> None:
     """List the flows at URL; of a flow, its versions, aliases and runs, the newest first, and what else lies there.
 
     Runs are sorted by when they began; of more given run ids than are listed, those with the last names are looked at.
+    Of a run id that runner made, --since means the time in it, else when the run began.
     """
     location = parse_location_argument(url).as_root()
     storage = open_location(location)
-    prefix = f"{location.key}/".lstrip("/")
-    folders, entries = storage.list_folder(prefix)
-    if not folders and not entries:
+    found = look_into(storage, location.key)
+    if not found.folders and not found.versions and not found.others and not found.has_pointer:
         message = f"there is nothing at {location.url}"
         raise NotFound(message, hint="Check the name.")
-    limit = None if everything else number
-    versions = [entry for entry in entries if naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
-    others = [entry for entry in entries if not naming.VERSION.fullmatch(entry.key.removeprefix(prefix))]
-    others = [entry for entry in others if not pointers.is_pointer(entry.key)]
-    runs, beside = storage.list_folder(f"{prefix}runs/") if "runs" in folders else ([], [])
-    is_a_flow_called_so = any(naming.VERSION.fullmatch(entry.key.removeprefix(f"{prefix}runs/")) for entry in beside)
-    if versions or not folders or ("runs" in folders and not is_a_flow_called_so):
-        runs = [name for name in runs if not name.startswith("_")]  # what doctor left is none
-        aliases = _describe_aliases(url, limit) if pointers.ALIASES in folders else ([], 0)
-        _list_flow(storage, location.key, (versions, others, runs), aliases, limit, as_json=as_json)
-    else:
-        _list_flows(storage, prefix, [name for name in folders if not name.startswith("_")], limit, as_json=as_json)
+    states = tuple(state.replace("-", " ") for state in states)
+    wish = _Wish(None if everything else number, states, since.isoformat(timespec="microseconds") if since else "")
+    if found.is_flow:
+        aliases = _describe_aliases(url, wish.limit) if pointers.ALIASES in found.folders else ([], 0)
+        _list_flow(storage, location.key, found, aliases, wish, as_json=as_json)
+        return
+    if wish.is_choosy:
+        message = f"--state and --since choose among the runs of a flow, and {location.url} is none"
+        raise UsageError(message, hint="Name a flow: runner ls lists them.")
+    names = [name for name in found.folders if not name.startswith("_")]
+    _list_flows(storage, f"{location.key}/".lstrip("/"), names, wish.limit, as_json=as_json)
 
 
 def _list_flows(storage: Storage, prefix: str, names: list[str], limit: int | None, *, as_json: bool) -> None:
@@ -101,7 +133,7 @@ def _list_flows(storage: Storage, prefix: str, names: list[str], limit: int | No
         versions = [version for version in versions if naming.VERSION.fullmatch(version)]
         return {"flow": name, "versions": len(versions), "newest": max(versions, default=None)}
 
-    flows = [flow for flow in _side_by_side(describe, names[:limit]) if flow]
+    flows = [flow for flow in side_by_side(describe, names[:limit]) if flow]
     more = len(names) - len(names[:limit])
     if as_json:
         echo_json({"flows": flows, "more": {"flows": more}})
@@ -113,9 +145,9 @@ def _list_flows(storage: Storage, prefix: str, names: list[str], limit: int | No
 def _list_flow(
     storage: Storage,
     home: str,
-    found: tuple[list[Entry], list[Entry], list[str]],
+    found: FlowFolder,
     aliases: tuple[list[AliasListing], int],
-    limit: int | None,
+    wish: _Wish,
     *,
     as_json: bool,
 ) -> None:
@@ -127,14 +159,10 @@ def _list_flow(
     def listed(entries: list[Entry]) -> list[ObjectListing]:
         return [{"location": storage.url(entry.key), "size": entry.size} for entry in entries]
 
-    versions, others, run_ids = found[0][::-1], found[1], found[2]
-    more = {
-        name: len(all_of_them) - len(all_of_them[:limit])
-        for name, all_of_them in (("versions", versions), ("others", others), ("runs", run_ids))
-    }
+    versions, others = found.versions[::-1][: wish.limit], found.others[: wish.limit]
+    more = {"versions": len(found.versions) - len(versions), "others": len(found.others) - len(others)}
+    runs, more["runs"] = _chosen(describe, found.runs, wish)
     more["aliases"] = aliases[1]
-    versions, others = versions[:limit], others[:limit]
-    runs = sorted(_side_by_side(describe, _looked_at(run_ids, limit)), key=_began, reverse=True)[:limit]
     if as_json:
         told = {"versions": listed(versions), "others": listed(others), "aliases": aliases[0], "runs": runs}
         echo_json(told | {"more": more})
@@ -150,20 +178,35 @@ def _list_flow(
         _tell_more(more["aliases"])
         echo("")
     print_table(["RUN", "STATE", "BEGAN", "URL"], [[run["run"], run["told"], run["began"], run["url"]] for run in runs])
-    _tell_more(more["runs"])
+    _tell_more(more["runs"], "looks at" if wish.is_choosy else "lists")
 
 
-def _looked_at(run_ids: list[str], limit: int | None) -> list[str]:
-    """Return which runs are looked at: as many as are listed, of those whose ids tell their time, and of the others."""
-    dated = [run_id for run_id in run_ids if _DATED.match(run_id)]
-    given = [run_id for run_id in run_ids if not _DATED.match(run_id)]
-    return given[::-1][:limit] + dated[::-1][:limit]
+def _chosen(describe: Callable[[str], RunListing], run_ids: list[str], wish: _Wish) -> tuple[list[RunListing], int]:
+    """Return the runs that are listed, and how many more there are, or may be: no name tells a state.
+
+    So many are looked at as are listed of those whose ids tell their time, and of the others; more, and of the others
+    all, only for a wish that not every run meets.
+    """
+    dated = [run_id for run_id in run_ids if naming.time_of_run_id(run_id)][::-1]
+    given = [run_id for run_id in run_ids if not naming.time_of_run_id(run_id)][::-1]
+    if not wish.is_choosy:
+        given = given[: wish.limit]
+    recent = [run_id for run_id in dated if naming.time_of_run_id(run_id) >= wish.since]
+    found = [run for run in side_by_side(describe, given) if wish.is_met(run)]
+    looked_at, enough = 0, len(recent) if wish.limit is None else wish.limit
+    while looked_at < len(recent) and enough > 0:
+        chunk = recent[looked_at : looked_at + (_CHUNK if wish.is_choosy else enough)]
+        met = [run for run in side_by_side(describe, chunk) if wish.is_met(run)]
+        looked_at, enough, found = looked_at + len(chunk), enough - len(met), found + met
+    shown = sorted(found, key=_began, reverse=True)[: wish.limit]
+    if wish.is_choosy:
+        return shown, len(found) - len(shown) + len(recent) - looked_at
+    return shown, len(run_ids) - len(shown)
 
 
 def _began(run: RunListing) -> str:
     """Return when a run began, as far as it or its id tells."""
-    dated = _DATED.match(run["run"])
-    return run["began"] or (dated.expand(r"\1-\2-\3T\4:\5:\6") if dated else "")
+    return run["began"] or naming.time_of_run_id(run["run"])
 
 
 def _describe_aliases(url: str, limit: int | None) -> tuple[list[AliasListing], int]:
@@ -179,22 +222,13 @@ def _describe_aliases(url: str, limit: int | None) -> tuple[list[AliasListing], 
             return unusable_alias(flow.url, alias, error)
         return describe_alias(flow.url, document) if document else None
 
-    described = [alias for alias in _side_by_side(describe, names[:limit]) if alias]
+    described = [alias for alias in side_by_side(describe, names[:limit]) if alias]
     return described, len(names) - len(names[:limit])
 
 
-def _tell_more(number: int) -> None:
+def _tell_more(number: int, does: str = "lists") -> None:
     if number:
-        echo(f"and {number:,} more, which --all lists")
-
-
-def _side_by_side(describe: Callable[[Name], Listed], names: Sequence[Name]) -> list[Listed]:
-    """Return what is said of each, in order; it is asked for at the same time."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        return list(pool.map(describe, names))
-    finally:
-        pool.shutdown(cancel_futures=True)
+        echo(f"and {number:,} more, which --all {does}")
 
 
 def _describe_run(store: RunStore) -> RunListing:

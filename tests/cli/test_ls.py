@@ -13,6 +13,7 @@ import pytest
 
 from support.command_line import ETL, assert_refused, printed_json, run_command, run_url
 from support.flows import located, publish
+from support.run_documents import write_run
 from support.starting import start
 from support.wire import Fault, Relay
 
@@ -139,6 +140,45 @@ def test_ls_sorts_given_run_ids_and_dated_ones_by_when_they_began(here: Place) -
     assert [run["began"] for run in runs] == sorted((run["began"] for run in runs), reverse=True)
     newest = printed_json(run_command({}, "ls", f"{here.url}/{ETL}", "--json", "-n", "2"))["runs"]
     assert newest[1] == runs[1]  # one of two given ids was looked at, and the dated one
+
+
+def test_ls_lists_runs_in_some_states_and_since_a_time(here: Place) -> None:
+    states = ["succeeded", "failed", "lost"]
+    for number in range(90):
+        write_run(here, f"202611{number % 30 + 1:02d}t06000{number // 30}-000000-abcdef", state=states[number % 3])
+    write_run(here, "day-1", state="failed", began="2026-11-29T00:00:00.000000+00:00")
+    write_run(here, "day-2", state="failed", began="2026-10-29T00:00:00.000000+00:00")
+    write_run(here, "waits", state=None)
+
+    def listed(*arguments: str) -> tuple[list[str], int]:
+        found = printed_json(run_command({}, "ls", f"{here.url}/etl", "--json", *arguments))
+        return [run["run"] for run in found["runs"]], found["more"]["runs"]
+
+    failed, more = listed("--state", "failed", "--all")
+    assert (len(failed), failed[-1], more) == (32, "day-2", 0)
+    assert failed == [*sorted(failed[:-1], key=lambda run: run.replace("day-1", "20261129"), reverse=True), "day-2"]
+    assert listed("--state", "failed", "-n", "2") == (failed[:2], 47)
+    assert len(listed("--state", "failed", "--state", "lost", "--all")[0]) == 62
+    assert listed("--state", "asked-for")[0] == ["waits"]
+    recent, _ = listed("--since", "2026-11-29")
+    assert sorted(recent) == ["20261129t060000-000000-abcdef", "20261129t060001-000000-abcdef",
+        "20261129t060002-000000-abcdef", "20261130t060000-000000-abcdef", "20261130t060001-000000-abcdef",
+        "20261130t060002-000000-abcdef", "day-1", "waits"]  # fmt: skip
+    assert listed("--since", "2026-11-29T06:00:01+00:00", "--state", "failed")[0] == []
+    assert listed("--since", "2026-11-30T07:00:00+01:00", "--state", "lost")[1] == 0
+    assert listed("--since", "9999w")[0][0] == "20261130t060002-000000-abcdef"
+    assert (
+        "and 47 more, which --all looks at"
+        in run_command({}, "ls", f"{here.url}/etl", "--state", "failed", "-n", "2").stdout
+    )
+
+
+def test_ls_refuses_a_time_that_is_none_and_to_choose_among_the_runs_of_what_is_no_flow(here: Place) -> None:
+    write_run(here, "r")
+    for text in ("30", "-3d", "99999999w", "soon", "10000-01-01"):
+        assert_refused(run_command({}, "ls", f"{here.url}/etl", "--since", text), 2, "is no time: write 30d")
+    assert_refused(run_command({}, "ls", f"{here.url}/etl", "--state", "done"), 2, "'done' is not one of")
+    assert_refused(run_command({}, "ls", here.url, "--state", "lost"), 2, "is none", "runner ls lists them")
 
 
 @pytest.mark.parametrize("backend", ["s3"], indirect=True)
