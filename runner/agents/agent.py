@@ -91,7 +91,8 @@ class Agent:
         self._limits: dict[str, tuple[object, ...]] = {}  # what kept entries from a place
         self._full = set[tuple[object, ...]]()  # what has kept one from it since the last listing
         self._rung = ""
-        self._asked, self._listed, self._due = float("-inf"), float("-inf"), float("-inf")
+        self._asked, self._listed = float("-inf"), float("-inf")
+        self._is_all = True  # that waited when the queue was listed, and not its share alone
 
     @property
     def id(self) -> str:
@@ -152,15 +153,19 @@ class Agent:
             self._asked = time.monotonic()
             if (rung := self.queue.rung(self._rung)) != self._rung:
                 self._neighbours.look_soon()
-                self._rung, self._due = rung, float("-inf")
-        if self._has_room and time.monotonic() >= self._due:
+                self._rung, self._listed = rung, float("-inf")
+        if self._has_room and self._is_old(LIST_SECONDS if self._next or self._is_all else self.habits.poll):
             self._list()
         while self._next and self._has_room and not self._stops:
             turn, waiting = self._next.pop(0)
-            if turn and time.monotonic() - self._listed > self.habits.poll:  # others will have taken most of these
-                self._next, self._due = [], float("-inf")
+            if turn and self._is_old(self.habits.poll):  # others will have taken most of these
+                self._list()
             elif self._limits.get(waiting.key) not in self._full:
                 self._begin(waiting)
+
+    def _is_old(self, seconds: float) -> bool:
+        """Return whether the queue was listed so long ago."""
+        return time.monotonic() - self._listed >= seconds
 
     @property
     def _has_room(self) -> bool:
@@ -172,7 +177,7 @@ class Agent:
         What others have not taken from one listing to the next is anybody's by and by: each time of twice as many.
         """
         found: list[tuple[int, Waiting]] = []
-        mine, self._listed = set(self.document["labels"]), time.monotonic()
+        mine, began = set(self.document["labels"]), time.monotonic()
         for name, labels in self.queue.sets().items():
             if mine.issuperset(labels) and (waiting := self.queue.waiting(name)):
                 agents = self._neighbours.able(labels)
@@ -182,7 +187,7 @@ class Agent:
         self._full = set()
         its = (one for one in found if one[0] < 2 ** (self._seen[one[1].key] - 1))
         self._next = sorted(its, key=lambda one: (one[1].rank, *one))
-        self._due = self._listed + (LIST_SECONDS if len(self._next) == len(found) else self.habits.poll)
+        self._is_all, self._listed = len(self._next) == len(found), began
 
     def _begin(self, waiting: Waiting) -> None:
         self._start(waiting.key, lambda: self._take(waiting.key))
