@@ -49,7 +49,7 @@ LIMITS: Final[dict[Kind, tuple[int, str]]] = {
     "signature": (1 * _KB, "it has about 200 bytes, whatever is signed"),
     "run": (4 * _MB, "the parameters are most of it"),
     "claim": (64 * _KB, "it has some names and numbers"),
-    "beat": (4 * _KB, "it has a token, a number and a time"),
+    "beat": (64 * _KB, "it has how far up to fifty tasks are"),
     "end": (64 * _MB, "an entry of about 400 bytes for each task and element, so 150,000 of them"),
     "cancel": (4 * _KB, "it has a name and a sentence"),
     "launch": (16 * _KB, "it has some names"),

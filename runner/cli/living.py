@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, ClaimDocument
+    from runner.schema.progress import Progress
 
 
 class StoredResult(TypedDict):
@@ -39,7 +40,7 @@ class StoredTask(TypedDict):
 
 
 class LivingDocument(TypedDict):
-    """An `EndDocument` of a run that has no end, with its last claim, and the seconds since its heartbeat."""
+    """An `EndDocument` of a run that has no end, with its last claim, its progress, and its heartbeat's age."""
 
     format: int
     token: str | None
@@ -57,6 +58,7 @@ class LivingDocument(TypedDict):
     tasks: list[StoredTask]
     silent: float | None
     claim: ClaimDocument | None
+    progress: Progress | None
 
 
 def stored_tasks(store: RunStore) -> list[StoredTask]:
@@ -99,4 +101,5 @@ def living_document(store: RunStore, status: RunStatus) -> LivingDocument:
         "tasks": stored_tasks(store),
         "silent": status.silence,
         "claim": claim,
+        "progress": store.read_progress(claim["attempt"]) if claim else None,
     }

@@ -25,6 +25,7 @@ from runner.cli.format import (
 from runner.cli.launches import launches_of, print_launches
 from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
+from runner.cli.progress import PROGRESS_COLUMNS, progress_text, rows_of
 from runner.errors import BundleCorrupt, NotFound, Untrusted
 from runner.launchers.start import end_of_given_up
 from runner.runs.status import run_status, status_without_outcome
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from runner.cli.living import StoredTask
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
-    from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
+    from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument, TaskRecord
 
 _LOOK_SECONDS = 2.0
 
@@ -85,8 +86,8 @@ def _follow(store: RunStore) -> None:
 def _stage(store: RunStore, status: RunStatus) -> str:
     """Return in a few words how far a run has come that is not over."""
     if status.claim:
-        done = f", {count} results so far" if (count := len(stored_tasks(store))) else ""
-        return f"{status.state}, attempt {status.claim['attempt']}{done}"
+        progress = store.read_progress(status.claim["attempt"])
+        return f"{status.state}, attempt {status.claim['attempt']}{f', {progress_text(progress)}' if progress else ''}"
     if waits := _waits(store, status):
         return f"waits {waits}"
     numbers = store.list_launches()
@@ -124,11 +125,7 @@ def _print(store: RunStore, status: RunStatus, unreadable: BundleCorrupt | None)
         echo_field("outcome", f"unreadable, so what follows is its last attempt's: {unreadable}")
     echo_field("state", status.text)
     if end is None:
-        if claim := status.claim:
-            echo_field("attempt", f"{claim['attempt']}, since {claim['started']} on {claim['host']}")
-        if tasks := stored_tasks(store):
-            echo("")
-            _print_stored(store.storage, tasks)
+        _print_living(store, status.claim)
         return
     echo_field("flow", plain(end["flow"]))
     echo_field("bundle", end["bundle"]["url"])
@@ -146,6 +143,19 @@ def _print(store: RunStore, status: RunStatus, unreadable: BundleCorrupt | None)
     for task in end["tasks"]:
         if task["error"]:
             _print_text(f"{label(task)}:", task["error"]["traceback"])
+
+
+def _print_living(store: RunStore, claim: ClaimDocument | None) -> None:
+    """Print how far a run is that is not over, and what it has stored so far."""
+    if claim:
+        echo_field("attempt", f"{claim['attempt']}, since {claim['started']} on {claim['host']}")
+    if claim and (progress := store.read_progress(claim["attempt"])):
+        echo_field("tasks", progress_text(progress))
+        echo("")
+        print_table(PROGRESS_COLUMNS, rows_of(progress))
+    if tasks := stored_tasks(store):
+        echo("")
+        _print_stored(store.storage, tasks)
 
 
 def _print_text(head: str, text: str) -> None:

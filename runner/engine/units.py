@@ -99,8 +99,8 @@ class Unit:
             "mapped": node.mapped,
             "state": self.state,
             "tries": self.tries,
-            "started": _iso(self.started),
-            "ended": _iso(self.ended),
+            "started": iso(self.started),
+            "ended": iso(self.ended),
             "error": self.error_record,
             "result": self.result,
         }
@@ -284,5 +284,6 @@ def _part(value: Any) -> Any:
     return value if next(references(value), None) is not None else Value(value)
 
 
-def _iso(moment: float | None) -> str | None:
+def iso(moment: float | None) -> str | None:
+    """Return a moment as it is stored."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")

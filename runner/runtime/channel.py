@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import threading
 from contextlib import suppress
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ from runner.model.verdict import Verdict
 from runner.runs.layout import Claim, RunPlace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.runtime.messages import Message, StopOrder
 
 _LONGEST_ORDER = 65536  # bytes: what a pipe holds
@@ -24,6 +28,7 @@ _FIELDS = {
     "flow began": {"flow"},
     "end saved aside": set(),
     "attempt ended": {"verdict"},
+    "progress": {"progress"},
     "finished": {"verdict"},
     "stop": {"verdict", "signal", "within"},
 }
@@ -62,17 +67,22 @@ class Channel:
         self.reaper, self.secret, self.mark = reaper, secret, mark
         self.has_begun = False  # whether it was told that the flow's first line is near
         self._messages, self._orders = messages, orders
+        self._turn = threading.Lock()  # what is longer than PIPE_BUF may be written in pieces
         # which pipe it is: a flow may close what it did not open, or have another file of that number
         self._pipe = os.fstat(messages)
 
     def send(self, message: Message) -> None:
         """Send a message to the supervisor, unless the pipe is gone."""
         self.has_begun = self.has_begun or message["kind"] == "flow began"
-        with suppress(OSError):
+        with suppress(OSError), self._turn:
             if os.path.samestat(os.fstat(self._messages), self._pipe):
                 os.write(self._messages, encode(message))
 
-    def wait_for_order(self) -> StopOrder | None:
-        """Wait until the supervisor orders to stop; None if it is gone."""
+    def wait_for_order(self, meanwhile: Callable[[], None], seconds: float) -> StopOrder | None:
+        """Wait until the supervisor orders to stop, and do something each time after so long; None if it is gone."""
+        poll = select.poll()
+        poll.register(self._orders, select.POLLIN)
+        while not poll.poll(seconds * 1000):
+            meanwhile()
         order = decode(os.read(self._orders, _LONGEST_ORDER))
         return order if order is not None and order["kind"] == "stop" else None

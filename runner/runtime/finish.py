@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.engine.report import failure
@@ -14,6 +16,7 @@ from runner.model.verdict import Verdict
 from runner.runs.ends import commit_end, end_document
 
 if TYPE_CHECKING:
+    from runner.engine.progress import ProgressMeter
     from runner.engine.report import Report
     from runner.engine.scheduler import Engine
     from runner.runs.ends import RunFacts
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from runner.runtime.messages import StopOrder
     from runner.schema.documents import EndDocument
 
+PROGRESS_SHARE = 0.4  # of the time between two heartbeats, after which it is told anew how far the flow is
 COMMIT_SHARE = 0.125  # of the time to come to a safe point, after it: in which the end is written, or else printed
 
 
@@ -45,18 +49,20 @@ class Finalizer:
         self._order: StopOrder | None = None
         self._returned = threading.Event()
         self._end: EndDocument | None = None  # as soon as there is one
+        self._progress: ProgressMeter | None = None
         self._settled = threading.Event()  # it is stored, or another's, or saved aside
 
     def flow_returned(self) -> None:
         """Record that the flow returned on its own; no forced end is needed."""
         self._returned.set()
 
-    def watch_orders(self, engine: Engine) -> None:
+    def watch_orders(self, engine: Engine, heartbeat: float) -> None:
         """Wait for the supervisor's order to stop the flow, and end a flow that comes to no safe point in time.
 
-        Such a flow gets its end from here, as far as it is.
+        Such a flow gets its end from here, as far as it is. Meanwhile the supervisor is told for each of its
+        heartbeats how far the flow is.
         """
-        order = self._channel.wait_for_order()
+        order = self._channel.wait_for_order(partial(self._tell_progress, engine), heartbeat * PROGRESS_SHARE)
         if order is None:
             return
         self._order = order
@@ -70,6 +76,14 @@ class Finalizer:
             threading.Thread(target=self._force, args=(engine,), daemon=True).start()
         if not self._settled.wait(over - time.monotonic()) and self._end is not None:
             self._save_aside(self._end)
+
+    def _tell_progress(self, engine: Engine) -> None:
+        if self._progress is None:
+            from runner.engine.progress import ProgressMeter
+
+            self._progress = ProgressMeter(engine.graph)
+        with suppress(Exception):  # whatever it is, an order is still to be heard
+            self._channel.send({"kind": "progress", "progress": self._progress.read()})
 
     def _force(self, engine: Engine) -> None:
         """Commit the end of a flow as far as it is, and end the process."""

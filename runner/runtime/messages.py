@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.model.verdict import Verdict
     from runner.runs.layout import Claim, RunPlace
     from runner.schema.documents import BundleReference
+    from runner.schema.progress import Progress
 
 
 class RunLocated(TypedDict):
@@ -80,6 +81,13 @@ class AttemptEnded(TypedDict):
     verdict: Verdict | None
 
 
+class ProgressMade(TypedDict):
+    """How far the flow is."""
+
+    kind: Literal["progress"]
+    progress: Progress
+
+
 class Finished(TypedDict):
     """How this process ended."""
 
@@ -110,6 +118,7 @@ Message: TypeAlias = (
     | FlowBegan
     | EndSavedAside
     | AttemptEnded
+    | ProgressMade
     | Finished
     | StopOrder
 )

@@ -239,7 +239,9 @@ def _execute(
     engine = Engine(loaded.flow, loaded.parameters, executor, save=results.save, cache=reusable)
     facts = RunFacts(loaded.flow.name, bundle)
     finalizer = Finalizer(store, claim, facts, channel, settings.temporary)
-    threading.Thread(target=finalizer.watch_orders, args=(engine,), name="orders", daemon=True).start()
+    threading.Thread(
+        target=finalizer.watch_orders, args=(engine, settings.heartbeat), name="orders", daemon=True
+    ).start()
     report = engine.run()
     finalizer.flow_returned()
     return finalizer.commit(report)

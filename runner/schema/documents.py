@@ -64,15 +64,6 @@ class ClaimDocument(TypedDict):
     launch: NotRequired[int]
 
 
-class Heartbeat(TypedDict):
-    """``beat``: that an attempt lives; counted from 1, with the token of its claim."""
-
-    format: Literal[1]
-    token: str
-    beat: int
-    time: str
-
-
 class ErrorRecord(TypedDict):
     """Why something did not succeed: the class of the error and a sentence."""
 

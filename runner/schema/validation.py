@@ -29,7 +29,7 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\dt[a-z0-9-]{1,64}")
 def first_violation(document: Mapping[str, Any], kind: str | None = None) -> str:
     """Return the path of the first part of a document that no reader could use; empty if there is none.
 
-    Without a ``kind`` the kind is known by what only one has; a document of none, as a beat is, has nothing to check.
+    Without a ``kind`` the kind is known by what only one has; a document of none has nothing to check.
     """
     if kind is None:
         kind = next((kind for kind, names in _ONLY.items() if names & set(document)), None)
@@ -181,6 +181,19 @@ _CANCEL = {
     "requested": _time,
     "why": _or_none(_text),
 }
+_TASK_PROGRESS = {
+    "task": _text,
+    "total": _or_none(_count),
+    "running": _count,
+    "succeeded": _count,
+    "failed": _count,
+    "skipped": _count,
+}
+_PROGRESS = {
+    "tasks": [_TASK_PROGRESS],
+    "more": _count,
+    "longest": _or_none(_shaped({"task": _text, "index": _or_none(_count), "since": _time})),
+}
 _ENVIRONMENT = {
     "resources": {
         "cpu": _if_there(_seconds),
@@ -248,6 +261,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "beat": _or_none(_seconds),
         "launch": _if_there(_count),
     },
+    "beat": {"progress": _if_there(_shaped(_PROGRESS))},
     "launch": {"run_id": _text, "launch": _count, "kind": _text, "name": _text, "launched": _time},
     "handle": {"run_id": _text, "launch": _count, "handle": _object_of_texts},
     "launch-end": {

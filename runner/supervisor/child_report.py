@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from runner.runs.layout import Claim, RunPlace
     from runner.runtime.messages import Message
     from runner.schema.documents import BundleReference
+    from runner.schema.progress import Progress
 
 
 class ChildReport:
@@ -26,6 +27,7 @@ class ChildReport:
         self.claim: Claim | None = None
         self.attempt: int | None = None
         self.has_begun = False
+        self.progress: Progress | None = None
         self.is_end_saved = False
         self.verdict: Verdict | None = None
 

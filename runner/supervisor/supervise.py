@@ -219,6 +219,8 @@ class Supervisor:
                         resolve((name,), self.environ)
             case "claim held":
                 self._watch_over_attempt()
+            case "progress":
+                self.report.progress = message["progress"]
             case "flow began" if self.heartbeat and self.shipper:
                 self.heartbeat.on_started()
                 self.shipper.on_started()
@@ -237,7 +239,13 @@ class Supervisor:
         if place and claim:
             settlement = self._settlement()
             self.heartbeat = Heartbeat(
-                self.settings, claim, self._cancel, self._fail, settlement.open_store, settlement.open_log
+                self.settings,
+                claim,
+                self._cancel,
+                self._fail,
+                lambda: self.report.progress,
+                settlement.open_store,
+                settlement.open_log,
             )
             self.shipper = LogShipper(self.settings, place, claim.attempt, self.buffer, self._fail)
 

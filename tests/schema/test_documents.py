@@ -8,13 +8,13 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from runner.schema import documents, validation
+from runner.schema import documents, progress, validation
 from support import schemas
 
 KINDS: dict[str, Any] = {
     "run": documents.RunRequest,
     "claim": documents.ClaimDocument,
-    "beat": documents.Heartbeat,
+    "beat": progress.Heartbeat,
     "cancel": documents.CancelDocument,
     "launch": documents.LaunchDocument,
     "handle": documents.HandleDocument,
