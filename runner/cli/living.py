@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, ClaimDocument
-    from runner.schema.progress import Progress
+    from runner.schema.progress import Progress, UsageSeries
 
 
 class StoredResult(TypedDict):
@@ -40,7 +40,7 @@ class StoredTask(TypedDict):
 
 
 class LivingDocument(TypedDict):
-    """An `EndDocument` of a run that has no end, with its last claim, its progress, and its heartbeat's age."""
+    """An `EndDocument` of a run that has no end, with its last claim, its progress and use, and its heartbeat's age."""
 
     format: int
     token: str | None
@@ -59,6 +59,7 @@ class LivingDocument(TypedDict):
     silent: float | None
     claim: ClaimDocument | None
     progress: Progress | None
+    usage: UsageSeries | None
 
 
 def stored_tasks(store: RunStore) -> list[StoredTask]:
@@ -84,6 +85,7 @@ def stored_tasks(store: RunStore) -> list[StoredTask]:
 def living_document(store: RunStore, status: RunStatus) -> LivingDocument:
     """Return what is known of a run without an end."""
     claim, request = status.claim, store.read_request()
+    news = store.read_news(claim["attempt"]) if claim else {}
     return {
         "format": FORMAT,
         "token": claim["token"] if claim else None,
@@ -101,5 +103,6 @@ def living_document(store: RunStore, status: RunStatus) -> LivingDocument:
         "tasks": stored_tasks(store),
         "silent": status.silence,
         "claim": claim,
-        "progress": store.read_progress(claim["attempt"]) if claim else None,
+        "progress": news.get("progress"),
+        "usage": news.get("usage"),
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from runner.cli.format import size_text
 from runner.naming import label_of
 from runner.runs.status import duration_text
 
 if TYPE_CHECKING:
-    from runner.schema.progress import Progress, RunningTask, TaskProgress
+    from runner.schema.progress import HeartbeatNews, Progress, RunningTask, TaskProgress, UsageSeries
 
 PROGRESS_COLUMNS = ("TASK", "STATE", "DONE", "RUNNING", "FAILED")
 _NAMED = 4  # tasks that a line names
@@ -37,6 +38,28 @@ def progress_text(progress: Progress) -> str:
     text += f": {', '.join(parts)}" if parts else ""
     longest = progress["longest"]
     return f"{text}; longest {longest_text(longest)}" if longest else text
+
+
+def usage_text(usage: UsageSeries) -> str:
+    """Return in a few words what a run uses: the processors between its last two heartbeats, and memory now.
+
+    Empty where not so much is known.
+    """
+    points = list(zip(usage["seconds"], usage["cpu"], usage["memory"], strict=False))
+    if not points:
+        return ""
+    before, (seconds, cpu, memory) = points[-2] if len(points) > 1 else (0.0, 0.0, 0), points[-1]
+    gone = seconds - before[0]
+    cores = f"{max(0.0, cpu - before[1]) / gone:.1f} of {usage['cpus']:g} processors, " if gone > 0 else ""
+    limit = f" of {size_text(usage['memory_limit'])}" if usage["memory_limit"] else ""
+    return f"{cores}{size_text(memory)}{limit}"
+
+
+def news_texts(news: HeartbeatNews) -> dict[str, str]:
+    """Return what a heartbeat tells, by the words before it: how far the run is, and what it uses."""
+    progress, usage = news.get("progress"), news.get("usage")
+    found = {"tasks": progress_text(progress) if progress else "", "uses": usage_text(usage) if usage else ""}
+    return {name: text for name, text in found.items() if text}
 
 
 def done(task: TaskProgress) -> int:

@@ -25,7 +25,7 @@ from runner.cli.format import (
 from runner.cli.launches import launches_of, print_launches
 from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
-from runner.cli.progress import PROGRESS_COLUMNS, progress_text, rows_of
+from runner.cli.progress import PROGRESS_COLUMNS, news_texts, rows_of
 from runner.errors import BundleCorrupt, NotFound, Untrusted
 from runner.launchers.start import end_of_given_up
 from runner.runs.status import run_status, status_without_outcome
@@ -86,8 +86,8 @@ def _follow(store: RunStore) -> None:
 def _stage(store: RunStore, status: RunStatus) -> str:
     """Return in a few words how far a run has come that is not over."""
     if status.claim:
-        progress = store.read_progress(status.claim["attempt"])
-        return f"{status.state}, attempt {status.claim['attempt']}{f', {progress_text(progress)}' if progress else ''}"
+        told = news_texts(store.read_news(status.claim["attempt"]))
+        return ", ".join([status.state, f"attempt {status.claim['attempt']}", *told.values()])
     if waits := _waits(store, status):
         return f"waits {waits}"
     numbers = store.list_launches()
@@ -149,8 +149,10 @@ def _print_living(store: RunStore, claim: ClaimDocument | None) -> None:
     """Print how far a run is that is not over, and what it has stored so far."""
     if claim:
         echo_field("attempt", f"{claim['attempt']}, since {claim['started']} on {claim['host']}")
-    if claim and (progress := store.read_progress(claim["attempt"])):
-        echo_field("tasks", progress_text(progress))
+    news = store.read_news(claim["attempt"]) if claim else {}
+    for name, text in news_texts(news).items():
+        echo_field(name, text)
+    if progress := news.get("progress"):
         echo("")
         print_table(PROGRESS_COLUMNS, rows_of(progress))
     if tasks := stored_tasks(store):

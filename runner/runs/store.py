@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         LaunchEnd,
         RunRequest,
     )
-    from runner.schema.progress import Heartbeat, Progress
+    from runner.schema.progress import Heartbeat, HeartbeatNews
     from runner.settings import Settings
     from runner.signing.run_signatures import RunSigner
 
@@ -116,13 +116,13 @@ class RunStore:
         """Return an attempt's last heartbeat; only that it changes counts."""
         return self._read_bytes(self.layout.beat(attempt), "beat")
 
-    def read_progress(self, attempt: int) -> Progress | None:
-        """Return how far an attempt was at its last heartbeat, for people; None where it does not say."""
+    def read_news(self, attempt: int) -> HeartbeatNews:
+        """Return what an attempt's last heartbeat tells people, and nothing where it tells none."""
         try:
             data = self.read_heartbeat(attempt)
-            return cast("Heartbeat", decode(data, "beat")).get("progress") if data else None
+            return cast("Heartbeat", decode(data, "beat")) if data else {}
         except (TooLarge, ValueError):
-            return None
+            return {}
 
     def read_signature(self, key: str) -> bytes | None:
         """Return the signature that lies beside the result of this key, if there is what may be one."""
@@ -181,11 +181,10 @@ class RunStore:
         """Store what became of a launch. Raises AlreadyExists when that was told before."""
         self._create(self.layout.launch_end(end["launch"]), end, "launch-end")
 
-    def write_heartbeat(self, claim: Claim, number: int, progress: Progress | None = None) -> None:
-        """Show that an attempt lives, and how far it is; the number differs from beat to beat."""
-        document: Heartbeat = {"format": FORMAT, "token": claim.token, "beat": number, "time": naming.now()}
-        if progress:
-            document["progress"] = progress
+    def write_heartbeat(self, claim: Claim, number: int, news: HeartbeatNews | None = None) -> None:
+        """Show that an attempt lives, with what there is to tell; the number differs from beat to beat."""
+        told: HeartbeatNews = news or {}
+        document: Heartbeat = {"format": FORMAT, "token": claim.token, "beat": number, "time": naming.now(), **told}
         self.storage.replace(self.layout.beat(claim.attempt), encode(document))
 
     def write_log_part(self, attempt: int, part: int, lines: bytes) -> None:

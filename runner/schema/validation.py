@@ -137,6 +137,10 @@ def _signature(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 4 and all(type(part) in {str, int} for part in value.values())  # noqa: PLR2004
 
 
+def _amounts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) in {int, float} and 0 <= each < _LARGEST for each in value)
+
+
 def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -193,6 +197,13 @@ _PROGRESS = {
     "tasks": [_TASK_PROGRESS],
     "more": _count,
     "longest": _or_none(_shaped({"task": _text, "index": _or_none(_count), "since": _time})),
+}
+_USAGE_SERIES = {
+    "cpus": _seconds,
+    "memory_limit": _or_none(_count),
+    "seconds": _amounts,
+    "cpu": _amounts,
+    "memory": _amounts,
 }
 _ENVIRONMENT = {
     "resources": {
@@ -261,7 +272,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "beat": _or_none(_seconds),
         "launch": _if_there(_count),
     },
-    "beat": {"progress": _if_there(_shaped(_PROGRESS))},
+    "beat": {"progress": _if_there(_shaped(_PROGRESS)), "usage": _if_there(_shaped(_USAGE_SERIES))},
     "launch": {"run_id": _text, "launch": _count, "kind": _text, "name": _text, "launched": _time},
     "handle": {"run_id": _text, "launch": _count, "handle": _object_of_texts},
     "launch-end": {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.runs.layout import Claim
     from runner.runs.store import RunStore
     from runner.schema.documents import CancelRecord
-    from runner.schema.progress import Progress
+    from runner.schema.progress import HeartbeatNews
     from runner.settings import Settings
 
 REQUEST_SHARE = 0.8  # of the time between two heartbeats, for all requests that one needs
@@ -36,7 +36,7 @@ class Heartbeat:
         on_cancel: called once when somebody has asked for the run to end.
         on_failure: called once with the reason for which the flow must not go on: RunHeld if another attempt took this
             one for dead, Untrusted if somebody else wrote its end.
-        read_progress: returns how far the flow is, as far as that is known.
+        read_news: returns what the heartbeat carries for people; called once more when the flow has begun.
         open_store: opens the run, with the patience that it is given.
         open_log: returns the logger for what goes wrong here.
     """
@@ -47,13 +47,13 @@ class Heartbeat:
         claim: Claim,
         on_cancel: Callable[[CancelRecord], None],
         on_failure: Callable[[BaseException], None],
-        read_progress: Callable[[], Progress | None],
+        read_news: Callable[[], HeartbeatNews],
         open_store: Callable[[float | None], RunStore],
         open_log: Callable[[], Logger],
     ) -> None:
         self._settings, self._claim = settings, claim
         self._on_cancel, self._on_failure = on_cancel, on_failure
-        self._read_progress = read_progress
+        self._read_news = read_news
         self._open_store, self._open_log = open_store, open_log
         self._is_told = False  # of a request to end the run
         self._claimed = time.monotonic()
@@ -90,9 +90,10 @@ class Heartbeat:
                 if store is None:
                     store = self._open_store(REQUEST_SHARE * interval)
                     due = self._claimed + interval
+                    self._read_news()
                     continue
                 number += 1
-                store.write_heartbeat(self._claim, number, self._read_progress())
+                store.write_heartbeat(self._claim, number, self._read_news())
             except RunnerError as error:
                 trouble, due = error, time.monotonic() + interval / 3
             try:  # after the beat, so that a read which hangs does not hold it up

@@ -117,17 +117,17 @@ def kill_children(since: int = 0) -> None:
 def _children(since: int) -> list[int]:
     own = str(os.getpid())
     names = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - as below
-    stats = {int(name): _stat(name) for name in names}
+    stats = {int(name): stat_fields(name) for name in names}
     return [pid for pid, stat in stats.items() if stat and stat[1] == own and int(stat[19]) >= since]
 
 
 def start_ticks(pid: int) -> int:
     """Return when a process was started, in clock ticks since the machine was; 0 if it is gone."""
-    stat = _stat(str(pid))
+    stat = stat_fields(str(pid))
     return int(stat[19]) if stat else 0
 
 
-def _stat(pid: str) -> list[str]:
+def stat_fields(pid: str) -> list[str]:
     """Return the fields after a process's name. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
     from runner.schema.documents import CancelRecord, Reuse
+    from runner.schema.progress import HeartbeatNews
     from runner.supervisor.confirmation import Confirmation
     from runner.supervisor.exit_status import ExitStatus
     from runner.supervisor.heartbeat import Heartbeat
     from runner.supervisor.log_shipper import LogShipper
     from runner.supervisor.settle import Settlement
+    from runner.supervisor.usage import UsageMeter
 
 _LONGEST_WAIT_SECONDS = 3600.0  # then the clock is looked at again
 _SAFE_POINT_SHARE = 0.8  # of the grace in which the flow may come to a safe point; the rest is for writing its end
@@ -92,6 +94,7 @@ class Supervisor:
         self.buffer = LogBuffer()
         self.secret = os.urandom(32)  # by which an end of the flow's process is known from any other
         self.heartbeat: Heartbeat | None = None
+        self.meter: UsageMeter | None = None
         self.shipper: LogShipper | None = None
         self.confirmation: Confirmation | None = None  # that what succeeded is stored
         self.stop_signal: int | None = None  # that asked to stop
@@ -243,11 +246,21 @@ class Supervisor:
                 claim,
                 self._cancel,
                 self._fail,
-                lambda: self.report.progress,
+                self._read_news,
                 settlement.open_store,
                 settlement.open_log,
             )
             self.shipper = LogShipper(self.settings, place, claim.attempt, self.buffer, self._fail)
+
+    def _read_news(self) -> HeartbeatNews:
+        """Return what a heartbeat tells of the flow."""
+        from runner.supervisor.usage import UsageMeter
+
+        self.meter = self.meter or UsageMeter(self.reaper)
+        news: HeartbeatNews = {"usage": self.meter.read()}
+        if self.report.progress:
+            news["progress"] = self.report.progress
+        return news
 
     def _fail(self, reason: BaseException) -> None:
         """Kill a flow that must not go on."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 def holds(store: RunStore) -> Any:
     """How far the run is, once its last task runs by what its heartbeat says."""
-    progress = store.read_progress(1)
+    progress = store.read_news(1).get("progress")
     return progress if progress and progress["longest"] and progress["longest"]["task"] == "last" else None
 
 
@@ -45,21 +47,24 @@ def test_a_heartbeat_tells_how_far_the_flow_is(place: Place, notes: Path) -> Non
     assert "each    succeeded  4 of 4  0        0\n" in text
     assert "last    running    0 of 1  1        0\n" in text
     assert told["progress"]["tasks"] == progress["tasks"]
+    assert told["usage"]["cpu"][-1] > 0
+    assert told["usage"]["memory"][-1] > 10 << 20
+    assert re.search(r"\nuses     \d\.\d of [\d.]+ processors, \d+\.\d MB", text)
 
 
 def test_show_f_prints_what_the_heartbeat_says(here: Place, notes: Path) -> None:
     store = RunStore(here.open(), RunLayout("steps", "r"))
-    printed = []
+    command = [sys.executable, "-m", "runner", "show", store.url, "-f"]
     with holding(here, notes) as process:
         wait_for(lambda: holds(store), process)
-        watching = threading.Thread(target=lambda: printed.append(run_command({}, "show", store.url, "-f")))
-        watching.start()
-        threading.Timer(0.5, go_on, (notes,)).start()
-        assert ended(process).code == 0
-        watching.join(60)
-    [shown] = printed
-    assert "Z running, attempt 1, 7 of 8 done: last 0 of 1; longest last for 0 s\n" in shown.stderr
-    assert "state    succeeded\n" in shown.stdout
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+            assert watching.stderr
+            first = watching.stderr.readline()
+            go_on(notes)
+            assert ended(process).code == 0
+            assert "state    succeeded\n" in watching.communicate(timeout=60)[0]
+    assert "Z running, attempt 1, 7 of 8 done: last 0 of 1; longest last for " in first
+    assert first.endswith(" MB\n")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_show_f_prints_what_the_heartbeat_says(here: Place, notes: Path) -> None
 def test_a_beat_that_says_nothing_keeps_nobody_from_the_rest(here: Place, notes: Path, planted: bytes) -> None:
     with holding(here, notes, RUNNER_HEARTBEAT="60"):
         here.write(FOLDER.beat(1), planted)
-        assert RunStore(here.open(), RunLayout("steps", "r")).read_progress(1) is None
+        assert RunStore(here.open(), RunLayout("steps", "r")).read_news(1).get("progress") is None
         shown = run_command({}, "show", f"{here.url}/steps/runs/r")
     assert len(planted) < 70_000 or len(planted) > limit_of("beat")
     assert (shown.code, "state    running" in shown.stdout, "succeeded (4 so far)" in shown.stdout) == (
