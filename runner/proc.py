@@ -5,6 +5,12 @@ Where a file is not there, or may not be read, what it says is None.
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.schema.progress import UsageRecord
+
 
 def files_of(pid: int | str) -> tuple[int | None, int | None]:
     """Return the bytes that a process, and those that it waited for, read from disks and wrote to them."""
@@ -29,6 +35,34 @@ def since(now: tuple[int | None, int | None], before: tuple[int | None, int | No
         None if new is None or old is None else max(0, new - old) for new, old in zip(now, before, strict=True)
     )
     return first, second
+
+
+def usage_record(
+    cpu: float, memory: int | None, files: tuple[int | None, int | None], net: tuple[int | None, int | None]
+) -> UsageRecord:
+    """Return what was used, and how much there was of it; see `UsageRecord`."""
+    from runner.cgroup import read_limits
+
+    limits = read_limits()
+    return {
+        "cpus": limits.cpus or float(len(os.sched_getaffinity(0))),
+        "memory_limit": limits.memory,
+        "cpu": round(cpu, 3),
+        "memory": memory,
+        "read": files[0],
+        "written": files[1],
+        "received": net[0],
+        "sent": net[1],
+    }
+
+
+def own_usage(before: tuple[int | None, int | None]) -> UsageRecord:
+    """Return what this process has used, and those that it waited for; ``before`` is what `network` was at first."""
+    import resource
+
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+    return usage_record(cpu, 1024 * max(own.ru_maxrss, others.ru_maxrss), files_of("self"), since(network(), before))
 
 
 def _text(path: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, ClaimDocument
-    from runner.schema.progress import Progress, UsageSeries
+    from runner.schema.progress import Progress, UsageRecord, UsageSeries
 
 
 class StoredResult(TypedDict):
@@ -37,6 +37,7 @@ class StoredTask(TypedDict):
     ended: None
     error: None
     result: StoredResult
+    cpu: None
 
 
 class LivingDocument(TypedDict):
@@ -59,7 +60,8 @@ class LivingDocument(TypedDict):
     silent: float | None
     claim: ClaimDocument | None
     progress: Progress | None
-    usage: UsageSeries | None
+    usage: UsageRecord | None
+    series: UsageSeries | None
 
 
 def stored_tasks(store: RunStore) -> list[StoredTask]:
@@ -77,6 +79,7 @@ def stored_tasks(store: RunStore) -> list[StoredTask]:
             "ended": None,
             "error": None,
             "result": {"key": entry.key, "size": max(0, entry.size - TRAILER.size), "sha256": None, "type": None},
+            "cpu": None,
         }
         for (slug, index), entry in sorted(stored.items(), key=lambda each: (each[0][0], each[0][1] or 0))
     ]
@@ -86,6 +89,7 @@ def living_document(store: RunStore, status: RunStatus) -> LivingDocument:
     """Return what is known of a run without an end."""
     claim, request = status.claim, store.read_request()
     news = store.read_news(claim["attempt"]) if claim else {}
+    series = news.get("series")
     return {
         "format": FORMAT,
         "token": claim["token"] if claim else None,
@@ -104,5 +108,24 @@ def living_document(store: RunStore, status: RunStatus) -> LivingDocument:
         "silent": status.silence,
         "claim": claim,
         "progress": news.get("progress"),
-        "usage": news.get("usage"),
+        "usage": _used(series) if series else None,
+        "series": series,
+    }
+
+
+def _used(series: UsageSeries) -> UsageRecord:
+    """Return what a run has used so far, as its end will have it."""
+
+    def last(counts: list[int | None]) -> int | None:
+        return counts[-1] if counts else None
+
+    return {
+        "cpus": series["cpus"],
+        "memory_limit": series["memory_limit"],
+        "cpu": max(series["cpu"], default=0.0),
+        "memory": max(series["memory"], default=None),
+        "read": last(series["read"]),
+        "written": last(series["written"]),
+        "received": last(series["received"]),
+        "sent": last(series["sent"]),
     }

@@ -40,25 +40,25 @@ def progress_text(progress: Progress) -> str:
     return f"{text}; longest {longest_text(longest)}" if longest else text
 
 
-def usage_text(usage: UsageSeries) -> str:
+def usage_text(series: UsageSeries) -> str:
     """Return in a few words what a run uses: the processors between its last two heartbeats, and memory now.
 
     Empty where not so much is known.
     """
-    points = list(zip(usage["seconds"], usage["cpu"], usage["memory"], strict=False))
+    points = list(zip(series["seconds"], series["cpu"], series["memory"], strict=False))
     if not points:
         return ""
     before, (seconds, cpu, memory) = points[-2] if len(points) > 1 else (0.0, 0.0, 0), points[-1]
     gone = seconds - before[0]
-    cores = f"{max(0.0, cpu - before[1]) / gone:.1f} of {usage['cpus']:g} processors, " if gone > 0 else ""
-    limit = f" of {size_text(usage['memory_limit'])}" if usage["memory_limit"] else ""
+    cores = f"{max(0.0, cpu - before[1]) / gone:.1f} of {series['cpus']:g} processors, " if gone > 0 else ""
+    limit = f" of {size_text(series['memory_limit'])}" if series["memory_limit"] else ""
     return f"{cores}{size_text(memory)}{limit}"
 
 
 def news_texts(news: HeartbeatNews) -> dict[str, str]:
     """Return what a heartbeat tells, by the words before it: how far the run is, and what it uses."""
-    progress, usage = news.get("progress"), news.get("usage")
-    found = {"tasks": progress_text(progress) if progress else "", "uses": usage_text(usage) if usage else ""}
+    progress, series = news.get("progress"), news.get("series")
+    found = {"tasks": progress_text(progress) if progress else "", "uses": usage_text(series) if series else ""}
     return {name: text for name, text in found.items() if text}
 
 

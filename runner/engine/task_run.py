@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,20 +114,26 @@ class TaskRunner:
             unit.last_finished_try = number
             self._post(Reused(unit, number, *stored))
             return
+        before = time.thread_time()
         try:
             value = self._call(unit)
         except BaseException as error:  # whatever ends the task, SystemExit too, is its failure
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise  # a person's, not the task's
-            unit.last_finished_try = number
+            self._finished(unit, number, before)
             if isinstance(error, TaskCancelled):
                 self._post(Stopped(unit, number))
             else:
                 self._post(Failed(unit, number, _as_author_sees_it(error, unit), may_retry=True))
             return
-        unit.last_finished_try = number
+        self._finished(unit, number, before)
         if unit.last_abandoned_try < number:
             self._store(unit, number, value)
+
+    @staticmethod
+    def _finished(unit: Unit, number: int, before: float) -> None:
+        unit.cpu += time.thread_time() - before
+        unit.last_finished_try = number
 
     def _store(self, unit: Unit, number: int, value: Any) -> None:
         store = None

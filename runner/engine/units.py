@@ -53,6 +53,7 @@ class Unit:
         self.skipped_as_unneeded = False  # all consumers have stored results, and this task stores none
         self.started: float | None = None
         self.ended: float | None = None
+        self.cpu = 0.0  # seconds of a processor that its threads have used
 
     @property
     def label(self) -> str:
@@ -103,6 +104,7 @@ class Unit:
             "ended": iso(self.ended),
             "error": self.error_record,
             "result": self.result,
+            "cpu": round(self.cpu, 3),
         }
 
 

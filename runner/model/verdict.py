@@ -9,6 +9,7 @@ from runner.secrets.redaction import redact
 if TYPE_CHECKING:
     from runner.errors import RunnerError
     from runner.schema.documents import CancelRecord, DeathRecord, ErrorRecord, State
+    from runner.schema.progress import UsageRecord
 
 LONGEST_MESSAGE = 2000  # characters
 _CANCELLED = 143  # as of a process that SIGTERM has ended
@@ -25,6 +26,7 @@ class Verdict(NamedTuple):
         exception: a traceback for the log, of a bug.
         death: what is known of a process that died.
         cancel: who asked for the run to end, if somebody did.
+        usage: what the attempt has used.
     """
 
     state: State
@@ -34,6 +36,7 @@ class Verdict(NamedTuple):
     exception: str | None = None
     death: DeathRecord | None = None
     cancel: CancelRecord | None = None
+    usage: UsageRecord | None = None
 
     @classmethod
     def of_error(cls, error: RunnerError, state: State, *, advice: str = "", exception: str | None = None) -> Verdict:

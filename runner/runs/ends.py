@@ -69,6 +69,8 @@ def end_document(
         end["death"] = verdict.death
     if verdict.cancel is not None:
         end["cancel"] = verdict.cancel
+    if verdict.usage is not None:
+        end["usage"] = verdict.usage
     end["token"] = own_token(end, secret) if secret else naming.new_token()
     if signer and (signature := signer.sign(end)):
         end["signature"] = signature

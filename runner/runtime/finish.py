@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
+from runner.proc import network, own_usage
 from runner.runs.ends import commit_end, end_document
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Finalizer:
         self._order: StopOrder | None = None
         self._returned = threading.Event()
         self._end: EndDocument | None = None  # as soon as there is one
+        self._network = network()
         self._progress: ProgressMeter | None = None
         self._settled = threading.Event()  # it is stored, or another's, or saved aside
 
@@ -102,7 +104,7 @@ class Finalizer:
             return self._verdict
 
     def _commit(self, report: Report) -> Verdict:
-        verdict = self._verdict_on(report)
+        verdict = self._verdict_on(report)._replace(usage=own_usage(self._network))
         end = end_document(
             self._store.run_id,
             self._claim,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+from runner.schema.progress import UsageRecord  # noqa: TC001 - the schemas' test asks for the types
+
 JsonObject: TypeAlias = dict[str, Any]  # of names that are an author's, or a platform's
 TaskState = Literal["succeeded", "failed", "skipped", "cancelled"]
 State = Literal["succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"]
@@ -94,7 +96,10 @@ class ResultRecord(TypedDict):
 
 
 class TaskRecord(TypedDict):
-    """What became of a task, or of one element of a mapped task: ``index`` is its place."""
+    """What became of a task, or of one element of a mapped task: ``index`` is its place.
+
+    ``cpu`` is the seconds of a processor that its thread has used, in all its tries.
+    """
 
     task: str
     name: str
@@ -106,6 +111,7 @@ class TaskRecord(TypedDict):
     ended: str | None
     error: TaskErrorRecord | None
     result: ResultRecord | None
+    cpu: NotRequired[float | None]
 
 
 class DeathRecord(TypedDict):
@@ -153,6 +159,7 @@ class EndDocument(TypedDict):
     tasks: list[TaskRecord]
     death: NotRequired[DeathRecord]
     cancel: NotRequired[CancelRecord]
+    usage: NotRequired[UsageRecord]
     signature: NotRequired[SignatureRecord]
 
 

@@ -70,7 +70,7 @@ class HeartbeatNews(TypedDict):
     """What a heartbeat carries for people."""
 
     progress: NotRequired[Progress]
-    usage: NotRequired[UsageSeries]
+    series: NotRequired[UsageSeries]
 
 
 class Heartbeat(HeartbeatNews):

@@ -137,8 +137,16 @@ def _signature(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 4 and all(type(part) in {str, int} for part in value.values())  # noqa: PLR2004
 
 
+def _amount(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value < _LARGEST
+
+
 def _amounts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(each) in {int, float} and 0 <= each < _LARGEST for each in value)
+    return isinstance(value, list) and all(map(_amount, value))
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, list) and all(each is None or _count(each) for each in value)
 
 
 def _or_none(check: Check) -> Check:
@@ -173,6 +181,7 @@ _TASK = {
     "ended": _or_none(_time),
     "error": _or_none(_shaped(_ERROR | {"traceback": _text})),
     "result": _or_none(_shaped(_RESULT)),
+    "cpu": _if_there(_or_none(_amount)),
 }
 _DEATH = {
     "trace": _or_none(_text),
@@ -198,12 +207,17 @@ _PROGRESS = {
     "more": _count,
     "longest": _or_none(_shaped({"task": _text, "index": _or_none(_count), "since": _time})),
 }
-_USAGE_SERIES = {
+_SERIES = {
     "cpus": _seconds,
     "memory_limit": _or_none(_count),
-    "seconds": _amounts,
-    "cpu": _amounts,
-    "memory": _amounts,
+    **dict.fromkeys(("seconds", "cpu", "memory"), _amounts),
+    **dict.fromkeys(("read", "written", "received", "sent"), _counts),
+}
+_USAGE = {
+    "cpus": _seconds,
+    "memory_limit": _or_none(_count),
+    "cpu": _amount,
+    **{name: _or_none(_count) for name in ("memory", "read", "written", "received", "sent")},
 }
 _ENVIRONMENT = {
     "resources": {
@@ -272,7 +286,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "beat": _or_none(_seconds),
         "launch": _if_there(_count),
     },
-    "beat": {"progress": _if_there(_shaped(_PROGRESS)), "usage": _if_there(_shaped(_USAGE_SERIES))},
+    "beat": {"progress": _if_there(_shaped(_PROGRESS)), "series": _if_there(_shaped(_SERIES))},
     "launch": {"run_id": _text, "launch": _count, "kind": _text, "name": _text, "launched": _time},
     "handle": {"run_id": _text, "launch": _count, "handle": _object_of_texts},
     "launch-end": {
@@ -301,6 +315,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "tasks": [_TASK],
         "death": _if_there(_or_none(_shaped(_DEATH))),
         "cancel": _if_there(_shaped(_CANCEL)),
+        "usage": _if_there(_shaped(_USAGE)),
     },
     "cancel": {"token": _text, "run_id": _text, "signature": _if_there(_signature), **_CANCEL},
     "entry": {"run_id": _run_id, "home": _text, "queued": _time},

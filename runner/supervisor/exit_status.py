@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runner.errors import FlowFailed
 from runner.model.verdict import Verdict
+from runner.proc import usage_record
 from runner.process import STOP_SIGNALS, signal_name
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from resource import struct_rusage
 
     from runner.schema.documents import CancelRecord, DeathRecord
+    from runner.schema.progress import UsageRecord, UsageSeries
 
 LONGEST = 4000  # characters of a trace, or of the last lines
 TIMED_OUT = Verdict("timed_out", 124, "the run took longer than RUNNER_TIMEOUT", "TimedOut")
+_LAST: tuple[Literal["read", "written", "received", "sent"], ...] = ("read", "written", "received", "sent")
 _REMEDIES = {
     "SIGSEGV": "Native code did this, or recursion in it: the trace shows where; update or pin that library.",
     "SIGBUS": "Native code did this, or a file that shrank while it was mapped: the trace shows where.",
@@ -46,7 +50,7 @@ class ExitStatus(NamedTuple):
         timed_out: whether its time was over.
         trace: faulthandler's.
         tail: the last lines of its log.
-        peak: bytes of memory that it used at the most.
+        used: what it has used.
         memory: what the kernel says of a kill for memory, if it says any such thing.
         cancel: who asked for the run to end, if somebody did.
     """
@@ -56,7 +60,7 @@ class ExitStatus(NamedTuple):
     timed_out: bool = False
     trace: str = ""
     tail: Sequence[str] = ()
-    peak: int | None = None
+    used: struct_rusage | None = None
     memory: str | None = None
     cancel: CancelRecord | None = None
 
@@ -93,11 +97,23 @@ class ExitStatus(NamedTuple):
         remedy = _REMEDIES.get(signal.Signals(number).name, "") if number in set(signal.Signals) else ""
         return f". {remedy}" if remedy else ""
 
+    @property
+    def _peak(self) -> int | None:
+        return self.used.ru_maxrss * 1024 or None if self.used else None
+
+    def usage(self, series: UsageSeries | None) -> UsageRecord | None:
+        """Return what the attempt has used, of which its last heartbeats tell some."""
+        if self.used is None:
+            return None
+        last = {name: series[name][-1] for name in _LAST} if series else dict.fromkeys(_LAST)
+        files, net = (last["read"], last["written"]), (last["received"], last["sent"])
+        return usage_record(self.used.ru_utime + self.used.ru_stime, self._peak, files, net)
+
     def _death(self) -> DeathRecord:
         return {
             "trace": redact(_failed_thread_first(self.trace))[:LONGEST] or None,
             "log": "\n".join(self.tail)[-LONGEST:],
-            "peak_memory": self.peak,
+            "peak_memory": self._peak,
             "memory": self.memory,
         }
 

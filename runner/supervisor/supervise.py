@@ -28,6 +28,7 @@ from runner.supervisor.output import OutputReader, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from resource import struct_rusage
 
     from runner.runs.layout import RunPlace
     from runner.runtime.messages import Message
@@ -127,7 +128,7 @@ class Supervisor:
         from runner.supervisor.exit_status import ExitStatus
 
         kills = cgroup.count_oom_kills()
-        status, peak = self._wait()
+        status, used = self._wait()
         if os.WIFSIGNALED(status):  # perhaps the reaper itself was killed, and then what it kept is here
             reaper.kill_children(self.reaper_started)
         listener.join(_STUCK_SECONDS)
@@ -137,7 +138,7 @@ class Supervisor:
 
             shutil.rmtree(folder, ignore_errors=True)
         exit_status = ExitStatus(
-            status, self.stop_signal, self.timed_out, self._read_trace(), list(output.tail), peak, cancel=self.cancel
+            status, self.stop_signal, self.timed_out, self._read_trace(), list(output.tail), used, cancel=self.cancel
         )
         code = self._settle(exit_status, kills)
         _discard_unwritten(self.log_to)
@@ -257,7 +258,7 @@ class Supervisor:
         from runner.supervisor.usage import UsageMeter
 
         self.meter = self.meter or UsageMeter(self.reaper)
-        news: HeartbeatNews = {"usage": self.meter.read()}
+        news: HeartbeatNews = {"series": self.meter.read()}
         if self.report.progress:
             news["progress"] = self.report.progress
         return news
@@ -277,8 +278,8 @@ class Supervisor:
             with suppress(ProcessLookupError):
                 os.kill(self.reaper, signal.SIGTERM)
 
-    def _wait(self) -> tuple[int, int | None]:
-        """Wait for the flow's process; return its status, and the bytes of memory that it used at the most."""
+    def _wait(self) -> tuple[int, struct_rusage]:
+        """Wait for the flow's process; return its status, and what it has used."""
         limit = self.settings.timeout
         deadline = None if limit is None else time.monotonic() + limit
         while True:
@@ -297,7 +298,7 @@ class Supervisor:
             while ended not in {0, self.reaper}:
                 ended, status, usage = os.wait4(-1, os.WNOHANG)
             if ended:
-                return status, usage.ru_maxrss * 1024 or None
+                return status, usage
 
     def _on_signal(self, number: int, deadline: float | None) -> float | None:
         """Pass a signal on; return the time when all must be over."""
@@ -358,6 +359,8 @@ class Supervisor:
         """End the attempt if it was left without an end, log how it all ended, once, and return the exit code."""
         settlement = self._settlement()
         verdict = settlement.verdict(exit_status, kills, self.failure)
+        if self.report.claim and verdict.usage is None:
+            verdict = verdict._replace(usage=exit_status.usage(self.meter.series if self.meter else None))
         return settlement.conclude(verdict, self.failure, self.heartbeat, self.shipper, self.confirmation)
 
 

@@ -30,7 +30,7 @@ class UsageMeter:
         self._reaper, self._began = reaper, time.monotonic()
         self._network = proc.network()
         limits = cgroup.read_limits()
-        self._series: UsageSeries = {
+        self.series: UsageSeries = {
             "memory_limit": limits.memory,
             "cpus": limits.cpus or float(len(os.sched_getaffinity(0))),
             "seconds": [],
@@ -44,7 +44,7 @@ class UsageMeter:
 
     def read(self) -> UsageSeries:
         """Measure once more, and return all that was measured."""
-        found, series = _stats_of_tree(str(self._reaper)), self._series
+        found, series = _stats_of_tree(str(self._reaper)), self.series
         ticks = sum(int(part) for fields in found.values() for part in fields[_TIMES])
         pages = sum(int(fields[_RESIDENT]) for fields in found.values())
         read, written = _total([proc.files_of(pid) for pid in found])
@@ -57,8 +57,8 @@ class UsageMeter:
         series["received"].append(received)
         series["sent"].append(sent)
         if len(series["seconds"]) == MOST_POINTS:
-            self._series = _thinned(series)
-        return self._series
+            self.series = _thinned(series)
+        return self.series
 
 
 def _stats_of_tree(top: str) -> dict[str, list[str]]:

@@ -80,7 +80,7 @@ def test_show_of_a_living_run_lists_what_is_stored_so_far_in_the_shape_of_an_end
     for key in (end, f"{ETL}/runs/r/outcome.json"):
         ran.open().delete(key)
     living = printed_json(run_command({}, "show", run_url(ran), "--json"))
-    assert living.keys() - ended.keys() == {"silent", "claim", "progress", "usage"}
+    assert living.keys() - ended.keys() == {"silent", "claim", "progress", "series"}
     assert not ended.keys() - living.keys()
     assert living["bundle"] == ended["bundle"]
     assert (living["attempt"], living["exit_code"], living["ended"]) == (1, None, None)

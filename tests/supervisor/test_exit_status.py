@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 
 import pytest
 
 from runner.supervisor.exit_status import ExitStatus
+from runner.supervisor.usage import UsageMeter
+
+# 1.5 s in user code, 0.5 s in the kernel, 5 kiB of memory at the most
+USED = resource.struct_rusage((1.5, 0.5, 5, *[0] * 13))
 
 
 @pytest.mark.parametrize(
@@ -33,10 +39,22 @@ def test_a_death_without_a_word_is_judged_by_how_it_came(
 
 
 def test_what_is_known_of_a_death_stands_in_its_end() -> None:
-    verdict = ExitStatus(signal.SIGSEGV, trace="Fatal Python error", tail=["one", "two"], peak=5).verdict
-    assert verdict.death == {"trace": "Fatal Python error", "log": "one\ntwo", "peak_memory": 5, "memory": None}
+    verdict = ExitStatus(signal.SIGSEGV, trace="Fatal Python error", tail=["one", "two"], used=USED).verdict
+    assert verdict.death == {"trace": "Fatal Python error", "log": "one\ntwo", "peak_memory": 5 * 1024, "memory": None}
     assert "trace shows where" in verdict.message
 
 
 def test_of_a_kill_for_memory_the_kernels_words_are_told() -> None:
     assert ExitStatus(signal.SIGKILL, memory="the limit is 5").verdict.message.endswith("SIGKILL: the limit is 5")
+
+
+def test_what_a_process_has_used_that_died_is_the_kernels_count_and_its_last_heartbeats() -> None:
+    status = ExitStatus(signal.SIGKILL, used=USED)
+    usage = status.usage(None)
+    assert usage
+    assert (usage["cpu"], usage["memory"], usage["read"], usage["sent"]) == (2.0, 5 * 1024, None, None)
+    series = UsageMeter(os.getpid()).read()
+    told = status.usage(series | {"read": [1, 2], "written": [3, 4], "received": [5, 6], "sent": [7, None]})
+    assert told
+    assert [told[name] for name in ("read", "written", "received", "sent")] == [2, 4, 6, None]
+    assert ExitStatus(signal.SIGKILL).usage(series) is None

@@ -47,8 +47,9 @@ def test_a_heartbeat_tells_how_far_the_flow_is(place: Place, notes: Path) -> Non
     assert "each    succeeded  4 of 4  0        0\n" in text
     assert "last    running    0 of 1  1        0\n" in text
     assert told["progress"]["tasks"] == progress["tasks"]
-    assert told["usage"]["cpu"][-1] > 0
-    assert told["usage"]["memory"][-1] > 10 << 20
+    assert told["series"]["cpu"][-1] > 0
+    assert told["series"]["memory"][-1] > 10 << 20
+    assert told["usage"]["cpu"] == told["series"]["cpu"][-1]
     assert re.search(r"\nuses     \d\.\d of [\d.]+ processors, \d+\.\d MB", text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -14,10 +15,16 @@ from runner import proc
 from runner.cli.progress import usage_text
 from runner.supervisor import usage
 from runner.supervisor.usage import MOST_POINTS, UsageMeter
+from support import schemas
+from support.command_line import run_command
+from support.flows import located, outcome_of
+from support.starting import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from support.places import Place
 
 # A parent that writes 4 MB and waits for a child which used a second of a processor, beside one that holds 100 MB.
 PROGRAM = """
@@ -31,6 +38,28 @@ held = subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, 
 held.stdout.readline()
 print("there", flush=True)
 sys.stdin.readline()
+"""
+
+
+SPINS = """
+import os, time
+from runner import Flow, Parameter, task
+
+@task
+def spin():
+    held = b"x" * (100 << 20)
+    until = time.thread_time() + 0.5
+    while time.thread_time() < until:
+        pass
+
+@task
+def sleep(before, kill):
+    if kill:
+        os.kill(os.getpid(), 9)
+    time.sleep(0.3)
+
+with Flow("spins") as flow:
+    sleep(spin(), Parameter("kill", default=False))
 """
 
 
@@ -94,3 +123,23 @@ def test_a_line_says_what_is_used_of_how_much() -> None:
     assert usage_text(series) == "0.9 of 4 processors, 1.0 GB of 8.6 GB"
     assert usage_text(series | {"seconds": []}) == ""
     assert usage_text(series | {"seconds": [0.0], "memory_limit": None}) == "5 B"
+
+
+def test_the_outcome_tells_what_run_and_tasks_have_used(here: Place, tmp_path: Path) -> None:
+    flow = tmp_path / "spins.py"
+    flow.write_text(SPINS)
+    assert run_command({}, "build", str(flow), "--storage", here.url).code == 0
+    assert start(located(here, "spins") | {"RUNNER_RUN_ID": "r"}).code == 0
+    outcome = outcome_of(here, "r", "spins")
+    schemas.validate("outcome", outcome)
+    assert 0.5 <= outcome["usage"]["cpu"] < 20
+    assert outcome["usage"]["memory"] > 100 << 20
+    assert (outcome["usage"]["written"] is None) == (proc.files_of("self")[1] is None)
+    cpu = {task["task"]: task["cpu"] for task in outcome["tasks"]}
+    assert cpu["spin"] >= 0.5
+    assert cpu["sleep"] < 0.25
+    assert (
+        start(located(here, "spins") | {"RUNNER_RUN_ID": "killed", "RUNNER_PARAMETERS": '{"kill": true}'}).code == 137
+    )
+    [end] = [here.read(key) for key in here.keys() if key.endswith("runs/killed/attempts/0001/end.json")]  # noqa: SIM118
+    assert json.loads(end)["usage"]["cpu"] >= 0.5
