@@ -40,13 +40,14 @@ class Habits(NamedTuple):
         poll: seconds between two looks at the doorbell.
         concurrency: runs that it looks after at once.
         waits: whether it looks after its runs until they are over when it is asked to stop; else others take them.
-        hear: given the URL and the outcome of each run that is over, perhaps more than once.
+        hear: given the URL of each run that is over, or given up, what it has come to, and the key under which that is
+            told, perhaps more than once.
     """
 
     poll: float = 2.0
     concurrency: int = 10
     waits: bool = False
-    hear: Callable[[str, EndDocument], None] | None = None
+    hear: Callable[[str, EndDocument, str], None] | None = None
 
 
 class NoPlace(Exception):
@@ -154,7 +155,8 @@ class Agent:
             if (rung := self.queue.rung(self._rung)) != self._rung:
                 self._neighbours.look_soon()
                 self._rung, self._listed = rung, float("-inf")
-        if self._has_room and self._is_old(LIST_SECONDS if self._next or self._is_all else self.habits.poll):
+        pause = LIST_SECONDS if self._next or self._is_all else self.habits.poll
+        if self._has_room and (self.queue.is_due or self._is_old(pause)):
             self._list()
         while self._next and self._has_room and not self._stops:
             turn, waiting = self._next.pop(0)
@@ -293,8 +295,8 @@ class Agent:
             self._tell(error.message)
         if launched:
             self._look_after(launched.watcher)
-        if self.habits.hear and (outcome := self._until_done(lambda: self.runs.outcome_of(marker))):
-            self.habits.hear(self.runs.url_of(marker), outcome)
+        if self.habits.hear and (ended := self._until_done(lambda: self.runs.ended(marker))):
+            self.habits.hear(self.runs.url_of(marker), *ended)
         if not is_removed:  # and then the run, if it was given up, would be launched again
             self._until_done(lambda: self.queue.remove(marker["entry"]))
         self._until_done(lambda: self.register.unmark(self.id, name))

@@ -53,17 +53,17 @@ class Hooks(NamedTuple):
     secret: str | None
     tell: Callable[[str], None]
 
-    def hear(self, run_url: str, outcome: EndDocument) -> None:
-        """Let both hear of an outcome; where that fails three times it is given up, and said."""
+    def hear(self, run_url: str, outcome: EndDocument, key: str) -> None:
+        """Let both hear of an outcome, by this key; where that fails three times it is given up, and said."""
         body = json.dumps({"run": run_url, "outcome": outcome}).encode()
         for name, work in (("command", self._run), ("webhook", self._post)):
             for pause in _PAUSES:
                 time.sleep(pause)
-                if not (problem := work(run_url, outcome, body)):
+                if not (problem := work(run_url, outcome, body, key)):
                     break
                 self.tell(f"the {name} was not told of {run_url}: {redact(problem)}")
 
-    def _run(self, run_url: str, outcome: EndDocument, body: bytes) -> str:
+    def _run(self, run_url: str, outcome: EndDocument, body: bytes, _key: str) -> str:
         if self.command is None:
             return ""
         about = {"RUNNER_RUN_URL": run_url, "RUNNER_STATE": outcome["state"], "RUNNER_CODE": str(outcome["exit_code"])}
@@ -75,11 +75,11 @@ class Hooks(NamedTuple):
             return f"it did not end within {_COMMAND_SECONDS:g} s, and was killed"
         return f"exit code {code}: {said.strip().rpartition(chr(10))[2]}" if code else ""
 
-    def _post(self, run_url: str, _outcome: EndDocument, body: bytes) -> str:
+    def _post(self, _run_url: str, _outcome: EndDocument, body: bytes, key: str) -> str:
         if self.url is None:
             return ""
-        key = urllib.parse.quote(run_url, safe=_ASCII)  # no header has letters of other scripts
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        quoted = urllib.parse.quote(key, safe=_ASCII)  # no header has letters of other scripts
+        headers = {"Content-Type": "application/json", "Idempotency-Key": quoted}
         if self.secret:
             headers[SIGNATURE] = f"sha256={hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()}"
         try:

@@ -55,6 +55,7 @@ class Queue:
         self.storage, self.root = storage, root
         self.prefix = f"{root}/{FOLDER}/".lstrip("/")
         self._labels: dict[str, tuple[str, ...]] = {}
+        self._next = ""  # the time for which the next run waits, when the queue was listed last
 
     @property
     def url(self) -> str:
@@ -111,10 +112,16 @@ class Queue:
     def sets(self) -> dict[str, tuple[str, ...]]:
         """Return the sets of labels for which runs wait, with the labels of each, and move what had to wait for now."""
         folders, _ = self.storage.list_folder(self.prefix)
+        self._next = ""
         if _LATER_FOLDER in folders:
             folders += self._move_due()
         found = ((name, self._labels_of(name)) for name in folders if name not in {_SETS, _LATER_FOLDER})
         return {name: labels for name, labels in found if labels is not None}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a time has come, since the queue was listed, for which a run waited."""
+        return bool(self._next) and self._next <= _digits(naming.now())
 
     def waiting(self, name: str) -> list[Waiting]:
         """Return the runs that wait for an agent with the labels of a set, in their turn."""
@@ -143,6 +150,13 @@ class Queue:
         keys = [key, self._due_key(later)] if later else [key]
         return any(self.storage.read_or_none(each) is not None for each in keys)
 
+    def time_of(self, key: str) -> str:
+        """Return the time for which an entry waits, to the second; empty if it waits for an agent alone."""
+        later = _LATER.fullmatch(key.rpartition("/")[2])
+        if later is None or self.storage.read_or_none(key) is None:
+            return ""
+        return re.sub(r"(....)(..)(..)(..)(..)(..).*", r"\1-\2-\3T\4:\5:\6Z", later["time"])
+
     def remove(self, key: str) -> None:
         """Remove an entry; that there is none is no error."""
         self.storage.delete(key)
@@ -168,6 +182,7 @@ class Queue:
             if match is None:
                 continue
             if match["time"] > now:
+                self._next = match["time"]
                 break
             try:
                 entry = read_document(self.storage, found.key, "entry")

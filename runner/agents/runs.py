@@ -19,11 +19,14 @@ from runner.errors import (
 from runner.launchers.base import Sighting
 from runner.launchers.launch import find, prepare
 from runner.launchers.order import Wishes
-from runner.launchers.start import end_launch, take_launch
+from runner.launchers.remedies import not_begun_error
+from runner.launchers.start import end_launch, end_of_given_up, take_launch
 from runner.location import parse_location
+from runner.model.verdict import Verdict
 from runner.runs.cancelling import cancel_run
 from runner.runs.claims import check_same
-from runner.runs.layout import RunLayout
+from runner.runs.ends import RunFacts, end_document
+from runner.runs.layout import Claim, RunLayout
 from runner.runs.store import RunStore
 from runner.signing.run_signatures import run_signer
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
     from runner.launchers.watch import Watcher
-    from runner.schema.documents import ConcurrencyRecord, EndDocument, RunMarker, RunRequest
+    from runner.schema.documents import ConcurrencyRecord, EndDocument, LaunchEnd, RunMarker, RunRequest
     from runner.settings import Settings
 
 
@@ -54,6 +57,13 @@ class Prepared(NamedTuple):
 
     watcher: Watcher
     concurrency: ConcurrencyRecord | None
+
+
+class Ended(NamedTuple):
+    """What a run has come to: its outcome, or the end of its last attempt, and a key that tells it from any other."""
+
+    end: EndDocument
+    key: str
 
 
 class Runs:
@@ -138,14 +148,20 @@ class Runs:
         """Return the URL of a run's folder."""
         return self._store(marker).url
 
-    def outcome_of(self, marker: RunMarker) -> EndDocument | None:
-        """Return what a run has come to; None for one that is not over, or whose outcome is not to be believed."""
+    def ended(self, marker: RunMarker) -> Ended | None:
+        """Return what a run has come to; None for one that goes on, or of whose end nothing is to be believed."""
         store = self._store(marker)
         try:
             if (request := store.read_request()) is None:
                 return None
             store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
-            return store.read_outcome()
+            if outcome := store.read_outcome():
+                return Ended(outcome, store.url)
+            if (launch := end_of_given_up(store)) is None:
+                return None
+            attempts = store.list_attempts()
+            end = store.read_end(attempts[-1]) if attempts else None
+            return Ended(end or _never_begun(store, request, launch), f"{store.url}/launches/{launch['launch']:04d}")
         except (BundleCorrupt, TooLarge, Untrusted) as error:
             self._tell(error.message)
             return None
@@ -193,3 +209,10 @@ class Runs:
         """Write down why a launch never began."""
         sighting = Sighting("absent", type(error).__name__, str(error), error.code)
         end_launch(store, launch, "never started", sighting, [], given_up=True)
+
+
+def _never_begun(store: RunStore, request: RunRequest, launch: LaunchEnd) -> EndDocument:
+    """Return the end that its first attempt would have, of a run that was given up before there was one."""
+    verdict = Verdict.of_error(not_begun_error(launch), "refused")
+    claim = Claim(1, request["requested"], launch["token"])
+    return end_document(store.run_id, claim, RunFacts(None, request["bundle"]), verdict)

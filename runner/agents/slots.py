@@ -103,3 +103,10 @@ class Slots:
 
     def _key(self, slot: int, turn: int) -> str:
         return f"{self._prefix}/{slot}/{turn:06d}.json"
+
+
+def owners_of_all(storage: Storage, home: str) -> list[str]:
+    """Return the runs that have the slots of a flow; none where one of them is free, or nobody has ever had one."""
+    folders, _ = storage.list_folder(f"{home}/runs/_slots/".lstrip("/"))
+    owners = Slots(storage, home, len(folders)).owners() if folders else []
+    return owners if len(owners) == len(folders) else []

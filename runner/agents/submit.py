@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
 from runner.agents.register import last_sign
+from runner.agents.slots import owners_of_all
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
+from runner.launchers.start import end_of_given_up
 from runner.location import parse_location
 from runner.model.parameters import check_parameters
 from runner.runs.claims import MISSED_HEARTBEATS, begin_run
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from runner.launchers.launch import Found
     from runner.location import Location
     from runner.runs.store import RunStore
-    from runner.schema.documents import BundleReference, JsonObject, RunRequest
+    from runner.schema.documents import BundleReference, JsonObject, LaunchEnd, RunRequest
 
 
 class Turn(NamedTuple):
@@ -115,6 +117,15 @@ def queue_of(store: RunStore, request: RunRequest) -> Queue | None:
     return Queue(store.storage, prefix.rstrip("/")) if folder else None
 
 
+def given_up(store: RunStore) -> LaunchEnd | None:
+    """Return the end of the launch with which a run was given up; None where nobody has, or it waits again."""
+    request = store.read_request()
+    queue = queue_of(store, request) if request else None
+    if request and queue and queue.is_there(request["entry"]):  # whoever removes it has launched the run again
+        return None
+    return end_of_given_up(store)
+
+
 def why_it_waits(register: Register, labels: Iterable[str]) -> str:
     """Return why no agent that is there could ever take a run with these labels; empty where one could.
 
@@ -134,3 +145,22 @@ def why_it_waits(register: Register, labels: Iterable[str]) -> str:
     if not lacking:
         return f"no agent is there: runner agent start KIND --storage {register.storage.url(register.root)}"
     return "; ".join(lacking)
+
+
+def what_keeps_it(register: Register, labels: Iterable[str], store: RunStore) -> str:
+    """Return what keeps a run waiting though an agent could take it; empty where that is not to be seen.
+
+    Either its flow has as many runs at work as it may, or each such agent has.
+    """
+    if owners := owners_of_all(store.storage, store.layout.home):
+        return f"its flow's places are taken by {' and '.join(sorted(owners))}"
+    needed, full = set(labels), list[str]()
+    for agent, names in sorted(register.folders().items()):
+        document = register.read(agent) if last_sign(names) else None
+        if document is None or not needed.issubset(document["labels"]):
+            continue
+        looked_after = sum(name.startswith("runs/") for name in names)
+        if looked_after < document["concurrency"]:
+            return ""
+        full.append(f"{agent} has as many runs as it may: {looked_after}")
+    return "; ".join(full)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from runner.cli.format import echo, echo_field, print_table
 from runner.errors import BundleCorrupt, TooLarge
-from runner.launchers.remedies import remedy_for
+from runner.launchers.remedies import last_words, remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,8 @@ def print_launches(launches: list[ShownLaunch], *, is_over: bool) -> None:
     if (last := launches[-1]["end"]) and last["state"] != "ended":
         for event in last["events"]:
             echo_field("event", event)
+    if last and (words := last_words(last["log"]).removeprefix(": ")):
+        echo_field("said", words)
     if last and (remedy := remedy_for(last["reason"] or "")):
         echo_field("remedy", remedy)
 

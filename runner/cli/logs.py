@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.agents.submit import given_up
 from runner.cli.format import as_json_option, echo, echo_block
 from runner.cli.locations import believed_status, open_run
 from runner.errors import BundleCorrupt, NotFound, TooLarge, Untrusted
+from runner.launchers.remedies import not_begun_error
 from runner.limits import limit_of
 from runner.logs import entry_text, json_text, text_block
 from runner.runs.status import attempt_status
@@ -42,7 +44,9 @@ def logs(run: str, *, follow: bool, as_json: bool) -> None:
             echo(f"-- attempt {attempt}", err=True)
         _print_log(store, attempt, follow=follow, as_json=as_json)
     try:
-        state = believed_status(store).text
+        status = believed_status(store)
+        last = given_up(store) if status.state == "asked for" else None
+        state = f"given up: {not_begun_error(last).message}" if last else status.text
     except (BundleCorrupt, Untrusted) as error:
         state = error.message
     echo(f"-- run {store.run_id}: {state}", err=True)
@@ -66,14 +70,14 @@ def follow_log(store: RunStore, over: Event, *, as_json: bool) -> None:
 
 
 def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
-    """Yield the numbers of a run's attempts; to follow is to wait for the first one."""
+    """Yield the numbers of a run's attempts; to follow is to wait for the first one, unless the run is given up."""
     last = 0
     while True:
         later = [number for number in store.list_attempts() if number > last]
         if later:
             last = later[0]
             yield last
-        elif last or not follow:
+        elif last or not follow or given_up(store):
             return
         else:
             time.sleep(_POLL_SECONDS)

@@ -10,7 +10,7 @@ import click
 
 from runner import naming
 from runner.agents.register import Register
-from runner.agents.submit import queue_of, why_it_waits
+from runner.agents.submit import given_up, queue_of, what_keeps_it, why_it_waits
 from runner.cli.format import (
     as_json_option,
     echo,
@@ -76,7 +76,7 @@ def _follow(store: RunStore) -> None:
     """Print what becomes of a run, a line for each change, on standard error; until it is over, or was given up."""
     told = ""
     with suppress(BundleCorrupt):  # which is told with all else
-        while (status := run_status(store)).is_active and not end_of_given_up(store):
+        while (status := run_status(store)).is_active and not given_up(store):
             if (now := _stage(store, status)) != told:
                 echo(f"{naming.now()[:19]}Z {now}", err=True)
                 told = now
@@ -98,16 +98,17 @@ def _waits(store: RunStore, status: RunStatus) -> str:
     """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
     request = store.read_request() if status.state == "asked for" else None
     queue = queue_of(store, request) if request else None
-    given_up = end_of_given_up(store) if queue else None
-    if request is None or queue is None or (store.list_launches() and not given_up):
+    last = end_of_given_up(store) if queue else None
+    if request is None or queue is None or (store.list_launches() and not last):
         return ""
     if not queue.is_there(request["entry"]):
-        if given_up:
-            return f"no more: it was given up with launch {given_up['launch']}; submit it again to have it tried again"
+        if last:
+            return f"no more: it was given up with launch {last['launch']}; submit it again to have it tried again"
         return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
-    labels = ", ".join(request["labels"])
-    lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])
-    return f"for an agent{f' with {labels}' if labels else ''}{f'; {lacking}' if lacking else ''}"
+    labels, register = ", ".join(request["labels"]), Register(store.storage, queue.root)
+    why = why_it_waits(register, request["labels"]) or what_keeps_it(register, request["labels"], store)
+    time = f"until {at}, and then " if (at := queue.time_of(request["entry"])) else ""
+    return f"{time}for an agent{f' with {labels}' if labels else ''}{f'; {why}' if why else ''}"
 
 
 def _without_outcome(store: RunStore, unreadable: BundleCorrupt) -> RunStatus:

@@ -11,17 +11,16 @@ import click
 
 from runner.agents.queue import HIGHEST_PRIORITY
 from runner.agents.register import Register
-from runner.agents.submit import Turn, submit, why_it_waits
+from runner.agents.submit import Turn, given_up, submit, why_it_waits
 from runner.cli.format import as_json_option, echo, echo_json
 from runner.cli.locations import bundle_location, open_run, parse_location_argument
 from runner.cli.logs import follow_log
 from runner.cli.parameters import parameters_option, read_options, read_run_id
-from runner.errors import NotStarted, RunHeld, UsageError
+from runner.errors import RunHeld, UsageError
 from runner.launchers.launch import find
-from runner.launchers.start import end_of_given_up
+from runner.launchers.remedies import not_begun_error
 
 if TYPE_CHECKING:
-    from runner.agents.queue import Queue
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument
 
@@ -58,7 +57,7 @@ def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) 
         echo(f"it waits, and nobody can take it: {lacking}", err=True)
     if not as_json:
         echo(done.store.url)
-    end = _follow(done.store, done.queue, as_json=as_json) if follow else None
+    end = _follow(done.store, as_json=as_json) if follow else None
     if as_json:
         echo_json({"run": done.store.url, "labels": list(done.labels), "lacking": lacking or None, "end": end})
     return end["exit_code"] if end else 0
@@ -77,13 +76,13 @@ def _time(text: str | None) -> str | None:
         raise UsageError(f"--at {text!r} is no time", hint="Write 2026-11-28T06:00:00Z.") from error
 
 
-def _follow(store: RunStore, queue: Queue, *, as_json: bool) -> EndDocument:
-    """Show a run's log until it is over, or nobody launches it again. Raises NotStarted; on Ctrl-C it goes on."""
+def _follow(store: RunStore, *, as_json: bool) -> EndDocument:
+    """Show a run's log until it is over, or given up; raises why it never began, or RunHeld on Ctrl-C."""
     over = threading.Event()
     shown = threading.Thread(target=lambda: follow_log(open_run(store.url), over, as_json=as_json), daemon=True)
     shown.start()
     try:
-        return _until_over(store, queue)
+        return _until_over(store)
     except KeyboardInterrupt:
         message = f"run {store.run_id} goes on"
         raise RunHeld(message, hint=f"Look at it again: runner show {store.url}") from None
@@ -92,17 +91,12 @@ def _follow(store: RunStore, queue: Queue, *, as_json: bool) -> EndDocument:
         shown.join(_LAST_LINES_SECONDS)
 
 
-def _until_over(store: RunStore, queue: Queue) -> EndDocument:
-    request = store.read_request()
-    entry = request["entry"] if request else None
+def _until_over(store: RunStore) -> EndDocument:
     while (outcome := store.read_outcome()) is None:
-        # one that waits was given up before; whoever removes its entry has launched it again
-        waits = entry and queue.is_there(entry)
-        if not waits and (given_up := end_of_given_up(store)):
+        if last := given_up(store):
             attempts = store.list_attempts()
             if attempts and (end := store.read_end(attempts[-1])):
                 return end
-            said = ": ".join(part for part in (given_up["reason"], given_up["message"]) if part)
-            raise NotStarted(f"launch {given_up['launch']} was not begun: {said}", hint="runner show tells more.")
+            raise not_begun_error(last)
         time.sleep(_LOOK_SECONDS)
     return outcome

@@ -6,10 +6,14 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runner.errors import Incompatible, NotStarted, from_code
+from runner.launchers.budgets import HOPELESS_CODES
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:
+    from runner.errors import RunnerError
     from runner.launchers.base import Sighting
+    from runner.schema.documents import LaunchEnd
 
 NO_RUNNER = "NoRunner"  # our own word: what was started was not runner
 # No start of runner ends so before it has claimed an attempt: a program that is done does, and a shell that can't run,
@@ -72,6 +76,30 @@ def named_no_runner(sighting: Sighting, image: str | None) -> Sighting:
         return sighting
     message = f"{f'the image {image}' if image else 'what was run'} did not start runner"
     return sighting._replace(reason=NO_RUNNER, message=message, is_hopeless=True)
+
+
+def not_begun(launch: int, reason: str, text: str, code: int | None, log: list[str]) -> RunnerError:
+    """Return the error of a launch that never began: that of its container's exit code, where this says why.
+
+    Args:
+        launch: its number.
+        reason: the platform's word.
+        text: what it says in all.
+        code: the container's exit code, if there was one.
+        log: its last lines.
+    """
+    kind = (from_code(code) if code in HOPELESS_CODES else None) or NotStarted
+    if reason == NO_RUNNER:
+        kind = Incompatible
+    said = "" if code is None else f", exit code {code}"
+    hint = remedy_for(reason) or "runner show tells what is known."
+    return kind(f"launch {launch} was not begun: {text}{said}{last_words(log)}", hint=hint)
+
+
+def not_begun_error(end: LaunchEnd) -> RunnerError:
+    """Return the error of a launch that never began, as its end tells it."""
+    text = ": ".join(part for part in (end["reason"], end["message"]) if part) or end["state"]
+    return not_begun(end["launch"], end["reason"] or "", text, end["exit_code"], end["log"])
 
 
 def last_words(log: list[str]) -> str:

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING
 from runner.errors import (
     AlreadyExists,
     CredentialsRefused,
-    Incompatible,
     NotStarted,
     RunHeld,
     RunnerError,
     Unreachable,
-    from_code,
 )
 from runner.launchers.base import Sighting
 from runner.launchers.budgets import HOPELESS_CODES, START_SECONDS
 from runner.launchers.past import past_of
-from runner.launchers.remedies import NO_RUNNER, last_words, named_no_runner, remedy_for
+from runner.launchers.remedies import named_no_runner, not_begun, remedy_for
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import CancelLook, cancel_run
@@ -264,7 +262,8 @@ class Watcher:
             later = self._sighting()
             sighting = later if later.phase == "ended" else sighting
             claim = self._find_claim()
-            if sighting.reason or (claim and self.store.read_end(claim["attempt"])):
+            has_ended = claim and self.store.read_end(claim["attempt"])
+            if sighting.reason or has_ended or (claim is None and sighting.exit_code in HOPELESS_CODES):
                 break
         if claim is None:
             sighting = named_no_runner(sighting, self._image)
@@ -350,15 +349,9 @@ class Watcher:
         return None
 
     def _not_begun(self, sighting: Sighting) -> RunnerError:
-        """Return the error of a launch that never began: that of its container's exit code, where this says why."""
-        code, told = sighting.exit_code, self.store.read_launch_end(self.launch.number)
-        kind = (from_code(code) if code in HOPELESS_CODES else None) or NotStarted
-        if sighting.reason == NO_RUNNER:
-            kind = Incompatible
-        said = "" if code is None else f", exit code {code}"
-        words = last_words(told["log"] if told else [])
-        hint = remedy_for(sighting.reason) or "runner show tells what is known."
-        return kind(f"launch {self.launch.number} was not begun: {sighting.text}{said}{words}", hint=hint)
+        told = self.store.read_launch_end(self.launch.number)
+        log = told["log"] if told else []
+        return not_begun(self.launch.number, sighting.reason, sighting.text, sighting.exit_code, log)
 
     def _finish(self) -> None:
         """Write down how the container of a run that is over ended, and remove what is left of it."""

@@ -89,7 +89,7 @@ def test_a_post_is_signed_names_its_run_and_is_tried_again(
 ) -> None:
     url, given = posts
     told: list[str] = []
-    Hooks(None, url, "secret", told.append).hear("s3://b/etl/runs/r", OUTCOME)
+    Hooks(None, url, "secret", told.append).hear("s3://b/etl/runs/r", OUTCOME, "s3://b/etl/runs/r")
     assert len(given) == 2
     body, headers = given[1]
     assert json.loads(body) == {"run": "s3://b/etl/runs/r", "outcome": OUTCOME}
@@ -104,7 +104,7 @@ def test_a_post_is_signed_names_its_run_and_is_tried_again(
 def test_a_redirect_is_not_followed_as_the_page_it_names_would_not_hear_of_the_run(code: int) -> None:
     with answering(f"HTTP/1.1 {code} Elsewhere\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n") as (url, asked):
         told: list[str] = []
-        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
+        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME, "s3://b/etl/runs/r")
     assert [line.split()[0] for line in asked] == ["POST"] * 3
     assert [line.partition(": ")[2] for line in told] == [f"HTTP Error {code}: Elsewhere"] * 3
 
@@ -114,15 +114,17 @@ def test_whatever_answers_or_does_not_ends_no_agent(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hooks, "_ANSWER_SECONDS", 0.5)  # which the server lets pass that waits for a line's end
     with answering(answer) as (url, asked):
         told: list[str] = []
-        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
-        Hooks(None, url.replace("http:", "https:"), None, told.append).hear("s3://b/etl/runs/r", OUTCOME)
+        Hooks(None, url, None, told.append).hear("s3://b/etl/runs/r", OUTCOME, "s3://b/etl/runs/r")
+        Hooks(None, url.replace("http:", "https:"), None, told.append).hear(
+            "s3://b/etl/runs/r", OUTCOME, "s3://b/etl/runs/r"
+        )
     assert len([line for line in asked if line.startswith("POST")]) == 3
     assert len(told) == 6
 
 
 def test_a_run_in_any_script_is_told(posts: tuple[str, list[tuple[bytes, dict[str, str]]]]) -> None:
     url, given = posts
-    Hooks(None, url, None, print).hear("s3://b/日本語/runs/r-ü%20?", OUTCOME)
+    Hooks(None, url, None, print).hear("s3://b/日本語/runs/r-ü%20?", OUTCOME, "s3://b/日本語/runs/r-ü%20?")
     body, headers = given[1]
     assert json.loads(body)["run"] == "s3://b/日本語/runs/r-ü%20?"
     assert headers["Idempotency-Key"] == "s3://b/%E6%97%A5%E6%9C%AC%E8%AA%9E/runs/r-%C3%BC%20?"
@@ -133,7 +135,7 @@ def test_a_command_that_hangs_leaves_no_process_behind(tmp_path: Path, monkeypat
     monkeypatch.setattr(hooks, "_COMMAND_SECONDS", 0.5)
     told: list[str] = []
     command = f"(sleep 1000 & echo $! >>{tmp_path}/pids; wait) | cat"
-    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME, "file:///f/runs/r")
     assert [line.rpartition(": ")[2] for line in told] == ["it did not end within 0.5 s, and was killed"] * 3
     pids = (tmp_path / "pids").read_text().split()
     assert len(pids) == 3
@@ -144,7 +146,7 @@ def test_a_command_may_leave_something_running_and_not_read_what_it_is_given(tmp
     told: list[str] = []
     large: Any = {**OUTCOME, "error": "x" * 1_000_000}
     command = f"sleep 1000 & echo $! >{tmp_path}/pid; exit 0"
-    Hooks(command, None, None, told.append).hear("file:///f/runs/r", large)
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", large, "file:///f/runs/r")
     assert told == []
     pid = (tmp_path / "pid").read_text().strip()
     assert not is_gone(pid)
@@ -156,7 +158,7 @@ def test_of_a_command_that_writes_much_the_last_line_is_told(monkeypatch: pytest
     told: list[str] = []
     command = "head -c 50000000 /dev/zero | tee /dev/stderr; echo the last >&2; exit 1"
     tracemalloc.start()
-    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME, "file:///f/runs/r")
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told[0].endswith("the last")
@@ -166,7 +168,7 @@ def test_of_a_command_that_writes_much_the_last_line_is_told(monkeypatch: pytest
 def test_a_command_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", "x" * 131_072)  # more than Linux takes of one variable
     told: list[str] = []
-    Hooks("true", None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    Hooks("true", None, None, told.append).hear("file:///f/runs/r", OUTCOME, "file:///f/runs/r")
     assert ["Argument list too long" in line for line in told] == [True] * 3
 
 
@@ -174,7 +176,7 @@ def test_a_command_that_fails_is_tried_three_times_and_said(tmp_path: Path) -> N
     told: list[str] = []
     told_of = f'echo "$RUNNER_STATE $RUNNER_CODE $RUNNER_RUN_URL" >>{tmp_path}/heard; cat >{tmp_path}/body'
     command = f"{told_of}; echo no >&2; exit 3"
-    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME)
+    Hooks(command, None, None, told.append).hear("file:///f/runs/r", OUTCOME, "file:///f/runs/r")
     assert (tmp_path / "heard").read_text().splitlines() == ["failed 1 file:///f/runs/r"] * 3
     assert json.loads((tmp_path / "body").read_text())["outcome"] == OUTCOME
     assert told == ["the command was not told of file:///f/runs/r: exit code 3: no"] * 3
@@ -193,6 +195,36 @@ def test_an_agent_that_is_killed_before_it_has_told_is_followed_by_one_that_tell
         wait_for(lambda: not site.markers() and not site.is_waiting("r") and len(site.register().folders()) == 1)
     assert set(heard.read_text().splitlines()) == {f"succeeded {site.store('r').url}"}
     schemas.validate_place(here)
+
+
+def test_of_a_run_that_dies_or_never_begins_both_are_told_as_of_any_other(
+    here: Place, tmp_path: Path, posts: tuple[str, list[tuple[bytes, dict[str, str]]]]
+) -> None:
+    """Neither has an outcome: the one may go on with another attempt, of the other none began."""
+    url, given = posts
+    site, heard = Site(here, tmp_path / "launches").publish(), tmp_path / "heard"
+    hooks = ("--on-outcome", f'cat >>{heard}; echo " $RUNNER_STATE $RUNNER_CODE" >>{heard}', "--webhook", url)
+    site.submit("segfault", "dies")
+    with site.agent(*hooks):
+        wait_for(lambda: heard.exists() and " crashed 139" in heard.read_text())
+        wait_for(lambda: len(given) == 2 and not site.markers())
+    told, _, code = heard.read_text().rpartition("} ")
+    end = json.loads(told + "}")["outcome"]
+    schemas.validate("end", end)
+    assert (code, end["run_id"], end["state"]) == ("crashed 139\n", "dies", "crashed")
+    assert given[1][1]["Idempotency-Key"] == f"{site.store('dies').url}/launches/0001"
+    heard.unlink()
+    site.submit("ok", "refused")
+    site.environ["RUNNER_MIN_VERSION"] = "9999-01-01t00-00-00-000000-00-00"
+    with site.agent(*hooks):
+        wait_for(lambda: heard.exists() and "refused 79" in heard.read_text() and not site.markers())
+    told, _, code = heard.read_text().rpartition("} ")
+    end = json.loads(told + "}")["outcome"]
+    schemas.validate("end", end)
+    assert (code, end["run_id"], end["attempt"], end["tasks"]) == ("refused 79\n", "refused", 1, [])
+    assert "launch 1 was not begun" in end["error"]["message"]
+    assert not site.store("refused").read_outcome()
+    assert not site.store("refused").list_attempts()
 
 
 @pytest.mark.parametrize(

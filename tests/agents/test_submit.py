@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +91,45 @@ def test_a_far_time_keeps_no_agent_from_a_near_one(site: Site) -> None:
     with site.agent():
         assert site.until_over("past") == {"past": "succeeded"}
     assert site.is_waiting("never")
+
+
+def test_what_waits_for_a_time_begins_with_the_next_look_at_the_doorbell(site: Site) -> None:
+    """And not with the next listing, of which there is one a minute."""
+    with site.agent():
+        wait_for(lambda: site.register().folders())
+        soon = datetime.now(UTC) + timedelta(seconds=4)
+        assert site.submit("ok", "r", "--at", soon.isoformat()).code == 0
+        until = f"waits    until {soon.strftime('%Y-%m-%dT%H:%M:%SZ')}, and then for an agent"
+        assert until in start(site.place.environ, "show", site.store("r").url).stdout
+        wait_for(lambda: site.store("r").read_outcome(), 50)
+
+
+def test_what_an_agent_has_no_room_for_is_told_what_it_waits_for(here: Place, tmp_path: Path) -> None:
+    site = Site(here, tmp_path / "launches").publish("vm", concurrency={"max_runs": 1, "on_conflict": "wait"})
+    with site.agent("-l", "vm", "--concurrency", "1"):
+        site.submit("hold", "works")
+        site.until_running("works")
+        site.submit("ok", "waits")
+        shown = start(here.environ, "show", site.store("waits").url).stdout
+        assert "waits    for an agent with vm; its flow's places are taken by works\n" in shown
+        for key in [key for key in here.keys() if "/_slots/" in key]:  # noqa: SIM118
+            here.open().delete(key)
+        shown = start(here.environ, "show", site.store("waits").url).stdout
+        assert re.search(r"waits    for an agent with vm; \S+ has as many runs as it may: 1\n", shown)
+        assert start(here.environ, "cancel", site.store("works").url).code == 0
+        assert site.until_over("works", "waits") == {"works": "cancelled", "waits": "succeeded"}
+
+
+def test_a_run_that_never_begins_ends_all_that_follow_it_with_its_reason(site: Site) -> None:
+    with site.agent("-e", "RUNNER_EXECUTOR=nonsense"):
+        site.submit("ok", "r")
+        url = site.store("r").url
+        followed = start(site.place.environ, "logs", url, "-f")
+        submitted = site.submit("ok", "r", "--follow")
+        shown = start(site.place.environ, "show", url)
+    assert (followed.code, "given up: launch 1 was not begun: " in followed.stderr) == (0, True), followed
+    assert (submitted.code, "RUNNER_EXECUTOR" in submitted.stderr) == (78, True), submitted
+    assert re.search(r"^said +.*RUNNER_EXECUTOR", shown.stdout, re.MULTILINE), shown
 
 
 def test_two_roots_in_one_bucket_have_agents_of_their_own(

@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,9 +279,14 @@ def test_an_engine_that_does_not_answer_is_unreachable() -> None:
 
 
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("docker.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "docker", None)
-    with pytest.raises(errors.EnvironmentWrong, match=r"the launcher docker needs .*flow-runner\[docker\]"):
-        Docker().describe("a")
+    docker = Docker()
+    asked = (partial(call, "a") for call in (docker.describe, docker.remove, docker.logs))
+    for call in (docker.check, lambda: docker.launch(an_order()), *asked):
+        with pytest.raises(errors.EnvironmentWrong, match=r"the launcher docker needs .*flow-runner\[docker\]"):
+            call()
 
 
 FACTS = {"ApiVersion": "1.41", "SystemTime": "2026-11-27T12:00:00Z"}

@@ -49,6 +49,7 @@ def open_engine(engine: str) -> Any:
 @contextmanager
 def told() -> Iterator[None]:
     """Raise what a failure of the engine means: EnvironmentWrong where it refuses, Denied, or Unreachable."""
+    docker_sdk("the launcher docker")
     from docker.errors import APIError, DockerException
     from requests import RequestException
 

@@ -177,9 +177,9 @@ class Docker(Launcher):
 
     def remove(self, name: str) -> None:
         """See `Launcher.remove`."""
-        from docker.errors import APIError
-
         with told():
+            from docker.errors import APIError
+
             found = self._inspect(name)
             if found is None or (self._options.remove == "never" and found["State"]["Status"] not in _NOT_BEGUN):
                 return
@@ -191,9 +191,9 @@ class Docker(Launcher):
 
     def logs(self, name: str, lines: int = LOG_LINES) -> list[str]:
         """See `Launcher.logs`; none where the engine sends them elsewhere."""
-        from docker.errors import APIError
-
         with told():
+            from docker.errors import APIError
+
             try:
                 written: bytes = self._api.logs(name, tail=lines)
             except APIError:
