@@ -140,7 +140,7 @@ $(BIN)/runner: $(BIN)/python pyproject.toml
 .cache/python-installed: $(BIN)/runner images/all_extras.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --requirement images/all_extras.txt
-	$(BIN)/python -m pip install --quiet --group dev $(PROJECT)'[aws,gcp,azure,docker,kubernetes]'
+	$(BIN)/python -m pip install --quiet --group dev $(PROJECT)'[aws,gcp,azure,docker,kubernetes,ui]'
 	mkdir -p .cache
 	touch $@
 

@@ -69,6 +69,28 @@ def follow_log(store: RunStore, over: Event, *, as_json: bool) -> None:
         over.wait(_POLL_SECONDS)
 
 
+class LastLine:
+    """The last line of a run's log, read anew each time from where it was read before."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store, self._at, self._line = store, (0, 0), ""
+
+    def read(self, attempt: int) -> str:
+        """Return the last line that an attempt has shipped; empty where it has none."""
+        if self._at[0] != attempt:
+            parts = self._store.list_log_parts(attempt)
+            self._at, self._line = (attempt, parts[-1] if parts else 1), ""
+        while True:
+            try:
+                data = self._store.storage.read(self._store.layout.log(*self._at), limit=limit_of("log part"))
+            except (NotFound, TooLarge):
+                return self._line
+            self._at = attempt, self._at[1] + 1
+            lines = [line for line in data.split(b"\n") if line]
+            shown = (_shown(line, as_json=False) for line in reversed(lines))
+            self._line = next((text for text in shown if text), self._line)
+
+
 def _attempts(store: RunStore, *, follow: bool) -> Iterator[int]:
     """Yield the numbers of a run's attempts; to follow is to wait for the first one, unless the run is given up."""
     last = 0

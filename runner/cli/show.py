@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +24,7 @@ from runner.cli.format import (
     size_text,
 )
 from runner.cli.launches import launches_of, print_launches
+from runner.cli.live import can_draw, draw
 from runner.cli.living import living_document, stored_tasks
 from runner.cli.locations import check_end, open_run
 from runner.cli.progress import PROGRESS_COLUMNS, news_texts, rows_of
@@ -31,6 +33,8 @@ from runner.launchers.start import end_of_given_up
 from runner.runs.status import run_status, status_without_outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.backends.base import Storage
     from runner.cli.living import StoredTask
     from runner.runs.status import RunStatus
@@ -73,13 +77,22 @@ def show(run: str, *, follow: bool, as_json: bool) -> int:
 
 
 def _follow(store: RunStore) -> None:
-    """Print what becomes of a run, a line for each change, on standard error; until it is over, or was given up."""
+    """Draw a run, or print a line for each change, on standard error; until it is over, or was given up."""
+    if can_draw():
+        draw(store, _looks(store), partial(_stage, store))
+        return
     told = ""
+    for status in _looks(store):
+        if (now := _stage(store, status)) != told:
+            echo(f"{naming.now()[:19]}Z {now}", err=True)
+            told = now
+
+
+def _looks(store: RunStore) -> Iterator[RunStatus]:
+    """Yield how a run stands, every two seconds until it is over, or was given up."""
     with suppress(BundleCorrupt):  # which is told with all else
         while (status := run_status(store)).is_active and not given_up(store):
-            if (now := _stage(store, status)) != told:
-                echo(f"{naming.now()[:19]}Z {now}", err=True)
-                told = now
+            yield status
             time.sleep(_LOOK_SECONDS)
 
 
