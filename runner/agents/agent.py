@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from runner import logs, naming
 from runner.agents.neighbours import Neighbours
 from runner.agents.register import turn_of
-from runner.agents.runs import Prepared, Refused, Runs, may_pass
-from runner.errors import BundleCorrupt, RunHeld, RunnerError, TooLarge
+from runner.agents.runs import Prepared, Refused, Runs, known_error, may_pass
+from runner.errors import BundleCorrupt, RunHeld, RunnerError, TooLarge, Untrusted
 from runner.launchers.watch import Watcher
 from runner.runs.documents import FORMAT
 
@@ -324,35 +324,45 @@ class Agent:
         """
         try:
             prepared = self.runs.prepare(marker)
+            has_place = prepared is None or self.runs.has_place(marker, prepared.concurrency)
         except Refused as error:
             self._tell(f"run {marker['run_id']} is refused: {error}")
             return None
         if prepared is None:
             return None
         watcher, concurrency = prepared
-        if concurrency and not self.runs.has_place(marker, concurrency):
+        if concurrency and not has_place:
             raise NoPlace(marker["home"], concurrency["max_runs"], concurrency["on_conflict"])
         try:
             if not launch(watcher):
                 return None
         except RunHeld:
             raise
-        except RunnerError as error:
-            if not watcher.launch.number:
-                if may_pass(error):
-                    raise Unsure(error.message) from error
-                raise
-            if not may_pass(error):  # else it asks again
-                self.runs.tell_refused(watcher.store, watcher.launch, error)
-                self._tell(f"{watcher.launch.name}: {error.message}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be forgotten
+            if self._is_refused(watcher, known_error(error)):
                 return None
         self._tell(f"looks after {watcher.launch.name}: {watcher.store.url}")
         return prepared
+
+    def _is_refused(self, watcher: Watcher, error: RunnerError) -> bool:
+        """Write down why a run cannot be launched, and return whether it never can. Raises Unsure, and RunHeld."""
+        if not watcher.launch.number:
+            if may_pass(error):
+                raise Unsure(error.message) from error
+            self.runs.refuse(watcher.store, error)
+        elif not may_pass(error):
+            self.runs.tell_refused(watcher.store, watcher.launch, error)
+        if not may_pass(error):
+            self._tell(f"run {watcher.store.run_id} is refused: {error.message}")
+        return not may_pass(error)
 
     def _look_after(self, watcher: Watcher) -> None:
         """Look after a run until it is over, or is given up; while nobody answers, for as long as that takes."""
         try:
             end = self._until_done(watcher.until_over)
+        except Untrusted as error:  # which its container, whose run it is, knows better
+            self._tell(f"{watcher.launch.name}: {error.message}")
+            self._until_done(watcher.finish)
         except RunnerError as error:
             self._tell(f"{watcher.launch.name}: {error.message}")
         else:

@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.environ import process_environ
@@ -97,6 +98,16 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Return no other request, so that the answer is an error."""
 
 
+_RUNNING = set[int]()  # process groups of commands
+
+
+def kill_commands() -> None:
+    """Kill the commands that run, with all that they have started: nobody waits for them any more."""
+    for group in list(_RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
 def _run_command(command: str, given: bytes, environ: Mapping[str, str]) -> tuple[int | None, str]:
     """Run a shell command with this on its standard input; return its exit code and the end of what it complained of.
 
@@ -115,6 +126,7 @@ def _run_command(command: str, given: bytes, environ: Mapping[str, str]) -> tupl
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+    _RUNNING.add(process.pid)
     said = bytearray()
 
     def keep_last() -> None:
@@ -131,5 +143,7 @@ def _run_command(command: str, given: bytes, environ: Mapping[str, str]) -> tupl
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return None, ""
+    finally:
+        _RUNNING.discard(process.pid)
     reader.join(_LAST_WORDS_SECONDS)
     return code, bytes(said).decode(errors="replace")

@@ -146,9 +146,16 @@ class Queue:
 
     def is_there(self, key: str) -> bool:
         """Return whether an entry of `key_of` still waits, also where its time has come meanwhile."""
+        return any(self.storage.read_or_none(each) is not None for each in self._keys(key))
+
+    def remove_all(self, key: str) -> None:
+        """Remove an entry of `key_of`, also where its time has come meanwhile."""
+        for each in self._keys(key):
+            self.remove(each)
+
+    def _keys(self, key: str) -> list[str]:
         later = _LATER.fullmatch(key.rpartition("/")[2])
-        keys = [key, self._due_key(later)] if later else [key]
-        return any(self.storage.read_or_none(each) is not None for each in keys)
+        return [key, self._due_key(later)] if later else [key]
 
     def time_of(self, key: str) -> str:
         """Return the time for which an entry waits, to the second; empty if it waits for an agent alone."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from runner import logs, naming
 from runner.agents.slots import Slots
 from runner.errors import (
     BundleCorrupt,
     CredentialsRefused,
     EnvironmentWrong,
+    InternalError,
     NotFound,
     RunnerError,
     TooLarge,
     Untrusted,
     WriteFailed,
 )
-from runner.launchers.base import Sighting
+from runner.launchers.base import Order, Sighting
 from runner.launchers.launch import find, prepare
 from runner.launchers.order import Wishes
 from runner.launchers.remedies import not_begun_error
-from runner.launchers.start import end_launch, end_of_given_up, take_launch
+from runner.launchers.start import end_launch, end_of_given_up, last_launch, take_launch
+from runner.launchers.watch import Watcher
 from runner.location import parse_location
 from runner.model.verdict import Verdict
 from runner.runs.cancelling import cancel_run
@@ -38,14 +41,24 @@ if TYPE_CHECKING:
     from runner.launchers.budgets import Budgets
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
-    from runner.launchers.watch import Watcher
     from runner.schema.documents import ConcurrencyRecord, EndDocument, LaunchEnd, RunMarker, RunRequest
     from runner.settings import Settings
+
+
+log = logs.logger("agent")
 
 
 def may_pass(error: RunnerError) -> bool:
     """Return whether an error says nothing of a run: storage or platform are away, full, or refuse expired keys."""
     return error.transient or isinstance(error, CredentialsRefused | WriteFailed)
+
+
+def known_error(error: Exception) -> RunnerError:
+    """Return an error as one that can be told; what was not expected is logged, and a bug."""
+    if isinstance(error, RunnerError):
+        return error
+    log.error("this was not expected", exc_info=error)
+    return InternalError(f"a bug in runner: {error!r}", hint="Please report it.")
 
 
 class Refused(Exception):
@@ -109,15 +122,36 @@ class Runs:
         except RunnerError as error:
             if may_pass(error):
                 raise
-            self._refuse(store, error)
+            if last_launch(store, self._launcher.kind):  # by who is gone: it is looked after as it is
+                return Prepared(self._onlooker(store, error), None)
+            self.refuse(store, error)
             raise Refused(error.message) from error
 
-    def has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord) -> bool:
+    def _onlooker(self, store: RunStore, error: RunnerError) -> Watcher:
+        """Return what looks after a launch that is there, and makes no other one, which this agent can't."""
+
+        def order_of(launch: Launch) -> Order:
+            if launch.number:
+                raise error
+            return Order("", "", {}, {}, {}, {}, 0.0)
+
+        self._tell(f"run {store.run_id} is looked after, and not launched again by this agent: {error.message}")
+        budgets = self._budgets._replace(start_retries=0, restarts=0)
+        return Watcher(store, self._launcher, order_of, budgets, self._settings.grace, self._tell)
+
+    def has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord | None) -> bool:
         """Return whether a run may begin: it has a slot of its flow's, or has just been cancelled for want of one.
 
         Where the old ones are to be cancelled that is the one which was asked for first, be it this run itself: what
-        is newer never loses its place to what has waited for longer.
+        is newer never loses its place to what has waited for longer. Raises Refused where nobody may be cancelled.
         """
+        try:
+            return concurrency is None or self._has_place(marker, concurrency)
+        except Untrusted as error:
+            self.refuse(self._store(marker), error)
+            raise Refused(error.message) from error
+
+    def _has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord) -> bool:
         slots = Slots(self._storage, marker["home"], concurrency["max_runs"])
         if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
             return True
@@ -152,9 +186,14 @@ class Runs:
         """Return what a run has come to; None for one that goes on, or of whose end nothing is to be believed."""
         store = self._store(marker)
         try:
-            if (request := store.read_request()) is None:
-                return None
-            store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
+            request = store.read_request()
+        except (BundleCorrupt, TooLarge) as error:
+            self._tell(error.message)
+            return None
+        if request is None:
+            return None
+        store.signer = run_signer(self._settings.signing_key, self._settings.trusted_keys, request)
+        try:
             if outcome := store.read_outcome():
                 return Ended(outcome, store.url)
             if (launch := end_of_given_up(store)) is None:
@@ -164,7 +203,7 @@ class Runs:
             return Ended(end or _never_begun(store, request, launch), f"{store.url}/launches/{launch['launch']:04d}")
         except (BundleCorrupt, TooLarge, Untrusted) as error:
             self._tell(error.message)
-            return None
+            return Ended(_refused(store, request, error), store.url)
 
     def _store(self, marker: RunMarker) -> RunStore:
         return RunStore(self._storage, RunLayout(marker["home"], marker["run_id"]))
@@ -199,7 +238,7 @@ class Runs:
                 self._found[url, sha256] = find(location, settings)
             return self._found[url, sha256]
 
-    def _refuse(self, store: RunStore, error: RunnerError) -> None:
+    def refuse(self, store: RunStore, error: RunnerError) -> None:
         """Write down a launch that never began, with the reason. Raises RunHeld when somebody else launches the run."""
         if launch := take_launch(store, self._launcher, None):
             self.tell_refused(store, launch, error)
@@ -213,6 +252,9 @@ class Runs:
 
 def _never_begun(store: RunStore, request: RunRequest, launch: LaunchEnd) -> EndDocument:
     """Return the end that its first attempt would have, of a run that was given up before there was one."""
-    verdict = Verdict.of_error(not_begun_error(launch), "refused")
-    claim = Claim(1, request["requested"], launch["token"])
-    return end_document(store.run_id, claim, RunFacts(None, request["bundle"]), verdict)
+    return _refused(store, request, not_begun_error(launch))
+
+
+def _refused(store: RunStore, request: RunRequest, error: RunnerError) -> EndDocument:
+    claim = Claim(1, request["requested"], naming.new_token())
+    return end_document(store.run_id, claim, RunFacts(None, request["bundle"]), Verdict.of_error(error, "refused"))

@@ -78,6 +78,9 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
     if "entry" not in known:
         message = f"run {store.run_id!r} was begun without a queue"
         raise EnvironmentWrong(message, hint="Launch it, or give another run id.")
+    if known["entry"] != queue.key_of(known, labels, priority=turn.priority, at=turn.at):
+        message = f"run {store.run_id!r} was submitted with other labels, or another priority, time or root"
+        raise EnvironmentWrong(message, hint="Submit it with the same ones, or give another run id.")
     if store.read_outcome() is None:
         queue.add(
             known["entry"],

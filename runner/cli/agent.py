@@ -13,7 +13,7 @@ import click
 
 from runner import naming
 from runner.agents.agent import Agent, Habits
-from runner.agents.hooks import Hooks
+from runner.agents.hooks import Hooks, kill_commands
 from runner.agents.queue import Queue
 from runner.agents.register import Register, last_sign
 from runner.agents.runs import Runs
@@ -23,7 +23,7 @@ from runner.cli.locations import open_location, parse_location_argument, read_se
 from runner.cli.parameters import Seconds
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import UsageError
-from runner.launchers.order import check_no_image
+from runner.launchers.order import check_no_image, check_wishes
 from runner.process import host_name
 from runner.runs.documents import FORMAT, requester
 from runner.runs.status import duration_text
@@ -33,7 +33,9 @@ from runner.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.location import Location
     from runner.schema.documents import AgentDocument
+    from runner.settings import Settings
 
 
 class ShownAgent(TypedDict):
@@ -96,6 +98,8 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
     if not launcher.needs_image:  # told now, and not by a refusal of each run
         check_no_image(wishes)
     launcher.check()
+    check_wishes(wishes, settings)
+    _check_results(settings, location)
     document: AgentDocument = {
         "format": FORMAT,
         "token": naming.new_token(),
@@ -122,7 +126,10 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # whoever started it may block them
-    agent.work()
+    try:
+        agent.work()
+    finally:
+        kill_commands()  # whoever takes their runs tells of them again
 
 
 @click.command(hidden=True)  # a screen has no room; the help of `agent` names it
@@ -149,6 +156,14 @@ def agents(url: str, *, as_json: bool) -> None:
     for each in shown:
         for run in each["runs"]:
             echo(f"{each['agent']}: {run}")
+
+
+def _check_results(settings: Settings, root: Location) -> None:
+    """Refuse an agent whose runs would lie elsewhere than it looks: each would be given up. Raises UsageError."""
+    results = settings.results or root
+    if (results.scheme, results.container) != (root.scheme, root.container):
+        message = f"the runs of these flows lie at {results.url}, where this agent does not look"
+        raise UsageError(message, hint="Name a root there: --storage; or unset RUNNER_RESULTS.")
 
 
 def _beat(silence: float | None) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.agents.submit import queue_of
 from runner.cli.format import as_json_option, echo_answer
 from runner.cli.locations import check_end, open_run, read_settings
 from runner.cli.parameters import Seconds
-from runner.errors import RunHeld, UsageError
+from runner.errors import RunHeld, RunnerError, UsageError
 from runner.runs.cancelling import cancel_run
 from runner.signing.run_signatures import run_signer
 
@@ -41,7 +43,17 @@ def cancel(run: str, why: str | None, within: float, *, as_json: bool) -> None:
         message = f"run {store.run_id} was asked to end, and has not after {within:g} s"
         raise RunHeld(message, hint="Its flow is asked with its next heartbeat; runner show tells when it is over.")
     check_end(store, end)
+    _take_out_of_queue(store)
     echo_answer(end, _told(store, end, was_over=before is not None), as_json=as_json)
+
+
+def _take_out_of_queue(store: RunStore) -> None:
+    """Remove what waits for an agent; where this may not be done an agent does it, when its turn comes."""
+    request = store.read_request()
+    queue = queue_of(store, request) if request else None
+    if request and queue:
+        with suppress(RunnerError):
+            queue.remove_all(request["entry"])
 
 
 def _told(store: RunStore, end: EndDocument, *, was_over: bool) -> str:

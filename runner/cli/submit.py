@@ -81,14 +81,16 @@ def _follow(store: RunStore, *, as_json: bool) -> EndDocument:
     over = threading.Event()
     shown = threading.Thread(target=lambda: follow_log(open_run(store.url), over, as_json=as_json), daemon=True)
     shown.start()
+    patience = _LAST_LINES_SECONDS
     try:
         return _until_over(store)
     except KeyboardInterrupt:
+        patience = 0.0
         message = f"run {store.run_id} goes on"
         raise RunHeld(message, hint=f"Look at it again: runner show {store.url}") from None
     finally:
         over.set()
-        shown.join(_LAST_LINES_SECONDS)
+        shown.join(patience)
 
 
 def _until_over(store: RunStore) -> EndDocument:

@@ -5,6 +5,7 @@ A small keeper waits for it, and writes down how it ended: whoever asks later is
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -14,19 +15,19 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from runner.environ import process_environ
-from runner.errors import EnvironmentWrong
+from runner.errors import EnvironmentWrong, WriteFailed
 from runner.launchers.base import LOG_LINES, Launcher, Order, Sighting
 from runner.launchers.shell import shell_word
 from runner.process import die_with
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _ENVIRON, _PID, _EXIT, _LOG = "environ.json", "pid", "exit", "log"
 _BEGIN_SECONDS = 10.0  # in which the keeper has claimed the name
@@ -59,6 +60,11 @@ class Local(Launcher):
         """See `Launcher.needs_image`."""
         return False
 
+    def check(self) -> str:
+        """See `Launcher.check`."""
+        self._provide_folder()
+        return f"what is launched writes to {self._folder}"
+
     def render(self, order: Order) -> str:
         """See `Launcher.render`; the command line of a shell."""
         given = {name: shell_word(text) for name, text in order.environ_with_files.items()}
@@ -69,13 +75,10 @@ class Local(Launcher):
     def launch(self, order: Order) -> dict[str, str]:
         """See `Launcher.launch`."""
         folder = self._folder / order.name
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner, mode = (found := self._folder.lstat()).st_uid, found.st_mode
-        if owner != os.getuid() or not stat.S_ISDIR(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
-            message = f"{self._folder} is another user's, a link, or others may write to it"
-            raise EnvironmentWrong(message, hint="Remove it, or name a folder of your own: -O folder=PATH.")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        keeper = None if (folder / _PID).exists() else _start_keeper(folder, order)
+        self._provide_folder()
+        with _refusals(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            keeper = None if (folder / _PID).exists() else _start_keeper(folder, order)
         until = time.monotonic() + _BEGIN_SECONDS
         while not (pid := _read(folder / _PID)):
             if time.monotonic() > until or (keeper and keeper.poll() is not None):
@@ -83,6 +86,19 @@ class Local(Launcher):
                 raise EnvironmentWrong(message, hint="Look whether this machine has room for one more.")
             time.sleep(_LOOK_SECONDS)
         return {"pid": pid.split()[0], "folder": str(folder)}
+
+    def _provide_folder(self) -> None:
+        """Make the folder of all launches. Raises EnvironmentWrong where it is not this user's alone."""
+        with _refusals(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self._folder.lstat()
+        if (
+            found.st_uid != os.getuid()
+            or not stat.S_ISDIR(found.st_mode)
+            or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        ):
+            message = f"{self._folder} is another user's, a link, or others may write to it"
+            raise EnvironmentWrong(message, hint="Remove it, or name a folder of your own: -O folder=PATH.")
 
     def describe(self, name: str) -> Sighting:
         """See `Launcher.describe`."""
@@ -126,6 +142,18 @@ class Local(Launcher):
         with suppress(OSError):
             return (self._folder / name / _LOG).read_text("utf-8", errors="replace").splitlines()[-lines:]
         return []
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Raise what a refusal of the machine means: WriteFailed where there is no room now, else EnvironmentWrong."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{folder} cannot be written: {error.strerror}"
+        hint = "Make room, or name another one: -O folder=PATH."
+        has_no_room = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM}
+        raise (WriteFailed if has_no_room else EnvironmentWrong)(message, hint=hint) from error
 
 
 def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:

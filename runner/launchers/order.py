@@ -18,7 +18,7 @@ from runner.secrets.parts import known_secrets
 from runner.settings import SECRET_VARIABLES, VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from runner.bundle.trust import Admitted
     from runner.schema.documents import Manifest, ResourcesRecord
@@ -117,7 +117,7 @@ def make_order(
         **_if_any("RUNNER_SECRETS", ",".join(sorted({*manifest["secrets"], *settings.secrets, *_named(wishes)}))),
         **_if_any("RUNNER_RUN_ID", run_id),
         **_if_any("RUNNER_LAUNCH", launch),
-        **_checked(wishes, manifest),
+        **_checked(wishes, manifest["secrets"]),
         **_plain_secrets(wishes, settings.environ),
     }
     _check_lengths(environ)
@@ -138,6 +138,14 @@ def make_order(
         timeout=settings.timeout,
         plain=wishes.plain,
     )
+
+
+def check_wishes(wishes: Wishes, settings: Settings) -> None:
+    """Refuse what is wrong with any flow that is launched so. Raises UsageError and EnvironmentWrong."""
+    environ = {**_passed_on(settings), **_checked(wishes, ()), **_plain_secrets(wishes, settings.environ)}
+    _check_lengths(environ)
+    _check_secret_names(wishes)
+    type(settings).from_environ(environ, needs_location=False)
 
 
 def choose_image(flow: Launchable, image: str | None) -> str:
@@ -197,10 +205,10 @@ def _named(wishes: Wishes) -> set[str]:
     return {name for name in (*wishes.secrets, *wishes.plain) if name not in VARIABLES}
 
 
-def _checked(wishes: Wishes, manifest: Manifest) -> dict[str, str]:
+def _checked(wishes: Wishes, secrets: Iterable[str]) -> dict[str, str]:
     """Return the variables that were asked for by name. Raises UsageError where one would show a secret."""
     private = (name for backend in backends() for name in backend.private_variables)
-    secret = {*manifest["secrets"], *known_secrets(), *SECRET_VARIABLES, *private}
+    secret = {*secrets, *known_secrets(), *SECRET_VARIABLES, *private}
     for name in wishes.environ:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} can be no variable's name", hint="Write -e NAME=VALUE.")

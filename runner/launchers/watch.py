@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from runner.errors import (
     AlreadyExists,
     CredentialsRefused,
+    NotFound,
     NotStarted,
     RunHeld,
     RunnerError,
@@ -161,7 +162,7 @@ class Watcher:
         is allowed has begun, RunHeld when somebody else works on the run, and what storage and platform raise.
         """
         if outcome := self.store.read_outcome():
-            self._finish()
+            self.finish()
             return outcome
         if self._is_unmade:
             self.begin()
@@ -257,7 +258,7 @@ class Watcher:
         for seconds in REASON_SECONDS:
             time.sleep(seconds)
             if outcome := self.store.read_outcome():
-                self._finish()
+                self.finish()
                 return outcome
             later = self._sighting()
             sighting = later if later.phase == "ended" else sighting
@@ -289,7 +290,9 @@ class Watcher:
         if end := self.store.read_end(claim["attempt"]):
             return end
         request = self.store.read_request()
-        assert request is not None  # noqa: S101 - it was begun
+        if request is None:
+            message = f"{self.store.url} is gone, or its run.json is"
+            raise NotFound(message, hint="Somebody removed it: look who. Its container is gone as well.")
         verdict = verdict._replace(message=redact(verdict.message)[:LONGEST_MESSAGE])
         held = Claim(claim["attempt"], claim["started"], claim["token"])
         facts = RunFacts(None, request["bundle"])
@@ -353,7 +356,7 @@ class Watcher:
         log = told["log"] if told else []
         return not_begun(self.launch.number, sighting.reason, sighting.text, sighting.exit_code, log)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Write down how the container of a run that is over ended, and remove what is left of it."""
         launch = self._launch
         if launch is None:
