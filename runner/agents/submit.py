@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
-from runner.agents.register import last_sign
+from runner.agents.register import Register, last_sign
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
+from runner.launchers.start import end_of_given_up
 from runner.location import parse_location
 from runner.model.parameters import check_parameters
 from runner.runs.claims import MISSED_HEARTBEATS, begin_run
@@ -23,9 +24,9 @@ from runner.signing.run_signatures import run_signer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.agents.register import Register
     from runner.launchers.launch import Found
     from runner.location import Location
+    from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, JsonObject, RunRequest
 
@@ -134,3 +135,19 @@ def why_it_waits(register: Register, labels: Iterable[str]) -> str:
     if not lacking:
         return f"no agent is there: runner agent start KIND --storage {register.storage.url(register.root)}"
     return "; ".join(lacking)
+
+
+def why_run_waits(store: RunStore, status: RunStatus) -> str:
+    """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
+    request = store.read_request() if status.state == "asked for" else None
+    queue = queue_of(store, request) if request else None
+    given_up = end_of_given_up(store) if queue else None
+    if request is None or queue is None or (store.list_launches() and not given_up):
+        return ""
+    if not queue.is_there(request["entry"]):
+        if given_up:
+            return f"no more: it was given up with launch {given_up['launch']}; submit it again to have it tried again"
+        return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
+    labels = ", ".join(request["labels"])
+    lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])
+    return f"for an agent{f' with {labels}' if labels else ''}{f'; {lacking}' if lacking else ''}"

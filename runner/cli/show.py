@@ -9,37 +9,36 @@ from typing import TYPE_CHECKING
 import click
 
 from runner import naming
-from runner.agents.register import Register
-from runner.agents.submit import queue_of, why_it_waits
+from runner.agents.submit import why_run_waits
 from runner.cli.format import (
     as_json_option,
     echo,
     echo_block,
     echo_field,
     echo_json,
-    label,
     plain,
     print_table,
-    size_text,
 )
-from runner.cli.launches import launches_of, print_launches
-from runner.cli.living import living_document, stored_tasks
-from runner.cli.locations import check_end, open_run
-from runner.errors import BundleCorrupt, NotFound, Untrusted
+from runner.cli.launches import print_launches
+from runner.cli.locations import open_run, why_untrusted
+from runner.errors import BundleCorrupt, NotFound
 from runner.launchers.start import end_of_given_up
+from runner.runs.display import label, size_text
+from runner.runs.launches import launches_of
+from runner.runs.living import living_document, stored_tasks
 from runner.runs.status import run_status, status_without_outcome
 
 if TYPE_CHECKING:
     from runner.backends.base import Storage
-    from runner.cli.living import StoredTask
+    from runner.runs.living import StoredTask
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
-    from runner.schema.documents import DeathRecord, EndDocument, TaskRecord
+    from runner.schema.documents import DeathRecord, TaskRecord
 
 _LOOK_SECONDS = 2.0
 
 
-@click.command(short_help="Show a run: state, tasks, error.")
+@click.command(short_help="Show a run; report makes a page of it.")
 @click.argument("run")
 @click.option("-f", "--follow", is_flag=True, help="Print each change first, until it is over or given up.")
 @as_json_option
@@ -58,14 +57,14 @@ def show(run: str, *, follow: bool, as_json: bool) -> int:
         unreadable, status = error, _without_outcome(store, error)
     end = status.end
     if as_json:
-        told: dict[str, object] = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
+        told: dict[str, object] = {"untrusted": untrusted} if (untrusted := why_untrusted(store, end)) else {}
         told |= {"unreadable": str(unreadable)} if unreadable else {}
         told |= {"launches": launches} if (launches := launches_of(store)) else {}
-        told |= {"waits": waits} if (waits := _waits(store, status)) else {}
+        told |= {"waits": waits} if (waits := why_run_waits(store, status)) else {}
         echo_json({**(end or living_document(store, status)), **told})
     else:
         _print(store, status, unreadable)
-        if waits := _waits(store, status):
+        if waits := why_run_waits(store, status):
             echo_field("waits", waits)
         print_launches(launches_of(store), is_over=not status.is_active)
     return unreadable.code if unreadable else 0
@@ -87,26 +86,10 @@ def _stage(store: RunStore, status: RunStatus) -> str:
     if status.claim:
         done = f", {count} results so far" if (count := len(stored_tasks(store))) else ""
         return f"{status.state}, attempt {status.claim['attempt']}{done}"
-    if waits := _waits(store, status):
+    if waits := why_run_waits(store, status):
         return f"waits {waits}"
     numbers = store.list_launches()
     return f"{status.state}, launch {numbers[-1]} has not begun yet" if numbers else status.state
-
-
-def _waits(store: RunStore, status: RunStatus) -> str:
-    """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
-    request = store.read_request() if status.state == "asked for" else None
-    queue = queue_of(store, request) if request else None
-    given_up = end_of_given_up(store) if queue else None
-    if request is None or queue is None or (store.list_launches() and not given_up):
-        return ""
-    if not queue.is_there(request["entry"]):
-        if given_up:
-            return f"no more: it was given up with launch {given_up['launch']}; submit it again to have it tried again"
-        return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
-    labels = ", ".join(request["labels"])
-    lacking = why_it_waits(Register(store.storage, queue.root), request["labels"])
-    return f"for an agent{f' with {labels}' if labels else ''}{f'; {lacking}' if lacking else ''}"
 
 
 def _without_outcome(store: RunStore, unreadable: BundleCorrupt) -> RunStatus:
@@ -132,7 +115,7 @@ def _print(store: RunStore, status: RunStatus, unreadable: BundleCorrupt | None)
         return
     echo_field("flow", plain(end["flow"]))
     echo_field("bundle", end["bundle"]["url"])
-    if untrusted := _untrusted(store, end):
+    if untrusted := why_untrusted(store, end):
         echo_field("signed", f"by nobody who is trusted here: {untrusted}")
     echo_field("exit", end["exit_code"])
     echo_field("began", end["started"])
@@ -152,16 +135,6 @@ def _print_text(head: str, text: str) -> None:
     """Print a text of several lines below a head, indented."""
     echo("", head)
     echo_block(f"  {text.rstrip()}".replace("\n", "\n  "))
-
-
-def _untrusted(store: RunStore, end: EndDocument | None) -> str:
-    """Return why an end is not to be trusted here; empty if it is, or everybody is."""
-    try:
-        if end:
-            check_end(store, end)
-    except Untrusted as error:
-        return error.message
-    return ""
 
 
 def _print_death(death: DeathRecord | None) -> None:
