@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.reports.axis import Axis
+from runner.reports.axis import Axis, legend
 from runner.reports.gathered import seconds_at, seconds_text, time_text
 from runner.reports.markup import Html, joined, row, section, table, tag, text
 from runner.reports.summary import kind_of, memory_of, state_cell
@@ -70,7 +70,7 @@ def course(facts: Gathered) -> list[Html]:
     spans = spans_of(facts)
     parts: list[Html] = []
     if spans:
-        parts.append(_picture(facts, spans))
+        parts += [_picture(facts, spans), legend(span.kind for span in spans)]
         parts.append(_told(spans))
     if facts.attempts:
         parts.append(_table(facts))

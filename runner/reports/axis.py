@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.reports.gathered import seconds_text
 from runner.reports.markup import Html, joined, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _STEPS = (
     *(base * size for size in (0.001, 0.01, 0.1, 1) for base in (1, 2, 5)),
@@ -16,6 +19,27 @@ _STEPS = (
 )
 _MOST_STEPS = 4  # which a phone has room for
 _AXIS_HEIGHT = 22  # pixels
+
+
+_KINDS = {
+    "good": "succeeded",
+    "bad": "failed, crashed or lost",
+    "odd": "cancelled or skipped",
+    "open": "running",
+    "waiting": "waiting",
+    "silent": "no sign of life",
+}
+
+
+def legend(kinds: Iterable[str]) -> Html:
+    """Return what bars of these kinds stand for."""
+    shown = set(kinds)
+    items = []
+    for kind, said in _KINDS.items():
+        if kind in shown:
+            box = tag("rect", class_=f"bar {kind}", width=14, height=10)
+            items.append(tag("li", tag("svg", box, width=14, height=10, aria_hidden="true"), Html(said)))
+    return tag("ul", *items, class_="legend")
 
 
 class Axis(NamedTuple):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_NODES, _MOST_EDGES = 120, 300
 _WIDTH, _HEIGHT, _ACROSS, _DOWN = 156, 30, 46, 12  # pixels
+_EDGE = 4  # pixels above the first row, for the second outline of a mapped task
 _LETTERS = 19  # that a box has room for
 
 Places = dict[str, tuple[int, int]]  # by slug: the column, and the row in it
@@ -41,8 +42,8 @@ def graph_section(facts: Gathered, sums: dict[str, TaskSum]) -> Html:
         *(_node(use, places[use["task"]], sums.get(use["task"])) for use in uses),
         role="img",
         aria_label=Html(f"The flow's graph: {len(uses)} tasks, {len(edges)} arrows; the list below has the same."),
-        width=columns * (_WIDTH + _ACROSS) - _ACROSS + 2,
-        height=rows * (_HEIGHT + _DOWN) - _DOWN + 2,
+        width=columns * (_WIDTH + _ACROSS) - _ACROSS + 2 * _EDGE,
+        height=rows * (_HEIGHT + _DOWN) - _DOWN + 2 * _EDGE,
         class_="graph",
     )
     return section("graph", "Graph", scrolled(picture, "The flow's graph"), _as_text(uses))
@@ -80,7 +81,7 @@ def _middle(rows: list[int], otherwise: int) -> float:
 
 
 def _corner(place: tuple[int, int]) -> tuple[int, int]:
-    return 1 + place[0] * (_WIDTH + _ACROSS), 1 + place[1] * (_HEIGHT + _DOWN)
+    return 1 + place[0] * (_WIDTH + _ACROSS), _EDGE + place[1] * (_HEIGHT + _DOWN)
 
 
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> Html:

@@ -101,8 +101,8 @@ _HEADS = [
     ("Began after, s", "n"),
     ("Took, s", "n"),
     ("Bytes", "n"),
-    ("Result", ""),
     ("Error", ""),
+    ("Result", ""),
 ]
 
 
@@ -133,8 +133,8 @@ def _row(task: AnyTask, facts: Gathered, began: float | None, *, with_error: boo
         (Html("" if span is None or began is None else f"{span[0] - began:.3f}"), "n"),
         (Html("" if span is None else f"{span[1] - span[0]:.3f}"), "n"),
         (Html(f"{result['size']:,}" if result else ""), "n"),
-        (text(_short_key(result["key"], facts), 120, keep_end=True), "key") if result else Html(),
         (text(f"{error['type']}: {error['message']}", 200), "long") if error and with_error else Html(),
+        (text(_short_key(result["key"], facts), 120, keep_end=True), "key") if result else Html(),
     )
 
 

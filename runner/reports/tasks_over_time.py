@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.reports.axis import Axis
+from runner.reports.axis import Axis, legend
 from runner.reports.gathered import seconds_at, seconds_text
 from runner.reports.markup import Html, joined, tag, text
 from runner.reports.summary import kind_of
@@ -32,16 +32,16 @@ def tasks_over_time(facts: Gathered, sums: list[TaskSum]) -> Html:
     began = seconds_at(facts.end["started"]) if facts.end else None
     axis = Axis(start if began is None else min(began, start), max(line.end for line in timed))
     parts: list[Html] = []
-    top = 0.0
+    top, kinds = 0.0, set[str]()
     for line in shown:
         lanes = _lanes(_bars(line.task, axis, _MOST_BARS // len(shown)))
         said = text(line.task.slug, 120)
         parts.append(tag("text", said, tag("tspan", text(_told(line), 120), class_="told"), x=0, y=top + 12))
         top += _LABEL
+        kinds |= {kind for lane in lanes for _, _, kind, _ in lane}
         for lane in lanes:
-            parts += [
-                axis.bar(start, end, top, _LANE - 2, f"bar {kind}", text(title, 60)) for start, end, kind, title in lane
-            ]
+            for start, end, kind, title in sorted(lane, key=_is_noteworthy):
+                parts.append(axis.bar(start, end, top, _LANE - 2, f"bar {kind}", text(title, 60)))
             top += _LANE
         top += _GAP
     left_out = len(timed) - len(shown)
@@ -49,6 +49,7 @@ def tasks_over_time(facts: Gathered, sums: list[TaskSum]) -> Html:
     return joined(
         tag("h3", Html("Tasks, from the attempt's start")),
         axis.picture(joined(*parts), top, text(f"When {len(shown)} tasks ran; the table of tasks has the times.", 200)),
+        legend(kinds),
         tag("p", note, class_="note") if note else Html(),
     )
 
@@ -115,6 +116,11 @@ def _merged(spans: list[tuple[float, float, str]], gap: float) -> list[Bar]:
 
 def _bar_of(kind: str, start: float, end: float, count: int) -> Bar:
     return start, end, kind, f"{count:,} elements"
+
+
+def _is_noteworthy(bar: Bar) -> bool:
+    """Return whether a bar is drawn above others where there is no room beside them."""
+    return bar[2] != "good"
 
 
 def _lanes(bars: list[Bar]) -> list[list[Bar]]:

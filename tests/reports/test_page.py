@@ -19,31 +19,17 @@ from support.pages import (
     at,
     claim_of,
     end_of,
+    everywhere,
     failed_task,
     flow_of,
     gathered,
+    launch,
+    launch_end,
     many,
-    request_of,
     task_of,
 )
 
 CHAIN = flow_of(("extract", False, []), ("clean", True, ["extract"]), ("load", False, ["clean"]))
-
-
-def launch(number: int = 1, end: Any = None) -> Any:
-    claim = {
-        "format": 1, "token": "t", "run_id": "r", "launch": number, "kind": "kubernetes", "name": f"runner-r-{number}",
-        "image": "org/runner:aws", "launched": at(-20), "by": {"host": "laptop", "uid": None},
-    }  # fmt: skip
-    return {"launch": number, "claim": claim, "handle": None, "end": end}
-
-
-def launch_end(number: int = 1, *, given_up: bool = True, **changed: Any) -> Any:
-    return {
-        "format": 1, "token": "t", "run_id": "r", "launch": number, "state": "never started",
-        "reason": "ImagePullBackOff", "message": "no such image", "exit_code": None, "events": ["Failed to pull"],
-        "log": ["exec format error"], "ended": at(-5), "given_up": given_up,
-    } | changed  # fmt: skip
 
 
 def test_the_page_tells_first_what_a_phone_has_room_for() -> None:
@@ -250,45 +236,6 @@ def test_hostile_names_make_no_markup_and_no_larger_page(name: str, count: int) 
     assert not {key for key in names if key.startswith("on") or key in {"style", "srcdoc", "src"}}
     assert "\0" not in page
     assert not re.search(r"[\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
-
-
-def everywhere(words: str, count: int) -> Any:
-    """Facts of which every text is this one."""
-
-    def changed(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {name: changed(part, name) for name, part in value.items()}
-        if isinstance(value, list):
-            return [changed(part) for part in value]
-        kept = {"started", "ended", "state", "requested", "launched", "sha256"}
-        return words if isinstance(value, str) and key not in kept else value
-
-    tasks = [failed_task(number) if number % 2 else task_of(number) for number in range(min(count, 20))]
-    tasks = [changed(task) | {"task": f"{words}{number % 3}"} for number, task in enumerate(tasks)]
-    tasks = (tasks * (count // len(tasks) + 1))[:count]
-    death = {"trace": words * 50, "log": words, "peak_memory": 5, "memory": words}
-    cancel = {"by": {"host": words, "uid": 1}, "requested": at(0), "why": words}
-    end = changed(end_of([], "failed")) | {"tasks": tasks, "death": death, "cancel": cancel}
-    given = launch_end(events=[words] * 30, log=[words] * 30)
-    uses = [(f"{words}{number}", True, [f"{words}{number - 1}"]) for number in range(100)]
-    flow = flow_of(*uses, requires=[{"module": words, "distribution": words, "version": words}] * 500)
-    claim = changed(claim_of())
-    handle = {**launch_end(), "handle": {words: words}, "taken": at(0)}
-    return gathered(
-        end,
-        run_id="r",
-        url=f"s3://b/{words}/runs/r",
-        request=changed(request_of(parameters={f"{words}{number}": [words] for number in range(200)})),
-        attempts=[Attempt(number, claim, end) for number in range(1, 51)],
-        launches=[launch(number, changed(given)) | {"handle": handle} for number in range(1, 21)],
-        log=[words] * 300,
-        notes=[words] * 20,
-        flow=flow,
-        unreadable=words,
-        untrusted=words,
-        waits=words,
-        resources=[Series(words, words, [(0.0, 1.0), (1.0, 2.0)], 3.0)] * 30,
-    )
 
 
 @pytest.mark.parametrize("size", [0, 2, 4, 6, 8, 20])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
-from runner.reports.gathered import Attempt, FlowFacts, Gathered
+from runner.reports.gathered import Attempt, FlowFacts, Gathered, Series
 from runner.runs.status import RunStatus
 
 BEGAN = datetime(2026, 11, 22, 12, 10, 24, tzinfo=UTC)
@@ -113,6 +113,66 @@ def gathered(end: Any = None, **changed: Any) -> Gathered:
     return Gathered(**facts | changed)
 
 
+def example() -> Gathered:
+    """A run such as people have them: the first attempt was lost, and in the second one row could not be cleaned."""
+    cleaned = [
+        task_of(number, started=at(402 + number % 4 * 6), ended=at(407 + number % 4 * 6 + number % 3))
+        for number in range(24)
+    ]
+    words = "row 7 has no <price>: it can't be cleaned"
+    cleaned[7] = failed_task(7, words, started=at(408), ended=at(431), tries=3)
+    one: Any = {"index": None, "mapped": False}
+    tasks = [
+        task_of(slug="extract", started=None, ended=None, tries=0, **one),
+        task_of(slug="weather", started=at(401), ended=at(415), **one),
+        *cleaned,
+        *(
+            task_of(slug=slug, state="skipped", started=None, ended=None, tries=0, result=None, **one)
+            for slug in ("load", "mail")
+        ),
+    ]
+    bundle = {"url": "s3://my-flows/rides-report/2026-11-22t12-10-24-845190-00-00", "sha256": "5b9b36068cf88b8c" * 4}
+    end = end_of(
+        tasks, "failed", attempt=2, started=at(400), ended=at(432), flow="rides report", host="runner-one-2",
+        bundle=bundle, error={"type": "FlowFailed", "message": f"task clean[7] failed: ValueError: {words}"},
+    )  # fmt: skip
+    lost = end_of(
+        [], "lost", ended=at(380), flow="rides report", host="runner-one-1", bundle=bundle,
+        error={"type": "Lost", "message": "runner-one-1 has shown no sign of life for 3 heartbeats"},
+    )  # fmt: skip
+    log = [
+        "12:17:04 INFO    runner.run: run one begins: s3://my-flows/rides-report/2026-11-22t12-10-24-845190-00-00",
+        "12:17:04 INFO    runner.resume: 1 results of earlier attempts are there",
+        *(f"12:17:{6 + number:02} INFO    clean[{number}]: cleaned {412 + number * 31} rides" for number in range(6)),
+        *(
+            f"12:17:{15 + n * 7} WARNING clean[7]: task clean[7] failed, try {n} of 3: ValueError: {words}"
+            for n in (1, 2)
+        ),
+        f"12:17:35 ERROR   runner.run: task clean[7] failed: ValueError: {words}",
+    ]
+    stopped: Any = {"reason": "NodeShutdown", "message": "the node was shut down", "exit_code": 137, "state": "gone"}
+    points = [(BEGAN.timestamp() + 400 + second, 3e8 + 2.4e7 * second + second % 5 * 2e7) for second in range(32)]
+    return gathered(
+        end,
+        run_id="one",
+        url="s3://my-flows/rides-report/runs/one",
+        request=request_of(parameters={"day": "2026-11-21"}, bundle=bundle),
+        attempts=[
+            Attempt(1, claim_of(host="runner-one-1"), lost, at(290)),
+            Attempt(2, claim_of(2, started=at(400), host="runner-one-2"), end),
+        ],
+        attempt_count=2,
+        launches=[launch(1, launch_end(given_up=False, **stopped)), launch(2)],
+        launch_count=2,
+        log=log,
+        flow=flow_of(
+            ("extract", False, []), ("weather", False, []), ("clean", True, ["extract"]),
+            ("load", False, ["clean", "weather"]), ("mail", False, ["load"]),
+        ),
+        resources=[Series("memory", "bytes", points, 2e9, 2)],
+    )  # fmt: skip
+
+
 def many(count: int, failing: int = 50) -> Gathered:
     """A run of so many elements of a few mapped tasks, of which each ``failing``-th failed."""
     tasks = [
@@ -123,6 +183,63 @@ def many(count: int, failing: int = 50) -> Gathered:
     ]
     log = [f"12:10:24 INFO    task-{number}: line {number}" for number in range(300)]
     return gathered(end_of(tasks, "failed"), log=log)
+
+
+def launch(number: int = 1, end: Any = None) -> Any:
+    """A launch, as it is shown."""
+    claim = {
+        "format": 1, "token": "t", "run_id": "r", "launch": number, "kind": "kubernetes", "name": f"runner-r-{number}",
+        "image": "org/runner:aws", "launched": at(-20), "by": {"host": "laptop", "uid": None},
+    }  # fmt: skip
+    return {"launch": number, "claim": claim, "handle": None, "end": end}
+
+
+def launch_end(number: int = 1, *, given_up: bool = True, **changed: Any) -> Any:
+    """What became of one that never started."""
+    return {
+        "format": 1, "token": "t", "run_id": "r", "launch": number, "state": "never started",
+        "reason": "ImagePullBackOff", "message": "no such image", "exit_code": None, "events": ["Failed to pull"],
+        "log": ["exec format error"], "ended": at(-5), "given_up": given_up,
+    } | changed  # fmt: skip
+
+
+def everywhere(words: str, count: int) -> Any:
+    """Facts of which every text is this one."""
+
+    def changed(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: changed(part, name) for name, part in value.items()}
+        if isinstance(value, list):
+            return [changed(part) for part in value]
+        kept = {"started", "ended", "state", "requested", "launched", "sha256"}
+        return words if isinstance(value, str) and key not in kept else value
+
+    tasks = [failed_task(number) if number % 2 else task_of(number) for number in range(min(count, 20))]
+    tasks = [changed(task) | {"task": f"{words}{number % 3}"} for number, task in enumerate(tasks)]
+    tasks = (tasks * (count // len(tasks) + 1))[:count]
+    death = {"trace": words * 50, "log": words, "peak_memory": 5, "memory": words}
+    cancel = {"by": {"host": words, "uid": 1}, "requested": at(0), "why": words}
+    end = changed(end_of([], "failed")) | {"tasks": tasks, "death": death, "cancel": cancel}
+    given = launch_end(events=[words] * 30, log=[words] * 30)
+    uses = [(f"{words}{number}", True, [f"{words}{number - 1}"]) for number in range(100)]
+    flow = flow_of(*uses, requires=[{"module": words, "distribution": words, "version": words}] * 500)
+    claim = changed(claim_of())
+    handle = {**launch_end(), "handle": {words: words}, "taken": at(0)}
+    return gathered(
+        end,
+        run_id="r",
+        url=f"s3://b/{words}/runs/r",
+        request=changed(request_of(parameters={f"{words}{number}": [words] for number in range(200)})),
+        attempts=[Attempt(number, claim, end) for number in range(1, 51)],
+        launches=[launch(number, changed(given)) | {"handle": handle} for number in range(1, 21)],
+        log=[words] * 300,
+        notes=[words] * 20,
+        flow=flow,
+        unreadable=words,
+        untrusted=words,
+        waits=words,
+        resources=[Series(words, words, [(0.0, 1.0), (1.0, 2.0)], 3.0)] * 30,
+    )
 
 
 class Outline(HTMLParser):
