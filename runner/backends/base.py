@@ -239,16 +239,18 @@ class Storage(Patient, ABC):
     def _create(self, key: str, data: bytes) -> None:
         """Send a create to the backend; an answer that was lost may be reported as AlreadyExists."""
 
-    def replace(self, key: str, data: bytes) -> None:
+    def replace(self, key: str, data: bytes, media_type: str = "") -> None:
         """Store an object whether or not there is one, in one request. Raises what `create` does but AlreadyExists.
+
+        A browser that gets it by a URL shows it as what ``media_type`` says, where the storage keeps such.
 
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
-        self._retry_small(lambda: self._replace(key, data))
+        self._retry_small(lambda: self._replace(key, data, media_type))
 
     @abstractmethod
-    def _replace(self, key: str, data: bytes) -> None:
+    def _replace(self, key: str, data: bytes, media_type: str = "") -> None:
         """See `Storage.replace`."""
 
     def replace_unless_busy(self, key: str, data: bytes) -> bool:

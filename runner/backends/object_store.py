@@ -286,10 +286,11 @@ class ObjectStorage(Storage):
             hint = "Use a storage that knows conditional writes (S3: If-None-Match), on which every claim rests."
             raise EnvironmentWrong(error.message, hint=hint) from error.__cause__
 
-    def _replace(self, key: str, data: bytes) -> None:
+    def _replace(self, key: str, data: bytes, media_type: str = "") -> None:
         def put(_store: object) -> object:
+            attributes = NOT_KEPT | ({"Content-Type": media_type} if media_type else {})
             store = self._store_for(len(data))
-            return obstore.put(store, key, data, mode="overwrite", use_multipart=False, attributes=NOT_KEPT)
+            return obstore.put(store, key, data, mode="overwrite", use_multipart=False, attributes=attributes)
 
         self._request("write", key, put)
 

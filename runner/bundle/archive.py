@@ -121,6 +121,14 @@ def read_bundle(data: bytes) -> Bundle:
     return Bundle(manifest, members)
 
 
+def read_manifest(head: bytes) -> Manifest:
+    """Return the manifest that a bundle begins with, whole and as runner writes it; the rest need not be there.
+
+    Raises BundleCorrupt, and Incompatible for one of a newer format.
+    """
+    return _manifest(bytes(_first_member(memoryview(head))))
+
+
 def _first_member(view: memoryview) -> memoryview:
     """Return the manifest's bytes: the first member, its size from the header before it."""
     start = _LOCAL.size + len(MANIFEST)

@@ -25,6 +25,7 @@ from runner.cli.launch import launch_command
 from runner.cli.logs import logs
 from runner.cli.ls import ls
 from runner.cli.promote import promote
+from runner.cli.report import report
 from runner.cli.result import result
 from runner.cli.run import retry, run
 from runner.cli.show import show
@@ -90,6 +91,7 @@ for command in (
     inspect,
     ls,
     show,
+    report,
     logs,
     result,
     keygen,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.format import as_json_option, echo, echo_json, size_text
+from runner.cli.format import as_json_option, echo, echo_json
 from runner.cli.launch_options import launch_options, launcher_of, wishes_of
 from runner.cli.locations import bundle_location
 from runner.cli.parameters import Seconds
@@ -16,6 +16,7 @@ from runner.doctor.machine import describe_machine
 from runner.environ import process_environ
 from runner.environments import LAUNCHER_KINDS
 from runner.errors import UsageError
+from runner.runs.display import size_text
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ from runner.logs import json_text, printable, text_block
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.schema.documents import TaskRecord
-
 as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -24,11 +22,6 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value == {} else str(value)
-
-
-def label(task: TaskRecord) -> str:
-    """Return a task's slug, with the element's index if it is mapped."""
-    return str(task["task"]) if task["index"] is None else f"{task['task']}[{task['index']}]"
 
 
 def echo(*lines: object, err: bool = False) -> None:
@@ -71,13 +64,3 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def size_text(size: int) -> str:
-    """Return a size as a person reads it: ``812 B``, ``4.1 kB``, ``1.3 GB``."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:  # noqa: PLR2004
-            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"

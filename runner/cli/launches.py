@@ -1,44 +1,15 @@
-"""A run's launches, as commands show them: where, as what, and what became of each in the platform's words."""
+"""A run's launches, as commands print them."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from runner.cli.format import echo, echo_field, print_table
-from runner.errors import BundleCorrupt, TooLarge
 from runner.launchers.remedies import last_words, remedy_for
+from runner.runs.launches import became
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    from runner.runs.store import RunStore
-    from runner.schema.documents import HandleDocument, LaunchDocument, LaunchEnd
-
-    T = TypeVar("T")
-
-
-class ShownLaunch(TypedDict):
-    """A launch with all that is known of it; None for what is not, or cannot be read."""
-
-    launch: int
-    claim: LaunchDocument | None
-    handle: HandleDocument | None
-    end: LaunchEnd | None
-
-
-def launches_of(store: RunStore) -> list[ShownLaunch]:
-    """Return the launches of a run, in order."""
-    return [
-        {
-            "launch": number,
-            "claim": _readable(partial(store.read_launch, number)),
-            "handle": _readable(partial(store.read_launch_handle, number)),
-            "end": _readable(partial(store.read_launch_end, number)),
-        }
-        for number in store.list_launches()
-    ]
+    from runner.runs.launches import ShownLaunch
 
 
 def print_launches(launches: list[ShownLaunch], *, is_over: bool) -> None:
@@ -47,10 +18,9 @@ def print_launches(launches: list[ShownLaunch], *, is_over: bool) -> None:
         return
     rows = []
     for shown in launches:
-        claim, end = shown["claim"], shown["end"]
+        claim = shown["claim"]
         began = [claim["kind"], claim["name"], claim["launched"]] if claim else [None] * 3
-        unsaid = "nobody looked" if is_over else "under way" if shown["handle"] else "asked for, and not answered"
-        rows.append([shown["launch"], *began, _text(end) if end else unsaid])
+        rows.append([shown["launch"], *began, became(shown, is_over=is_over)])
     echo("")
     print_table(["LAUNCH", "ON", "NAME", "AT", "BECAME"], rows)
     if (last := launches[-1]["end"]) and last["state"] != "ended":
@@ -60,17 +30,3 @@ def print_launches(launches: list[ShownLaunch], *, is_over: bool) -> None:
         echo_field("said", words)
     if last and (remedy := remedy_for(last["reason"] or "")):
         echo_field("remedy", remedy)
-
-
-def _text(end: LaunchEnd) -> str:
-    code = "" if end["exit_code"] is None else f" with {end['exit_code']}"
-    said = ": ".join(part for part in (end["reason"], end["message"]) if part)
-    return f"{end['state']}{code}{f' ({said})' if said else ''}"
-
-
-def _readable(read: Callable[[], T]) -> T | None:
-    """Return a document; None for one that somebody else put there, and that is none."""
-    try:
-        return read()
-    except (BundleCorrupt, TooLarge):
-        return None

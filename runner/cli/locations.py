@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.backends import open_storage
 from runner.environ import process_environ
-from runner.errors import NotFound, Untrusted, UsageError
+from runner.errors import BundleCorrupt, NotFound, Untrusted, UsageError
 from runner.location import Location, parse_location, shown_location, split_digest
 from runner.naming import slugify
 from runner.runs.layout import RunLayout
@@ -21,7 +22,7 @@ from runner.signing.run_signatures import run_signer
 if TYPE_CHECKING:
     from runner.backends.base import Storage
     from runner.runs.status import RunStatus
-    from runner.schema.documents import EndDocument
+    from runner.schema.documents import BundleReference, EndDocument
 
 
 _LOCATION_VARIABLES = ("RUNNER_STORAGE", "RUNNER_LOCATION")
@@ -78,6 +79,43 @@ def open_location(location: Location) -> Storage:
     return open_storage(location, resolve(read_settings(with_location=False).secrets, environ), environ)
 
 
+def place_of_bundle(store: RunStore, bundle: BundleReference, settings: Settings) -> tuple[Location, bool]:
+    """Return where the bundle of a run lies, and whether that is beside the run, where it is looked for first.
+
+    A folder may be mounted elsewhere than it was. With trusted keys what else a bucket says of where it lies is not
+    even asked. Raises Untrusted, and BundleCorrupt for what is no location.
+    """
+    storage, layout = store.storage, store.layout
+    name = bundle["url"].rpartition("/")[2]
+    place = Location(storage.scheme, storage.container, f"{layout.home}/{name}".lstrip("/"))
+    try:
+        next(storage.stream(place.key, 0, 1), None)
+    except NotFound:
+        place = _parse_bundle_url(bundle["url"])
+        _refuse_outside(place, settings)
+        return place, False
+    return place, True
+
+
+def _parse_bundle_url(url: str) -> Location:
+    try:
+        return parse_location(url)
+    except (ValueError, OSError, RuntimeError) as error:
+        message = f"the run says that its bundle is {url!r}, which is no location"
+        raise BundleCorrupt(message, hint="Look who wrote its run.json.") from error
+
+
+def _refuse_outside(place: Location, settings: Settings) -> None:
+    """With trusted keys, refuse a bundle that lies neither beside its run nor in the flow that the environment names.
+
+    What else a bucket says of where it lies is not even asked. Raises Untrusted.
+    """
+    flow = settings.location and replace(settings.location, alias="")
+    if settings.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
+        message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
+        raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
+
+
 def check_end(store: RunStore, end: EndDocument | None) -> None:
     """Refuse a run's end or outcome if there are trusted keys and none of them signed it. Raises Untrusted."""
     settings = read_settings(with_location=False)
@@ -94,6 +132,16 @@ def check_end(store: RunStore, end: EndDocument | None) -> None:
     store.check_end(end)
     if settings.results is None:
         _check_home(store, end["bundle"]["url"])
+
+
+def why_untrusted(store: RunStore, end: EndDocument | None) -> str:
+    """Return why an end is not to be trusted here; empty if it is, or everybody is."""
+    try:
+        if end:
+            check_end(store, end)
+    except Untrusted as error:
+        return error.message
+    return ""
 
 
 def _check_home(store: RunStore, bundle: str) -> None:

@@ -5,9 +5,8 @@ Whoever can write to the storage may have written anything there: what cannot be
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,9 @@ from runner.cli.locations import believed_status, open_run
 from runner.errors import BundleCorrupt, NotFound, TooLarge, Untrusted
 from runner.launchers.remedies import not_begun_error
 from runner.limits import limit_of
-from runner.logs import entry_text, json_text, text_block
+from runner.logs import json_text
+from runner.runs.log_entries import ends_log, line_text, read_entry, wrapped_line
 from runner.runs.status import attempt_status
-from runner.supervisor.backlog import LOG_END_LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,13 +115,13 @@ def _print_log(store: RunStore, attempt: int, *, follow: bool, as_json: bool) ->
 
 def _shown(line: bytes, *, as_json: bool) -> str | None:
     """Return a stored line as it is shown; None for the one that ends the log, which is for programs."""
-    entry = _entry(line)
-    if not as_json and _is_last(entry):
+    entry = read_entry(line)
+    if not as_json and ends_log(entry):
         return None
     try:
-        return json_text(entry) if as_json else _text(entry)
+        return json_text(entry) if as_json else line_text(entry)
     except (ValueError, RecursionError):  # it could be read, but is nested too deep to be written
-        return json_text(_wrapped(line)) if as_json else _text(_wrapped(line))
+        return json_text(wrapped_line(line)) if as_json else line_text(wrapped_line(line))
 
 
 def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
@@ -151,7 +150,7 @@ def _parts(store: RunStore, attempt: int, *, follow: bool) -> Iterator[bytes]:
         else:
             yield data
             part += 1
-            if _is_last(_entry(data.rstrip().rpartition(b"\n")[2])):
+            if ends_log(read_entry(data.rstrip().rpartition(b"\n")[2])):
                 return
 
 
@@ -160,30 +159,3 @@ def _is_active(store: RunStore, attempt: int) -> bool:
         return attempt_status(store, attempt).is_active
     except BundleCorrupt:  # which is told when all is over
         return False
-
-
-def _entry(line: bytes) -> dict[str, Any]:
-    """Read a stored line, which may be anything; one that is no object becomes one."""
-    try:
-        entry = json.loads(line) if line.lstrip().startswith(b"{") else None
-    except (ValueError, RecursionError):
-        entry = None
-    return entry if isinstance(entry, dict) else _wrapped(line)
-
-
-def _wrapped(line: bytes) -> dict[str, Any]:
-    return {"stream": "", "message": line.decode(errors="backslashreplace")}
-
-
-def _is_last(entry: dict[str, Any]) -> bool:
-    """Return whether a line is the one by which the supervisor ends a log; no flow's own has its logger's name."""
-    return entry.get("logger") == LOG_END_LOGGER and entry.get("last") is True
-
-
-def _text(entry: dict[str, Any]) -> str:
-    """Return a stored line as a person reads it: what was printed as it was, a log line as at a terminal."""
-    if "stream" in entry:
-        return str(entry.get("message", ""))
-    source = entry.get("task") or entry.get("logger") or ""
-    when, level, message = (entry.get(name, "") for name in ("time", "level", "message"))
-    return text_block(entry_text(when, level, source, message, entry.get("exception")))

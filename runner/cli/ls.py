@@ -11,11 +11,12 @@ from runner.backends.background import side_by_side
 from runner.bundle import pointers
 from runner.bundle.flow_folder import look_into
 from runner.bundle.pointers import Pointer
-from runner.cli.format import as_json_option, echo, echo_json, print_table, size_text
+from runner.cli.format import as_json_option, echo, echo_json, print_table
 from runner.cli.locations import believed_status, open_location, parse_location_argument, read_settings
 from runner.cli.moments import read_moment
 from runner.cli.promote import describe_alias, unusable_alias
 from runner.errors import BundleCorrupt, Denied, NotFound, Untrusted, UsageError
+from runner.runs.display import size_text
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 

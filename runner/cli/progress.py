@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from runner.cli.format import size_text
 from runner.naming import label_of
+from runner.runs.display import size_text
 from runner.runs.status import duration_text
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from shutil import copyfileobj
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.backends.local.private import create_file
 from runner.backends.pieces import CHUNK
-from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json, label, size_text
+from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json
 from runner.cli.locations import check_end, open_run
+from runner.cli.output import output_file
 from runner.errors import NotFound, UsageError
 from runner.runs import results
+from runner.runs.display import label, size_text
 from runner.runs.status import run_status
 
 if TYPE_CHECKING:
@@ -110,27 +110,5 @@ def _copy(storage: Storage, record: ResultRecord, output: Path) -> None:
             verified.seek(0)
             copyfileobj(verified, sys.stdout.buffer)
         return
-    if output.is_dir():
-        message = f"{output} is a folder"
-        raise UsageError(message, hint="Name a file in it.")
-    if (output.exists() and not output.is_file()) or _is_device(output):
-        message = f"{output} is no plain file"
-        raise UsageError(message, hint="Choose another one, or - for standard output.")
-    temporary = None
-    try:
-        descriptor, temporary = create_file(str(output.parent), output.name)
-        with os.fdopen(descriptor, "wb") as file:
-            results.copy_result(storage, record, file)
-        Path(temporary).replace(output)
-    except OSError as error:
-        message = f"{output} cannot be written: {error.strerror}"
-        raise UsageError(message, hint="Choose another file.") from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _is_device(path: Path) -> bool:
-    """Return whether a path is one of those by which the kernel names devices and open files: ``/dev/stdout``."""
-    folder = path.parent.resolve()
-    return not folder.is_relative_to("/dev/shm") and any(map(folder.is_relative_to, ("/dev", "/proc")))  # noqa: S108
+    with output_file(output) as file:
+        results.copy_result(storage, record, file)

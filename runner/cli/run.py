@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,18 @@ from runner.bundle.fetch import fetch
 from runner.bundle.trust import admit
 from runner.cli.forked import in_forked_process
 from runner.cli.format import as_json_option, echo_json
-from runner.cli.locations import check_end, open_location, open_run, parse_location_argument, read_settings
+from runner.cli.locations import (
+    check_end,
+    open_location,
+    open_run,
+    parse_location_argument,
+    place_of_bundle,
+    read_settings,
+)
 from runner.cli.parameters import parameters_option, with_parameters
 from runner.cli.redirect import stdout_to_stderr
 from runner.environ import process_environ
-from runner.errors import BundleCorrupt, NotFound, RunHeld, RunnerError, Untrusted, UsageError
-from runner.location import Location, parse_location
+from runner.errors import NotFound, RunHeld, RunnerError, Untrusted, UsageError
 from runner.runs.status import run_status
 from runner.runs.store import open_run_store
 from runner.schemes import BAKED_WORD
@@ -29,7 +35,6 @@ from runner.supervisor.supervise import SupervisedRun, supervise
 if TYPE_CHECKING:
     from runner.runs.store import RunStore
     from runner.schema.documents import EndDocument, Reuse
-    from runner.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,37 +134,14 @@ def _environ_of_request(environ: dict[str, str], store: RunStore) -> dict[str, s
     if settings.bundle_sha256 not in {None, bundle["sha256"]}:
         message = f"run {store.run_id} is of the bundle {bundle['sha256']}, and {settings.bundle_sha256} is asked for"
         raise Untrusted(message, hint="Unset RUNNER_BUNDLE_SHA256, or look who changed the run.")
-    place = Location(storage.scheme, storage.container, f"{layout.home}/{bundle['url'].rpartition('/')[2]}".lstrip("/"))
+    place, is_beside = place_of_bundle(store, bundle, settings)
     variables |= {"RUNNER_PARAMETERS": json.dumps(request["parameters"]), "RUNNER_BUNDLE_SHA256": bundle["sha256"]}
-    try:
-        next(storage.stream(place.key, 0, 1), None)
-    except NotFound:  # then it lies in another storage than the run
-        place = _parse_bundle_url(bundle["url"])
-        _refuse_outside(place, settings)
+    if not is_beside:
         variables["RUNNER_RESULTS"] = storage.url(layout.home.rpartition("/")[0]).rstrip("/")
     if settings.trusted_keys:
         _, data = fetch(open_location(place), place, settings._replace(bundle_sha256=bundle["sha256"], max_age=None))
         admit(data, place, settings)
     return variables | {"RUNNER_LOCATION": place.url}
-
-
-def _parse_bundle_url(url: str) -> Location:
-    try:
-        return parse_location(url)
-    except (ValueError, OSError, RuntimeError) as error:
-        message = f"the run says that its bundle is {url!r}, which is no location"
-        raise BundleCorrupt(message, hint="Look who wrote its run.json.") from error
-
-
-def _refuse_outside(place: Location, settings: Settings) -> None:
-    """With trusted keys, refuse a bundle that lies neither beside its run nor in the flow that the environment names.
-
-    What else a bucket says of where it lies is not even asked. Raises Untrusted.
-    """
-    flow = settings.location and replace(settings.location, alias="")
-    if settings.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
-        message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
-        raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
 
 
 def _outcome(finished: SupervisedRun) -> EndDocument | None:

@@ -10,41 +10,39 @@ from typing import TYPE_CHECKING
 import click
 
 from runner import naming
-from runner.agents.register import Register
-from runner.agents.submit import given_up, queue_of, what_keeps_it, why_it_waits
+from runner.agents.submit import given_up, why_run_waits
 from runner.cli.format import (
     as_json_option,
     echo,
     echo_block,
     echo_field,
     echo_json,
-    label,
     plain,
     print_table,
-    size_text,
 )
-from runner.cli.launches import launches_of, print_launches
+from runner.cli.launches import print_launches
 from runner.cli.live import can_draw, draw
-from runner.cli.living import living_document, stored_tasks
-from runner.cli.locations import check_end, open_run
+from runner.cli.locations import open_run, why_untrusted
 from runner.cli.progress import PROGRESS_COLUMNS, news_texts, rows_of
-from runner.errors import BundleCorrupt, NotFound, Untrusted
-from runner.launchers.start import end_of_given_up
+from runner.errors import BundleCorrupt, NotFound
+from runner.runs.display import label, size_text
+from runner.runs.launches import launches_of
+from runner.runs.living import living_document, stored_tasks
 from runner.runs.status import run_status, status_without_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.backends.base import Storage
-    from runner.cli.living import StoredTask
+    from runner.runs.living import StoredTask
     from runner.runs.status import RunStatus
     from runner.runs.store import RunStore
-    from runner.schema.documents import ClaimDocument, DeathRecord, EndDocument, TaskRecord
+    from runner.schema.documents import ClaimDocument, DeathRecord, TaskRecord
 
 _LOOK_SECONDS = 2.0
 
 
-@click.command(short_help="Show a run: state, tasks, error.")
+@click.command(short_help="Show a run; report makes a page of it.")
 @click.argument("run")
 @click.option("-f", "--follow", is_flag=True, help="Print each change first, until it is over or given up.")
 @as_json_option
@@ -63,14 +61,14 @@ def show(run: str, *, follow: bool, as_json: bool) -> int:
         unreadable, status = error, _without_outcome(store, error)
     end = status.end
     if as_json:
-        told: dict[str, object] = {"untrusted": untrusted} if (untrusted := _untrusted(store, end)) else {}
+        told: dict[str, object] = {"untrusted": untrusted} if (untrusted := why_untrusted(store, end)) else {}
         told |= {"unreadable": str(unreadable)} if unreadable else {}
         told |= {"launches": launches} if (launches := launches_of(store)) else {}
-        told |= {"waits": waits} if (waits := _waits(store, status)) else {}
+        told |= {"waits": waits} if (waits := why_run_waits(store, status)) else {}
         echo_json({**(end or living_document(store, status)), **told})
     else:
         _print(store, status, unreadable)
-        if waits := _waits(store, status):
+        if waits := why_run_waits(store, status):
             echo_field("waits", waits)
         print_launches(launches_of(store), is_over=not status.is_active)
     return unreadable.code if unreadable else 0
@@ -101,27 +99,10 @@ def _stage(store: RunStore, status: RunStatus) -> str:
     if status.claim:
         told = news_texts(store.read_news(status.claim["attempt"]))
         return ", ".join([status.state, f"attempt {status.claim['attempt']}", *told.values()])
-    if waits := _waits(store, status):
+    if waits := why_run_waits(store, status):
         return f"waits {waits}"
     numbers = store.list_launches()
     return f"{status.state}, launch {numbers[-1]} has not begun yet" if numbers else status.state
-
-
-def _waits(store: RunStore, status: RunStatus) -> str:
-    """Return for what a run waits that nobody has launched yet, or not again; empty where it is no such run."""
-    request = store.read_request() if status.state == "asked for" else None
-    queue = queue_of(store, request) if request else None
-    last = end_of_given_up(store) if queue else None
-    if request is None or queue is None or (store.list_launches() and not last):
-        return ""
-    if not queue.is_there(request["entry"]):
-        if last:
-            return f"no more: it was given up with launch {last['launch']}; submit it again to have it tried again"
-        return "" if store.list_launches() else "in no queue: whoever submitted it did not get so far; submit it again"
-    labels, register = ", ".join(request["labels"]), Register(store.storage, queue.root)
-    why = why_it_waits(register, request["labels"]) or what_keeps_it(register, request["labels"], store)
-    time = f"until {at}, and then " if (at := queue.time_of(request["entry"])) else ""
-    return f"{time}for an agent{f' with {labels}' if labels else ''}{f'; {why}' if why else ''}"
 
 
 def _without_outcome(store: RunStore, unreadable: BundleCorrupt) -> RunStatus:
@@ -143,7 +124,7 @@ def _print(store: RunStore, status: RunStatus, unreadable: BundleCorrupt | None)
         return
     echo_field("flow", plain(end["flow"]))
     echo_field("bundle", end["bundle"]["url"])
-    if untrusted := _untrusted(store, end):
+    if untrusted := why_untrusted(store, end):
         echo_field("signed", f"by nobody who is trusted here: {untrusted}")
     echo_field("exit", end["exit_code"])
     echo_field("began", end["started"])
@@ -178,16 +159,6 @@ def _print_text(head: str, text: str) -> None:
     """Print a text of several lines below a head, indented."""
     echo("", head)
     echo_block(f"  {text.rstrip()}".replace("\n", "\n  "))
-
-
-def _untrusted(store: RunStore, end: EndDocument | None) -> str:
-    """Return why an end is not to be trusted here; empty if it is, or everybody is."""
-    try:
-        if end:
-            check_end(store, end)
-    except Untrusted as error:
-        return error.message
-    return ""
 
 
 def _print_death(death: DeathRecord | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple  # a third of a dataclass's cost, f
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LOG_END_LOGGER = "runner.pump"  # the logger of the lines of a log that are only shipped
 SIGNATURE = ".sig"  # what the key of a result's signature ends with, which lies beside it
 
 
@@ -30,6 +31,11 @@ class RunLayout(NamedTuple):
     def outcome(self) -> str:
         """The key of ``outcome.json``."""
         return f"{self.prefix}/outcome.json"
+
+    @property
+    def report(self) -> str:
+        """The key of ``report.html``."""
+        return f"{self.prefix}/report.html"
 
     @property
     def cancel(self) -> str:

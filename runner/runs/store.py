@@ -191,6 +191,10 @@ class RunStore:
         """Store a part of an attempt's log, counted from 1."""
         self.storage.create(self.layout.log(attempt, part), lines)
 
+    def write_report(self, page: bytes) -> None:
+        """Store the page about the run, in the place of the one that is there."""
+        self.storage.replace(self.layout.report, page, "text/html; charset=utf-8")
+
     # What is there
 
     def exists(self) -> bool:

@@ -7,9 +7,9 @@ import threading
 from collections import deque
 
 from runner.naming import now
+from runner.runs.layout import LOG_END_LOGGER
 
 LIMIT = 2 * 1024 * 1024  # bytes that wait to be shipped; then what writes has to wait
-LOG_END_LOGGER = "runner.pump"  # the logger of the lines that are only shipped
 
 
 class LogBuffer:

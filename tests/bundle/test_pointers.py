@@ -244,8 +244,8 @@ class Overtaking(LocalStorage):
 
     meanwhile: Any = None
 
-    def replace(self, key: str, data: bytes) -> None:
-        super().replace(key, data)
+    def replace(self, key: str, data: bytes, media_type: str = "") -> None:
+        super().replace(key, data, media_type)
         if self.meanwhile:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()

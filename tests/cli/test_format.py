@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.cli.format import size_text
+from runner.runs.display import size_text
 
 
 @pytest.mark.parametrize(

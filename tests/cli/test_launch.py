@@ -16,8 +16,8 @@ from runner.runs.store import RunStore
 from support.command_line import run_command
 
 if TYPE_CHECKING:
-    from runner.cli.launches import ShownLaunch
     from runner.launchers.watch import Watcher
+    from runner.runs.launches import ShownLaunch
     from support.places import Place
 
 

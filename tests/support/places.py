@@ -39,6 +39,7 @@ class Place:
     read: Callable[[str], bytes]
     write: Callable[[str, bytes], object]
     keys: Callable[[], list[str]]
+    media_type: Callable[[str], str | None] = lambda _key: None  # as what a browser gets it
 
     def open(self, patience: float | None = None) -> Storage:
         location = parse_location(self.url).as_root()
@@ -86,6 +87,7 @@ def s3_place(server: Server) -> Place:
         lambda key: client.get_object(Bucket=bucket, Key=key)["Body"].read(),
         lambda key, data: client.put_object(Bucket=bucket, Key=key, Body=data),
         keys,
+        lambda key: client.head_object(Bucket=bucket, Key=key)["ContentType"],
     )
 
 
@@ -103,6 +105,7 @@ def gcs_place(server: Server) -> Place:
         lambda key: bucket.blob(key).download_as_bytes(),
         lambda key, data: bucket.blob(key).upload_from_string(data),
         lambda: sorted(blob.name for blob in client.list_blobs(name)),
+        lambda key: bucket.get_blob(key).content_type,
     )
 
 
@@ -118,6 +121,7 @@ def azure_place(server: Server) -> Place:
         lambda key: container.download_blob(key).readall(),
         lambda key, data: container.upload_blob(key, data, overwrite=True),
         lambda: sorted(container.list_blob_names()),
+        lambda key: container.get_blob_client(key).get_blob_properties().content_settings.content_type,
     )
 
 

@@ -246,10 +246,11 @@ class GCSStorage(Storage):
 
         return isinstance(error.__cause__, TooManyRequests)
 
-    def _replace(self, key: str, data: bytes) -> None:
+    def _replace(self, key: str, data: bytes, media_type: str = "") -> None:
         blob = self._bucket.blob(key)
         blob.cache_control = CACHE_CONTROL
-        self._request("write", key, lambda options: blob.upload_from_string(data, **options))
+        kept = {"content_type": media_type} if media_type else {}
+        self._request("write", key, lambda options: blob.upload_from_string(data, **kept, **options))
 
     @contextmanager
     def _writer(self, key: str) -> Iterator[Writer]:

@@ -118,7 +118,7 @@ class LocalStorage(Storage):
                     _create_exclusively(target, data)
             _sync(os.path.dirname(target))
 
-    def _replace(self, key: str, data: bytes) -> None:
+    def _replace(self, key: str, data: bytes, media_type: str = "") -> None:  # noqa: ARG002 - a file has none
         with self._writer(key) as writer:
             writer.write(data)
 

@@ -207,6 +207,16 @@ def test_a_replaced_object_is_the_new_one_whether_or_not_there_was_one(root: Roo
         assert root.keys() == ["etl/beat"]
 
 
+@pytest.mark.parametrize("backend", CLOUDS, indirect=True)
+def test_a_browser_gets_a_replaced_object_as_what_its_writer_says(place: Place) -> None:
+    storage = place.open()
+    storage.replace("page.html", b"<p>", "text/html; charset=utf-8")
+    storage.replace("beat", b"1")
+    assert place.media_type("page.html") == "text/html; charset=utf-8"
+    assert not str(place.media_type("beat")).startswith("text/html")
+    assert storage.read("page.html") == b"<p>"
+
+
 def test_a_reader_sees_whole_objects_alone_while_they_are_replaced_at_once(root: Root) -> None:
     contents = [noise(200_000, seed) for seed in range(3)]
     key, storage, done = f"{root.prefix}beat", root.open(), threading.Event()

@@ -23,6 +23,7 @@ from runner.backends.local.files import LocalStorage
 from runner.bundle import archive, manifest, member_names, pointers, trust
 from runner.bundle.fetch import newest_version
 from runner.cli.logs import logs
+from runner.cli.report import report
 from runner.cli.show import show
 from runner.errors import BucketMissing, BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted, UsageError
 from runner.location import Location, invalid_key, parse_location
@@ -226,6 +227,7 @@ def _standing(stored: dict[str, bytes]) -> None:
     try:
         run_status(RunStore(storage, layout))
         _quietly(show, run=f"{_folder()}/f/runs/r", follow=False, as_json=False)
+        _quietly(report, run=f"{_folder()}/f/runs/r", output=_folder() / "page.html", as_json=False)
     finally:
         for key in stored:
             (_folder() / f"f/runs/r/{key}").unlink(missing_ok=True)

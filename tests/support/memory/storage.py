@@ -56,7 +56,7 @@ class MemoryStorage(Storage):
                 raise make_error(AlreadyExists, self, "write", key)
             objects[key] = data, time.time()
 
-    def _replace(self, key: str, data: bytes) -> None:
+    def _replace(self, key: str, data: bytes, media_type: str = "") -> None:  # noqa: ARG002 - memory has none
         with _turn:
             self._objects("write", key)[key] = data, time.time()
 
