@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 LONGEST_LABEL = 200  # characters
 UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
-_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-(\d{6})-[0-9a-f]{6}")  # what `new_run_id` returns
+_BUILT = re.compile(r"(\d{4}-\d\d-\d\d)t(\d\d)-(\d\d)-(\d\d)-(\d{6})-00-00", re.ASCII)  # of `new_version`
+_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-(\d{6})-[0-9a-f]{6}", re.ASCII)  # of `new_run_id`
 
 
 def slugify(text: str) -> str:
@@ -65,6 +66,18 @@ def new_run_id() -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.now(UTC).strftime('%Y%m%dt%H%M%S-%f')}-{os.urandom(3).hex()}"
+
+
+def time_of_version(name: str) -> str:
+    """Return when runner made a bundle's name, as `now` has it; empty for what is none of its names.
+
+    Example:
+        >>> from runner.naming import time_of_version
+        >>> time_of_version("2026-11-22t12-10-24-845190-00-00"), time_of_version("2026-11-22t12.csv")
+        ('2026-11-22T12:10:24.845190+00:00', '')
+    """
+    built = _BUILT.fullmatch(name)
+    return built.expand(r"\1T\2:\3:\4.\5+00:00") if built else ""
 
 
 def time_of_run_id(run_id: str) -> str:

@@ -108,7 +108,7 @@ class Runs:
         Where the old ones are to be cancelled that is the one which was asked for first, be it this run itself: what
         is newer never loses its place to what has waited for longer.
         """
-        slots = Slots(self._storage, marker["home"], concurrency["max_runs"])
+        slots = Slots(self._storage, marker["home"], range(concurrency["max_runs"]))
         if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
             return True
         owners = sorted(slots.owners())

@@ -112,8 +112,14 @@ def submit_flow(url: str, parameters: JsonObject) -> str:
 
 def queue_of(store: RunStore, request: RunRequest) -> Queue | None:
     """Return the queue in which a run waits, or has waited; None for one that was begun without."""
-    prefix, folder, _ = request.get("entry", "").partition(f"{FOLDER}/")
-    return Queue(store.storage, prefix.rstrip("/")) if folder else None
+    root = queue_root(request.get("entry", ""))
+    return None if root is None else Queue(store.storage, root)
+
+
+def queue_root(entry: str) -> str | None:
+    """Return the root of the queue that an entry is in, by its key; None for an empty one."""
+    prefix, folder, _ = entry.partition(f"{FOLDER}/")
+    return prefix.rstrip("/") if folder else None
 
 
 def why_it_waits(register: Register, labels: Iterable[str]) -> str:

@@ -243,7 +243,6 @@ class Storage(Patient, ABC):
         """Store an object whether or not there is one, in one request. Raises what `create` does but AlreadyExists.
 
         A browser that gets it by a URL shows it as what ``media_type`` says, where the storage keeps such.
-
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
