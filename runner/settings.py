@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runner.signing.keys import PrivateKey, PublicKey
 
-# Every variable and what it means, in the order of the README's table, which a test compares with this one.
+# Every variable and what it means, in the order of the table in docs/running.md, which a test compares with this one.
 VARIABLES = {
     "RUNNER_STORAGE": "`local`, `s3`, `gcs`, `azure`, or `docker`: a flow that was baked into this image",
     "RUNNER_LOCATION": "`bucket/key`, `container/blob` or a path; or a whole URL (then the storage may be left out)",
@@ -95,7 +95,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
         """Read all variables, or their files. Raises EnvironmentWrong, which names everything that is wrong at once."""
         settings, problems = cls.read(environ, needs_location=needs_location)
         if problems:
-            raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
+            raise EnvironmentWrong("; ".join(problems), hint="docs/running.md has the table of all variables.")
         return settings
 
     @classmethod
