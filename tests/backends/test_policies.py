@@ -124,7 +124,14 @@ def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded
     again = guarded.does("run", RUNNER_LOCATION=flow, RUNNER_RUN_ID="r")
     assert again.code == 0, again
 
-    for arguments in (("ls", flow), ("inspect", flow), ("show", f"{flow}/runs/r"), ("result", f"{flow}/runs/r")):
+    run, stored = f"{flow}/runs/r", {"nobody": 77, "build": 77, "promote": 77, "look": 77, "run": 0}
+    for who, code in stored.items():
+        done = guarded.does(who, "report", run)
+        assert done.code == code, (who, done)
+        assert ("-o FILE" in done.stderr) is (who in {"build", "promote", "look"}), (who, done)
+
+    looks = (("ls", flow), ("inspect", flow), ("show", run), ("result", run), ("report", run, "-o", "-"))
+    for arguments in looks:
         for who in ("look", "run"):
             done = guarded.does(who, *arguments)
             assert done.code == 0, (who, done)
