@@ -358,12 +358,14 @@ def _check_executor(text: str) -> str:
 
 
 def _read_seconds(text: str) -> float:
+    from runner.limits import MOST_SECONDS
+
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        message = f"{text!r} is no positive number of seconds"
+    if not 0 < seconds <= MOST_SECONDS:
+        message = f"{text!r} is no positive number of seconds, of which {MOST_SECONDS:g} are the most"
         raise ValueError(message)
     return seconds
 

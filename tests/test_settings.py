@@ -81,6 +81,7 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_TIMEOUT", "0", "positive"),
         ("RUNNER_TIMEOUT", "inf", "positive"),
         ("RUNNER_TIMEOUT", "nan", "positive"),
+        ("RUNNER_HEARTBEAT", "1e10", "1e+09 are the most"),
         ("RUNNER_GRACE", "-1", "positive"),
         ("RUNNER_PATIENCE", "0", "positive"),
         ("RUNNER_LOG_LEVEL", "TRACE", "WARNING"),

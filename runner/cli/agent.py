@@ -14,6 +14,7 @@ import click
 from runner import naming
 from runner.agents.agent import Agent, Habits
 from runner.agents.hooks import Hooks
+from runner.agents.neighbours import LONGEST_BEAT
 from runner.agents.queue import Queue
 from runner.agents.register import Register, last_sign
 from runner.agents.runs import Runs
@@ -60,7 +61,7 @@ def agent_group() -> None:
 @click.option("--name", metavar="NAME", help="Its name, which some letters follow; without it, its machine's.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=10, show_default=True, help="Runs at once.")
 @click.option("--poll", type=Seconds(min=0.1), default=2.0, show_default=True, metavar="SECONDS")
-@click.option("--beat", type=Seconds(min=0.1), default=30.0, show_default=True, metavar="SECONDS")
+@click.option("--beat", type=Seconds(min=0.1, max=LONGEST_BEAT), default=30.0, show_default=True, metavar="SECONDS")
 @click.option(
     "--on-stop",
     type=click.Choice(["hand-over", "wait"]),
