@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 STATES = ("succeeded", "failed", "timed-out", "cancelled", "crashed", "lost", "refused", "asked-for")
 
 
+_FLOWS_AT_ONCE = 2  # of which each reads several outcomes at once, of up to 64 MB
+
+
 class ItemListing(TypedDict):
     """A run, a version, or a file that a killed writer left, in the document of ``runner prune --json``."""
 
@@ -137,7 +140,8 @@ def _plan(url: str, rules: Rules, answer: _Answer) -> list[tuple[Place, Plan]]:
             answer.fail({**_of_flow(place), "error": error.message}, error)
             return None
 
-    return [found for found in side_by_side(plan, _find_flows(url, read_settings(with_location=False))) if found]
+    flows = _find_flows(url, read_settings(with_location=False))
+    return [found for found in side_by_side(plan, flows, _FLOWS_AT_ONCE) if found]
 
 
 def _remove(planned: Iterable[tuple[Place, Plan]], answer: _Answer, *, aloud: bool) -> None:

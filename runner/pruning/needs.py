@@ -123,6 +123,8 @@ def pointed_at(storage: Storage, home: str, settings: Settings) -> dict[str, str
     """
     anybody = settings._replace(trusted_keys=(), max_age=None)
     found: dict[str, str] = {}
+    if not home:  # a bucket's top is no flow's folder, and has no pointers
+        return found
     for alias in ["", *pointers.aliases(storage, home)]:
         pointer = Pointer(home, alias)
         name = f"the alias {alias}" if alias else pointers.LATEST

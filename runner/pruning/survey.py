@@ -14,7 +14,7 @@ from runner.runs.store import RunStore
 from runner.settings import check_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from runner.backends.base import Storage
     from runner.runs.status import RunStatus
@@ -154,6 +154,7 @@ def _look_at(store: RunStore, objects: RunObjects, believe: Believe) -> FoundRun
         is_begun=_is_begun(status),
         began=began,
         ended=status.end["ended"] if status.end else began,
+        reuse=_sources(store.run_id, status.end, known.reuse),
     )
 
 
@@ -180,15 +181,15 @@ def _look_at_rest(store: RunStore, objects: RunObjects) -> FoundRun:
         is_begun=True,
         began=outcome["started"],
         ended=outcome["ended"],
-        reuse=tuple(sorted({run_id for run_id in _sources(outcome) if run_id != store.run_id})),
+        reuse=_sources(store.run_id, outcome),
     )
 
 
-def _sources(outcome: EndDocument) -> Iterator[str]:
-    """Yield the runs whose results an outcome lists; it is all that tells of them without a ``run.json``."""
-    for task in outcome["tasks"]:
-        if task["result"]:
-            yield task["result"]["key"].rpartition("/attempts/")[0].rpartition("/")[2]
+def _sources(run_id: str, end: EndDocument | None, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the runs whose results a run takes, as its ``run.json`` names them, or its end lists theirs."""
+    results = [task["result"] for task in end["tasks"] if task["result"]] if end else []
+    listed = {result["key"].rpartition("/attempts/")[0].rpartition("/")[2] for result in results}
+    return tuple(sorted({*named, *listed} - {run_id, ""}))
 
 
 def references(storage: Storage, home: str, run_ids: Iterable[str]) -> dict[str, References]:

@@ -8,7 +8,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from runner.agents.slots import Slots
+from runner.launchers import Local
+from runner.launchers.base import Sighting
+from runner.launchers.start import end_launch, take_launch
 from runner.pruning import needs
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from support import schemas
 from support.command_line import assert_refused, run_command
 from support.places import local_place
@@ -157,6 +163,30 @@ def test_what_cannot_be_read_may_need_everything(here: Place) -> None:
     assert "nobody knows what it is" in reasons(done)["broken"]
     assert "the alias prod may name it" in reasons(done)[version(2)]
     assert reasons(done)[version(1)] == "run broken is of it"
+
+
+def test_a_run_that_has_a_slot_is_kept_until_it_is_given_up(here: Place) -> None:
+    for run_id in ("has-one", "had-one", "crashed"):
+        write_run(here, run_id, state="crashed")
+    for slot, run_id in enumerate(("has-one", "crashed")):
+        assert Slots(here.open(), "etl", [slot]).take(run_id)
+    here.write("etl/runs/_slots/notes", b"x")
+    here.write("etl/runs/_slots/00000000012345678901/000001.json", b"x")
+    launch = take_launch(RunStore(here.open(), RunLayout("etl", "crashed")), Local(), None)
+    assert launch
+    store = RunStore(here.open(), RunLayout("etl", "crashed"))
+    end_launch(store, launch, "never started", Sighting("absent"), [], given_up=True)
+    done = prune(here, "--older-than", "2026-11-01", "--states", "crashed")
+    assert names(done["removed"]) == ["crashed", "had-one"]
+    assert reasons(done) == {"has-one": "it has one of the flow's slots"}
+
+
+def test_a_run_whose_results_another_lists_is_kept_whatever_names_it(here: Place) -> None:
+    write_run(here, "old")
+    write_run(here, "young", began=YOUNG, reuse="old")
+    request = json.loads(here.read("etl/runs/young/run.json"))
+    here.write("etl/runs/young/run.json", json.dumps({**request, "reuse": None}).encode())
+    assert reasons(prune(here))["old"] == "run young takes its results"
 
 
 def test_whatever_runner_puts_into_a_runs_folder_goes_by_its_exact_name(here: Place) -> None:
