@@ -165,6 +165,26 @@ def test_what_cannot_be_read_may_need_everything(here: Place) -> None:
     assert reasons(done)[version(1)] == "run broken is of it"
 
 
+def test_what_is_not_there_any_more_stops_nothing(here: Place) -> None:
+    """Somebody had removed a version, or some of a run, by hand; others end with an error, or begin anew, then."""
+    write_versions(here, 2, 3)
+    write_run(here, "hollow", version=version(1))
+    for key in folder_of(here, "hollow"):
+        if not key.endswith(("run.json", "outcome.json")):
+            here.open().delete(key)
+    write_run(here, "young", began=YOUNG, version=version(1), reuse="gone")
+    assert names(prune(here)["removed"]) == [version(2), "hollow"]
+
+
+def test_all_attempts_of_a_run_go(here: Place) -> None:
+    write_run(here, "again")
+    for key in folder_of(here, "again"):
+        if "/attempts/0001/" in key:
+            here.write(key.replace("/0001/", "/0002/"), here.read(key))
+    assert names(prune(here)["removed"]) == ["again"]
+    assert here.keys() == []
+
+
 def test_a_run_that_has_a_slot_is_kept_until_it_is_given_up(here: Place) -> None:
     for run_id in ("has-one", "had-one", "crashed"):
         write_run(here, run_id, state="crashed")

@@ -21,11 +21,12 @@ from runner.runs.status import run_status
 from runner.runs.store import RunStore
 from runner.settings import Settings
 from support import process_runs, schemas
-from support.agents import KILLED_LAUNCHER
+from support.agents import KILLED_LAUNCHER, Site
 from support.canary import AUTHOR
 from support.command_line import ETL, printed_json, run_command, run_url
 from support.contract import DENIALS, endpoint, through
 from support.flows import HERE, located, publish
+from support.launching import wait_for
 from support.memory.storage import BUCKETS, MemoryStorage
 from support.pruned import YOUNG, folder_of, names, prune, reasons, version, write_pointer, write_versions
 from support.run_documents import write_run
@@ -238,6 +239,25 @@ def test_a_run_that_works_meanwhile_is_safe(place: Place, tmp_path: Path) -> Non
     assert process_runs.end_of(place)["state"] == "cancelled"
     assert names(prune(place, "--older-than", "0s", "--states", "cancelled")["removed"]) == ["r"]
     assert folder_of(place, "r", "trouble") == []
+
+
+def test_runs_that_an_agent_works_on_go_when_it_has_done_with_them(here: Place, tmp_path: Path) -> None:
+    """Whatever moment they are looked at; its markers and theirs say so, and no age."""
+    site = Site(here, tmp_path / "launches").publish(concurrency={"max_runs": 2, "on_conflict": "wait"})
+    removed: list[str] = []
+    runs = [f"r{number}" for number in range(4)]
+
+    def are_gone() -> bool:
+        removed.extend(names(prune(here, "--older-than", "0s")["removed"]))
+        return len(removed) >= len(runs)
+
+    with site.agent("--concurrency", "3"):
+        for run_id in runs:
+            assert site.submit("ok", run_id).code == 0
+        wait_for(are_gone)
+    assert sorted(removed) == runs
+    assert not [key for key in here.keys() if key.startswith("launched/runs/") and "_slots" not in key]  # noqa: SIM118
+    assert not site.markers()
 
 
 def test_a_run_that_was_removed_can_begin_anew(place: Place) -> None:
