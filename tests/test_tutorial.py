@@ -66,6 +66,7 @@ def read(page: str, reader: Reader) -> str:
     """Do all that a page says, but for what it says needs an engine, and return what was printed."""
     printed = []
     for block in blocks_of(page):
+        assert block.language in {"sh", "python", ""}  # of another word nobody would know whether it is a command
         if block.language == "python":
             reader.save(block)
         elif block.language != "sh" or needs_engine(block) or block == INSTALL:
