@@ -42,8 +42,9 @@ VARIABLES = {
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY", "RUNNER_WEBHOOK_SECRET"})  # never shown, nor quoted in an error
-# They say what may run and what is believed; one that a broken template left empty would let everything.
-_SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256")
+# They say what may run and what is believed, here or by whom a webhook tells; one that a broken template left empty
+# would let everything.
+_SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256", "WEBHOOK_SECRET")
 NEVER_EMPTY = frozenset(f"RUNNER_{name}" for name in _SAFETY)
 # What is misspelt, and would have held something back, must not let it start.
 _GUARDS = (*_SAFETY, "SECRETS", "PARAMETERS", "RUN_ID")

@@ -111,10 +111,14 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
         "by": requester(),
     }
     runs = Runs(storage, launcher, wishes, settings, budgets_of(given), tell)
+    if given["command"] is not None and not given["command"].strip():
+        raise UsageError("--on-outcome is empty", hint="Give a command, or leave it out.")
     hooks = Hooks(given["command"], _checked_url(given["webhook"]), settings.webhook_secret, tell)
     hear = hooks.hear if hooks.command or hooks.url else None
     habits = Habits(given["poll"], given["concurrency"], given["on_stop"] == "wait", hear)
-    agent = Agent(document, Queue(storage, location.key), Register(storage, location.key), runs, habits, tell)
+    register = Register(storage, location.key)
+    register.folders()  # where nothing could ever wait, as below a name that is misspelt, this tells so
+    agent = Agent(document, Queue(storage, location.key), register, runs, habits, tell)
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second one ends it at once

@@ -210,3 +210,8 @@ def test_an_agent_that_is_killed_before_it_has_told_is_followed_by_one_that_tell
 def test_a_webhook_is_a_url_that_can_be_posted_to(here: Place, url: str, told: str) -> None:
     done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--webhook", url)
     assert (done.code, told in done.stderr, "password" in done.stderr) == (2, True, False)
+
+
+def test_a_command_that_is_empty_is_refused(here: Place) -> None:
+    done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--on-outcome", "")
+    assert (done.code, "--on-outcome is empty" in done.stderr) == (2, True), done
