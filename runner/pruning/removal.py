@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.backends.background import side_by_side
 from runner.bundle.flow_folder import look_into
 from runner.errors import AlreadyExists, RunHeld, RunnerError
-from runner.pruning.needs import reuse_closure
+from runner.pruning.needs import Users, reuse_closure
 from runner.pruning.plan import needed_versions
 from runner.pruning.survey import WHY, is_run_id, references, refers, run_objects
 from runner.runs.cancelling import conclude_run
@@ -82,9 +82,13 @@ class _Removal:
         return sorted(items, key=lambda item: -depths[item.name])
 
     def _remove_runs(self, items: Sequence[Item]) -> list[Result]:
-        done = side_by_side(self._close_or_tell, items)
+        agents = Users(self._storage, self._place.home)  # since it was planned somebody may have been asked, for long
+        needs = {item: agents.need(self._plan.runs[item.name]) for item in items}
+        results = [Result(item, need) for item, need in needs.items() if need]
+        done = side_by_side(self._close_or_tell, [item for item, need in needs.items() if not need])
         closed = [one for one in done if isinstance(one, _Closed)]
-        results, needed = [one for one in done if isinstance(one, Result)], self._needed_since()
+        results += [one for one in done if isinstance(one, Result)]
+        needed = self._needed_since()
         users = {one: needed.get(one.item.name) or needed.get("?") for one in closed}
         why = "run {}, which has just begun, takes its results"
         results += [self._put_back(one, why.format(user)) for one, user in users.items() if user]

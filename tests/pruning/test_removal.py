@@ -28,7 +28,17 @@ from support.contract import DENIALS, endpoint, through
 from support.flows import HERE, located, publish
 from support.launching import wait_for
 from support.memory.storage import BUCKETS, MemoryStorage
-from support.pruned import YOUNG, folder_of, names, prune, reasons, version, write_pointer, write_versions
+from support.pruned import (
+    YOUNG,
+    folder_of,
+    names,
+    prune,
+    reasons,
+    version,
+    wait_in_queue,
+    write_pointer,
+    write_versions,
+)
 from support.run_documents import write_run
 from support.starting import inherited, start
 from support.wire import Fault, Relay
@@ -163,6 +173,27 @@ def test_a_run_that_is_repeated_just_now_is_put_back(place: Place, steps: Steps)
     assert reasons(done)["oldest"] == "run older, which has just begun, takes its results"
     assert reasons(done)[version(1)].endswith("is of it")
     assert {key: place.read(key) for key in before} == before
+
+
+@IN_MEMORY
+def test_a_run_that_is_submitted_again_just_now_waits_on(
+    place: Place, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between plan and removal lies the time in which somebody is asked whether this is meant."""
+    monkeypatch.setattr(removal, "BATCH", 1)
+    write_run(place, "first", began="2026-02-01T06:00:00.000000+00:00", state=None)
+    write_run(place, "second", state=None)
+
+    def begin(_what: str, key: str) -> None:
+        if key == "etl/runs/first/run.json":
+            steps.before = lambda _what, _key: None
+            wait_in_queue(place, "second")
+
+    steps.before = begin
+    done = prune(place, *STATES)
+    assert names(done["removed"]) == ["first"]
+    assert reasons(done) == {"second": "it waits in the queue"}
+    assert folder_of(place, "second") == ["etl/runs/second/run.json"]
 
 
 @IN_MEMORY
