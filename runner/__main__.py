@@ -15,7 +15,7 @@ This is runner. It runs a Python flow that lies in a bucket, or a folder, and wa
     docker run -e RUNNER_STORAGE=local -e RUNNER_LOCATION=/flows/etl -v ~/.runner/flows:/flows \\
       --user "$(id -u)" {slim}
 
-«runner --help» lists what else it does, the README all variables."""
+«runner --help» lists what else it does, docs/running.md all variables."""
 
 
 def main() -> NoReturn:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
-from runner.naming import check_labels
+from runner.limits import COUNTS_BELOW
+from runner.naming import check_labels, check_text, check_words, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from runner.schema.documents import EnvironmentRecord, JsonObject, ResourcesRecord
 
@@ -18,6 +20,7 @@ RESOURCES = ("cpu", "memory", "gpu", "disk")
 LAUNCHER_KINDS = ("local", "docker", "kubernetes", "ecs", "batch", "slurm")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_TOO_MANY = 1_000_000  # cores, or GPUs, of no machine
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + ")")
 
 
@@ -33,7 +36,8 @@ class LocalEnvironment:
             ``{"kubernetes": {"service_account": "etl"}}``.
 
     Raises:
-        UsageError: when ``labels`` is one text instead of a list of words, or labels, resources or options are none.
+        UsageError: when one of these is something else, or no reader would take it: the image is no text, a size one
+            of more than 8 EiB.
 
     Example:
         >>> from runner import Flow
@@ -56,14 +60,14 @@ class LocalEnvironment:
         resources: Mapping[str, Any] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        if isinstance(labels, str):
-            message = "labels take a list of words, not one text"
-            raise UsageError(message)
-        check_labels(labels)
-        self.metadata = dict(metadata or {})
-        self.labels = tuple(labels)
-        self.resources = read_resources(resources or {})
-        self.options = {kind: _checked_options(kind, given) for kind, given in (options or {}).items()}
+        self.labels = check_words("labels", labels)
+        check_labels(self.labels)
+        self.metadata = dict(_checked_mapping("metadata", metadata))
+        if self.image is not None:
+            check_text("an image's name", self.image)
+        self.resources = read_resources(_checked_mapping("resources", resources))
+        given = _checked_mapping("options", options)
+        self.options = {kind: _checked_options(kind, own) for kind, own in given.items()}
 
     @property
     def image(self) -> str | None:
@@ -79,8 +83,15 @@ class LocalEnvironment:
         return {"resources": self.resources, "options": self.options}
 
 
+def _checked_mapping(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        message = f"{what} are a dictionary, and not {shown(given)}"
+        raise UsageError(message, hint=f"Write {what}={{…: …}}.")
+    return given or {}
+
+
 def read_resources(given: Mapping[str, Any]) -> ResourcesRecord:
-    """Return resources with sizes in bytes. Raises UsageError, which names the one that is none."""
+    """Return resources with sizes in bytes. Raises UsageError, which names the one that is none, and what it is."""
     read: ResourcesRecord = {}
     for name, value in given.items():
         if name == "cpu":
@@ -90,44 +101,48 @@ def read_resources(given: Mapping[str, Any]) -> ResourcesRecord:
         elif name in {"memory", "disk"}:
             read[name] = read_size(name, value)  # type: ignore[literal-required]
         else:
-            message = f"{name!r} is no resource"
+            message = f"{shown(name)} is no resource"
             raise UsageError(message, hint="There are cpu, memory, gpu and disk.")
     return read
 
 
 def _number(name: str, value: Any, *, whole: bool = False) -> float:
+    number = value
     if isinstance(value, str):
         try:
-            value = int(value) if value.isdecimal() else float(value)
+            number = int(value) if value.isdecimal() else float(value)
         except ValueError:
-            value = None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < 1_000_000 or (whole and value != int(value)):  # noqa: PLR2004 - of no machine
-        message = f"{name} is a {'whole ' if whole else ''}number above 0, and not {value!r}"
+            number = None
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not 0 < number < _TOO_MANY or (whole and number != int(number)):
+        message = f"{name} is a {'whole ' if whole else ''}number above 0 and below {_TOO_MANY:,}, not {shown(value)}"
         raise UsageError(message, hint=f"Write {name}=1.")
-    return float(value) if value != int(value) else int(value)
+    return float(number) if number != int(number) else int(number)
 
 
 def read_size(name: str, value: Any) -> int:
     """Return a size in bytes. Raises UsageError, which names what it is of."""
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else value
-    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
-        message = f"{name} is a size, and not {value!r}"
+    size = float(found[1]) * _UNITS[found[2]] if found else value
+    is_number = bool(found) or (isinstance(size, int) and not isinstance(size, bool))
+    if not is_number or not 1 <= size < COUNTS_BELOW:
+        message = f"{name} is a size of less than 8 EiB, and not {shown(value)}"
         raise UsageError(message, hint='Write bytes, or a text such as "4Gi" or "500M".')
-    return size
+    return int(size)
 
 
 def _checked_options(kind: str, given: Any) -> JsonObject:
     if kind not in LAUNCHER_KINDS:
-        message = f"options are for launchers, and {kind!r} is none"
+        message = f"options are for launchers, and {shown(kind)} is none"
         raise UsageError(message, hint=f"There are {', '.join(LAUNCHER_KINDS)}.")
     try:
-        plain = json.loads(json.dumps(given, allow_nan=False))
-    except (TypeError, ValueError) as error:
+        text = json.dumps(given, allow_nan=False, ensure_ascii=False)
+        text.encode()  # which half of a surrogate pair cannot be
+        plain = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
         message = f"the options of {kind} must be what JSON has: {error}"
         raise UsageError(message, hint="Write texts, numbers, lists and dictionaries.") from error
     if not isinstance(plain, dict):
-        message = f"the options of {kind} are a dictionary, and not {given!r}"
+        message = f"the options of {kind} are a dictionary, and not {shown(given)}"
         raise UsageError(message, hint=f'Write options={{"{kind}": {{…}}}}.')
     return plain

@@ -112,7 +112,7 @@ class UsageError(RunnerError):
         ...     S3("my-flows", secrets="AWS_CREDENTIALS")
         ... except UsageError as error:
         ...     print(error)
-        secrets and labels take a list of names, not one text. Write secrets=["NAME"].
+        secrets take a list of names, not one text. Write secrets=["NAME"].
     """
 
     code = 2

@@ -41,6 +41,12 @@ _KB, _MB = 1024, 1024 * 1024
 MOST_PARTS: Final = 400_000
 
 
+# Sizes and other whole numbers in documents are below this: other programs' readers keep them in 64 bits.
+COUNTS_BELOW: Final = 2**63
+
+# Seconds, 31 years: what every wait of Python's takes. The longest that one of its locks does is threading.TIMEOUT_MAX.
+MOST_SECONDS: Final = 1e9
+
 # Bytes that an object of a kind may have, and why just so many: plain tuples, as a class of its own costs every start.
 LIMITS: Final[dict[Kind, tuple[int, str]]] = {
     "bundle": (4 * 1024 * _MB, "what a zip without its 64-bit extension can count"),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
 from runner.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 LONGEST_LABEL = 200  # characters
+_LONGEST_SHOWN = 100  # characters of a value in a message
+LONGEST_SLUG = 200  # bytes in UTF-8: a file system's names have 255, and something is added; a key of S3 has 1,024
 UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
 VERSION = re.compile(r"\d{4}-\d\d-\d\dt.+")  # the name of a bundle that `publish` chose
-_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-(\d{6})-[0-9a-f]{6}")  # what `new_run_id` returns
+_BUILT = re.compile(r"(\d{4}-\d\d-\d\d)t(\d\d)-(\d\d)-(\d\d)-(\d{6})-00-00", re.ASCII)  # of `new_version`
+_DATED = re.compile(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)-(\d{6})-[0-9a-f]{6}", re.ASCII)  # of `new_run_id`
 
 
 def slugify(text: str) -> str:
@@ -29,6 +30,58 @@ def slugify(text: str) -> str:
         message = f"the name {text!r} has neither a letter nor a digit"
         raise UsageError(message, hint="Choose another name.")
     return slug
+
+
+def check_name(what: str, name: object) -> str:
+    """Return the slug of a name that an author gives to a flow or a task, as `slugify` does.
+
+    Raises UsageError, also for what is no text, or none that UTF-8 has, and for a slug that no storage takes as a part
+    of a key: one of more than 200 bytes.
+
+    Example:
+        >>> from runner.naming import check_name
+        >>> check_name("flow", "Täglich um 6")
+        'taglich-um-6'
+    """
+    slug = slugify(check_text(f"the name of a {what}", name))
+    if (size := len(slug.encode())) > LONGEST_SLUG:
+        message = f"the {what} {f'{name}'[:20]!r}… is stored as {size:,} bytes, and a name may have {LONGEST_SLUG}"
+        raise UsageError(message, hint="Choose a shorter name.")
+    return slug
+
+
+def check_text(what: str, value: object) -> str:
+    """Return a text that documents can hold. Raises UsageError for anything else."""
+    if not is_text(value):
+        message = f"{what} is a text that UTF-8 has, and not {shown(value)}"
+        raise UsageError(message, hint="Write letters and digits.")
+    return str(value)
+
+
+def is_text(value: object) -> bool:
+    """Return whether this is a text that UTF-8 can hold, and so a document: half of a surrogate pair is in none."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def shown(value: object, longest: int | None = _LONGEST_SHOWN) -> str:
+    """Return a value as Python writes it, or so many characters of that, whatever it is: not each can be written."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a number of more than 4,300 digits, a list that is too deep, an author's own
+        return f"what cannot be shown, of type {type(value).__name__}"
+    text = text if longest is None or len(text) <= longest else f"{text[:longest]}…"
+    return text if is_text(text) else ascii(text)
+
+
+def check_words(what: str, words: Any) -> tuple[str, ...]:
+    """Return words that were given as a list. Raises UsageError for one text, and for what holds something else."""
+    is_list = isinstance(words, Iterable) and not isinstance(words, str)
+    found: tuple[Any, ...] = tuple(words) if is_list else ()
+    if wrong := [word for word in found if not isinstance(word, str)] or ([] if is_list else [words]):
+        it = "one text" if isinstance(words, str) else shown(wrong[0])
+        message = f"{what} take a list of names, not {it}"
+        raise UsageError(message, hint=f'Write {what}=["NAME"].')
+    return found
 
 
 def check_labels(labels: Iterable[str]) -> None:
@@ -65,6 +118,18 @@ def new_run_id() -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.now(UTC).strftime('%Y%m%dt%H%M%S-%f')}-{os.urandom(3).hex()}"
+
+
+def time_of_version(name: str) -> str:
+    """Return when runner made a bundle's name, as `now` has it; empty for what is none of its names.
+
+    Example:
+        >>> from runner.naming import time_of_version
+        >>> time_of_version("2026-11-22t12-10-24-845190-00-00"), time_of_version("2026-11-22t12.csv")
+        ('2026-11-22T12:10:24.845190+00:00', '')
+    """
+    built = _BUILT.fullmatch(name)
+    return built.expand(r"\1T\2:\3:\4.\5+00:00") if built else ""
 
 
 def time_of_run_id(run_id: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runner.signing.keys import PrivateKey, PublicKey
 
-# Every variable and what it means, in the order of the README's table, which a test compares with this one.
+# Every variable and what it means, in the order of the table in docs/running.md, which a test compares with this one.
 VARIABLES = {
     "RUNNER_STORAGE": "`local`, `s3`, `gcs`, `azure`, or `docker`: a flow that was baked into this image",
     "RUNNER_LOCATION": "`bucket/key`, `container/blob` or a path; or a whole URL (then the storage may be left out)",
@@ -42,8 +42,9 @@ VARIABLES = {
     "RUNNER_IMAGE": "the name of the image, set in each of ours; claims and advice quote it",
 }
 SECRET_VARIABLES = frozenset({"RUNNER_SIGNING_KEY", "RUNNER_WEBHOOK_SECRET"})  # never shown, nor quoted in an error
-# They say what may run and what is believed; one that a broken template left empty would let everything.
-_SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256")
+# They say what may run and what is believed, here or by whom a webhook tells; one that a broken template left empty
+# would let everything.
+_SAFETY = ("TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256", "WEBHOOK_SECRET")
 NEVER_EMPTY = frozenset(f"RUNNER_{name}" for name in _SAFETY)
 # What is misspelt, and would have held something back, must not let it start.
 _GUARDS = (*_SAFETY, "SECRETS", "PARAMETERS", "RUN_ID")
@@ -95,7 +96,7 @@ class Settings(NamedTuple):  # not a dataclass: those take a start half a millis
         """Read all variables, or their files. Raises EnvironmentWrong, which names everything that is wrong at once."""
         settings, problems = cls.read(environ, needs_location=needs_location)
         if problems:
-            raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
+            raise EnvironmentWrong("; ".join(problems), hint="docs/running.md has the table of all variables.")
         return settings
 
     @classmethod
@@ -358,12 +359,14 @@ def _check_executor(text: str) -> str:
 
 
 def _read_seconds(text: str) -> float:
+    from runner.limits import MOST_SECONDS
+
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        message = f"{text!r} is no positive number of seconds"
+    if not 0 < seconds <= MOST_SECONDS:
+        message = f"{text!r} is no positive number of seconds, of which {MOST_SECONDS:g} are the most"
         raise ValueError(message)
     return seconds
 

@@ -23,12 +23,13 @@ from runner.runtime import channel
 from runner.settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+RUNNING = (ROOT / "docs/running.md").read_text("utf-8")
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("images/*.md")]
 MODULES = sorted((ROOT / "runner").rglob("*.py"))
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
 
 
-def table(name: str, text: str = README) -> list[list[str]]:
+def table(name: str, text: str = RUNNING) -> list[list[str]]:
     """The rows of the table between the comment of this name and its end, without the head."""
     part = text.partition(f"<!-- {name}:")[2].partition("<!-- end -->")[0]
     lines = [line for line in part.splitlines() if line.startswith("|")]
@@ -75,8 +76,8 @@ def test_the_tree_of_errors_in_its_docstring_is_drawn_as_the_classes_are() -> No
 
 
 @pytest.mark.parametrize("command", sorted({*cli.cli.commands} - {"agent"}))  # which works until it is stopped
-def test_every_command_is_in_the_readme_has_help_and_takes_json(command: str) -> None:
-    assert f"`runner {command}" in README
+def test_every_command_is_documented_has_help_and_takes_json(command: str) -> None:
+    assert f"| `runner {command}" in (ROOT / "docs/commands.md").read_text("utf-8")
     parameters = cli.cli.commands[command].params
     assert any("--json" in parameter.opts for parameter in parameters if isinstance(parameter, click.Option))
     assert cli.cli.commands[command].help
@@ -145,10 +146,26 @@ def test_before_the_fork_nothing_is_imported_but_what_is_listed() -> None:
     assert set(found) - packages == names - packages
 
 
-@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda path: path.name)
+def anchors(path: Path) -> set[str]:
+    """The names by which the headings of a page are linked to. https://github.com/gjtorikian/html-pipeline"""
+    heads = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
-        assert (path.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", path.read_text("utf-8")):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page), f"{target}#{anchor}"
+
+
+def test_the_readme_is_short_and_the_index_has_every_page() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
+    index = (ROOT / "docs/README.md").read_text("utf-8")
+    linked = set(re.findall(r"^\| \[.*?\]\(([^)#]+)\) \|", index, re.MULTILINE))
+    pages = {path.name for path in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert pages <= linked
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the README's first commands do, done in a copy: the demo, and the benchmark for one round."""
+"""The demo, done in a copy, and the benchmark for one round."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,15 +31,6 @@ def test_the_demo_publishes_runs_and_shows_the_example(tmp_path: Path) -> None:
         ended = [ride for ride in csv.DictReader(file) if ride["minutes"]]
     assert sum(int(line["rides"]) for line in report) == len(ended)
     assert [int(line["rides"]) for line in report] == sorted((int(line["rides"]) for line in report), reverse=True)
-
-
-def test_the_readmes_first_commands_run_in_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    text = (ROOT / "README.md").read_text("utf-8").partition("<!-- first:")[2]
-    first, *lines = text.partition("```sh\n")[2].partition("```")[0].splitlines()
-    assert first.startswith("pip install . ")
-    assert "state    succeeded" in run(["sh", "-ec", "\n".join(lines)], tmp_path)
 
 
 def test_the_benchmark_measures_both_and_prints_their_ratio() -> None:

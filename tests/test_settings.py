@@ -81,6 +81,7 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_TIMEOUT", "0", "positive"),
         ("RUNNER_TIMEOUT", "inf", "positive"),
         ("RUNNER_TIMEOUT", "nan", "positive"),
+        ("RUNNER_HEARTBEAT", "1e10", "1e+09 are the most"),
         ("RUNNER_GRACE", "-1", "positive"),
         ("RUNNER_PATIENCE", "0", "positive"),
         ("RUNNER_LOG_LEVEL", "TRACE", "WARNING"),
@@ -106,7 +107,9 @@ def test_a_wrong_value_is_named_and_explained(name: str, text: str, words: str) 
     assert "=value" not in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256"])
+@pytest.mark.parametrize(
+    "name", ["TRUSTED_KEYS", "SIGNING_KEY", "MIN_VERSION", "MAX_AGE", "BUNDLE_SHA256", "WEBHOOK_SECRET"]
+)
 def test_a_setting_for_safety_that_a_broken_template_left_empty_is_refused(name: str, tmp_path: Path) -> None:
     """An empty list of trusted keys trusted everybody (Coder-s-OG-s/Trajectory-IR 314); unset is something else.
 
@@ -219,6 +222,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
         ("RUNNER_RUNID", "RUNNER_RUN_ID"),
         ("RUNNER_MAXAGE", "RUNNER_MAX_AGE"),
         ("RUNNER_BUNDLE_SHA", "RUNNER_BUNDLE_SHA256"),
+        ("RUNNER_WEBHOOKSECRET", "RUNNER_WEBHOOK_SECRET"),
     ],
 )
 def test_a_misspelt_name_that_guards_something_is_refused(name: str, meant: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.schema.documents import AgentDocument, RunMarker
 
 LIST_SECONDS = 600.0  # between two looks at the register when nobody comes or goes
-_LONGEST_BEAT = 300.0  # seconds between two heartbeats that another agent is believed
+LONGEST_BEAT = 300.0  # seconds between two heartbeats that another agent is believed
 
 
 class Neighbours:
@@ -99,5 +99,5 @@ class Neighbours:
             self._watched = watched, beat, now
             return None
         document = self._register.read(watched)
-        interval = min(document["beat"], _LONGEST_BEAT) if document else self._own_beat
+        interval = min(document["beat"], LONGEST_BEAT) if document else self._own_beat
         return watched if now - self._watched[2] > MISSED_HEARTBEATS * interval else None

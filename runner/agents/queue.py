@@ -129,6 +129,12 @@ class Queue:
         found = ((entry.key, _ENTRY.fullmatch(entry.key.rpartition("/")[2])) for entry in entries)
         return [Waiting(key, match["priority"], match["run_id"]) for key, match in found if match]
 
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs that wait, also for a time: one listing."""
+        names = (entry.key.rpartition("/")[2] for entry in self.storage.list_recursive(self.prefix))
+        found = (_ENTRY.fullmatch(name) or _LATER.fullmatch(name) for name in names)
+        return {match["run_id"] for match in found if match}
+
     def read(self, key: str) -> QueueEntry | None:
         """Return an entry; None if the run waits no more. Raises BundleCorrupt for what is none."""
         entry = cast("QueueEntry | None", read_document(self.storage, key, "entry"))

@@ -152,7 +152,7 @@ class Runs:
             raise Refused(error.message) from error
 
     def _has_place(self, marker: RunMarker, concurrency: ConcurrencyRecord) -> bool:
-        slots = Slots(self._storage, marker["home"], concurrency["max_runs"])
+        slots = Slots(self._storage, marker["home"], range(concurrency["max_runs"]))
         if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
             return True
         owners = sorted(slots.owners())

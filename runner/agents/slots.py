@@ -18,6 +18,8 @@ from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.backends.base import Storage
     from runner.schema.documents import SlotDocument
 
@@ -30,27 +32,38 @@ class Slots:
     Args:
         storage: where its runs lie.
         home: the folder that its bundle is in.
-        number: how many there are.
+        numbers: which there are, from 0.
     """
 
-    def __init__(self, storage: Storage, home: str, number: int) -> None:
-        self._storage, self._home, self._number = storage, home, number
+    def __init__(self, storage: Storage, home: str, numbers: Sequence[int]) -> None:
+        self._storage, self._home, self._numbers = storage, home, numbers
         self._prefix = f"{home}/runs/_slots".lstrip("/")
 
     def take(self, run_id: str) -> bool:
         """Take a slot for a run, or find that it has one; return whether it has."""
-        last = [self._last(slot) for slot in range(self._number)]
-        if any(document and document["run_id"] == run_id and self._works(document) for _, document in last):
+        last = [(slot, *self._last(slot)) for slot in self._numbers]
+        if any(document and document["run_id"] == run_id and self._works(document) for _, _, document in last):
             return True
         return any(
             (document is None or not self._works(document)) and self._take_turn(slot, turn + 1, run_id)
-            for slot, (turn, document) in enumerate(last)
+            for slot, turn, document in last
         )
 
     def owners(self) -> list[str]:
         """Return the ids of the runs that have a slot and work, in no order."""
-        found = (self._last(slot)[1] for slot in range(self._number))
+        found = (self._last(slot)[1] for slot in self._numbers)
         return [document["run_id"] for document in found if document and self._works(document)]
+
+    def owners_if_taken(self) -> list[str]:
+        """Return the ids of the runs that have the slots; none where one is free."""
+        owners = self.owners()
+        return owners if len(owners) == len(self._numbers) else []
+
+    @staticmethod
+    def of_all(storage: Storage, home: str) -> Slots:
+        """Return all slots that a flow has, or has had."""
+        names, _ = storage.list_folder(f"{home}/runs/_slots/".lstrip("/"))
+        return Slots(storage, home, [int(name) for name in names if re.fullmatch("[0-9]{1,9}", name)])
 
     def _turns(self, slot: int) -> list[int]:
         _, entries = self._storage.list_folder(f"{self._prefix}/{slot}/")
@@ -103,10 +116,3 @@ class Slots:
 
     def _key(self, slot: int, turn: int) -> str:
         return f"{self._prefix}/{slot}/{turn:06d}.json"
-
-
-def owners_of_all(storage: Storage, home: str) -> list[str]:
-    """Return the runs that have the slots of a flow; none where one of them is free, or nobody has ever had one."""
-    folders, _ = storage.list_folder(f"{home}/runs/_slots/".lstrip("/"))
-    owners = Slots(storage, home, len(folders)).owners() if folders else []
-    return owners if len(owners) == len(folders) else []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner import naming
 from runner.agents.queue import FOLDER, Queue
 from runner.agents.register import Register, last_sign
-from runner.agents.slots import owners_of_all
+from runner.agents.slots import Slots
 from runner.environ import process_environ
 from runner.errors import EnvironmentWrong, UsageError
 from runner.launchers.launch import find
@@ -37,23 +37,24 @@ class Turn(NamedTuple):
 
     Args:
         labels: words that its agent must have, beside those of the flow.
-        priority: from -49 to 49; the highest goes first.
+        priority: from -49 to 49; the highest goes first. None is 0 or, of a run that was submitted before, as then.
         at: not before this time, as `naming.now` has it.
         root: whose agents take it; by default the folder in which the flow's own is. It has the runs' bucket.
     """
 
     labels: tuple[str, ...] = ()
-    priority: int = 0
+    priority: int | None = None
     at: str | None = None
     root: Location | None = None
 
 
 class Submitted(NamedTuple):
-    """A run that waits, or is over: its store, its labels, and the queue that it waits in."""
+    """A run that waits, or is over: its store, its labels, the queue that it waits in, and its key there."""
 
     store: RunStore
     labels: tuple[str, ...]
     queue: Queue
+    entry: str
 
 
 def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn) -> Submitted:
@@ -72,13 +73,14 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
     labels = tuple(sorted({*request["labels"], *turn.labels}))
     naming.check_labels(labels)
     request["labels"] = list(labels)
-    request["entry"] = queue.key_of(request, labels, priority=turn.priority, at=turn.at)
+    request["entry"] = queue.key_of(request, labels, priority=turn.priority or 0, at=turn.at)
     begin_run(store, request)
     known = store.known_request or request
     if "entry" not in known:
         message = f"run {store.run_id!r} was begun without a queue"
         raise EnvironmentWrong(message, hint="Launch it, or give another run id.")
-    if known["entry"] != queue.key_of(known, labels, priority=turn.priority, at=turn.at):
+    is_same = known["entry"] == queue.key_of(known, labels, priority=turn.priority or 0, at=turn.at)
+    if not is_same and (turn.labels or turn.priority is not None or turn.at):
         message = f"run {store.run_id!r} was submitted with other labels, or another priority, time or root"
         raise EnvironmentWrong(message, hint="Submit it with the same ones, or give another run id.")
     if store.read_outcome() is None:
@@ -93,7 +95,7 @@ def submit(found: Found, parameters: JsonObject, run_id: str | None, turn: Turn)
             },
             known["labels"],
         )
-    return Submitted(store, tuple(known["labels"]), queue)
+    return Submitted(store, tuple(known["labels"]), queue, known["entry"])
 
 
 def _root_of(store: RunStore, root: Location | None) -> str:
@@ -116,8 +118,14 @@ def submit_flow(url: str, parameters: JsonObject) -> str:
 
 def queue_of(store: RunStore, request: RunRequest) -> Queue | None:
     """Return the queue in which a run waits, or has waited; None for one that was begun without."""
-    prefix, folder, _ = request.get("entry", "").partition(f"{FOLDER}/")
-    return Queue(store.storage, prefix.rstrip("/")) if folder else None
+    root = queue_root(request.get("entry", ""))
+    return None if root is None else Queue(store.storage, root)
+
+
+def queue_root(entry: str) -> str | None:
+    """Return the root of the queue that an entry is in, by its key; None for an empty one."""
+    prefix, folder, _ = entry.partition(f"{FOLDER}/")
+    return prefix.rstrip("/") if folder else None
 
 
 def given_up(store: RunStore) -> LaunchEnd | None:
@@ -155,7 +163,7 @@ def what_keeps_it(register: Register, labels: Iterable[str], store: RunStore) ->
 
     Either its flow has as many runs at work as it may, or each such agent has.
     """
-    if owners := owners_of_all(store.storage, store.layout.home):
+    if owners := Slots.of_all(store.storage, store.layout.home).owners_if_taken():
         return f"its flow's places are taken by {' and '.join(sorted(owners))}"
     needed, full = set(labels), list[str]()
     for agent, names in sorted(register.folders().items()):

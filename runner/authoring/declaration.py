@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from runner.errors import UsageError
 from runner.model.loading import is_loading
-from runner.naming import check_labels
-from runner.schema.validation import is_secret_name
+from runner.naming import check_labels, check_text, check_words
+from runner.schema.validation import MOST_SECRETS, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,8 @@ class StorageDeclaration(ABC):
         add_default_labels: whether the storage's own label is among them.
 
     Raises:
-        UsageError: when ``secrets`` or ``labels`` is one text instead of a list of names, or has what cannot be one.
+        UsageError: when ``secrets`` or ``labels`` is something else than a list of names, or has what cannot be one,
+            there are more secrets than 1,000, or ``key`` is no text.
     """
 
     def __init__(
@@ -52,16 +53,16 @@ class StorageDeclaration(ABC):
         labels: Sequence[str],
         add_default_labels: bool,
     ) -> None:
-        if isinstance(secrets, str) or isinstance(labels, str):
-            message = "secrets and labels take a list of names, not one text"
-            raise UsageError(message, hint='Write secrets=["NAME"].')
-        if wrong := [name for name in secrets if not is_secret_name(name)]:
+        self.secrets = check_words("secrets", secrets)
+        if wrong := [name for name in self.secrets if not is_secret_name(name)]:
             message = f"{', '.join(map(repr, wrong))} cannot be the name of a secret"
             raise UsageError(message, hint="Use letters, digits, '_', '-' and '.', as for a file or a variable.")
-        check_labels(labels)
-        self.key = key
-        self.secrets = tuple(secrets)
-        self.own_labels = tuple(labels)
+        if len(self.secrets) > MOST_SECRETS:
+            message = f"a flow names at most {MOST_SECRETS:,} secrets, and not {len(self.secrets):,}"
+            raise UsageError(message, hint="Put several values into one, as JSON.")
+        self.own_labels = check_words("labels", labels)
+        check_labels(self.own_labels)
+        self.key = None if key is None else check_text("a key", key)
         self.add_default_labels = add_default_labels
         self._flow: FlowGraph | None = None
         self._before: StorageDeclaration | None = None

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from runner.errors import FlowFailed, UsageError
+from runner.limits import COUNTS_BELOW
 from runner.model.flow import FlowGraph
 from runner.model.loading import has_loaded, is_loading, is_own_body
-from runner.naming import label_of
+from runner.naming import label_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,8 @@ class Flow(FlowGraph):
             cancels the oldest one that works, ``"cancel_old"``.
 
     Raises:
-        UsageError: when the name has no letter and no digit, ``max_runs`` is no number above 0, or ``on_conflict`` is
-            none of the three.
+        UsageError: when the name has no letter and no digit, is no text or too long, ``max_runs`` is no number above
+            0, or ``on_conflict`` is none of the three, or given without ``max_runs``.
 
     Example:
         >>> from runner import Flow, Parameter, task
@@ -63,14 +64,17 @@ class Flow(FlowGraph):
         on_conflict: OnConflict = "wait",
     ) -> None:
         super().__init__(name, environment)
-        if max_runs is not None and (type(max_runs) is not int or max_runs < 1):
-            message = f"max_runs is a whole number above 0, and not {max_runs!r}"
-            raise UsageError(message, hint="Write max_runs=1, or leave it out.")
         if on_conflict not in ON_CONFLICT:
-            message = f"on_conflict is one of {', '.join(ON_CONFLICT)}, and not {on_conflict!r}"
+            message = f"on_conflict is one of {', '.join(ON_CONFLICT)}, and not {shown(on_conflict)}"
             raise UsageError(message, hint='Write on_conflict="wait".')
         if max_runs is not None:
+            if type(max_runs) is not int or not 0 < max_runs < COUNTS_BELOW:
+                message = f"max_runs is a whole number above 0 and below 2**63, and not {shown(max_runs)}"
+                raise UsageError(message, hint="Write max_runs=1, or leave it out.")
             self.concurrency = {"max_runs": max_runs, "on_conflict": on_conflict}
+        elif on_conflict != "wait":
+            message = f"on_conflict={on_conflict!r} says what becomes of one run too many, and max_runs is not given"
+            raise UsageError(message, hint=f"Write max_runs=1, on_conflict={on_conflict!r}.")
         self._storage = None if storage is None else storage.bound_to(self)
 
     @classmethod

@@ -21,9 +21,10 @@ What must hold, for every backend (``tests/backends/contract`` is the proof):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from runner.backends.background import side_by_side
 from runner.backends.pieces import Writer, joined
 from runner.backends.retry import Patient, absence_passed_over
 from runner.errors import (
@@ -42,7 +43,7 @@ from runner.limits import LARGEST_DOCUMENT
 from runner.location import check_key, check_prefix, invalid_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from runner.backends.credential_sources import ChosenSource
@@ -52,10 +53,7 @@ CACHE_CONTROL = "no-store"  # of what is written anew: who stands between must n
 
 
 class Entry(NamedTuple):
-    """One object in a listing: its full key, its size in bytes, and when it was stored.
-
-    ``modified`` is in seconds since the epoch by the storage's own clock, which may differ from this machine's.
-    """
+    """One object in a listing: key, bytes, and when it was stored, in seconds since 1970 by the storage's own clock."""
 
     key: str
     size: int
@@ -71,6 +69,8 @@ class Storage(Patient, ABC):
         patience: seconds that a small request may take; see `open_storage`.
         credential_source: where the credentials that opened it come from; None if it needs none.
     """
+
+    batch = 1  # objects that one request removes
 
     def __init__(
         self,
@@ -243,7 +243,6 @@ class Storage(Patient, ABC):
         """Store an object whether or not there is one, in one request. Raises what `create` does but AlreadyExists.
 
         A browser that gets it by a URL shows it as what ``media_type`` says, where the storage keeps such.
-
         For keys that have one writer only: of several at once, any may be the last.
         """
         check_key(key)
@@ -298,6 +297,17 @@ class Storage(Patient, ABC):
     @abstractmethod
     def _delete(self, key: str) -> None:
         """See `Storage.delete`; where there is nothing, NotFound may be raised."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove objects as `delete` does, in any order: side by side, and many by one request where there is such."""
+        for key in keys:
+            check_key(key)
+        side_by_side(self._delete_batch, [keys[at : at + self.batch] for at in range(0, len(keys), self.batch)])
+
+    def _delete_batch(self, keys: Sequence[str]) -> None:
+        """Remove at most `batch` objects."""
+        for key in keys:
+            self.delete(key)
 
     def list_recursive(self, prefix: str = "") -> Iterator[Entry]:
         """Yield every object whose key begins with the prefix (empty, or a folder's name and a slash), in any order."""
@@ -368,16 +378,15 @@ class Storage(Patient, ABC):
         """See `Storage.list_folder`."""
 
     def sweep(self, prefix: str) -> None:
-        """Remove what writers that died left below a prefix (a folder's name and a slash).
-
-        Nobody may write there meanwhile. Where nothing can be left, as in a bucket, no request is made; what may not
-        be removed stays.
-        """
+        """Remove what `left_over` returns. Nobody may write there meanwhile; what may not be removed stays."""
         check_prefix(prefix)
-        self._sweep(prefix)
+        for entry in self.left_over(prefix):
+            with suppress(RunnerError):
+                self._delete(entry.key)
 
-    def _sweep(self, _prefix: str) -> None:
-        """See `Storage.sweep`."""
+    def left_over(self, _prefix: str) -> list[Entry]:
+        """Return what writers that died left below a prefix, and no listing tells of; in a bucket nothing can be."""
+        return []
 
 
 def _is_done(send: Callable[[], None], *, but_for: Callable[[RunnerError], bool]) -> bool:

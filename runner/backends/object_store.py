@@ -29,7 +29,7 @@ from runner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from obstore.store import BackoffConfig, ClientConfig, RetryConfig
 
@@ -72,7 +72,7 @@ class ObjectStorage(Storage):
         renew: returns another connection, with credentials that were looked for anew.
     """
 
-    retry_seconds = START_SECONDS
+    retry_seconds, batch = START_SECONDS, 250
 
     def __init__(  # noqa: PLR0913 - what a bucket of either cloud has
         self,
@@ -183,23 +183,14 @@ class ObjectStorage(Storage):
                 meant = error_for_response(
                     error, self, what, key, waited=waited, patience=patience, refusal=self._refusal
                 )
-                if isinstance(meant, NotFound) and self._has_bucket_in_endpoint():
-                    meant.hint = f"The endpoint {self.endpoint} has {self.container} in it, which the location adds."
-                if isinstance(meant, CredentialsRefused) and not self._answered and (host := self._redirected_to(key)):
-                    meant = elsewhere(self, what, key, f"it is redirected to {host}")
+                if isinstance(meant, NotFound | CredentialsRefused):
+                    from runner.backends.redirects import with_endpoint_seen
+
+                    config, certificates = self._store_now().config, self._certificates
+                    meant = with_endpoint_seen(meant, self, what, key, config, certificates, is_new=not self._answered)
                 raise meant from error
         self._answered = True
         return answer
-
-    def _has_bucket_in_endpoint(self) -> bool:
-        from runner.backends.redirects import has_bucket
-
-        return has_bucket(self.endpoint, self.container, self._store_now().config)
-
-    def _redirected_to(self, key: str) -> str:
-        from runner.backends.redirects import redirected_to
-
-        return redirected_to(self, key, self._certificates)
 
     def _moved(self, opened: int, reason: str) -> bool:
         """Return whether the bucket turned out to be in another region (found by this or another thread)."""
@@ -309,6 +300,15 @@ class ObjectStorage(Storage):
 
     def _delete(self, key: str) -> None:
         self._request("delete", key, lambda store: obstore.delete(store, key))
+
+    def _delete_batch(self, keys: Sequence[str]) -> None:
+        """See `Storage.delete_all`; where one cannot be removed, or is not there, each is asked for by itself."""
+        try:
+            self.persistently(lambda: self._request("delete", keys[0], lambda store: obstore.delete(store, keys)))
+        except RunnerError as error:
+            if error.transient:
+                raise
+            super()._delete_batch(keys)
 
     @property
     def _most_for_listing(self) -> float:

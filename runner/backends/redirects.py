@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.errors import EnvironmentWrong
+from runner.backends.errors import elsewhere
+from runner.errors import CredentialsRefused, EnvironmentWrong, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from runner.backends.base import Storage
+    from runner.errors import RunnerError
 
 CONNECT_TIMEOUT_SECONDS = 3.0
+
+
+def with_endpoint_seen(
+    error: RunnerError,
+    storage: Storage,
+    what: str,
+    key: str,
+    config: Mapping[str, Any],
+    certificates: str | None,
+    *,
+    is_new: bool,
+) -> RunnerError:
+    """Return the error of a request, or what is wrong with the endpoint if that explains it.
+
+    ``config`` is obstore's, ``certificates`` the path of the authorities to trust instead of the system's, and
+    ``is_new`` says that nothing has answered yet as the storage would. ``what`` and ``key`` are as in `make_error`.
+    """
+    if isinstance(error, NotFound) and has_bucket(storage.endpoint, storage.container, config):
+        error.hint = f"The endpoint {storage.endpoint} has {storage.container} in it, which the location adds."
+    if isinstance(error, CredentialsRefused) and is_new and (host := redirected_to(storage, key, certificates)):
+        return elsewhere(storage, what, key, f"it is redirected to {host}")
+    return error
 
 
 def redirected_to(storage: Storage, key: str, certificates: str | None) -> str:

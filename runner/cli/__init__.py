@@ -25,6 +25,7 @@ from runner.cli.launch import launch_command
 from runner.cli.logs import logs
 from runner.cli.ls import ls
 from runner.cli.promote import promote
+from runner.cli.prune import prune
 from runner.cli.report import report
 from runner.cli.result import result
 from runner.cli.run import retry, run
@@ -37,8 +38,7 @@ from runner.secrets.named import hide_named
 from runner.secrets.redaction import redact
 from runner.tracebacks import authors_line
 
-_HELP = """Run a Python flow from a bucket; without a command, that of RUNNER_LOCATION. A LOCATION is a URL or a path, a
-RUN its folder's URL, or its id."""
+_HELP = "Run the flow of RUNNER_LOCATION. LOCATION: URL or path; RUN: URL or id."
 
 
 _BROKEN_PIPE = 141  # 128 and the number of SIGPIPE, by which other tools end, and which Python ignores
@@ -85,6 +85,7 @@ for command in (
     agents,
     build,
     promote,
+    prune,
     cancel,
     check,
     doctor,

@@ -14,6 +14,7 @@ import click
 from runner import naming
 from runner.agents.agent import Agent, Habits
 from runner.agents.hooks import Hooks, kill_commands
+from runner.agents.neighbours import LONGEST_BEAT
 from runner.agents.queue import Queue
 from runner.agents.register import Register, last_sign
 from runner.agents.runs import Runs
@@ -62,7 +63,7 @@ def agent_group() -> None:
 @click.option("--name", metavar="NAME", help="Its name, which some letters follow; without it, its machine's.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=10, show_default=True, help="Runs at once.")
 @click.option("--poll", type=Seconds(min=0.1), default=2.0, show_default=True, metavar="SECONDS")
-@click.option("--beat", type=Seconds(min=0.1), default=30.0, show_default=True, metavar="SECONDS")
+@click.option("--beat", type=Seconds(min=0.1, max=LONGEST_BEAT), default=30.0, show_default=True, metavar="SECONDS")
 @click.option(
     "--on-stop",
     type=click.Choice(["hand-over", "wait"]),
@@ -114,10 +115,14 @@ def start(kind: str, root: str, *, labels: tuple[str, ...], name: str | None, **
         "by": requester(),
     }
     runs = Runs(storage, launcher, wishes, settings, budgets_of(given), tell)
+    if given["command"] is not None and not given["command"].strip():
+        raise UsageError("--on-outcome is empty", hint="Give a command, or leave it out.")
     hooks = Hooks(given["command"], _checked_url(given["webhook"]), settings.webhook_secret, tell)
     hear = hooks.hear if hooks.command or hooks.url else None
     habits = Habits(given["poll"], given["concurrency"], given["on_stop"] == "wait", hear)
-    agent = Agent(document, Queue(storage, location.key), Register(storage, location.key), runs, habits, tell)
+    register = Register(storage, location.key)
+    register.folders()  # where nothing could ever wait, as below a name that is misspelt, this tells so
+    agent = Agent(document, Queue(storage, location.key), register, runs, habits, tell)
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second one ends it at once

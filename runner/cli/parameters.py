@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.errors import UsageError
+from runner.limits import MOST_SECONDS
 from runner.schema.json_values import read_json
 from runner.settings import check_run_id
 
@@ -21,12 +22,15 @@ parameters_option: Callable[[Any], Any] = click.option(
 
 
 class Seconds(click.FloatRange):
-    """A finite number of seconds; click takes ``nan`` for one, which is neither less nor more than any."""
+    """A number of seconds that can be waited for; click takes ``nan`` for one, which is neither less nor more than any.
+
+    Infinity, and all that is more than 31 years, is none either: no lock of Python's waits so long.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
         seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
+        if math.isnan(seconds) or seconds > MOST_SECONDS:
             self.fail(f"{value!r} is no number of seconds", param, ctx)
         return seconds
 

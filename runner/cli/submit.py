@@ -35,9 +35,7 @@ _LAST_LINES_SECONDS = 10.0
 @click.option(
     "--priority",
     type=click.IntRange(-HIGHEST_PRIORITY, HIGHEST_PRIORITY),
-    default=0,
-    show_default=True,
-    help="The highest goes first.",
+    help="The highest goes first; 0 without it.",
 )
 @click.option("--at", metavar="TIME", help="Not before this time: 2026-11-28T06:00:00Z.")
 @click.option("--run-id", metavar="ID", help="The run's id, under which it can be submitted again.")
@@ -53,6 +51,8 @@ def submit_command(location: str, *, follow: bool, as_json: bool, **given: Any) 
     root = parse_location_argument(given["root"]).as_root() if given["root"] else None
     done = submit(found, values, run_id, Turn(given["labels"], given["priority"], _time(given["at"]), root))
     lacking = why_it_waits(Register(done.queue.storage, done.queue.root), done.labels)
+    if at := done.queue.time_of(done.entry):
+        echo(f"it waits until {at}", err=True)
     if lacking:
         echo(f"it waits, and nobody can take it: {lacking}", err=True)
     if not as_json:

@@ -158,7 +158,7 @@ def _as_place_for_flows(check: Check) -> Check:
 
 def _check_settings(problems: list[str]) -> str:
     if problems:
-        raise EnvironmentWrong("; ".join(problems), hint="The README has the table of all variables.")
+        raise EnvironmentWrong("; ".join(problems), hint="docs/running.md has the table of all variables.")
     return "all variables can be read"
 
 

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from runner.limits import MOST_SECONDS
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable, Coroutine
@@ -55,7 +57,7 @@ class time_limit:  # noqa: N801 - reads as what it does in a with statement
                 raise self._fired
             self._thread = threading.get_ident()
         if self._seconds is not None:
-            self._timer = threading.Timer(self._seconds, self.interrupt, [TaskTimeout])
+            self._timer = threading.Timer(min(self._seconds, MOST_SECONDS), self.interrupt, [TaskTimeout])
             self._timer.daemon = True
             self._timer.start()
         return self

@@ -19,6 +19,7 @@ from runner.engine.report import Report
 from runner.engine.task_run import Aborted, Event, Failed, Returned, Reused, Stopped, Stored, TaskRunner
 from runner.engine.units import Graph, Group, Unit
 from runner.errors import InternalError, TaskError
+from runner.limits import MOST_SECONDS
 from runner.tracebacks import describe_exception
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Engine:
             raise InternalError(message)
         left = max(0.0, self.timers[0][0] - time.monotonic()) if self.timers else None
         try:
-            event = self.events.get(timeout=left)
+            event = self.events.get(timeout=left and min(left, MOST_SECONDS))
         except Empty:
             heapq.heappop(self.timers)[2]()
         else:

@@ -27,11 +27,24 @@ def digest_of(node: Node, root: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def written(value: Any) -> str:
+    """Return a plain value, or a list of such, as Python writes it, also where it would not: of 4,300 digits and more.
+
+    https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
+    """
+    try:
+        return repr(value)
+    except ValueError:
+        if isinstance(value, list):
+            return str([written(each) for each in value])
+        return hex(value) if isinstance(value, int) else type(value).__name__
+
+
 def _told(value: Any) -> str:
     kind = type(value)
     if tell := _TELLERS.get(kind):
         return f"{kind.__name__}({tell(value)})"
-    return f"{kind.__name__}({value!r})" if kind in PLAIN or kind.__module__ in TOLD_BY_REPR else kind.__name__
+    return f"{kind.__name__}({written(value)})" if kind in PLAIN or kind.__module__ in TOLD_BY_REPR else kind.__name__
 
 
 def _each(values: Any) -> str:

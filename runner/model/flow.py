@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runner.errors import UsageError
 from runner.model.loading import note_made
 from runner.model.task import Node, Parameter, open_graph, references
-from runner.naming import slugify
+from runner.naming import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class FlowGraph:
         environment: the image and labels that launchers use; the manifest has them, the pickle does not.
 
     Raises:
-        UsageError: when the name has no letter and no digit.
+        UsageError: when the name has no letter and no digit, is no text, or is too long.
     """
 
     concurrency: ConcurrencyRecord | None = None  # how many runs work at once; the manifest has it, the pickle has not
@@ -36,7 +36,7 @@ class FlowGraph:
     def __init__(self, name: str, environment: LocalEnvironment | None = None) -> None:
         self.name = name
         self.environment = environment
-        self.slug = slugify(name)
+        self.slug = check_name("flow", name)
         self.nodes: list[Node] = []
         self.parameters: list[Parameter] = []
         caller = _caller()
@@ -57,7 +57,7 @@ class FlowGraph:
             It, with a slug of its own.
 
         Raises:
-            UsageError: when it depends on a task of another flow.
+            UsageError: when it depends on a task of another flow, or its task's name is none, or too long.
         """
         for part in {*references((node.args, node.kwargs)), *node.after}:
             if isinstance(part, Parameter):
@@ -65,7 +65,7 @@ class FlowGraph:
             elif part not in self._members:
                 message = f"task {node.name!r} depends on {part.name!r}, which belongs to another flow"
                 raise UsageError(message, hint="Call both inside the same «with Flow(…):».")
-        slug = node.slug = slugify(node.name)
+        slug = node.slug = check_name("task", node.name)
         number = self._used.get(slug, 0)  # where to go on counting: 10,000 uses of one task are no 10,000 squared
         while node.slug in self._slugs:
             number += 1

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EnvironmentWrong
+from runner.naming import is_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,16 +21,20 @@ def parameters_of(flow: FlowGraph) -> list[ParameterRecord]:
     for parameter in flow.parameters:
         entry: ParameterRecord = {"name": parameter.name, "required": parameter.required}
         if not parameter.required:
-            try:
-                plain = json.loads(json.dumps(parameter.default, allow_nan=False)) == parameter.default
-            except (TypeError, ValueError):
-                plain = False
-            if plain:
+            if _is_plain(parameter.default):
                 entry["default"] = parameter.default
             else:
-                entry["default_repr"] = repr(parameter.default)
+                entry["default_repr"] = shown(parameter.default, longest=None)
         listed.append(entry)
     return listed
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        return is_text(text) and bool(json.loads(text) == value)
+    except Exception:  # noqa: BLE001 - no JSON, too deep, of too many digits, or what an author's own == does
+        return False
 
 
 def check_parameters(declared: Sequence[ParameterRecord], given: Mapping[str, Any]) -> None:

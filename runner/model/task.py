@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload
 
 from runner.errors import UsageError
+from runner.naming import check_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -90,10 +91,10 @@ class Task:
     def _seconds(self, what: str, value: float | timedelta) -> float:
         try:
             seconds = value.total_seconds() if hasattr(value, "total_seconds") else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = -1.0
         if not 0 <= seconds < float("inf"):
-            message = f"task {self.name!r}: {what} takes seconds, 0 or more, not {value!r}"
+            message = f"task {self.name!r}: {what} takes seconds, 0 or more, not {shown(value)}"
             raise UsageError(message)
         return seconds
 
@@ -336,7 +337,7 @@ class Parameter:
         required: whether a run must be given the value; by default when there is no default.
 
     Raises:
-        UsageError: when it has a default and is required, or the flow has another parameter of this name.
+        UsageError: when the name is no text, it has a default and is required, or the flow has another of this name.
 
     Example:
         >>> from runner import Flow, Parameter, task
@@ -348,7 +349,8 @@ class Parameter:
     """
 
     def __init__(self, name: str, *, default: Any = ..., required: bool | None = None) -> None:
-        self.required = default is ... if required is None else required
+        check_text("a parameter's name", name)
+        self.required = default is ... if required is None else bool(required)
         if self.required and default is not ...:
             message = f"parameter {name!r} has a default and is required"
             raise UsageError(message, hint="Leave one of the two out.")

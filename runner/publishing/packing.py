@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.bundle import archive, module_names
+from runner.bundle.manifest import check_complete
 from runner.bundle.member_names import FLOW, MANIFEST, SOURCES
-from runner.errors import FlowFailed
+from runner.errors import BundleCorrupt, FlowFailed
 from runner.publishing import capture
 from runner.publishing.before_run import describe_as_made
 from runner.publishing.beside import NamedRefused
@@ -121,8 +122,7 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
         describe_as_made(flow, facts)
     folder = capture.folder_of(module)
     refuse_names(members, captured.named.values(), folder)
-    data = archive.write_bundle(facts, members, orders.key)
-    written = archive.read_bundle(data)
+    data, written = _read_again(facts, members, orders.key)
     if orders.secrets is not None:
         _refuse_secrets(flow, contents, written.members, orders.secrets, folder)
     said: list[str] = []
@@ -134,6 +134,21 @@ def _checked(flow: FlowGraph, module: ModuleType | None, contents: _Contents, or
     anew = paths_of(contents.source.file, package) if contents.source else set[str]()
     said += notes_on_paths(contents.functions, folder, travelling, anew)
     return Packed(data, written.manifest, files, [*captured.notes, *said])
+
+
+def _read_again(
+    facts: ManifestFacts, members: dict[str, bytes], key: PrivateKey | None
+) -> tuple[bytes, archive.Bundle]:
+    """Return a bundle's bytes, and what whoever reads them finds. Raises FlowFailed for what nobody would take."""
+    try:
+        data = archive.write_bundle(facts, members, key)
+        written = archive.read_bundle(data)
+        check_complete(written.manifest)
+    except (BundleCorrupt, ValueError, RecursionError) as error:
+        reason = error.message if isinstance(error, BundleCorrupt) else str(error)
+        message = f"nobody could read the flow's bundle: {reason}"
+        raise FlowFailed(message, hint="Correct what the flow says there; nothing was published.") from error
+    return data, written
 
 
 def _refuse_left_behind(names: set[tuple[str, str]], module: ModuleType | None) -> None:

@@ -27,7 +27,7 @@ from types import (
 from typing import TYPE_CHECKING, Any, NamedTuple
 from warnings import catch_warnings, simplefilter
 
-from runner.model.arguments import PLAIN, TOLD_BY_REPR
+from runner.model.arguments import PLAIN, TOLD_BY_REPR, written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -99,7 +99,7 @@ class Teller:
         if depth is None:
             return name
         if kind in PLAIN or kind.__module__ in TOLD_BY_REPR:
-            return f"{name} #{digest(self._without_root(value if kind in PLAIN else repr(value)))}"
+            return f"{name} #{digest(self._without_root(value if kind in PLAIN else written(value)))}"
         parts = self._parts(value)
         if parts is None and (numbers := _numbers_in(value)):
             return f"{name} #{digest(self._told(numbers, depth + 1))}"
@@ -110,7 +110,7 @@ class Teller:
     def _held(self, parts: Collection[Any], depth: int, *, is_set: bool) -> Any:
         """Return what can be told of the parts of a value; those of a set have another order in each process."""
         if len(parts) > _WIDEST and all(type(part) in PLAIN for part in parts):
-            return self._without_root(repr(sorted(map(repr, parts)) if is_set else parts))
+            return self._without_root(written(sorted(map(written, parts)) if is_set else list(parts)))
         is_told = depth < _DEEPEST and self._left > 0 and (not is_set or len(parts) <= _WIDEST)
         shown = list(islice(parts, _WIDEST)) if is_told else []
         self._left -= len(shown)
@@ -196,7 +196,7 @@ def essence(code: CodeType) -> list[Any]:
 
 def digest(value: object) -> str:
     """Return a text that is the same where a value says the same of itself: 16 hexadecimal digits."""
-    text = value if isinstance(value, str | bytes) else repr(value)
+    text = value if isinstance(value, str | bytes) else written(value)
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:16]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.reports.axis import Axis, legend
-from runner.reports.gathered import seconds_at, seconds_text, time_text
+from runner.reports.gathered import seconds_at, seconds_text, time_text, told
 from runner.reports.markup import Html, joined, row, section, table, tag, text
 from runner.reports.summary import kind_of, memory_of, state_cell
 
@@ -122,7 +122,7 @@ def _row(attempt: Attempt, facts: Gathered) -> Html:
     state = end["state"] if end else facts.status.state if is_last and facts.end is None else "no end"
     until = seconds_at(end["ended"] if end else facts.made)
     took = seconds_text(max(0.0, until - start)) if start is not None and until is not None else ""
-    host = attempt.claim["host"] if attempt.claim else end["host"] if end else ""
+    host = told(attempt.claim, "host") or told(end, "host")
     why = end["error"]["message"] if end and end["error"] else ""
     return row(
         (Html(str(attempt.number)), "n"),

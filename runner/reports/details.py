@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.launchers.remedies import remedy_for
 from runner.logs import json_text
-from runner.reports.gathered import time_text
+from runner.reports.gathered import time_text, told
 from runner.reports.markup import Html, block, fields, fitting, joined, row, section, table, tag, text
 from runner.runs.launches import became
 
@@ -55,26 +55,25 @@ def versions_section(facts: Gathered) -> Html:
     end, request, manifest = facts.end, facts.request, facts.flow.manifest
     claim = facts.status.claim
     bundle = end["bundle"] if end else request["bundle"] if request else None
-    image = (claim["image"] if claim else None) or (request["image"] if request else None)
-    python = end["python"] if end else claim["python"] if claim else ""
-    signature = end.get("signature") if end else None
+    image = told(claim, "image") or told(request, "image")
+    python = told(end, "python") or told(claim, "python")
     return section(
         "versions",
         "What ran",
         fields(
             ("Bundle", tag("code", text(bundle["url"], 1200)) if bundle else Html()),
             ("SHA-256", tag("code", text(bundle["sha256"])) if bundle else Html()),
-            ("Bundle signed", text(facts.flow.signed_by or "by nobody", 200) if manifest else Html()),
-            ("Outcome signed", _signed(facts, signature["key"] if signature else "") if end else Html()),
-            ("Image", text(image or "", 600)),
+            ("Bundle signed", text(f"by {facts.flow.signed_by or 'nobody'}", 200) if manifest else Html()),
+            ("Outcome signed", _signed(facts, told(end, "signature", "key")) if end else Html()),
+            ("Image", text(image, 600)),
             ("Python", joined(text(python, 60), _built_with(manifest))),
-            ("Executor", text((request.get("executor") if request else "") or "", 300)),
+            ("Executor", text(told(request, "executor"), 300)),
             ("Labels", text(", ".join(request["labels"]) if request else "", 2000)),
             ("Asked for by", _requester(facts)),
             ("Repeats", _reuse(facts)),
             (
                 "Built by",
-                text(f"runner {manifest['runner']}, cloudpickle {manifest['cloudpickle']}", 300)
+                text(f"runner {told(manifest, 'runner')}, cloudpickle {told(manifest, 'cloudpickle')}", 300)
                 if manifest
                 else Html(),
             ),
@@ -97,10 +96,8 @@ def _built_with(manifest: Manifest | None) -> Html:
 
 
 def _requester(facts: Gathered) -> Html:
-    if facts.request is None:
-        return Html()
-    by = facts.request["by"]
-    return text(by["host"] + (f", uid {by['uid']}" if by["uid"] is not None else ""), 300)
+    host, uid = (told(facts.request, "by", name) for name in ("host", "uid"))
+    return text(f"{host}, uid {uid}" if uid else host, 300)
 
 
 def _reuse(facts: Gathered) -> Html:
@@ -140,7 +137,7 @@ def launches_section(facts: Gathered) -> Html:
 def _launch(shown: ShownLaunch, *, is_over: bool) -> Html:
     claim = shown["claim"]
     kind, name, at, image = (
-        (claim["kind"], claim["name"], claim["launched"], claim["image"] or "") if claim else ("",) * 4
+        (claim["kind"], claim["name"], claim["launched"], told(claim, "image")) if claim else ("",) * 4
     )
     return row(
         (Html(str(shown["launch"])), "n"),

@@ -55,7 +55,7 @@ def gather(
     untrusted = why_untrusted(status.end) if why_untrusted and status.end else ""
     request = notes.unless_broken(store.read_request)
     numbers, launches = store.list_attempts(), store.list_launches()
-    attempts = [_attempt(store, number, notes) for number in numbers[-_MOST_ATTEMPTS:]]
+    attempts = [_attempt(store, number, status.end, notes) for number in numbers[-_MOST_ATTEMPTS:]]
     facts = Gathered(
         run_id=store.run_id,
         url=store.url,
@@ -120,8 +120,9 @@ def _waits(store: RunStore, status: RunStatus) -> str:
     return why_run_waits(store, status)
 
 
-def _attempt(store: RunStore, number: int, notes: _Notes) -> Attempt:
-    end = notes.unless_broken(lambda: store.read_end(number))
+def _attempt(store: RunStore, number: int, told: EndDocument | None, notes: _Notes) -> Attempt:
+    """Return an attempt; an outcome, which is a copy of its last one's end, need not be read again."""
+    end = told if told and told["attempt"] == number else notes.unless_broken(lambda: store.read_end(number))
     is_silent = end is None or end["state"] == "lost"
     return Attempt(
         number,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.runs.documents import concludes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.runs.launches import ShownLaunch
     from runner.runs.living import StoredTask
@@ -130,6 +130,17 @@ class Gathered(NamedTuple):
     def is_live(self) -> bool:
         """Whether the page tells of something that goes on."""
         return self.status.is_active and not self.was_given_up
+
+
+def told(document: Mapping[str, Any] | None, *names: str) -> str:
+    """Return what a document has below these names, as text; empty where it has nothing.
+
+    For what only people read: it decides nothing, so nobody has looked whether it is there, and what it is.
+    """
+    value: Any = document
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
 
 
 def seconds_at(time: str | None) -> float | None:

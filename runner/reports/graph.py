@@ -26,7 +26,9 @@ def graph_section(facts: Gathered, sums: dict[str, TaskSum]) -> Html:
     if manifest is None:
         why = facts.flow.note
         return section("graph", "Graph", tag("p", text(f"No graph: {why}.", 600))) if why else Html()
-    uses = manifest["tasks"]
+    uses = manifest.get("tasks")
+    if not _are_uses(uses):
+        return section("graph", "Graph", tag("p", Html("No graph: its manifest has none that can be read.")))
     if not uses:
         return Html()
     edges = [(source, use["task"]) for use in uses for source in use["upstream"]]
@@ -47,6 +49,17 @@ def graph_section(facts: Gathered, sums: dict[str, TaskSum]) -> Html:
         class_="graph",
     )
     return section("graph", "Graph", scrolled(picture, "The flow's graph"), _as_text(uses))
+
+
+def _are_uses(uses: object) -> bool:
+    """Return whether this is the list of a flow's tasks: a run is not decided by it, so nobody has looked before."""
+    return isinstance(uses, list) and all(
+        isinstance(use, dict)
+        and isinstance(use.get("task"), str)
+        and isinstance(use.get("upstream"), list)
+        and all(isinstance(source, str) for source in use["upstream"])
+        for use in uses
+    )
 
 
 def _is_drawn(source: str, target: str, places: Places) -> bool:
@@ -100,7 +113,7 @@ def _node(use: TaskUse, place: tuple[int, int], found: TaskSum | None) -> Html:
     box = tag("rect", class_=f"node {kind_of(state)}", x=0.5, y=0.5, width=_WIDTH - 1, height=_HEIGHT - 1, rx=5)
     inner = joined(tag("title", text(title, 300)), box, tag("text", text(said, 120), x=9, y=20))
     drawn = tag("svg", inner, x=x, y=y, width=_WIDTH, height=_HEIGHT)
-    if not use["mapped"]:
+    if not use.get("mapped"):
         return drawn
     behind = tag("rect", class_="node", x=x + 3.5, y=y - 2.5, width=_WIDTH - 4, height=_HEIGHT - 1, rx=5)
     return joined(behind, drawn)
@@ -115,6 +128,6 @@ def _as_text(uses: list[TaskUse]) -> Html:
     items = []
     for use in uses:
         waits = ", ".join(use["upstream"][:20]) + (" and more" if len(use["upstream"]) > 20 else "")  # noqa: PLR2004
-        mapped = " (mapped)" if use["mapped"] else ""
+        mapped = " (mapped)" if use.get("mapped") else ""
         items.append(tag("li", text(f"{use['task']}{mapped}" + (f" waits for {waits}" if waits else ""), 200)))
     return tag("details", tag("summary", Html("The same as a list")), tag("ul", *items))

@@ -57,6 +57,29 @@ def cancel_run(store: RunStore, why: str | None, *, within: float, interval: flo
     until = time.monotonic() + within
     if outcome := store.read_outcome():
         return outcome
+    facts = _facts(store)
+    cancel = _ask(store, why)
+    while True:
+        try:
+            return _conclude(store, facts, cancel, interval)
+        except RunHeld:  # it lives
+            if time.monotonic() >= until:
+                return None
+            time.sleep(_LOOK_SECONDS)
+
+
+def conclude_run(store: RunStore, why: str, *, interval: float) -> EndDocument:
+    """Conclude a run that nobody works on, as `cancel_run` does, and return its outcome; one that lives goes on.
+
+    The claim has ``why`` for its image, by which whoever finds it knows what this was for. Raises RunHeld when an
+    attempt lives, and as `cancel_run`.
+    """
+    cancel: CancelRecord = {"by": requester(), "requested": naming.now(), "why": why}
+    return _conclude(store, _facts(store), cancel, interval, image=why)
+
+
+def _facts(store: RunStore) -> RunFacts:
+    """Return what the end of a run must know. Raises as `cancel_run`."""
     if not store.believes_own:
         message = f"run {store.run_id} is believed only if it is signed, and without a key nobody would hear this"
         raise Untrusted(message, hint="Set RUNNER_SIGNING_KEY, a key with the role «runs», as where the run has it.")
@@ -64,21 +87,19 @@ def cancel_run(store: RunStore, why: str | None, *, within: float, interval: flo
     if request is None:
         message = f"there is no {store.storage.url(store.layout.run)}"
         raise NotFound(message, hint="runner ls lists a flow's runs.")
-    cancel = _ask(store, why)
-    facts = RunFacts(None, request["bundle"])
-    while True:
-        try:
-            claim = claim_run(store, lambda _: None, facts, fresh=False, interval=interval)
-        except RunHeld:  # it lives
-            if time.monotonic() >= until:
-                return None
-            time.sleep(_LOOK_SECONDS)
-            continue
-        if isinstance(claim, Concluded):
-            return claim.outcome
-        end = end_document(store.run_id, claim, facts, Verdict.of_cancel(cancel), signer=store.signer)
-        commit_end(store, end)
-        return end
+    return RunFacts(None, request["bundle"])
+
+
+def _conclude(
+    store: RunStore, facts: RunFacts, cancel: CancelRecord, interval: float, image: str | None = None
+) -> EndDocument:
+    """Claim the next attempt and end it as cancelled, or find the run over. Raises RunHeld when an attempt lives."""
+    claim = claim_run(store, lambda _: None, facts, fresh=False, interval=interval, image=image)
+    if isinstance(claim, Concluded):
+        return claim.outcome
+    end = end_document(store.run_id, claim, facts, Verdict.of_cancel(cancel), signer=store.signer)
+    commit_end(store, end)
+    return end
 
 
 def _ask(store: RunStore, why: str | None) -> CancelRecord:

@@ -11,7 +11,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from runner import logs, naming
-from runner.errors import AlreadyExists, EnvironmentWrong, RunHeld, Untrusted
+from runner.errors import AlreadyExists, EnvironmentWrong, NotFound, RunHeld, Untrusted
 from runner.model.verdict import Verdict
 from runner.process import host_name
 from runner.runs.documents import FORMAT, concludes, requester
@@ -74,6 +74,20 @@ def begin_run(store: RunStore, request: RunRequest) -> RunRequest | None:
             pass
         else:
             return request
+    check_same(store, request)
+    return known
+
+
+def find_request(store: RunStore, request: RunRequest) -> RunRequest:
+    """Return what a launched run was begun with: whoever launched it has written that down before.
+
+    Raises NotFound where it lies there no more, as the run was removed since: it is not run a second time by a start
+    that comes late. Else raises as `begin_run`.
+    """
+    known = store.read_request()
+    if known is None:
+        message = f"run {store.run_id!r} was launched, and is there no more: {store.url}"
+        raise NotFound(message, hint="It was removed; to run it again, launch it again.")
     check_same(store, request)
     return known
 

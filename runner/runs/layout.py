@@ -9,6 +9,12 @@ if TYPE_CHECKING:
 
 LOG_END_LOGGER = "runner.pump"  # the logger of the lines of a log that are only shipped
 SIGNATURE = ".sig"  # what the key of a result's signature ends with, which lies beside it
+_SLUG = r"(?:[^\W_]+-)*[^\W_]+"
+_RESULT = rf"results/(?:~/)?{_SLUG}(?:/[0-9]+)?\.pkl(?:\{SIGNATURE})?"
+_KEYS = (  # in the run's folder
+    r"(?:run|cancel|outcome)\.json|report\.html|launches/[0-9]{4,}(?:\.handle|\.end)?\.json"
+    rf"|attempts/[0-9]{{4,}}/(?:claim\.json|beat|end\.json|logs/[0-9]{{6,}}\.jsonl|{_RESULT})"
+)
 
 
 class RunLayout(NamedTuple):
@@ -105,6 +111,13 @@ class RunLayout(NamedTuple):
         """
         name = slug if index is None else f"{slug}/{index}"
         return f"{self.results(number)}{'~/' if varying else ''}{name}.pkl"
+
+    def has(self, key: str) -> bool:
+        """Return whether a key is one that runner gives to something of this run; what else lies there is another's."""
+        import re  # no start needs it
+
+        folder, slash, name = key.rpartition(f"{self.prefix}/")
+        return not folder and bool(slash) and re.fullmatch(_KEYS, name) is not None
 
 
 class RunPlace(NamedTuple):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from runner.engine.report import failure
 from runner.errors import FlowFailed, InternalError, RunHeld, RunnerError, WriteFailed
 from runner.model.verdict import Verdict
-from runner.proc import network, own_usage
 from runner.runs.ends import commit_end, end_document
+from runner.runtime.own_usage import network, own_usage
 
 if TYPE_CHECKING:
     from runner.engine.progress import ProgressMeter

@@ -153,7 +153,8 @@ def _claim(store: RunStore, settings: Settings, request: RunRequest, channel: Ch
 
     launch = settings.launch
     superseding = Background(lambda: store.read_launch(launch + 1)) if launch else None
-    beginning = Background(lambda: claims.begin_run(store, request))
+    begin = claims.find_request if launch else claims.begin_run
+    beginning = Background(lambda: begin(store, request))
     if not fresh and (there := beginning.result()):  # a run of other parameters must not be claimed
         proving = Background(lambda: claims.prove_exclusive(store, there))
     facts = RunFacts(None, request["bundle"])

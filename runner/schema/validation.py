@@ -9,15 +9,16 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from runner.limits import COUNTS_BELOW
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Check = Callable[[Any], bool]
 
-_LARGEST = 2**63
 _ABSENT = object()
 _LAUNCH_STATES = ("ended", "never started", "stopped", "gone")
-_MOST_SECRETS = 1000
+MOST_SECRETS = 1000
 _ON_CONFLICT = ("wait", "skip", "cancel_old")
 _STATES = {"succeeded", "failed", "timed_out", "cancelled", "crashed", "lost", "refused"}
 # As runner writes them. What `naming.VERSION` finds in a listing, RUNNER_SECRETS may name, and `location.check_sha256`
@@ -72,7 +73,7 @@ def _text(value: Any) -> bool:
 
 
 def _count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _LARGEST
+    return type(value) is int and 0 <= value < COUNTS_BELOW
 
 
 def _time(value: Any) -> bool:
@@ -91,7 +92,7 @@ def _state(value: Any) -> bool:
 
 
 def _seconds(value: Any) -> bool:
-    return type(value) in {int, float} and 0 < value < _LARGEST
+    return type(value) in {int, float} and 0 < value < COUNTS_BELOW
 
 
 def _version(value: Any) -> bool:
@@ -121,7 +122,7 @@ def _run_id(value: Any) -> bool:
 
 def _secret_names(value: Any) -> bool:
     """Return whether this is a list of secrets' names."""
-    return isinstance(value, list) and len(value) <= _MOST_SECRETS and all(map(is_secret_name, value))
+    return isinstance(value, list) and len(value) <= MOST_SECRETS and all(map(is_secret_name, value))
 
 
 def _object_of_texts(value: Any) -> bool:

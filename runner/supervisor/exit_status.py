@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runner.errors import FlowFailed
 from runner.model.verdict import Verdict
-from runner.proc import usage_record
 from runner.process import STOP_SIGNALS, signal_name
+from runner.runtime.own_usage import usage_record
 from runner.secrets.redaction import redact
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from runner import cgroup, proc
+from runner import cgroup
+from runner.runtime import own_usage
 from runner.supervisor.reaper import stat_fields
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class UsageMeter:
 
     def __init__(self, reaper: int) -> None:
         self._reaper, self._began = reaper, time.monotonic()
-        self._network = proc.network()
+        self._network = own_usage.network()
         limits = cgroup.read_limits()
         self.series: UsageSeries = {
             "memory_limit": limits.memory,
@@ -47,8 +48,8 @@ class UsageMeter:
         found, series = _stats_of_tree(str(self._reaper)), self.series
         ticks = sum(int(part) for fields in found.values() for part in fields[_TIMES])
         pages = sum(int(fields[_RESIDENT]) for fields in found.values())
-        read, written = _total([proc.files_of(pid) for pid in found])
-        received, sent = proc.since(proc.network(), self._network)
+        read, written = _total([own_usage.files_of(pid) for pid in found])
+        received, sent = own_usage.since(own_usage.network(), self._network)
         series["seconds"].append(round(time.monotonic() - self._began, 1))
         series["cpu"].append(round(ticks / os.sysconf("SC_CLK_TCK"), 2))
         series["memory"].append(pages * os.sysconf("SC_PAGE_SIZE"))

@@ -258,6 +258,14 @@ def test_what_a_stranger_puts_into_the_queue_is_removed_and_launches_nothing(sit
     assert [key for key in site.place.keys() if "/runs/" in key and "/runs/r/" not in key] == []  # noqa: SIM118
 
 
+def test_an_agent_below_what_is_not_there_waits_for_no_run(place: Place) -> None:
+    scheme, _, path = place.url.partition("://")
+    url = f"{place.url}/typo" if scheme == "file" else f"{scheme}://{path.partition('/')[0]}-typo"
+    done = start(place.environ, "agent", "start", "local", "--storage", url)
+    assert (done.code, "there is no " in done.stderr) == (66, True), done
+    assert not place.keys()
+
+
 def test_an_agent_that_runs_no_container_takes_no_image_and_refuses_no_run_for_it(here: Place) -> None:
     done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--image", "team/etl:7")
     assert (done.code, "the image team/etl:7 is asked for" in done.stderr) == (2, True), done

@@ -242,3 +242,8 @@ def test_of_a_run_that_dies_or_never_begins_both_are_told_as_of_any_other(
 def test_a_webhook_is_a_url_that_can_be_posted_to(here: Place, url: str, told: str) -> None:
     done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--webhook", url)
     assert (done.code, told in done.stderr, "password" in done.stderr) == (2, True, False)
+
+
+def test_a_command_that_is_empty_is_refused(here: Place) -> None:
+    done = start(here.environ, "agent", "start", "local", "--storage", here.url, "--on-outcome", "")
+    assert (done.code, "--on-outcome is empty" in done.stderr) == (2, True), done

@@ -129,7 +129,7 @@ def test_a_run_whose_entry_cannot_be_removed_is_looked_after_and_not_launched_ag
 def test_an_outcome_is_told_and_a_run_done_with_also_where_nobody_answers_then(site: Site, tmp_path: Path) -> None:
     site.submit("ok", "r")
     hook = ("--on-outcome", f'echo "$RUNNER_STATE" >>{tmp_path}/heard')
-    with site.agent(*hook, program=out_of_reach("Runs.outcome_of.2", "Register.unmark.2")):
+    with site.agent(*hook, program=out_of_reach("Runs.ended.2", "Register.unmark.2")):
         wait_for(lambda: (tmp_path / "heard").exists() and not site.markers())
     assert (tmp_path / "heard").read_text().split() == ["succeeded"]
 

@@ -34,7 +34,7 @@ BUNDLE: BundleReference = {"url": "file:///x", "sha256": "0" * 64}
 
 
 def slots(place: Place, number: int = 1) -> Slots:
-    return Slots(place.open(), KEY, number)
+    return Slots(place.open(), KEY, range(number))
 
 
 def asked_for(place: Place, *run_ids: str) -> None:

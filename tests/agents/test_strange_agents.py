@@ -168,12 +168,16 @@ def test_a_command_that_hangs_ends_with_its_agent(site: Site, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("other", [("--at", "2031-01-01T00:00:00Z"), ("--priority", "3"), ("-l", "gpu"), ()])
+@pytest.mark.parametrize(
+    "other", [("--at", "2031-01-01T00:00:00Z"), ("--at", "2030-01-01T00:00:00Z", "-l", "gpu"), ("--priority", "3")]
+)
 def test_a_run_is_submitted_again_only_as_it_was(site: Site, other: tuple[str, ...]) -> None:
     at = ("--at", "2030-01-01T00:00:00Z")
     assert site.submit("ok", "r", *at).code == 0
     assert site.submit("ok", "r", *at).code == 0
-    done = site.submit("ok", "r", *(other if "--at" in other or not other else (*at, *other)))
+    again = site.submit("ok", "r")
+    assert (again.code, again.stderr) == (0, "it waits until 2030-01-01T00:00:00Z\n")
+    done = site.submit("ok", "r", *other)
     assert (done.code, "was submitted with other labels, or another priority, time or root" in done.stderr) == (
         78,
         True,

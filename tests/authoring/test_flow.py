@@ -148,9 +148,9 @@ def test_a_storage_set_later_belongs_to_the_flow_and_leaves_the_declaration_alon
 
 
 def test_lists_of_words_are_not_given_as_one_text() -> None:
-    with pytest.raises(UsageError, match="labels take a list of words"):
+    with pytest.raises(UsageError, match="labels take a list of names"):
         LocalEnvironment(labels="gpu")
-    with pytest.raises(UsageError, match="secrets and labels take a list"):
+    with pytest.raises(UsageError, match="secrets take a list"):
         S3(bucket="b", secrets="AWS_CREDENTIALS")
 
 

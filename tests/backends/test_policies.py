@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from runner.pruning import needs
 from support.agents import Site
 from support.canary import AUTHOR
+from support.command_line import run_command
 from support.flows import HERE
 from support.launching import wait_for
 from support.places import s3_place
+from support.pruned import folder_of, write_everything
 from support.servers import moto
 from support.starting import start
 
@@ -44,7 +47,9 @@ class Guarded:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        self.users = {name: self._user(name) for name in ("run", "build", "promote", "look", "submit", "agent")}
+        self.users = {
+            name: self._user(name) for name in ("run", "build", "promote", "look", "submit", "agent", "prune")
+        }
         self.users["nobody"] = self._user(None)
 
     def _user(self, policy: str | None) -> dict[str, str]:
@@ -119,7 +124,14 @@ def test_each_policy_is_enough_for_its_purpose_and_for_no_other(guarded: Guarded
     again = guarded.does("run", RUNNER_LOCATION=flow, RUNNER_RUN_ID="r")
     assert again.code == 0, again
 
-    for arguments in (("ls", flow), ("inspect", flow), ("show", f"{flow}/runs/r"), ("result", f"{flow}/runs/r")):
+    run, stored = f"{flow}/runs/r", {"nobody": 77, "build": 77, "promote": 77, "look": 77, "run": 0}
+    for who, code in stored.items():
+        done = guarded.does(who, "report", run)
+        assert done.code == code, (who, done)
+        assert ("-o FILE" in done.stderr) is (who in {"build", "promote", "look"}), (who, done)
+
+    looks = (("ls", flow), ("inspect", flow), ("show", run), ("result", run), ("report", run, "-o", "-"))
+    for arguments in looks:
         for who in ("look", "run"):
             done = guarded.does(who, *arguments)
             assert done.code == 0, (who, done)
@@ -153,6 +165,33 @@ def test_each_policy_of_the_queue_is_enough_for_its_purpose_and_for_no_other(gua
     assert not [key for key in left if key.startswith("_agents/") or key.endswith("-submit")], left
 
 
+def test_the_policy_of_pruning_is_enough_for_it_and_no_other_is(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = guarded.place
+    guarded.enforce(wanted=False)
+    write_everything(place)
+    guarded.enforce(wanted=True)
+    monkeypatch.setattr(needs, "SETTLED_SECONDS", -60.0)
+    options = ("--older-than", "0s", "--yes", "--states", "succeeded,failed,asked-for")
+    for who in ("nobody", "run", "build", "promote", "look", "submit", "prune"):  # of an agent moto asks too little
+        done = run_command(guarded.users[who], "prune", place.url, *options)
+        assert done.code == (0 if who == "prune" else 77), (who, done)
+    guarded.enforce(wanted=False)
+    assert not [key for run_id in ("failed", "old", "asked") for key in folder_of(place, run_id) if "mine" not in key]
+    assert {"etl/latest.json", "etl/aliases/prod.json", "etl/runs/_slots/0/000001.json"} <= {*place.keys()}
+
+
+def test_who_prunes_changes_no_pointer_and_nothing_of_agents() -> None:
+    policy = json.loads((POLICIES / "s3-prune.json").read_text())
+    [denied] = [entry for entry in policy["Statement"] if entry["Effect"] == "Deny"]
+    assert denied["Action"] == ["s3:PutObject", "s3:DeleteObject"]
+    agents = json.loads((POLICIES / "s3-agent.json").read_text())["Statement"]
+    [theirs] = [entry["Resource"] for entry in agents if entry["Action"] == "s3:DeleteObject"]
+    pointers = {f"arn:aws:s3:::my-flows/*/{name}" for name in ("latest.json", "aliases/*")}
+    assert set(denied["Resource"]) == {*theirs} | pointers
+
+
 @pytest.mark.parametrize("path", sorted(POLICIES.glob("*.json")), ids=lambda path: path.stem)
 def test_no_policy_lets_more_than_it_must(path: Path) -> None:
     policy = json.loads(path.read_text())
@@ -160,12 +199,12 @@ def test_no_policy_lets_more_than_it_must(path: Path) -> None:
         allowed = [entry for entry in policy["Statement"] if entry["Effect"] == "Allow"]
         listed = [entry["Action"] for entry in allowed]
         actions = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
-        deletes = {"s3:DeleteObject"} if path.stem == "s3-agent" else set[str]()
+        deletes = {"s3:DeleteObject"} if path.stem in {"s3-agent", "s3-prune"} else set[str]()
         assert actions <= {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListBucket"} | deletes
         for entry in policy["Statement"]:
             resources = [entry["Resource"]] if isinstance(entry["Resource"], str) else entry["Resource"]
             assert all(":::my-flows" in resource for resource in resources)
-            if entry["Action"] == "s3:DeleteObject":
+            if entry["Action"] == "s3:DeleteObject" and path.stem == "s3-agent":
                 assert all(re.search(r"/(_queue|_agents|_slots)/\*$", resource) for resource in resources)
     else:
         may_delete = path.name in {

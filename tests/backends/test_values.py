@@ -16,6 +16,7 @@ from azure.storage.blob import ContainerClient
 from runner import errors
 from runner.backends import open_storage
 from runner.backends.azure.credentials import find_azure
+from runner.backends.redirects import has_bucket
 from runner.location import parse_location
 from runner.secrets.named import resolve
 from support.command_line import run_command
@@ -172,7 +173,8 @@ def test_a_bucket_in_the_endpoint_is_told(place: Place) -> None:
 @pytest.mark.parametrize(("virtual", "told"), [("false", True), ("true", False)])
 def test_a_bucket_in_the_endpoints_host_is_told_where_it_does_not_belong_there(virtual: str, *, told: bool) -> None:
     environ = KEYS | {"AWS_ENDPOINT_URL": "http://b.s3.example.com", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": virtual}
-    assert opened("s3://b", **environ)._has_bucket_in_endpoint() is told  # type: ignore[attr-defined]
+    storage: Any = opened("s3://b", **environ)
+    assert has_bucket(storage.endpoint, storage.container, storage._store_now().config) is told
 
 
 @on_azure

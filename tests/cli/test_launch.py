@@ -83,6 +83,9 @@ def test_a_run_that_is_cancelled_by_ctrl_c_is_looked_after_until_it_is_over(
     [
         (["launch", "local", "s3://a/b", "--start-timeout", "nan"], "'nan' is no number of seconds"),
         (["cancel", "s3://a/b/runs/r", "--within", "inf"], "'inf' is no number of seconds"),
+        (["agent", "start", "local", "--storage", "s3://a", "--poll", "1e300"], "'1e300' is no number of seconds"),
+        (["agent", "start", "local", "--storage", "s3://a", "--beat", "1e300"], "0.1<=x<=300"),
+        (["agent", "start", "local", "--storage", "s3://a", "--beat", "nan"], "'nan' is no number of seconds"),
         (["launch", "local", "file:///a/b", "--run-id", ""], "--run-id: '' is no run id"),
         (["launch", "local", "file:///a/b", "--image", ""], "--image is empty"),
         (["doctor", "--image", "team/etl"], "these options are those of a launch"),

@@ -260,7 +260,7 @@ def test_results_are_shown_and_copied(etl: Etl, run_id: str, tmp_path: Path) -> 
     assert copied.code == 0, copied
     assert (tmp_path / "copy").read_bytes() == stored.read_bytes()
     with stored.open("rb") as file:
-        assert pickle.load(file) == 300  # as the README says that any tool can
+        assert pickle.load(file) == 300  # as docs/running.md says that any tool can
 
 
 def test_a_result_that_was_changed_is_refused(etl: Etl) -> None:

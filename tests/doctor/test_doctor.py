@@ -175,7 +175,7 @@ def test_settings_are_shown_with_their_origin_and_secrets_never(s3: S3AsAws, tmp
 def test_no_location() -> None:
     ran, checks = examined({})
     assert ran.code == 78
-    assert "RUNNER_LOCATION is not set. The README has the table of all variables." in failure(ran, "settings")
+    assert "RUNNER_LOCATION is not set. docs/running.md has the table of all variables." in failure(ran, "settings")
     assert checks["location"]["state"] == "unknown"
 
 

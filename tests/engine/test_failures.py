@@ -7,12 +7,15 @@ import logging
 import sys
 import threading
 import time
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner import Flow, Parameter, task
+from runner.engine.executors import Threads
+from runner.engine.scheduler import Engine
 from runner.errors import FlowFailed, TaskError
 from support.engine_runs import PATIENCE_SECONDS, Boom, boom, error_of, run, same, states
 
@@ -22,6 +25,33 @@ if TYPE_CHECKING:
     from runner.engine.executors import Executor
     from runner.model.task import Node
     from runner.schema.documents import ResultRecord
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300, timedelta.max], ids=str)
+def test_what_never_comes_is_waited_for(seconds: Any, executor: Executor) -> None:
+    """A lock of Python's waits for 292 years at the most."""
+
+    async def other() -> str:
+        return "waited for"
+
+    with Flow("f") as flow:
+        task(same, name="give", timeout=seconds)("waited for")
+        task(other, timeout=seconds)()
+    report = run(flow, executor)
+    assert report.result("give") == report.result("other") == "waited for"
+
+
+def test_a_retry_that_never_comes_is_waited_for() -> None:
+    engines: list[Engine] = []
+
+    def cancel() -> None:
+        engines[0].cancel()
+
+    with Flow("f") as flow:
+        task(boom, retries=1, retry_delay=1e10)()
+        task(cancel)()
+    engines.append(Engine(flow, {}, Threads(1)))
+    assert engines[0].run().state == "cancelled"
 
 
 def test_a_failed_task_skips_what_depends_on_it_and_the_rest_finishes(executor: Executor) -> None:

@@ -9,6 +9,7 @@ command -v docker-registry >/dev/null || missing="$missing docker-registry"
 command -v debootstrap >/dev/null || missing="$missing debootstrap"
 command -v podman >/dev/null || missing="$missing podman"
 command -v jq >/dev/null || missing="$missing jq" # for runc_without_rlimits.sh
+command -v curl >/dev/null || missing="$missing curl" # for what docs/platforms.md has to copy
 plugins=""
 docker buildx version >/dev/null 2>&1 || plugins="docker-buildx"
 docker compose version >/dev/null 2>&1 || plugins="$plugins docker-compose"

@@ -1,4 +1,4 @@
-"""Images that a team makes of ours, as the README has them, each with a flow that needs what was added."""
+"""Images that a team makes of ours, as docs/images.md has them, each with a flow that needs what was added."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -431,26 +430,3 @@ class TestPodman(ContainerStates):
     @pytest.fixture
     def platform(self, podman: str, folder: Place, tmp_path: Path) -> Iterator[Platform]:
         yield from on_engine(podman, folder, tmp_path)
-
-
-def test_the_readme_goes_from_a_published_flow_to_a_watched_run(
-    images: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Word for word, but that runner is installed and its image built already."""
-    text = (ROOT / "README.md").read_text("utf-8").partition("<!-- docker: a test runs")[2]
-    install, bake, *lines = text.partition("```sh\n")[2].partition("```")[0].splitlines()
-    assert (install.split("'")[0], bake.split("  ")[0]) == ("pip install ", "docker buildx bake slim-py3-11")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    name = "org/runner:slim-py3.11"
-    kept = docker("image", "inspect", "--format={{.Id}}", name).stdout.strip()
-    docker("tag", images["slim-py3.11"], name)
-    try:
-        done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=False)
-    finally:
-        docker("rmi", name)
-        if kept:
-            docker("tag", kept, name)
-    assert done.returncode == 0, done
-    assert "state    succeeded" in done.stdout
-    assert f"--mount=type=bind,source={tmp_path}/flows/rides-report,target={tmp_path}/flows/rides-report" in done.stdout

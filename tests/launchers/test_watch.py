@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +29,7 @@ from support.starting import start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.schema.documents import EndDocument
+    from runner.schema.documents import BundleReference, EndDocument
     from support.places import Place
 
 WAITING, RUNNING, ABSENT = Sighting("waiting", "Unschedulable", "0/3 nodes"), Sighting("running"), Sighting("absent")
@@ -332,10 +334,40 @@ def test_where_runs_are_signed_no_end_is_written_without_a_key(store: RunStore) 
     assert end["reason"] == "OOMKilled"
 
 
+def asked_for(here: Place) -> RunStore:
+    url = publish(here, "etl.py")
+    bundle: BundleReference = {
+        "url": url,
+        "sha256": hashlib.sha256(here.read(f"e-t-l-taglich/{url.rpartition('/')[2]}")).hexdigest(),
+    }
+    store = RunStore(here.open(), RunLayout("e-t-l-taglich", "r"))
+    store.create_request(
+        new_request("r", bundle=bundle, parameters={}, executor="threads", reuse=None, labels=[], image=None)
+    )
+    return store
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_start_that_comes_when_its_run_was_removed_runs_nothing(here: Place, *, trusted: bool) -> None:
+    """It began the run anew, whose results, logs and outcome had been there for as long as they were wanted."""
+    store = asked_for(here)
+    next_launch(store, Scripted(ABSENT), None)
+    for key in here.keys():  # noqa: SIM118
+        if "/runs/" in key:
+            store.storage.delete(key)
+    keys = {"RUNNER_SIGNING_KEY": base64.b64encode(AUTHOR.raw).decode(), "RUNNER_TRUSTED_KEYS": AUTHOR.public.text}
+    signed = start({"RUNNER_SIGNING_KEY": keys["RUNNER_SIGNING_KEY"]}, "sign", f"{here.url}/e-t-l-taglich")
+    assert signed.code == 0, signed
+    location = located(here, "e-t-l-taglich") | (keys if trusted else {})
+    done = start(location | {"RUNNER_RUN_ID": "r", "RUNNER_LAUNCH": "1"})
+    assert done.code == 66, done
+    assert "was launched, and is there no more" in done.stderr + done.stdout
+    assert not [key for key in here.keys() if "/runs/" in key]  # noqa: SIM118
+
+
 @pytest.mark.parametrize("next_one", [False, True])
 def test_a_start_whose_launch_was_given_up_claims_nothing(here: Place, *, next_one: bool) -> None:
-    publish(here, "etl.py")
-    store = RunStore(here.open(), RunLayout("e-t-l-taglich", "r"))
+    store = asked_for(here)
     for _ in range(1 + next_one):
         next_launch(store, Scripted(ABSENT), None)
         if next_one and len(store.list_launches()) == 1:

@@ -26,6 +26,7 @@ from support.pages import (
     launch,
     launch_end,
     many,
+    request_of,
     task_of,
 )
 
@@ -180,6 +181,26 @@ def test_a_graph_that_cannot_be_drawn_is_left_out_with_a_word_why() -> None:
     assert "id=graph" not in render(gathered(end_of()))
 
 
+@pytest.mark.parametrize("tasks", [None, {}, [1], [{"task": 1}], [{"task": "a", "upstream": "b"}]], ids=repr)
+def test_a_graph_that_is_none_is_told(tasks: Any) -> None:
+    page = render(gathered(end_of(), flow=flow_of(tasks=tasks)))
+    assert "its manifest has none that can be read" in page
+
+
+def test_what_no_reader_has_looked_at_may_be_missing_or_anything() -> None:
+    """The reader of documents checks what decides something, and all else may be Mallory's, or of a version to come."""
+    bare: Any = end_of([task_of()], "crashed", death=None, signature=["no"], host=None)
+    claim: Any = {"token": "t", "run_id": "r", "attempt": 1, "host": "h", "started": at(0), "beat": None}
+    request: Any = request_of(by="nobody", executor=[{}])
+    del bare["python"]
+    facts = gathered(
+        bare, attempts=[Attempt(1, claim, bare)], request=request, status=RunStatus("crashed", bare, claim)
+    )
+    found = Outline(render(facts))
+    assert "Outcome signedby nobody" in found.text
+    assert "Executor[{}]" in found.text
+
+
 def test_resources_are_shown_only_where_there_are_some() -> None:
     points = [(float(number), number * 1e6) for number in range(5000)]
     series = [Series("memory", "bytes", points, 1e10), Series("cpu", "cores", [(0.0, 0.5)], attempt=2)]
@@ -194,6 +215,38 @@ def test_parameters_come_with_those_that_the_flow_has_itself() -> None:
     found = Outline(render(gathered(end_of(), flow=CHAIN)))
     assert 'day"2026-02-01"given' in found.text
     assert "limit12default" in found.text
+
+
+def test_what_ran_tells_who_asked_what_it_repeats_and_where_it_lies() -> None:
+    declared = [
+        {"name": "day", "required": True},
+        {"name": "table", "required": False, "default_repr": "<Table rides>"},
+        {"name": "other", "required": True},
+    ]
+    request = request_of(reuse={"run_id": "first", "from": "clean"}, by={"host": "laptop", "uid": None})
+    handle: Any = {"handle": {"uid": "6f0c"}, "taken": at(0)}
+    facts = gathered(
+        end_of(),
+        flow=flow_of(parameters=declared)._replace(signed_by="ed25519:abc"),
+        request=request,
+        launches=[launch() | {"handle": handle}],
+        launch_count=1,
+    )
+    found = Outline(render(facts))
+    assert "Bundle signedby ed25519:abc" in found.text
+    assert "Repeatsrun first, from clean on" in found.text
+    assert "Asked for bylaptop" in found.text
+    assert "table<Table rides>default" in found.text
+    assert "othernonedefault" in found.text
+    assert "The platform's own nameuid 6f0c" in found.text
+    assert "Needsnumpy 2.0" in found.text
+
+
+def test_a_parameter_that_is_nested_too_deep_stops_nothing() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert "nested too deep" in render(gathered(end_of(), request=request_of(parameters={"deep": deep})))
 
 
 # Sizes
@@ -219,8 +272,10 @@ def test_of_ten_thousand_tasks_that_are_not_mapped_those_that_failed_come_first(
     assert re.search(r"[\d,]+ more tasks are left out: [\d,]+ succeeded\.", page)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("count", [5, 1999, 2500])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [*((name, 20) for name in HOSTILE), *((name, count) for name in ("long", "nul", "half") for count in (1999, 2500))],
+)
 def test_hostile_names_make_no_markup_and_no_larger_page(name: str, count: int) -> None:
     """Every text of every document is Mallory's."""
     words = HOSTILE[name]

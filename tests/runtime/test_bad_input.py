@@ -95,7 +95,7 @@ def test_the_marker_marks(marked: Marked) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({}, ["RUNNER_LOCATION is not set", "README"]),
+        ({}, ["RUNNER_LOCATION is not set", "docs/running.md"]),
         ({"RUNNER_STORAGE": "s3"}, ["RUNNER_LOCATION is not set"]),
         ({"RUNNER_STORAGE": "s3", "RUNNER_LOCATIN": "b/k"}, ["RUNNER_LOCATION is not set", "RUNNER_LOCATIN?"]),
         ({"RUNNER_STORGE": "s3", "RUNNER_LOCATION": "b/k"}, ["RUNNER_STORAGE is not set", "RUNNER_STORGE?"]),

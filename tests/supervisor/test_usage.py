@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import proc
 from runner.cli.progress import usage_text
+from runner.runtime import own_usage
 from runner.supervisor import usage
 from runner.supervisor.usage import MOST_POINTS, UsageMeter
 from support import schemas
@@ -76,7 +76,7 @@ def test_the_use_of_processes_that_live_and_of_those_that_are_gone_is_counted(tr
     measured = UsageMeter(tree.pid).read()
     assert 1 <= measured["cpu"][0] < 20
     assert measured["memory"][0] > 100 << 20
-    assert proc.files_of(tree.pid)[1] is None or (measured["written"][0] or 0) >= 4 << 20
+    assert own_usage.files_of(tree.pid)[1] is None or (measured["written"][0] or 0) >= 4 << 20
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     tree.communicate(b"\n")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -107,8 +107,8 @@ def test_of_a_long_run_the_newest_points_stay_and_the_peak_of_its_memory(monkeyp
 
 
 def test_the_network_is_that_of_all_but_the_machine_itself() -> None:
-    received, sent = proc.network()
-    assert proc.since((10, 5), (4, None)) == (6, None)
+    received, sent = own_usage.network()
+    assert own_usage.since((10, 5), (4, None)) == (6, None)
     assert (received is None) == (sent is None)
 
 
@@ -134,7 +134,7 @@ def test_the_outcome_tells_what_run_and_tasks_have_used(here: Place, tmp_path: P
     schemas.validate("outcome", outcome)
     assert 0.5 <= outcome["usage"]["cpu"] < 20
     assert outcome["usage"]["memory"] > 100 << 20
-    assert (outcome["usage"]["written"] is None) == (proc.files_of("self")[1] is None)
+    assert (outcome["usage"]["written"] is None) == (own_usage.files_of("self")[1] is None)
     cpu = {task["task"]: task["cpu"] for task in outcome["tasks"]}
     assert cpu["spin"] >= 0.5
     assert cpu["sleep"] < 0.25

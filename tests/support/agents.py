@@ -38,8 +38,10 @@ class Site:
     url: str = ""
     environ: dict[str, str] = field(default_factory=dict)
 
-    def publish(self, *labels: str, concurrency: Any = None, image: str | None = None) -> Site:
-        declared = {"own_labels": labels, "add_default_labels": False}
+    def publish(
+        self, *labels: str, concurrency: Any = None, image: str | None = None, secrets: tuple[str, ...] = ()
+    ) -> Site:
+        declared = {"own_labels": labels, "add_default_labels": False, "secrets": secrets}
         self.url = publish(self.place, "launched.py", concurrency=concurrency, image=image, **declared)
         return self
 

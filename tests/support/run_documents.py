@@ -55,7 +55,7 @@ def write_run(
     place.write(f"{folder}/attempts/0001/logs/000001.jsonl", b"{}\n")
     for name in results:
         place.write(f"{folder}/attempts/0001/results/{name}.pkl", b"a result")
-    end = {
+    end: dict[str, Any] = {
         "attempt": 1,
         "started": began,
         "ended": ended or began,
@@ -66,9 +66,26 @@ def write_run(
         "state": state,
         "exit_code": _CODES[state],
         "error": None if state == "succeeded" else {"type": "X", "message": "it did not"},
-        "tasks": [],
+        "tasks": [_task(f"{folder}/attempts/0001/results/{name}.pkl") for name in results],
         "token": new_token(),
     }
+    if reuse:
+        end["tasks"].append(_task(f"{home}/runs/{reuse}/attempts/0001/results/extract.pkl", "taken"))
     write("attempts/0001/end.json", end)
     if state in _CONCLUDING:
         write("outcome.json", end)
+
+
+def _task(key: str, name: str = "") -> dict[str, Any]:
+    return {
+        "task": name or key.partition("/results/")[2].removesuffix(".pkl").partition("/")[0],
+        "name": name or "t",
+        "index": None,
+        "mapped": False,
+        "state": "succeeded",
+        "tries": 1,
+        "started": None,
+        "ended": None,
+        "error": None,
+        "result": {"key": key, "size": 8, "sha256": "0" * 64, "type": "int"},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from runner.backends.base import Entry, Storage
 from runner.backends.local.confinement import inside, plain_file, warn_of_writers
 from runner.backends.pieces import CHUNK, Writer
 from runner.errors import AlreadyExists, BucketMissing, Denied, NotFound, ReadFailed, RunnerError, WriteFailed
-from runner.location import file_url
+from runner.location import check_prefix, file_url
 from runner.schemes import LOCAL
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runner.secrets.named import Credentials
 
 _TEMPORARY = ".tmp-"  # left out of listings, and unlike any key of runner's
+_TEMPORARY_NAME = r"\.tmp-[0-9a-f]{16}"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # what file systems without hard links answer
 # What systems without unnamed files answer, or such as don't show this process's own in /proc.
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, *_NO_LINKS}
@@ -219,13 +221,26 @@ class LocalStorage(Storage):
             return False
         return True
 
-    def _sweep(self, prefix: str) -> None:
-        """See `Storage.sweep`."""
+    def sweep(self, prefix: str) -> None:
+        """See `Storage.sweep`; folders in which nothing lies then go as well."""
+        super().sweep(prefix)
+        for folder, _, _ in os.walk(self._inside(prefix), topdown=False):
+            with suppress(OSError):
+                os.rmdir(folder)
+
+    def left_over(self, prefix: str) -> list[Entry]:
+        """See `Storage.left_over`."""
+        check_prefix(prefix)
+        found = []
         for folder, _, names in os.walk(self._inside(prefix)):
             for name in names:
-                if name.startswith(_TEMPORARY):
+                if re.fullmatch(_TEMPORARY_NAME, name):
+                    path = os.path.join(folder, name)
                     with suppress(OSError):
-                        os.unlink(os.path.join(folder, name))
+                        told = os.lstat(path)
+                        key = f"{prefix}{os.path.relpath(path, self._path(prefix))}".replace(os.sep, "/")
+                        found.append(Entry(key, told.st_size, told.st_mtime))
+        return found
 
 
 def _may_pass(error: OSError) -> bool:

@@ -16,6 +16,7 @@ from support.contract import (
     relayed,
     write_all,
 )
+from support.wire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ def test_keys_that_mean_another_one_are_refused_everywhere(root: Root) -> None:
             lambda: storage.replace(key, b""),
             lambda: write_all(storage, key),
             lambda: storage.sweep(f"{key}/"),
+            lambda: storage.delete_all(["etl/v1", key]),
             lambda: storage.list_folder(f"{key}/"),
             lambda: storage.list_recursive(f"{key}/"),
         ]
@@ -141,6 +143,29 @@ def test_a_listing_tells_when_an_object_was_stored(root: Root) -> None:
     )
     assert walked == listed
     assert before - 2 < walked.modified < time.time() + 2  # whole seconds, and on a real bucket another's clock
+
+
+def test_many_objects_are_deleted_whether_or_not_all_are_there(root: Root) -> None:
+    storage = root.open()
+    names = [f"many/é {number:04}" for number in range(600)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: storage.create(root.prefix + name, b"12"), names))
+    root.write("manyfold", b"another's")
+    storage.delete_all([f"{root.prefix}{name}" for name in [*names, "many/none"]])
+    assert root.keys() == ["manyfold"]
+    storage.delete_all([])
+    storage.delete_all([f"{root.prefix}{name}" for name in names])
+
+
+@pytest.mark.parametrize("backend", ["s3", "azure"], indirect=True)
+def test_many_objects_are_deleted_by_few_requests_which_are_made_again(place: Place) -> None:
+    keys = [f"many/{number:04}" for number in range(300)]
+    for key in keys:
+        place.write(key, b"12")
+    with relayed(place, Fault("drop", "POST", times=1)) as (relay, storage):
+        storage.delete_all(keys)
+        assert len(relay.requests) == 3
+    assert place.keys() == []
 
 
 def test_a_sweep_leaves_all_objects_as_they_are(root: Root) -> None:

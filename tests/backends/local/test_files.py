@@ -247,24 +247,25 @@ def test_what_writers_that_died_left_is_swept(storage: LocalStorage, tmp_path: P
     assert storage.read("etl/runs/1/end.json") == b"1"
 
 
-def test_a_sweep_passes_over_what_it_may_not_remove(
+def test_a_sweep_passes_over_what_it_may_not_remove_and_what_is_anothers(
     storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "etl").mkdir()
-    for name in (".tmp-gone", ".tmp-kept", ".tmp-left"):
+    gone, kept, left = (f".tmp-{digit * 16}" for digit in "abc")
+    for name in (gone, kept, left, ".tmp-another's"):
         (tmp_path / "etl" / name).write_bytes(b"half")
     unlink = os.unlink
 
     def refuse(path: str) -> None:
-        if path.endswith(".tmp-kept"):
+        if path.endswith(kept):
             raise PermissionError
-        if path.endswith(".tmp-gone"):
+        if path.endswith(gone):
             raise FileNotFoundError
         unlink(path)
 
     monkeypatch.setattr(os, "unlink", refuse)
     storage.sweep("etl/")
-    assert sorted(temporary(tmp_path)) == [".tmp-gone", ".tmp-kept"]
+    assert sorted(temporary(tmp_path)) == [gone, ".tmp-another's", kept]
 
 
 def test_the_blocks_own_error_is_not_taken_for_the_disks(storage: LocalStorage, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ class Case:
     def violations(self) -> list[str]:
         """Return what is not as it must be when all is over and all agents have left."""
         found = [f"left behind: {each}" for each in (*self.left(), *self.site.register().folders())]
-        if self.scenario.concurrency and (owners := Slots(self.site.place.open(), KEY, 1).owners()):
+        if self.scenario.concurrency and (owners := Slots(self.site.place.open(), KEY, range(1)).owners()):
             found.append(f"slots are had by {owners}")
         heard = (self.folder / "heard").read_text() if (self.folder / "heard").exists() else ""
         for run_id in self.scenario.kinds:

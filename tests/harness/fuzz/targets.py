@@ -244,7 +244,7 @@ POINTER: dict[str, Any] = {
 }
 RELEASER = keys.PrivateKey(KEY.raw, "aliases")
 YOUNG = Settings.from_environ(
-    {"RUNNER_TRUSTED_KEYS": RELEASER.public.text, "RUNNER_MAX_AGE": "9e9"}, needs_location=False
+    {"RUNNER_TRUSTED_KEYS": RELEASER.public.text, "RUNNER_MAX_AGE": "1e9"}, needs_location=False
 )
 
 

@@ -1,33 +1,31 @@
-"""What the README says of Kubernetes, word for word, as a new user would do it."""
+"""What docs/launching.md says of Kubernetes, word for word, with the README's flow."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.reader import blocks_of
 from support.servers.moto import make_bucket
 from support.starting import inherited
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.on_kubernetes import Cloud
     from support.servers import Server
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-
 
 def test_from_a_published_flow_to_a_watched_run(platform: Cloud, moto: Server, tmp_path: Path) -> None:
-    script = README.partition("<!-- kubernetes:")[2].partition("```sh\n")[2].partition("```")[0]
+    [script] = [block.text for block in blocks_of("docs/launching.md") if block.mark.startswith("kubernetes:")]
     script = script.replace('"ACCESS_KEY": "…", "SECRET_ACCESS_KEY": "…"', json.dumps(KEY)[1:-1])
-    [flow] = [text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if text.startswith("# etl.py")]
+    [flow] = [block.text for block in blocks_of("README.md") if block.language == "python"]
     image = f'metadata={{"image": "{platform.image}"}}, options={{"kubernetes": {on_loopback(moto)}}}'
-    assert 'metadata={"image": "org/runner:aws-py3.11"}' in flow
-    (tmp_path / "etl.py").write_text(flow.replace('metadata={"image": "org/runner:aws-py3.11"}', image))
+    environment = f"import runner.environments\n\nflow.environment = runner.environments.LocalEnvironment({image})\n"
+    (tmp_path / "etl.py").write_text(flow.replace("if __name__", f"{environment}\nif __name__"))
     platform.kubectl("delete", "secret", "my-flows")
     make_bucket(moto, "my-flows")
     config = json.loads(platform.kubectl("config", "view", "--raw", "-o", "json"))
