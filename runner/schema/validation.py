@@ -139,7 +139,7 @@ def _signature(value: Any) -> bool:
 
 
 def _amount(value: Any) -> bool:
-    return type(value) in {int, float} and 0 <= value < _LARGEST
+    return type(value) in {int, float} and 0 <= value < COUNTS_BELOW
 
 
 def _amounts(value: Any) -> bool:

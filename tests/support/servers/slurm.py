@@ -57,6 +57,7 @@ CgroupPlugin=cgroup/v1
 ConstrainRAMSpace=yes
 ConstrainCores=no
 """
+_END_SECONDS = 20
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 
 
@@ -104,12 +105,21 @@ def start_slurm(folder: Path) -> Iterator[Slurm]:
             process = subprocess.Popen(
                 command, env=os.environ | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
+            stack.callback(_end, process)
         _wait_until_idle(cluster)
         yield cluster
         cluster.run("scancel", "--user=root")
         time.sleep(1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a daemon to end, and kill one that does not: slurmd waits for its steps, and may have lost one."""
+    process.terminate()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_idle(cluster: Slurm) -> None:
