@@ -146,7 +146,8 @@ def test_the_page_prints(browser: Browser, folder: Path) -> None:
     with browser.new_context(viewport=DESKTOP) as context:
         page, complaints = opened(context, (folder / "example.html").as_uri())
         assert page.pdf().startswith(b"%PDF")
-        page.emulate_media(media="print")
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         for hidden in ("nav", ".copy", ".filter"):
             assert not page.locator(hidden).first.is_visible()
         assert page.evaluate("document.querySelector('#log .block').scrollHeight") <= page.evaluate(
