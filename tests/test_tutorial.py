@@ -109,6 +109,15 @@ def test_the_readme_goes_from_a_flow_to_an_agent(reader: Reader, moto: Server) -
     assert tasks == [line.split()[:2] for line in shown.splitlines() if ".pkl" in line]
 
 
+def test_an_agent_is_started_and_asked_as_its_page_says(reader: Reader) -> None:
+    agent, ask, *_ = blocks_of("docs/agents.md")
+    _, etl, build, *_ = (block for block in blocks_of("README.md") if block.language)
+    reader.save(etl)
+    reader.do(build)
+    reader.open(agent, until=TAKES_RUNS)
+    assert "state    succeeded" in reader.do(ask)
+
+
 def test_secrets_are_given_as_their_page_says(reader: Reader) -> None:
     flow, start, *_ = blocks_of("docs/secrets.md")
     reader.save(flow)
@@ -117,7 +126,7 @@ def test_secrets_are_given_as_their_page_says(reader: Reader) -> None:
 
 @pytest.mark.skipif(which("curl") is None, reason="curl, which waits for the server there, is not installed")
 def test_s3_on_this_machine_is_there_when_it_is_asked(reader: Reader) -> None:
-    [etl] = [block for block in blocks_of("README.md") if block.language == "python"]
+    _, etl, *_ = (block for block in blocks_of("README.md") if block.language)
     [s3] = [block for block in blocks_of("docs/platforms.md") if "moto_server" in block.text]
     reader.save(etl)
     port = str(free_port())
