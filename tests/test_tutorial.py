@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from support.servers import Server
 
 INSTALL, *_ = blocks_of("docs/tutorial.md")
+# what is for users, and nothing that other tests write beside it
+CLONED = (
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "Dockerfile",
+    "docker-bake.hcl",
+    "docs",
+    "examples",
+    "images",
+    "runner",
+)
 TAKES_RUNS = "takes runs"  # what an agent says when it does
 HASTE = {"RUNNER_HEARTBEAT": "1"}
 
@@ -30,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with git's word for where the repository is, and runner, installed there as the tutorial says."""
     made, repository = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("repository")
     git = ["git", f"--git-dir={repository}/.git", f"--work-tree={ROOT}", "-c", "user.name=x", "-c", "user.email=x"]
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=x"]):
+    for command in (["init", "--quiet"], ["add", *CLONED], ["commit", "--quiet", "--message=x"]):
         subprocess.run([*git, *command], cwd=ROOT, check=True)
     config = f'[url "file://{repository}"]\n\tinsteadOf = https://github.com/org/runner\n'
     (made / ".gitconfig").write_text(config, "utf-8")
