@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runner.errors import UsageError
@@ -56,6 +56,22 @@ def check_text(what: str, value: object) -> str:
         message = f"{what} is a text that UTF-8 has, and not {shown(value)}"
         raise UsageError(message, hint="Write letters and digits.")
     return str(value)
+
+
+def slug_meant(name: str, names: Mapping[str, str]) -> str:
+    """Return the slug that a person means by the slug or the name of a task; what is neither, or of several, as it is.
+
+    Args:
+        name: what the person says.
+        names: the tasks' names by their slugs.
+
+    Example:
+        >>> from runner.naming import slug_meant
+        >>> slug_meant("t_cv", {"t-cv": "t_cv"}), slug_meant("t_cv", {"t-cv": "t_cv", "t-cv-2": "t_cv"})
+        ('t-cv', 't_cv')
+    """
+    meant = [slug for slug, own in names.items() if own == name]
+    return meant[0] if name not in names and len(meant) == 1 else name
 
 
 def is_text(value: object) -> bool:

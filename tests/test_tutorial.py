@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from support.servers import Server
 
 INSTALL, *_ = blocks_of("docs/tutorial.md")
+# what is for users, and nothing that other tests write beside it
+CLONED = (
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "Dockerfile",
+    "docker-bake.hcl",
+    "docs",
+    "examples",
+    "images",
+    "runner",
+)
 TAKES_RUNS = "takes runs"  # what an agent says when it does
 HASTE = {"RUNNER_HEARTBEAT": "1"}
 
@@ -30,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with git's word for where the repository is, and runner, installed there as the tutorial says."""
     made, repository = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("repository")
     git = ["git", f"--git-dir={repository}/.git", f"--work-tree={ROOT}", "-c", "user.name=x", "-c", "user.email=x"]
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=x"]):
+    for command in (["init", "--quiet"], ["add", *CLONED], ["commit", "--quiet", "--message=x"]):
         subprocess.run([*git, *command], cwd=ROOT, check=True)
     config = f'[url "file://{repository}"]\n\tinsteadOf = https://github.com/org/runner\n'
     (made / ".gitconfig").write_text(config, "utf-8")
@@ -109,6 +121,15 @@ def test_the_readme_goes_from_a_flow_to_an_agent(reader: Reader, moto: Server) -
     assert tasks == [line.split()[:2] for line in shown.splitlines() if ".pkl" in line]
 
 
+def test_an_agent_is_started_and_asked_as_its_page_says(reader: Reader) -> None:
+    agent, ask, *_ = blocks_of("docs/agents.md")
+    _, etl, build, *_ = (block for block in blocks_of("README.md") if block.language)
+    reader.save(etl)
+    reader.do(build)
+    reader.open(agent, until=TAKES_RUNS)
+    assert "state    succeeded" in reader.do(ask)
+
+
 def test_secrets_are_given_as_their_page_says(reader: Reader) -> None:
     flow, start, *_ = blocks_of("docs/secrets.md")
     reader.save(flow)
@@ -117,7 +138,7 @@ def test_secrets_are_given_as_their_page_says(reader: Reader) -> None:
 
 @pytest.mark.skipif(which("curl") is None, reason="curl, which waits for the server there, is not installed")
 def test_s3_on_this_machine_is_there_when_it_is_asked(reader: Reader) -> None:
-    [etl] = [block for block in blocks_of("README.md") if block.language == "python"]
+    _, etl, *_ = (block for block in blocks_of("README.md") if block.language)
     [s3] = [block for block in blocks_of("docs/platforms.md") if "moto_server" in block.text]
     reader.save(etl)
     port = str(free_port())

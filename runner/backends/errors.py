@@ -62,7 +62,7 @@ TRANSIENT_CODES = frozenset(
     }
 )
 _CLOCK = "Check the clock of this machine: it is wrong by minutes, or what was signed has expired."
-# What a detail says by itself about the remedy.
+# What a detail says by itself about the remedy, by what is found in it.
 _HINTS = {
     "RequestTimeTooSkewed": "Check the clock of this machine.",
     "Request date header": _CLOCK,  # Azure, of a key
@@ -71,6 +71,7 @@ _HINTS = {
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
     "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
     "Content-MD5 OR x-amz-checksum-": "The bucket has Object Lock: set AWS_CHECKSUM_ALGORITHM=SHA256.",
+    r"\?delete in .* (501|405) ": "What knows no DeleteObjects has each object deleted: AWS_DISABLE_BULK_DELETE=true.",
     "CaUsedAsEndEntity": (
         "The server shows an authority's certificate (CA:TRUE), as «openssl req -x509» makes it, and obstore's TLS"
         " takes none of those, whatever AWS_CA_BUNDLE says: make it with -addext basicConstraints=critical,CA:FALSE."
@@ -109,7 +110,9 @@ def make_error(
         "permission": backend_of(storage.scheme).permissions.get(what, "the right to do so."),
     }
     message, remedy = _TEXTS[kind]
-    remedy = hint or next((text for word, text in _HINTS.items() if word in words["detail"]), remedy).format(**words)
+    remedy = hint or next((text for word, text in _HINTS.items() if re.search(word, words["detail"])), remedy).format(
+        **words
+    )
     message = message.format(**words) + (_credentials_used(storage) if issubclass(kind, CredentialsRefused) else "")
     return kind(message, hint=remedy, transient=transient)
 

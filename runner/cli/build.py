@@ -11,10 +11,11 @@ import click
 
 from runner.authoring.flow import Flow
 from runner.authoring.storages import declare
-from runner.cli.format import echo_answer
+from runner.cli.format import echo, echo_answer
 from runner.cli.redirect import stdout_to_stderr
 from runner.errors import FlowFailed, RunnerError, UsageError
 from runner.model.loading import loading, without_arguments
+from runner.publishing.program_changes import left_out
 from runner.publishing.source import module_name
 from runner.serialization.foreign import as_flow
 from runner.serialization.prefect_states import is_flow, is_flow_of_1
@@ -59,6 +60,8 @@ def build(
         published = flow.storage.publish(
             include=include, exclude=exclude, allow_secrets=allow_secrets, check=not no_check
         )
+        for note in left_out(flow, sys.modules[flow.module]):
+            echo(note, err=True)
     document = {"location": published.url, "files": published.files, "manifest": published.manifest}
     echo_answer(document, published.url, as_json=as_json)
 

@@ -64,14 +64,21 @@ def launch_command(
         budgets=budgets_of(given),
         tell=tell,
     )
-    what = f"launched {watcher.launch.name}" if watcher.launch.name else "it is over, and was not launched again"
-    echo(f"{what}: {watcher.store.url}", err=as_json or follow)
+    echo(f"{_what_was_done(watcher)}: {watcher.store.url}", err=as_json or follow)
+    if detach and watcher.is_taken_up:
+        echo("this does not look after it: without --detach it is looked after, and what died launched again", err=True)
     end = None if detach else _watch(watcher, follow=follow, as_json=as_json)
     if end and end["error"] and end["state"] in _UNTOLD:
         echo(f"run {watcher.store.run_id} {end['state']}: {end['error']['message']}", err=True)
     if as_json:
         echo_json({"run": watcher.store.url, "launch": watcher.launch.number, "name": watcher.launch.name, "end": end})
     return end["exit_code"] if end else 0
+
+
+def _what_was_done(watcher: Watcher) -> str:
+    if not watcher.launch.name:
+        return "it is over, and was not launched again"
+    return f"{watcher.launch.name} was launched before" if watcher.is_taken_up else f"launched {watcher.launch.name}"
 
 
 def _watch(watcher: Watcher, *, follow: bool, as_json: bool) -> EndDocument | None:

@@ -92,7 +92,10 @@ def place_of_bundle(store: RunStore, bundle: BundleReference, settings: Settings
         next(storage.stream(place.key, 0, 1), None)
     except NotFound:
         place = _parse_bundle_url(bundle["url"])
-        _refuse_outside(place, settings)
+        if settings.trusted_keys and not is_of_named_flow(place, settings):
+            message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
+            hint = "If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION."
+            raise Untrusted(message, hint=hint) from None
         return place, False
     return place, True
 
@@ -105,15 +108,10 @@ def _parse_bundle_url(url: str) -> Location:
         raise BundleCorrupt(message, hint="Look who wrote its run.json.") from error
 
 
-def _refuse_outside(place: Location, settings: Settings) -> None:
-    """With trusted keys, refuse a bundle that lies neither beside its run nor in the flow that the environment names.
-
-    What else a bucket says of where it lies is not even asked. Raises Untrusted.
-    """
+def is_of_named_flow(place: Location, settings: Settings) -> bool:
+    """Return whether a bundle is of the flow that the environment names, or that very bundle."""
     flow = settings.location and replace(settings.location, alias="")
-    if settings.trusted_keys and (flow is None or flow.url not in {place.url, place.url.rpartition("/")[0]}):
-        message = f"the run says that its bundle is {place.url}, which is not of the flow that it lies below"
-        raise Untrusted(message, hint="If it is, name that flow: RUNNER_STORAGE and RUNNER_LOCATION.")
+    return flow is not None and flow.url in {place.url, place.url.rpartition("/")[0]}
 
 
 def check_end(store: RunStore, end: EndDocument | None) -> None:

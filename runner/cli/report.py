@@ -11,7 +11,14 @@ import click
 
 from runner import naming
 from runner.cli.format import as_json_option, echo_answer
-from runner.cli.locations import open_location, open_run, place_of_bundle, read_settings, why_untrusted
+from runner.cli.locations import (
+    is_of_named_flow,
+    open_location,
+    open_run,
+    place_of_bundle,
+    read_settings,
+    why_untrusted,
+)
 from runner.cli.output import output_file
 from runner.environ import process_environ
 from runner.errors import BundleCorrupt, Denied, RunnerError
@@ -65,10 +72,15 @@ def _checker(store: RunStore) -> Callable[[EndDocument], str] | None:
 
 
 def _flow_of(store: RunStore, request: RunRequest) -> FlowFacts:
-    """Return what the run's bundle says about itself, wherever it lies."""
-    settings = read_settings()
+    """Return what the run's bundle says about itself.
+
+    It must lie beside the run, or be of the flow that the environment names: who looks asks nobody else for it.
+    """
     try:
+        settings = read_settings()
         place, is_beside = place_of_bundle(store, request["bundle"], settings)
+        if not is_beside and not is_of_named_flow(place, settings):
+            return FlowFacts(note=f"its bundle is not beside it; it is told to be {place.url}, of no flow named here")
         storage = store.storage if is_beside else open_location(place)
     except RunnerError as error:
         return FlowFacts(note=error.message)

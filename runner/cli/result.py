@@ -15,6 +15,7 @@ from runner.cli.format import as_json_option, echo_answer, echo_block, echo_json
 from runner.cli.locations import check_end, open_run
 from runner.cli.output import output_file
 from runner.errors import NotFound, UsageError
+from runner.naming import slug_meant
 from runner.runs import results
 from runner.runs.display import label, size_text
 from runner.runs.status import run_status
@@ -37,7 +38,9 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
     storage, end = store.storage, run_status(store).end
     check_end(store, end)
     storage.warn_of_writers()
-    found = _results_of(end["tasks"] if end else [], task)
+    tasks = end["tasks"] if end else []
+    task = task and _label_meant(task, tasks)
+    found = _results_of(tasks, task)
     if output is not None:
         if len(found) != 1 or (found[0]["index"] is None and found[0]["mapped"]):
             message = f"{found[0]['task']} is mapped, and a file takes one result"
@@ -66,6 +69,16 @@ def result(run: str, task: str | None, output: Path | None, *, as_json: bool) ->
             message = f"the value cannot be shown: {error!r}"
             raise UsageError(message, hint="Copy it with -o FILE.") from error
         echo_block(text)
+
+
+def _label_meant(wanted: str, tasks: list[TaskRecord]) -> str:
+    """Return the label of a task, or of an element, that is called by its name."""
+    names = {task["task"]: task["name"] for task in tasks}
+    slug = slug_meant(wanted, names)
+    if slug in names:
+        return slug
+    name, bracket, index = wanted.rpartition("[")
+    return f"{slug_meant(name, names)}{bracket}{index}"
 
 
 def _results_of(tasks: list[TaskRecord], wanted: str | None) -> list[TaskRecord]:

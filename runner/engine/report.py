@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runner.naming import slug_meant
+
 if TYPE_CHECKING:
     from runner.schema.documents import TaskRecord
 
@@ -26,8 +28,9 @@ class Report:
     def result(self, slug: str) -> Any:
         """Return a task's value (of a mapped one, the list), held by the report of ``flow.run()``.
 
-        Raises KeyError, which names those that there are.
+        The only task of a name is also found by that. Raises KeyError, which names those that there are.
         """
+        slug = slug_meant(slug, {task["task"]: task["name"] for task in self.tasks})
         if slug not in self.values:
             message = f"there is no result {slug!r}; there are: {', '.join(self.values) or 'none'}"
             raise KeyError(message)

@@ -97,10 +97,13 @@ def launch(
     Raises as `make_order` and `Watcher.begin`, and EnvironmentWrong when the run was begun with something else.
     """
     watcher, request = prepare(found, launcher, wishes, run_id or naming.new_run_id(), budgets or Budgets(), tell)
-    if not watcher.store.list_launches():  # what cannot be asked for is refused before anything is written
+    known = watcher.store.list_launches()
+    if not known:  # what cannot be asked for is refused before anything is written
         watcher.launcher.render(watcher.make_order(Launch(0, "")))
+    made = known[-1] if known and watcher.store.read_launch_handle(known[-1]) else None
     begin_run(watcher.store, request)
     watcher.begin()
+    watcher.is_taken_up = watcher.launch.number == made
     return watcher
 
 

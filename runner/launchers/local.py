@@ -29,7 +29,7 @@ from runner.process import die_with
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ENVIRON, _PID, _EXIT, _LOG = "environ.json", "pid", "exit", "log"
+_PID, _EXIT, _LOG = "pid", "exit", "log"
 _BEGIN_SECONDS = 10.0  # in which the keeper has claimed the name
 _LOOK_SECONDS = 0.05
 
@@ -38,7 +38,7 @@ class Local(Launcher):
     """Run flows as processes of this interpreter on this machine.
 
     A secret's reference is the path of a file. What a flow writes lies in a folder of the temporary one besides, into
-    which this user alone may look.
+    which this user alone may look, until somebody looks after the run. Resources are no limits: none is set.
 
     Args:
         folder: another folder for that.
@@ -76,9 +76,13 @@ class Local(Launcher):
         """See `Launcher.launch`."""
         folder = self._folder / order.name
         self._provide_folder()
+        keeper = None
         with _refusals(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-            keeper = None if (folder / _PID).exists() else _start_keeper(folder, order)
+            if not (folder / _PID).exists():
+                if order.resources:
+                    self.tell(f"local limits nothing: {', '.join(order.resources)} are not held to; docker does")
+                keeper = _start_keeper(folder, order)
         until = time.monotonic() + _BEGIN_SECONDS
         while not (pid := _read(folder / _PID)):
             if time.monotonic() > until or (keeper and keeper.poll() is not None):
@@ -157,24 +161,28 @@ def _refusals(folder: Path) -> Iterator[None]:
 
 
 def _start_keeper(folder: Path, order: Order) -> subprocess.Popen[bytes]:
-    """Start the keeper; of two, one claims the name, and the other one ends."""
-    path = folder / _ENVIRON
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(order.environ_with_files), "utf-8")
+    """Start the keeper; of two, one claims the name, and the other one ends.
+
+    The flow's variables, of which one may be a secret, come to it by a pipe, and lie in no file.
+    """
     program = ["-m", "runner", *order.command]
-    return subprocess.Popen(  # noqa: S603 - this interpreter
+    keeper = subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-m", "runner.launchers.local", str(folder), *program],
         env={name: text for name, text in process_environ().items() if not name.startswith("RUNNER_")},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    assert keeper.stdin is not None  # noqa: S101 - it is a pipe
+    with suppress(BrokenPipeError), keeper.stdin as given:
+        given.write(json.dumps(order.environ_with_files).encode())
+    return keeper
 
 
 def _keep(folder: Path, program: list[str], environ: Mapping[str, str]) -> None:
     """Claim the name, run the flow, and write down how that ended."""
-    given = {**environ, **json.loads((folder / _ENVIRON).read_text("utf-8"))}
+    given = {**environ, **json.load(sys.stdin.buffer)}  # no JSON, of a launcher that is gone, claims nothing
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         with (folder / _PID).open("x") as claim:

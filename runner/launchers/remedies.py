@@ -13,8 +13,9 @@ from runner.secrets.redaction import redact
 if TYPE_CHECKING:
     from runner.errors import RunnerError
     from runner.launchers.base import Sighting
-    from runner.schema.documents import LaunchEnd
+    from runner.schema.documents import JsonObject, LaunchEnd
 
+_FIRST_SIGNAL = 128  # from here on, exit codes are those of what was killed by a signal
 NO_RUNNER = "NoRunner"  # our own word: what was started was not runner
 # No start of runner ends so before it has claimed an attempt: a program that is done does, and a shell that can't run,
 # or find, what it should. With 1 a script of an image's own may fail as well, which may go better the next time.
@@ -102,10 +103,31 @@ def not_begun_error(end: LaunchEnd) -> RunnerError:
     return not_begun(end["launch"], end["reason"] or "", text, end["exit_code"], end["log"])
 
 
+def gone(sighting: Sighting, log: list[str]) -> str:
+    """Return what is said of a container that is gone, and has not stored how its run ended.
+
+    Where it ended by itself, as it does where the storage takes no end, it may have told why.
+    """
+    words = last_words(log) if 0 < (sighting.exit_code or 0) < _FIRST_SIGNAL else ""
+    return f"its container is gone: {sighting.text}{words}. {remedy_for(sighting.reason)}".rstrip(". ")
+
+
 def last_words(log: list[str]) -> str:
-    """Return the last line that a container wrote, after a colon; of a line of our log its message."""
-    line = next((line.strip() for line in reversed(log) if line.strip()), "")
-    with suppress(ValueError):
+    """Return with what error a container said that it ends or, without one, its last line, after a colon.
+
+    Of a line of our log that is its message.
+    """
+    lines = [line.strip() for line in log if line.strip()]
+    entries = [entry for line in lines if (entry := _entry(line))]
+    said = [entry["message"] for entry in entries if "message" in entry and "code" in entry]
+    last = _entry(lines[-1]).get("message", lines[-1]) if lines else ""
+    words = str(said[-1] if said else last)
+    return f": {redact(words).rstrip('.')}" if words else ""
+
+
+def _entry(line: str) -> JsonObject:
+    """Return what a line of our log holds; nothing of another."""
+    with suppress(ValueError, RecursionError):
         entry = json.loads(line)
-        line = str(entry.get("message", line)) if isinstance(entry, dict) else line
-    return f": {redact(line).rstrip('.')}" if line else ""
+        return entry if isinstance(entry, dict) else {}
+    return {}

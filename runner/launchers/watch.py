@@ -22,7 +22,7 @@ from runner.errors import (
 from runner.launchers.base import Sighting
 from runner.launchers.budgets import HOPELESS_CODES, START_SECONDS
 from runner.launchers.past import past_of
-from runner.launchers.remedies import named_no_runner, not_begun, remedy_for
+from runner.launchers.remedies import gone, named_no_runner, not_begun
 from runner.launchers.start import Launch, end_launch, last_launch, make_object, next_launch, remove_left, take_launch
 from runner.model.verdict import LONGEST_MESSAGE, Verdict
 from runner.runs.cancelling import CancelLook, cancel_run
@@ -74,6 +74,7 @@ class Watcher:
         self.store, self.launcher, self.make_order = store, launcher, make_order
         self.budgets, self.grace, self._tell = budgets, grace, tell
         self._launch: Launch | None = None
+        self.is_taken_up = False  # whether somebody had launched it before; see `runner.launchers.launch.launch`
         self._began = 0.0
         self._pause = FIRST_LOOK_SECONDS
         self._told = ""
@@ -269,8 +270,7 @@ class Watcher:
         if claim is None:
             sighting = named_no_runner(sighting, self._image)
         log = self._log()
-        message = f"its container is gone: {sighting.text}. {remedy_for(sighting.reason)}".rstrip(". ")
-        verdict = Verdict("crashed", sighting.exit_code or _KILLED, message, "Crashed", death=_death(log))
+        verdict = Verdict("crashed", sighting.exit_code or _KILLED, gone(sighting, log), "Crashed", death=_death(log))
         end = self._end_attempt(claim, verdict) if claim else None
         return self._close("ended" if self._kill_at is None else "stopped", sighting, log, end)
 

@@ -10,12 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.model.flow import FlowGraph
+from runner.publishing.features import functions_of, names_of
 from runner.publishing.import_calls import absolute
 from runner.publishing.import_statements import is_guard
 from runner.publishing.parsing import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 _CHANGING = {
     "add",
@@ -62,6 +64,20 @@ class Change(NamedTuple):
         )
 
 
+def left_out(flow: FlowGraph, module: ModuleType) -> list[str]:
+    """Return notes on lines of a flow's file, which was only imported, that change variables of its own that tasks use.
+
+    They change what the program would publish, and nothing here.
+    """
+    functions = functions_of(flow, module.__name__)
+    names = {name for function in functions for name in names_of(function.__code__)}
+    return [
+        f"note: {each.place}: {each.what} is changed here by python {each.file} alone: what stands below the guard is "
+        "left out, and the flow is published as it was before"
+        for each in Program(module, module).changes_of_own(names)
+    ]
+
+
 class Program:
     """The lines of the program in this process that are executed here alone.
 
@@ -70,10 +86,11 @@ class Program:
 
     Args:
         module: the one that is imported where the flow runs, too, with all that this does: the flow's, if it travels.
+        program: the module that would be the program, where its file is only imported here.
     """
 
-    def __init__(self, module: ModuleType | None) -> None:
-        self._module = sys.modules["__main__"]
+    def __init__(self, module: ModuleType | None, program: ModuleType | None = None) -> None:
+        self._module = program or sys.modules["__main__"]
         self._file = Path(getattr(self._module, "__file__", None) or "")
         self._origins: dict[str, tuple[str, str]] = {}
         self._names = set[str]()
@@ -130,6 +147,17 @@ class Program:
             if rank is not None and (rank not in best or best[rank].line <= part.node.lineno):
                 best[rank] = self._change(part.node, name, None)
         return best[min(best)] if best else None
+
+    def changes_of_own(self, names: AbstractSet[str]) -> list[Change]:
+        """Return the lines that change variables of the program itself, each once."""
+        found = {}
+        for part in self._parts:
+            for target in part.changed:
+                home, name = self._of(target) or ("", "")
+                if home == self._module.__name__ and name in names and _is_others(target, part.node, self._module):
+                    what = ast.unparse(target)
+                    found[part.node.lineno, what] = self._change(part.node, what, target)
+        return [found[each] for each in sorted(found)]
 
     def _change(self, part: ast.stmt | ast.expr, what: str, target: ast.expr | None) -> Change:
         return Change(self._file.name, part.lineno, what, self._of(target) if target else None)

@@ -164,7 +164,8 @@ def time_text(time: str | None) -> str:
 def seconds_text(seconds: float) -> str:
     """Return a time span as a person reads it: ``0.42 s``, ``3 min 5 s``, ``2 h 4 min``, ``5 days 3 h``."""
     if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s".replace(".0 s", " s")
+        shown = f"{seconds:.3f}" if seconds < 1 else f"{seconds:.1f}"
+        return f"{shown.rstrip('0').rstrip('.')} s"
     whole = round(seconds)
     for size, unit, smaller, below in ((86400, "days", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= (2 * size if unit == "days" else size):

@@ -58,7 +58,9 @@ def _flow_name(facts: Gathered) -> str:
 
 
 def _time(time: str | None) -> Html:
-    return tag("time", text(time_text(time)), datetime=text(time, 60)) if time else Html()
+    if seconds_at(time) is None:
+        return text(time or "", 60)
+    return tag("time", text(time_text(time)), datetime=text(f"{str(time)[:19]}Z", 60))
 
 
 def _whys(facts: Gathered) -> list[str]:

@@ -11,6 +11,7 @@ from runner import logs
 from runner.backends.pieces import CHUNK
 from runner.errors import BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted
 from runner.model.task import Parameter, references
+from runner.naming import slug_meant
 from runner.runs.claims import same_json
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
@@ -166,8 +167,8 @@ def _takes(node: Node, parameter: str) -> bool:
 
 
 def slugs_from(flow: FlowGraph, slug: str) -> set[str]:
-    """Return a task and all that wait for it, by slug."""
-    again = {slug}
+    """Return a task, also one that is called by its name, and all that wait for it, by slug."""
+    again = {slug_meant(slug, {node.slug: node.name for node in flow.nodes})}
     for node in flow.nodes:  # in the order in which they were written down, so what is waited for comes first
         if any(source.slug in again for source in node.upstream):
             again.add(node.slug)

@@ -197,8 +197,8 @@ def _reusable(
     from runner.bundle import module_folder
     from runner.runs.reuse import reusable_results
 
-    slugs = [node.slug for node in loaded.flow.nodes]
-    if reuse and reuse["from"] and reuse["from"] not in slugs:
+    slugs = {node.slug: node.name for node in loaded.flow.nodes}
+    if reuse and reuse["from"] and naming.slug_meant(reuse["from"], slugs) not in slugs:
         message = f"the flow has no task {reuse['from']!r}"
         raise EnvironmentWrong(message, hint=f"Its tasks are {', '.join(slugs)}.")
     for attempt in range(1, claim.attempt):

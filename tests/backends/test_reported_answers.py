@@ -285,6 +285,24 @@ def test_a_bucket_with_object_lock_says_what_it_wants_and_gets_it(place: Place) 
     assert (place.read("key"), place.read("large")) == (b"mine", noise(9 * MB))
 
 
+@on("s3")
+@pytest.mark.parametrize("status", [501, 405, 403])
+def test_what_knows_no_deleting_of_many_is_asked_for_one_after_the_other(place: Place, status: int) -> None:
+    """https://github.com/apache/arrow-rs-object-store/issues/731, cloudnative-pg/plugin-barman-cloud#1049 (ONTAP)."""
+    for name in ("one", "two"):
+        place.write(name, b"1")
+    unknown = Fault("answer", "POST", "?delete", status=status, body=b"<Error><Code>NotImplemented</Code></Error>")
+    with relayed(place, unknown) as (_, storage), pytest.raises((errors.WriteFailed, errors.Denied)) as refusal:
+        storage.delete("one")
+    assert ("AWS_DISABLE_BULK_DELETE=true" in refusal.value.hint) is (status != 403)
+    place.environ["AWS_DISABLE_BULK_DELETE"] = "true"
+    with relayed(place, unknown) as (_, storage):
+        storage.delete("one")
+        storage.delete_all(["one", "two"])
+    assert place.keys() == []
+    del place.environ["AWS_DISABLE_BULK_DELETE"]
+
+
 HELD = "Object 'b/beat' is subject to bucket's retention policy and cannot be deleted, overwritten or archived until"
 
 

@@ -108,7 +108,7 @@ def test_a_run_that_waits_has_a_page(here: Place, tmp_path: Path) -> None:
     url = planted(here, run_json=request_of())
     found = page_of(url, tmp_path)
     assert "asked for, as of" in found.text
-    assert "No graph: its bundle is not there any more." in found.text
+    assert "No graph: its bundle is not beside it" in found.text
     assert "runner show -f" in found.text
 
 
@@ -180,7 +180,16 @@ def test_a_bundle_that_is_gone_or_changed_leaves_the_graph_out(ran: Place, tmp_p
     with written_over(ran, ran.read(version)[:-1] + b"x", version):
         assert "No graph: " in page_of(run_url(ran), tmp_path).text
     with written_over(ran, None, version):
-        assert "No graph: its bundle is not there any more." in page_of(run_url(ran), tmp_path).text
+        assert "No graph: its bundle is not beside it" in page_of(run_url(ran), tmp_path).text
+
+
+def test_a_bundle_elsewhere_is_read_only_if_the_environment_names_its_flow(here: Place, tmp_path: Path) -> None:
+    publish(here, "etl.py")
+    elsewhere = located(here, ETL) | {"RUNNER_RESULTS": str(tmp_path / "elsewhere"), "RUNNER_RUN_ID": "r"}
+    assert start(elsewhere).code == 0
+    url = f"{(tmp_path / 'elsewhere').as_uri()}/{ETL}/runs/r"
+    assert "No graph: its bundle is not beside it; it is told to be file:///" in page_of(url, tmp_path).text
+    assert "load-it waits for clean" in page_of(url, tmp_path, **located(here, ETL)).text
 
 
 def test_of_a_large_bundle_only_the_manifest_is_read(

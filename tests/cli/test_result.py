@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def test_result_shows_what_a_task_gave(ran: Place) -> None:
     assert run_command({}, "result", run_url(ran), "load-it").stdout == "6\n"
+    assert run_command({}, "result", run_url(ran), "Load it").stdout == "6\n"  # by its name, as show has it
     assert run_command({}, "result", run_url(ran), "clean").stdout == "[0, 2, 4]\n"
     assert run_command({}, "result", run_url(ran), "clean[2]").stdout == "4\n"
     assert run_command({}, "result", run_url(ran)).stdout == "None\n"  # the last one, nothing
@@ -44,6 +45,9 @@ with Flow("some") as flow:
     after.map(odd.map([0, 1, 2, 3, 4, 5, 6, 7, 8]))
     task(odd, name="none").map([2])
     task(odd, name="empty").map([])
+    task(odd, name="once_more").map([1, 3])
+    for _ in range(2):
+        task(odd, name="by_two")(1)
 """)
     assert start({}, "build", str(tmp_path / "some.py"), "--storage", here.url).code == 0
     assert start(located(here, "some") | {"RUNNER_RUN_ID": "r"}).code == 1
@@ -58,6 +62,9 @@ with Flow("some") as flow:
     )
     assert_refused(run_command({}, "result", url, "none"), 66, "no result of 'none', which failed")
     assert run_command({}, "result", url, "empty").stdout == "[]\n"
+    assert run_command({}, "result", url, "once_more").stdout == "[1, 3]\n"
+    assert run_command({}, "result", url, "once_more[1]").stdout == "3\n"
+    assert_refused(run_command({}, "result", url, "by_two"), 66, "no result of 'by_two'", "by-two, by-two-2")
 
 
 def test_result_copies_without_unpickling(ran: Place, tmp_path: Path) -> None:

@@ -118,6 +118,12 @@ def test_a_retry_says_of_which_run_the_results_are(here: Place) -> None:
     assert "earlier attempts" not in done.stdout
 
 
+def test_a_retry_from_a_task_by_its_name_runs_it_again(ran: Place) -> None:
+    done = start(ran.environ, "retry", run_url(ran), "--from", "Load it", "--json")
+    tasks = {task["task"]: task["tries"] for task in json.loads(done.stdout)["tasks"] if task["index"] is None}
+    assert (tasks["extract"], tasks["load-it"]) == (0, 1), done
+
+
 def test_a_retry_with_another_parameter_runs_again_what_depends_on_it_and_nothing_else(
     here: Place, tmp_path: Path
 ) -> None:

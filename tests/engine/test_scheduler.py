@@ -28,6 +28,18 @@ def test_a_task_is_given_what_the_tasks_before_it_gave(executor: Executor) -> No
     assert report.result("double-2") == 4
 
 
+def test_the_only_task_of_a_name_is_found_by_it() -> None:
+    with Flow("f") as flow:
+        task(same, name="t_cv")(1)
+        for value in (2, 3):
+            task(same, name="by_two")(value)
+    report = run(flow)
+    assert report.result("t_cv") == report.result("t-cv") == 1
+    assert report.result("by-two-2") == 3
+    with pytest.raises(KeyError, match="no result 'by_two'; there are: t-cv, by-two, by-two-2"):
+        report.result("by_two")
+
+
 def test_values_are_found_in_nested_lists_tuples_sets_and_dicts(executor: Executor) -> None:
     one, give = task(lambda: 1, name="one"), task(same, name="give")
     with Flow("f") as flow:

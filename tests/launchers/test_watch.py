@@ -269,6 +269,26 @@ def test_why_a_container_died_is_asked_until_the_platform_says_it(store: RunStor
     assert (told["reason"], told["events"], told["log"]) == ("OOMKilled", ["Killing"], ["the last line"])
 
 
+def test_what_a_container_said_that_could_store_no_end_is_told(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the storage is full: the end is saved in the container, where nobody looks."""
+    platform = Scripted(Sighting("ended", exit_code=73))
+    log = [
+        '{"level": "ERROR", "message": "writing s3://b/end.json failed. Make room.", "code": 73}',
+        '{"level": "WARNING", "message": "the end of the log could not be shipped"}',
+        "",
+    ]
+    monkeypatch.setattr(platform, "logs", lambda *_: log)
+    looked = watcher(store, platform)
+    claimed(store)
+    end = looked.until_over()
+    assert end["exit_code"] == 73
+    assert (end["error"] or {"message": ""})["message"] == (
+        "its container is gone: ended: writing s3://b/end.json failed. Make room"
+    )
+
+
 def test_what_the_platform_forgot_is_lost_only_when_its_heart_has_stopped(store: RunStore) -> None:
     platform = Scripted(ABSENT)
     looked = watcher(store, platform)

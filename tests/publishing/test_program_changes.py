@@ -117,6 +117,30 @@ def test_a_constant_of_anothers_is_refused_with_the_line_and_the_advice_works(au
     assert author.answer(author.publish()) == 3
 
 
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("OWN['a'] = 2", "OWN['a']"),
+        ("OWN.update(a=2)", "OWN"),
+        ("OWN = {'a': 2}", "OWN"),
+        ("main()", "OWN['a']"),
+        ("OTHER['a'] = 2; flow.run(); own = OWN", None),
+    ],
+)
+def test_what_is_left_out_and_would_be_published_by_the_program_is_told(
+    author: Author, line: str, what: str | None
+) -> None:
+    """As the file's own variables that its tasks use: `runner build` has the one, `python flow.py` the other."""
+    imports = "OWN, OTHER = {'a': 1}, {}\ndef main():\n    OWN['a'] = 2"
+    write(author, line, imports=imports, result="OWN['a']")
+    told = notes(author, *BUILD)
+    assert len(told) == (what is not None), told
+    if what:
+        place = "flow.py, line 6" if line == "main()" else f"flow.py, line {LINE + 2}"
+        assert told[0].startswith(f"note: {place}: {what} is changed here by python flow.py alone: what stands below")
+        assert author.answer(author.publish()) == 2
+
+
 def test_of_what_is_its_own_the_flows_or_the_processs_nothing_is_told(author: Author) -> None:
     lines = (
         "import sys, os; from pathlib import Path; from runner.storage import Local",

@@ -7,17 +7,23 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from runner.reports.page import render
+from runner.runs.layout import RunLayout
+from runner.runs.store import RunStore
 from support.browser import opened, program, started, violations
 from support.pages import HOSTILE, everywhere, example, gathered, many
+from support.places import s3_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, ViewportSize
+
+    from support.servers import Server
 
 DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
@@ -75,6 +81,24 @@ def test_what_mallory_writes_is_text(browser: Browser, served: str, name: str) -
         assert page.locator("img, iframe, object, embed, form").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert page.evaluate("document.scripts.length") == 1
+        assert complaints == []
+
+
+def test_it_opens_by_a_presigned_url(browser: Browser, moto: Server) -> None:
+    place = s3_place(moto)
+    store = RunStore(place.open(), RunLayout("etl", "one"))
+    store.write_report(render(example()).encode())
+    client = boto3.client(
+        "s3",
+        endpoint_url=moto.url,
+        aws_access_key_id=moto.environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=moto.environ["AWS_SECRET_ACCESS_KEY"],
+        region_name=moto.environ["AWS_REGION"],
+    )
+    object_of = {"Bucket": store.storage.container, "Key": store.layout.report}
+    with browser.new_context(viewport=PHONE) as context:
+        page, complaints = opened(context, client.generate_presigned_url("get_object", Params=object_of))
+        assert page.locator("h1").inner_text() == "Run one"
         assert complaints == []
 
 
@@ -146,7 +170,8 @@ def test_the_page_prints(browser: Browser, folder: Path) -> None:
     with browser.new_context(viewport=DESKTOP) as context:
         page, complaints = opened(context, (folder / "example.html").as_uri())
         assert page.pdf().startswith(b"%PDF")
-        page.emulate_media(media="print")
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         for hidden in ("nav", ".copy", ".filter"):
             assert not page.locator(hidden).first.is_visible()
         assert page.evaluate("document.querySelector('#log .block').scrollHeight") <= page.evaluate(

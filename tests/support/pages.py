@@ -23,6 +23,7 @@ HOSTILE = {
     "half": "\ud800 \udfff",
     "lines": "one\ntwo\r\nthree\u2028four\x85five",
     "long": "<&\"'>" * (LONG // 5),
+    "word": "x" * LONG,
     "wide": "漢" * LONG,
     "joined": "e" + "\u0301" * LONG,
 }

@@ -30,6 +30,7 @@ _OBSTORE_SETTINGS = {
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "virtual_hosted_style_request",
     "AWS_REQUEST_PAYER": "request_payer",
     "AWS_CHECKSUM_ALGORITHM": "checksum_algorithm",
+    "AWS_DISABLE_BULK_DELETE": "disable_bulk_delete",
 }
 
 

@@ -28,6 +28,8 @@ from runner.cli.show import show
 from runner.errors import BucketMissing, BundleCorrupt, EnvironmentWrong, Incompatible, NotFound, Untrusted, UsageError
 from runner.location import Location, invalid_key, parse_location
 from runner.model import parameters
+from runner.reports.gathered import FlowFacts
+from runner.reports.page import render
 from runner.runs import documents, trailer
 from runner.runs.layout import RunLayout
 from runner.runs.status import run_status
@@ -38,6 +40,7 @@ from runner.serialization import foreign, inspection
 from runner.settings import VARIABLES, Settings, with_files_read
 from runner.signing import keys, signatures
 from support.memory.storage import BUCKETS, MemoryStorage
+from support.pages import end_of, gathered, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,6 +285,12 @@ def _quietly(command: click.Command, **arguments: Any) -> None:
             sys.stdout, sys.stderr = kept
 
 
+def _page(found: Any) -> None:
+    """Make the page about a run whose bundle says this of itself."""
+    manifest.check_complete(found)
+    render(gathered(end_of([task_of(slug="t", index=None, mapped=False)]), flow=FlowFacts(found)))
+
+
 def _logs(parts: list[bytes]) -> None:
     """Show a log whose parts are these."""
     folder = _folder() / "f/runs/r/attempts/0001/logs"
@@ -442,6 +451,7 @@ BEAT: Any = {"format": 1, "token": "0" * 32, "beat": 1, "time": AT}
 TARGETS = {
     "bundle": Target(changed(SOUND) | st.binary(max_size=300), _read_bundle, (BundleCorrupt, Incompatible)),
     "manifest": Target(signed_manifest(), _verify, (BundleCorrupt, Incompatible, Untrusted, EnvironmentWrong)),
+    "page of a manifest": Target(altered(FACTS | {"format": 1, "members": []}), _page, (BundleCorrupt,)),
     "names": Target(st.lists(TEXT.map(lambda text: f"src/{text}") | JSON), member_names.invalid_name),
     "signature": Target(changed([signatures.sign(KEY, signatures.BUNDLE, b"y")]), signatures.check_form, (ValueError,)),
     "public keys": Target(
