@@ -93,7 +93,7 @@ def test_the_metadata_says_what_the_index_shows(metadata: Message) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("flow-runner", runner.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"aws", "gcp", "azure", "docker", "kubernetes"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"aws", "gcp", "azure", "docker", "kubernetes", "ui"}
     links = dict(link.split(", ") for link in metadata.get_all("Project-URL", []))
     assert set(links) == {"Source", "Documentation", "Changelog", "Issues"}
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)} <= set(

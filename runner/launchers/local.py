@@ -85,9 +85,10 @@ class Local(Launcher):
                 keeper = _start_keeper(folder, order)
         until = time.monotonic() + _BEGIN_SECONDS
         while not (pid := _read(folder / _PID)):
-            if time.monotonic() > until or (keeper and keeper.poll() is not None):
-                message = f"no process could be started in {folder}"
-                raise EnvironmentWrong(message, hint="Look whether this machine has room for one more.")
+            code = keeper.poll() if keeper else None
+            if time.monotonic() > until or code is not None:
+                message, hint = f"no process could be started in {folder}", "Look whether this machine has room for it."
+                raise (WriteFailed if code == WriteFailed.code else EnvironmentWrong)(message, hint=hint)
             time.sleep(_LOOK_SECONDS)
         return {"pid": pid.split()[0], "folder": str(folder)}
 
@@ -184,12 +185,17 @@ def _keep(folder: Path, program: list[str], environ: Mapping[str, str]) -> None:
     """Claim the name, run the flow, and write down how that ended."""
     given = {**environ, **json.load(sys.stdin.buffer)}  # no JSON, of a launcher that is gone, claims nothing
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    keeper = os.getpid()
+    own = folder / f"{_PID}.{keeper}"
     try:
-        with (folder / _PID).open("x") as claim:
-            claim.write(f"{os.getpid()} {_started(os.getpid())}")
+        own.write_text(f"{keeper} {_started(keeper)}")
+        (folder / _PID).hardlink_to(own)  # with all that it says, or not at all
     except FileExistsError:
         return
-    keeper = os.getpid()
+    except OSError:
+        sys.exit(WriteFailed.code)
+    finally:
+        own.unlink(missing_ok=True)
 
     def begin() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -97,7 +97,7 @@ def test_a_launch_for_which_there_is_no_room_is_made_when_there_is(site: Site) -
                 fill(file)
             site.submit("ok", "r")
             assert agent.stdout
-            wait_for(lambda: "cannot be written: No space" in agent.stdout.readline())  # type: ignore[union-attr]
+            wait_for(lambda: "no process could be started" in agent.stdout.readline())  # type: ignore[union-attr]
             full.unlink()
             file.close()
             assert site.until_over("r") == {"r": "succeeded"}
@@ -176,7 +176,7 @@ def test_a_run_is_submitted_again_only_as_it_was(site: Site, other: tuple[str, .
     assert site.submit("ok", "r", *at).code == 0
     assert site.submit("ok", "r", *at).code == 0
     again = site.submit("ok", "r")
-    assert (again.code, again.stderr) == (0, "it waits until 2030-01-01T00:00:00Z\n")
+    assert (again.code, "it waits until 2030-01-01T00:00:00Z\n" in again.stderr) == (0, True)
     done = site.submit("ok", "r", *other)
     assert (done.code, "was submitted with other labels, or another priority, time or root" in done.stderr) == (
         78,
