@@ -169,8 +169,8 @@ def test_a_run_that_is_repeated_just_now_is_put_back(place: Place, steps: Steps)
     steps.before = begin
     done = prune(place)
     assert names(done["removed"]) == ["other"]
-    assert reasons(done)["old"] == "run new, which has just begun, takes its results"
-    assert reasons(done)["oldest"] == "run older, which has just begun, takes its results"
+    assert reasons(done)["old"] == "run new, which stays, takes its results"
+    assert reasons(done)["oldest"] == "run older, which stays, takes its results"
     assert reasons(done)[version(1)].endswith("is of it")
     assert {key: place.read(key) for key in before} == before
 
@@ -194,6 +194,26 @@ def test_a_run_that_is_submitted_again_just_now_waits_on(
     assert names(done["removed"]) == ["first"]
     assert reasons(done) == {"second": "it waits in the queue"}
     assert folder_of(place, "second") == ["etl/runs/second/run.json"]
+
+
+@IN_MEMORY
+@pytest.mark.parametrize("batch", [1, 32])
+def test_what_a_run_takes_that_does_not_go_after_all_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Both were to go, and then the one that takes the other's results was written to, or could not be removed."""
+    monkeypatch.setattr(removal, "BATCH", batch)
+    write_run(place, "old")
+    write_run(place, "repeats", reuse="old")
+    where = plan.Place(place.open(), "etl", Settings(environ={}), run_status)
+    planned = plan.plan_flow(where, plan.Rules(None, "2026-11-01"))
+    assert [item.name for item in planned.going] == ["repeats", "old"]
+    place.write("etl/runs/repeats/attempts/0001/logs/000002.jsonl", b"{}\n")
+    assert {result.item.name: result.kept for result in removal.remove(where, planned)} == {
+        "repeats": "it was written to just now",
+        "old": "run repeats, which stays, takes its results",
+    }
+    assert len(folder_of(place, "old")) == 7
 
 
 @IN_MEMORY
