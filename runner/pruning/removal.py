@@ -116,6 +116,9 @@ class _Removal:
             return Result(item._replace(objects=0, size=0))
         if now.modified > run.objects.modified:
             return Result(item, "it was written to just now")
+        data = self._storage.read_or_none(store.layout.run)
+        if data is None and run.version:
+            return Result(item, "somebody else removes it just now")
         if not run.is_over:
             settings, request = self._place.settings, store.read_request()
             if request:
@@ -124,13 +127,10 @@ class _Removal:
                 conclude_run(store, WHY, interval=settings.heartbeat)
             except RunHeld:
                 return Result(item, "an attempt of it lives")
-        elif store.read_outcome() is None:
+        elif data and store.read_outcome() is None:
             status = run_status(store)  # whoever wrote the end that concludes it died before it wrote the outcome
             if status.end:
                 store.create_outcome(status.end)
-        data = self._storage.read_or_none(store.layout.run)
-        if data is None and run.version:
-            return Result(item, "somebody else removes it just now")
         self._storage.delete(store.layout.run)
         return _Closed(item, data)
 
