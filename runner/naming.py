@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.errors import UsageError
 
 LONGEST_LABEL = 200  # characters
+_LONGEST_LABELS = 10_000  # of all together, as Python escapes them: the documents that hold them have room for more
 _LONGEST_SHOWN = 100  # characters of a value in a message
 LONGEST_SLUG = 200  # bytes in UTF-8: a file system's names have 255, and something is added; a key of S3 has 1,024
 UNPACKED = "runner-modules-"  # how the names of the folders begin in which an author's modules lie
@@ -100,10 +101,10 @@ def check_words(what: str, words: Any) -> tuple[str, ...]:
     return found
 
 
-def check_labels(labels: Iterable[str]) -> None:
-    """Refuse labels that could be taken for others, or for none: one is a line of 1 to 200 characters.
+def check_labels(labels: Sequence[str]) -> None:
+    """Refuse labels that could be taken for others, or for none, or are too many for the documents that hold them.
 
-    Raises UsageError.
+    One is a line of 1 to 200 characters, and all together have at most 10,000. Raises UsageError.
 
     Example:
         >>> from runner.naming import check_labels
@@ -115,6 +116,9 @@ def check_labels(labels: Iterable[str]) -> None:
             message = f"{shown!r} is no label"
             hint = f"Write 1 to {LONGEST_LABEL} characters that can be shown, with no space at either end."
             raise UsageError(message, hint=hint)
+    if (size := sum(len(ascii(label)) for label in labels)) > _LONGEST_LABELS:
+        message = f"{len(labels):,} labels have {size:,} characters, and at most {_LONGEST_LABELS:,} are kept of them"
+        raise UsageError(message, hint="Choose fewer labels, or shorter ones; letters that are not ASCII count as six.")
 
 
 def now() -> str:

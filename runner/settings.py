@@ -51,6 +51,7 @@ _GUARDS = (*_SAFETY, "SECRETS", "PARAMETERS", "RUN_ID")
 _NEAR = 0.75  # of 1: PARAMS is so near to PARAMETERS
 _SECRET_FIELDS = frozenset({"signing_key", "webhook_secret", "environ"})
 _VERSION = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:t[0-9-]*)?"  # or its beginning; compared as text, so in this form
+_MOST_DIGITS = 18  # so that what is counted stays below 2**63
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -372,7 +373,7 @@ def _read_seconds(text: str) -> float:
 
 
 def _read_count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) == 0:
         message = f"{text!r} is no number, counted from 1"
         raise ValueError(message)
     return int(text)

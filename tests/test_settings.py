@@ -79,6 +79,7 @@ def test_a_variable_is_read_from_the_environment_or_from_its_file(
         ("RUNNER_EXECUTOR", "threads:", "threads"),
         ("RUNNER_EXECUTOR", "sequential:1", "threads"),
         ("RUNNER_TIMEOUT", "0", "positive"),
+        ("RUNNER_LAUNCH", "9" * 19, "no number, counted from 1"),
         ("RUNNER_TIMEOUT", "inf", "positive"),
         ("RUNNER_TIMEOUT", "nan", "positive"),
         ("RUNNER_HEARTBEAT", "1e10", "1e+09 are the most"),

@@ -61,7 +61,7 @@ def agent_group() -> None:
 @click.option("--storage", "root", required=True, metavar="URL", help="Where the flows lie whose runs it takes.")
 @click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label; it takes runs with no others.")
 @click.option("--name", metavar="NAME", help="Its name, which some letters follow; without it, its machine's.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=10, show_default=True, help="Runs at once.")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Runs at once.")
 @click.option("--poll", type=Seconds(min=0.1), default=2.0, show_default=True, metavar="SECONDS")
 @click.option("--beat", type=Seconds(min=0.1, max=LONGEST_BEAT), default=30.0, show_default=True, metavar="SECONDS")
 @click.option(

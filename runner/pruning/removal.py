@@ -25,7 +25,7 @@ from runner.runs.store import RunStore
 from runner.signing.run_signatures import run_signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from runner.pruning.plan import Item, Place, Plan
 
@@ -57,7 +57,7 @@ class _Removal:
     def __init__(self, place: Place, plan: Plan) -> None:
         self._place, self._plan, self._storage = place, plan, place.storage
         self._left = {run_id: refers(run) for run_id, run in plan.runs.items()}
-        self._new = set[str]()  # runs that have begun since
+        self._staying = set[str]()  # runs that have begun since, or do not go as was planned
         self._known = {run_id for run_id, run in plan.runs.items() if run.version}
 
     def results(self) -> Iterator[Result]:
@@ -66,7 +66,9 @@ class _Removal:
         runs = self._users_first(by_kind["run"])
         for batch in _batches(runs, BATCH):
             for result in self._remove_runs(batch):
-                if not result.kept and not result.error:
+                if result.kept or result.error:
+                    self._staying.add(result.item.name)
+                else:
                     self._left.pop(result.item.name)
                 yield result
         for batch in _batches(by_kind["version"], VERSIONS):
@@ -88,16 +90,17 @@ class _Removal:
         done = side_by_side(self._close_or_tell, [item for item, need in needs.items() if not need])
         closed = [one for one in done if isinstance(one, _Closed)]
         results += [one for one in done if isinstance(one, Result)]
+        self._staying |= {one.item.name for one in results if one.kept or one.error}
         needed = self._needed_since()
         users = {one: needed.get(one.item.name) or needed.get("?") for one in closed}
-        why = "run {}, which has just begun, takes its results"
-        results += [self._put_back(one, why.format(user)) for one, user in users.items() if user]
+        results += [
+            self._put_back(one, f"run {user}, which stays, takes its results") for one, user in users.items() if user
+        ]
         going = [one.item for one, user in users.items() if not user]
         try:
-            self._empty(going)
+            return results + self._empty(going)
         except RunnerError:  # then each by itself, so that one that is locked keeps no other
-            return results + [_tried(item, partial(self._empty, [item])) for item in going]
-        return results + [Result(item) for item in going]
+            return results + [self._empty_or_tell(item) for item in going]
 
     def _close_or_tell(self, item: Item) -> _Closed | Result:
         try:
@@ -113,6 +116,9 @@ class _Removal:
             return Result(item._replace(objects=0, size=0))
         if now.modified > run.objects.modified:
             return Result(item, "it was written to just now")
+        data = self._storage.read_or_none(store.layout.run)
+        if data is None and run.version:
+            return Result(item, "somebody else removes it just now")
         if not run.is_over:
             settings, request = self._place.settings, store.read_request()
             if request:
@@ -121,13 +127,12 @@ class _Removal:
                 conclude_run(store, WHY, interval=settings.heartbeat)
             except RunHeld:
                 return Result(item, "an attempt of it lives")
-        elif store.read_outcome() is None:
+        elif data and store.read_outcome() is None:
             status = run_status(store)  # whoever wrote the end that concludes it died before it wrote the outcome
             if status.end:
                 store.create_outcome(status.end)
-        request_data = self._storage.read_or_none(store.layout.run)
         self._storage.delete(store.layout.run)
-        return _Closed(item, request_data)
+        return _Closed(item, data)
 
     def _needed_since(self) -> dict[str, str]:
         """Return the runs that are needed by others which have begun since this was planned; ``?``: perhaps all."""
@@ -136,8 +141,11 @@ class _Removal:
         found = references(self._storage, self._place.home, new)
         self._left |= found
         self._known |= found.keys()
-        self._new |= found.keys()
-        return reuse_closure(self._new, {run_id: refers.reuse for run_id, refers in self._left.items()})
+        self._staying |= found.keys()
+        return self._sources(self._staying)
+
+    def _sources(self, run_ids: Iterable[str]) -> dict[str, str]:
+        return reuse_closure(run_ids, {run_id: refers.reuse for run_id, refers in self._left.items()})
 
     def _put_back(self, closed: _Closed, reason: str) -> Result:
         def create() -> None:
@@ -147,21 +155,36 @@ class _Removal:
 
         return _tried(closed.item, create)._replace(kept=reason)
 
-    def _empty(self, items: Sequence[Item]) -> None:
-        """Remove what is runner's in the folders of runs, the outcomes after all else."""
-        stores = [self._store(item) for item in items]
-        found = side_by_side(lambda store: list(self._storage.list_recursive(f"{store.layout.prefix}/")), stores)
-        keys = [
-            entry.key
-            for store, entries in zip(stores, found, strict=True)
-            for entry in entries
-            if store.layout.has(entry.key)
-        ]
-        outcomes = [store.layout.outcome for store in stores]
-        self._storage.delete_all(sorted({*keys} - {*outcomes}))
+    def _empty_or_tell(self, item: Item) -> Result:
+        try:
+            return self._empty([item])[0]
+        except RunnerError as error:
+            return Result(item, error=error)
+
+    def _empty(self, items: Sequence[Item]) -> list[Result]:
+        """Remove what is runner's in the folders of runs, the outcomes after all else.
+
+        One that has a ``run.json`` again is left as it is: somebody has asked for it, or another prune put it back.
+        """
+        stores = {item: self._store(item) for item in items}
+        listed = side_by_side(
+            lambda store: list(self._storage.list_recursive(f"{store.layout.prefix}/")), stores.values()
+        )
+        found = {item: [entry.key for entry in entries] for item, entries in zip(items, listed, strict=True)}
+        back = {item.name for item, keys in found.items() if stores[item].layout.run in keys}
+        back |= self._sources(back).keys()
+        going = [item for item in items if item.name not in back]
+        outcomes = [stores[item].layout.outcome for item in going]
+        keys = {key for item in going for key in found[item] if stores[item].layout.has(key)}
+        self._storage.delete_all(sorted(keys - {*outcomes}))
         self._storage.delete_all(outcomes)
-        for store in stores:
-            self._storage.sweep(f"{store.layout.prefix}/")
+        for item in going:
+            self._storage.sweep(f"{stores[item].layout.prefix}/")
+        asked = "somebody has just asked for it, or for what takes its results"
+        return [Result(item, asked if item.name in back else "") for item in items]
+
+    def _keys(self, store: RunStore) -> list[str]:
+        return [entry.key for entry in self._storage.list_recursive(f"{store.layout.prefix}/")]
 
     def _remove_versions(self, items: Sequence[Item]) -> list[Result]:
         """Look once more whether something names them, and remove them."""

@@ -45,7 +45,7 @@ def graph_section(facts: Gathered, sums: dict[str, TaskSum]) -> Html:
         role="img",
         aria_label=Html(f"The flow's graph: {len(uses)} tasks, {len(edges)} arrows; the list below has the same."),
         width=columns * (_WIDTH + _ACROSS) - _ACROSS + 2 * _EDGE,
-        height=rows * (_HEIGHT + _DOWN) - _DOWN + 2 * _EDGE,
+        height=rows * (_HEIGHT + _DOWN) + _EDGE,
         class_="graph",
     )
     return section("graph", "Graph", scrolled(picture, "The flow's graph"), _as_text(uses))
@@ -98,10 +98,21 @@ def _corner(place: tuple[int, int]) -> tuple[int, int]:
 
 
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> Html:
+    """Return an arrow; one over other columns goes below the row that it comes to, and not behind its boxes."""
     (left, top), (right, bottom) = _corner(source), _corner(target)
     left, top, bottom = left + _WIDTH, top + _HEIGHT // 2, bottom + _HEIGHT // 2
-    middle = (left + right) // 2
-    return tag("path", class_="edge", d=f"M{left} {top}C{middle} {top} {middle} {bottom} {right} {bottom}")
+    way = f"M{left} {top}"
+    if target[0] > source[0] + 1:
+        below = bottom + (_HEIGHT + _DOWN) // 2
+        way += f"{_bend(left, top, below)}H{right - _ACROSS}"
+        left, top = right - _ACROSS, below
+    return tag("path", class_="edge", d=way + _bend(left, top, bottom))
+
+
+def _bend(left: int, top: int, bottom: int) -> str:
+    """Return a curve that crosses the room between two columns."""
+    middle = left + _ACROSS // 2
+    return f"C{middle} {top} {middle} {bottom} {left + _ACROSS} {bottom}"
 
 
 def _node(use: TaskUse, place: tuple[int, int], found: TaskSum | None) -> Html:

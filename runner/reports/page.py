@@ -32,7 +32,7 @@ _PATTERNS = Html(
 # The icon in a browser's tab, in the state's colour, on a light ground or a dark one.
 _COLOURS = {"good": "2da44e", "bad": "e5484d", "odd": "c98a12", "open": "2f81f7"}
 _NAMES = {
-    "error": "Error",
+    "error": "What happened",
     "next": "What to do next",
     "timeline": "Timeline",
     "graph": "Graph",

@@ -147,7 +147,7 @@ def first_error(facts: Gathered) -> Html:
     if end is None or end["state"] != "succeeded":
         lines = "\n".join(facts.log or _written(facts)).split("\n")
         parts += _lines(f"The log's last {LAST_LINES} lines", "\n".join(lines[-LAST_LINES:]), _LOG)
-    return section("error", "What went wrong" if failed or death else "Where it stands", *parts) if parts else Html()
+    return section("error", "What happened", *parts)
 
 
 def _written(facts: Gathered) -> list[str]:

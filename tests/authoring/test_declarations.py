@@ -54,6 +54,8 @@ class Untold:
         (lambda: LocalEnvironment(labels=[1]), "labels take a list of names, not 1"),  # type: ignore[list-item]
         (lambda: LocalEnvironment(labels=1), "labels take a list of names, not 1"),  # type: ignore[arg-type]
         (lambda: Local(labels=[None]), "labels take a list of names, not None"),  # type: ignore[list-item]
+        (lambda: Local(labels=[f"{number:0200}" for number in range(50)]), "50 labels have 10,100 characters"),
+        (lambda: Local(labels=["\u540d" * 180] * 10), "10 labels have 10,820 characters"),
         (lambda: Local(secrets=1), "secrets take a list of names, not 1"),  # type: ignore[arg-type]
         (lambda: Local(secrets=[f"SECRET_{number}" for number in range(1001)]), "at most 1,000 secrets"),
         (lambda: Local(key=5), "a key is a text"),  # type: ignore[arg-type]

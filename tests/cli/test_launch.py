@@ -86,6 +86,7 @@ def test_a_run_that_is_cancelled_by_ctrl_c_is_looked_after_until_it_is_over(
         (["agent", "start", "local", "--storage", "s3://a", "--poll", "1e300"], "'1e300' is no number of seconds"),
         (["agent", "start", "local", "--storage", "s3://a", "--beat", "1e300"], "0.1<=x<=300"),
         (["agent", "start", "local", "--storage", "s3://a", "--beat", "nan"], "'nan' is no number of seconds"),
+        (["agent", "start", "local", "--storage", "s3://a", "--concurrency", str(10**30)], "1<=x<=10000"),
         (["launch", "local", "file:///a/b", "--run-id", ""], "--run-id: '' is no run id"),
         (["launch", "local", "file:///a/b", "--image", ""], "--image is empty"),
         (["doctor", "--image", "team/etl"], "these options are those of a launch"),

@@ -143,10 +143,12 @@ def test_killed_for_good_it_goes_on(place: Place, tmp_path: Path, moment: str, s
         os.utime(path, (0, 0))
     options = ["prune", place.url, *STATES, "--yes"]
     command = [sys.executable, KILLED_LAUNCHER, moment, step, str(number), *options]
-    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, check=False)
+    beats = {"RUNNER_HEARTBEAT": "0.2"}  # by which it is seen that who claimed a run to conclude it is dead
+    done = subprocess.run(command, env=inherited() | beats, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done
-    again = start({}, *options)
+    again = start(beats, *options)
     assert again.code == 0, again
+    assert "stays" not in again.stderr, again
     assert [path.name for path in (tmp_path / "storage/etl/runs").iterdir()] == ["young"]
     assert sorted(path.name for path in (tmp_path / "storage/etl").glob("2026*")) == [version(3)]
     assert printed_json(run_command({}, "ls", f"{place.url}/etl", "--json"))["runs"][0]["run"] == "young"
@@ -169,8 +171,8 @@ def test_a_run_that_is_repeated_just_now_is_put_back(place: Place, steps: Steps)
     steps.before = begin
     done = prune(place)
     assert names(done["removed"]) == ["other"]
-    assert reasons(done)["old"] == "run new, which has just begun, takes its results"
-    assert reasons(done)["oldest"] == "run older, which has just begun, takes its results"
+    assert reasons(done)["old"] == "run new, which stays, takes its results"
+    assert reasons(done)["oldest"] == "run older, which stays, takes its results"
     assert reasons(done)[version(1)].endswith("is of it")
     assert {key: place.read(key) for key in before} == before
 
@@ -194,6 +196,26 @@ def test_a_run_that_is_submitted_again_just_now_waits_on(
     assert names(done["removed"]) == ["first"]
     assert reasons(done) == {"second": "it waits in the queue"}
     assert folder_of(place, "second") == ["etl/runs/second/run.json"]
+
+
+@IN_MEMORY
+@pytest.mark.parametrize("batch", [1, 32])
+def test_what_a_run_takes_that_does_not_go_after_all_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Both were to go, and then the one that takes the other's results was written to, or could not be removed."""
+    monkeypatch.setattr(removal, "BATCH", batch)
+    write_run(place, "old")
+    write_run(place, "repeats", reuse="old")
+    where = plan.Place(place.open(), "etl", Settings(environ={}), run_status)
+    planned = plan.plan_flow(where, plan.Rules(None, "2026-11-01"))
+    assert [item.name for item in planned.going] == ["repeats", "old"]
+    place.write("etl/runs/repeats/attempts/0001/logs/000002.jsonl", b"{}\n")
+    assert {result.item.name: result.kept for result in removal.remove(where, planned)} == {
+        "repeats": "it was written to just now",
+        "old": "run repeats, which stays, takes its results",
+    }
+    assert len(folder_of(place, "old")) == 7
 
 
 @IN_MEMORY
@@ -236,7 +258,7 @@ def test_a_run_that_somebody_writes_to_just_now_is_kept(
     assert len(folder_of(place, "one")) == 8
 
 
-def test_two_that_prune_at_once_free_each_run_once(place: Place) -> None:
+def test_two_that_prune_at_once_do_no_harm_and_the_next_one_ends_what_each_left_to_the_other(place: Place) -> None:
     write_versions(place, 1, 2)
     for number in range(12):
         write_run(place, f"r{number}", version=version(1))
@@ -245,6 +267,7 @@ def test_two_that_prune_at_once_free_each_run_once(place: Place) -> None:
         storages = [pool.submit(_prune_here, place) for _ in range(2)]
         done = [each.result() for each in storages]
     assert not [result.error for results in done for result in results if result.error]
+    assert all(one["kind"] == "version" for one in prune(place)["removed"])
     assert {key.split("/")[2] for key in place.keys() if "/runs/" in key} == {"young"}  # noqa: SIM118
     assert [key for key in place.keys() if "/runs/" not in key] == [f"etl/{version(2)}"]  # noqa: SIM118
 

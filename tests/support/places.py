@@ -143,15 +143,20 @@ def unsigned(place: Place) -> Place:
 
 def memory_place() -> Place:
     """A bucket in this process's memory, which must know the backend; see `support.memory.registered`."""
-    from support.memory.storage import BUCKETS
+    from support.memory.storage import BUCKETS, LOCK
 
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     objects = BUCKETS.setdefault(name, {})
+
+    def write(key: str, data: bytes) -> None:
+        with LOCK:
+            objects[key] = data, time.time()
+
     return Place(
         "memory",
         f"memory://{name}",
         {},
         lambda key: objects[key][0],
-        lambda key, data: objects.update({key: (data, time.time())}),
+        write,
         lambda: sorted(objects),
     )

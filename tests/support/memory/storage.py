@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Objects = dict[str, tuple[bytes, float]]  # by key: the bytes, and when they were stored
 
 BUCKETS: dict[str, Objects] = {}
-_turn = threading.Lock()
+LOCK = threading.Lock()
 
 
 def open_memory(
@@ -50,14 +50,14 @@ class MemoryStorage(Storage):
             yield data[start : min(start + CHUNK, end)]
 
     def _create(self, key: str, data: bytes) -> None:
-        with _turn:
+        with LOCK:
             objects = self._objects("write", key)
             if key in objects:
                 raise make_error(AlreadyExists, self, "write", key)
             objects[key] = data, time.time()
 
     def _replace(self, key: str, data: bytes, media_type: str = "") -> None:  # noqa: ARG002 - memory has none
-        with _turn:
+        with LOCK:
             self._objects("write", key)[key] = data, time.time()
 
     @contextmanager
@@ -67,11 +67,11 @@ class MemoryStorage(Storage):
         self._replace(key, b"".join(parts))
 
     def _delete(self, key: str) -> None:
-        with _turn:
+        with LOCK:
             self._objects("delete", key).pop(key, None)
 
     def _entries(self, prefix: str) -> list[Entry]:
-        with _turn:
+        with LOCK:
             objects = self._objects("list", prefix).items()
             return [Entry(key, len(data), stored) for key, (data, stored) in objects if key.startswith(prefix)]
 
