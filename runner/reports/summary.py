@@ -105,8 +105,8 @@ def _warnings(facts: Gathered) -> list[Html]:
 
 
 def _times(facts: Gathered) -> Html:
-    end, first = facts.end, facts.attempts[0] if facts.attempts else None
-    began = first.started if first else None
+    end = facts.end
+    began = facts.attempts[0].started if facts.attempts and facts.attempts[0].number == 1 else None
     asked = facts.request["requested"] if facts.request else None
     ended = end["ended"] if end else None
     return fields(

@@ -118,6 +118,9 @@ def test_several_attempts_are_bands_with_what_was_waited_and_lost_between() -> N
     assert bars[:5] == ["bar waiting", "bar bad", "bar silent", "bar waiting", "bar good"]
     assert "Waited 40 s; 40 s in attempts that others followed; 30 s of that without a sign of life." in found.text
     assert "The 58 attempts before these are left out." in found.text
+    assert "Began2026" in found.text
+    later = [attempt._replace(number=attempt.number + 58) for attempt in attempts]
+    assert "Began2026" not in Outline(render(gathered(good, attempts=later, attempt_count=60))).text
 
 
 def test_what_cannot_be_read_or_trusted_is_told_at_the_top() -> None:
