@@ -66,8 +66,10 @@ def run_status(store: RunStore) -> RunStatus:
 
 def status_without_outcome(store: RunStore) -> RunStatus:
     """Return the status of a run as its last attempt tells it. Raises NotFound when nothing was ever written of it."""
-    if attempts := store.list_attempts():
-        return attempt_status(store, attempts[-1])
+    for attempt in reversed(store.list_attempts()):
+        status = attempt_status(store, attempt)
+        if status.claim or status.end:  # else only a folder is left, of a start that died before it had claimed it
+            return status
     if store.read_request() is None:
         message = f"there is no run {store.url}"
         raise NotFound(message)

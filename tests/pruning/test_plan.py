@@ -176,6 +176,15 @@ def test_what_is_not_there_any_more_stops_nothing(here: Place) -> None:
     assert names(prune(here)["removed"]) == [version(2), "hollow"]
 
 
+def test_a_folder_that_a_killed_start_left_is_no_attempt(here: Place, tmp_path: Path) -> None:
+    """The run was taken for one that is running, for ever."""
+    write_run(here, "asked", state=None)
+    (tmp_path / "storage/etl/runs/asked/attempts/0001").mkdir(parents=True)
+    assert "asked for, and not over" in reasons(prune(here))["asked"]
+    assert names(prune(here, "--older-than", "2026-11-01", "--states", "asked-for")["removed"]) == ["asked"]
+    assert [path.name for path in (tmp_path / "storage/etl/runs").iterdir()] == []
+
+
 def test_all_attempts_of_a_run_go(here: Place) -> None:
     write_run(here, "again")
     for key in folder_of(here, "again"):
