@@ -69,7 +69,7 @@ _HINTS = {
     "AADSTS700024": _CLOCK,  # Azure, of an assertion
     "specified time frame": _CLOCK,  # Azure, of a SAS
     "reasonable timeframe": _CLOCK,  # Google, of a service account's assertion
-    "This request is not authorized to perform this operation.": "Let this network through the account's firewall.",
+    r"This request is not authorized to perform this operation\.": "Let this network through the account's firewall.",
     "Content-MD5 OR x-amz-checksum-": "The bucket has Object Lock: set AWS_CHECKSUM_ALGORITHM=SHA256.",
     r"\?delete in .* (501|405) ": "What knows no DeleteObjects has each object deleted: AWS_DISABLE_BULK_DELETE=true.",
     "CaUsedAsEndEntity": (
