@@ -156,6 +156,8 @@ class Runs:
         if self._store(marker).read_outcome() or slots.take(marker["run_id"]):
             return True
         owners = sorted(slots.owners())
+        if marker["run_id"] in owners:  # another agent that takes this run has given it one just now
+            return True
         if concurrency["on_conflict"] == "skip":
             why = f"skipped: {' and '.join(owners)} of {concurrency['max_runs']} at once"
             self._cancel(marker, why)

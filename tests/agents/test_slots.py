@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner import Flow, errors
+from runner.agents.runs import Runs
 from runner.agents.slots import Slots
 from runner.agents.stored import create_document
 from runner.launchers import Local
 from runner.launchers.base import Sighting
+from runner.launchers.budgets import Budgets
+from runner.launchers.order import Wishes
 from runner.launchers.start import end_launch, take_launch
 from runner.runs.claims import new_request
 from runner.runs.layout import RunLayout
 from runner.runs.store import RunStore
+from runner.settings import Settings
 from support import schemas
 from support.agents import KEY, Site
 from support.launching import wait_for
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.schema.documents import BundleReference
+    from runner.schema.documents import BundleReference, OnConflict
     from support.places import Place
 
 
@@ -212,3 +216,18 @@ def test_a_run_that_is_given_up_keeps_no_other_from_its_place(site: Site) -> Non
         site.submit("ok", "two")
         assert site.until_over("two") == {"two": "succeeded"}
     assert site.store("one").read_outcome() is None
+
+
+@pytest.mark.parametrize("on_conflict", ["wait", "skip", "cancel_old"])
+def test_a_run_that_another_agent_gives_a_slot_just_now_has_its_place(
+    here: Place, monkeypatch: pytest.MonkeyPatch, on_conflict: OnConflict
+) -> None:
+    """Two agents take it from the queue; the one that loses the slot's turn took the run for its own rival."""
+    asked_for(here, "one")
+    take = Slots.take
+    monkeypatch.setattr(Slots, "take", lambda self, run_id: take(self, run_id) and False)
+    settings = Settings.from_environ({}, needs_location=False)
+    runs = Runs(here.open(), Local(), Wishes(), settings, Budgets(), print)
+    marker: Any = {"home": KEY, "run_id": "one"}
+    assert runs.has_place(marker, {"max_runs": 1, "on_conflict": on_conflict})
+    assert RunStore(here.open(), RunLayout(KEY, "one")).read_cancel() is None

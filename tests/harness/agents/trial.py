@@ -259,7 +259,7 @@ class Case:
 
 def left_in(keys: list[str]) -> list[str]:
     """Return what is there of runs that wait, or are looked after."""
-    return [key for key in keys if re.match(r"_queue/(?!ring$|sets/)|_agents/[^/]+/runs/(?!\.tmp-)", key)]
+    return [key for key in keys if re.match(r"_queue/(?!ring$|sets/|\.tmp-)|_agents/[^/]+/runs/(?!\.tmp-)", key)]
 
 
 def kills_of(steps: list[str]) -> list[Kill]:
