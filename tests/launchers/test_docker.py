@@ -238,7 +238,7 @@ def test_a_file_of_variables_that_is_not_there_is_told(tmp_path: Path) -> None:
         ({"volumes": "/data:data"}, "is no volume"),
         ({"volumes": "/a:/b:ro:z"}, "is no volume"),
         ({"extra_hosts": "db"}, "'db' is no host with its address"),
-        ({"shm_size": "big"}, "shm_size is a size, and not 'big'"),
+        ({"shm_size": "big"}, "shm_size is a size of less than 8 EiB, and not 'big'"),
     ],
     ids=str,
 )
