@@ -380,6 +380,7 @@ class Agent:
                         self.adopt(marker)
                     if not self._neighbours.is_entered:
                         self.register.enter_again(self.document)
+                        self._neighbours.is_entered = True
             except RunnerError as error:
                 log.warning("%s", error)
                 self._neighbours.look_soon()  # what was left behind may not have been read

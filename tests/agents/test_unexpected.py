@@ -59,3 +59,33 @@ def test_an_agent_goes_on_after_what_nobody_expected(here: Place, monkeypatch: p
     works.join(20)
     assert not works.is_alive()
     assert not register.folders()
+
+
+def test_an_agent_that_was_taken_for_dead_enters_once_more(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not with each heartbeat, which would be paid for."""
+    queue, register = Queue(here.open(), ""), Register(here.open(), "")
+    entered, beats = list[str](), list[int]()
+    enter_again, write_beat = register.enter_again, register.write_beat
+
+    def count_entered(said: AgentDocument) -> None:
+        entered.append(said["agent"])
+        enter_again(said)
+
+    def count_beat(said: AgentDocument, number: int) -> None:
+        beats.append(number)
+        write_beat(said, number)
+
+    monkeypatch.setattr(register, "enter_again", count_entered)
+    monkeypatch.setattr(register, "write_beat", count_beat)
+    agent = Agent(DOCUMENT, queue, register, Any, Habits(poll=0.05), lambda _: None)  # type: ignore[arg-type]
+    works = threading.Thread(target=agent.work)
+    works.start()
+    wait_for(lambda: len(beats) > 1)
+    register.forget("a")
+    queue.ring()
+    wait_for(lambda: bool(entered))
+    done = len(beats)
+    wait_for(lambda: len(beats) > done + 3)
+    agent.stop()
+    works.join(20)
+    assert entered == ["a"]
