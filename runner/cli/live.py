@@ -49,12 +49,13 @@ def draw(
     """
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     last_line = LastLine(store)
     with Live(console=console or Console(stderr=True), auto_refresh=False) as live:
         for status in looks:
             if status.claim is None:
-                live.update(stage(status), refresh=True)
+                live.update(Text(printable(stage(status))), refresh=True)
                 continue
             attempt = status.claim["attempt"]
             head = f"run {store.run_id}: {status.text}, attempt {attempt}"

@@ -58,6 +58,13 @@ def test_each_task_has_a_bar_and_below_stand_use_and_last_line(here: Place) -> N
     assert r"longest [bold]x[/]\x1b[31m\u202e[3] for 0 s" in text
 
 
+def test_what_is_said_of_a_run_without_an_attempt_is_no_markup(here: Place) -> None:
+    store, file = RunStore(here.open(), RunLayout("f", "r")), io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100)
+    draw(store, iter([RunStatus("asked for")]), lambda _: "waits for an agent with [/gpu] [bold]x", console)
+    assert "waits for an agent with [/gpu] [bold]x" in file.getvalue()
+
+
 def test_what_may_be_left_is_told_where_it_can_be(here: Place) -> None:
     assert ", about 0 s left" in drawn(here, [counts("extract", 10, succeeded=3)])
     for tasks, more in (([counts("extract", None, succeeded=3)], 0), ([counts("extract", 10)], 0)):
