@@ -346,15 +346,17 @@ class Agent:
 
     def _is_refused(self, watcher: Watcher, error: RunnerError) -> bool:
         """Write down why a run cannot be launched, and return whether it never can. Raises Unsure, and RunHeld."""
-        if not watcher.launch.number:
-            if may_pass(error):
+        is_claimed = bool(watcher.launch.number)
+        if may_pass(error):
+            if not is_claimed:
                 raise Unsure(error.message) from error
-            self.runs.refuse(watcher.store, error)
-        elif not may_pass(error):
+            return False
+        if is_claimed:
             self.runs.tell_refused(watcher.store, watcher.launch, error)
-        if not may_pass(error):
-            self._tell(f"run {watcher.store.run_id} is refused: {error.message}")
-        return not may_pass(error)
+        else:
+            self.runs.refuse(watcher.store, error)
+        self._tell(f"run {watcher.store.run_id} is refused: {error.message}")
+        return True
 
     def _look_after(self, watcher: Watcher) -> None:
         """Look after a run until it is over, or is given up; while nobody answers, for as long as that takes."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runner.launchers.budgets import Budgets
     from runner.launchers.launch import Found
     from runner.launchers.start import Launch
-    from runner.schema.documents import ConcurrencyRecord, EndDocument, LaunchEnd, RunMarker, RunRequest
+    from runner.schema.documents import ConcurrencyRecord, EndDocument, RunMarker, RunRequest
     from runner.settings import Settings
 
 
@@ -202,7 +202,8 @@ class Runs:
                 return None
             attempts = store.list_attempts()
             end = store.read_end(attempts[-1]) if attempts else None
-            return Ended(end or _never_begun(store, request, launch), f"{store.url}/launches/{launch['launch']:04d}")
+            end = end or _refused(store, request, not_begun_error(launch))
+            return Ended(end, f"{store.url}/launches/{launch['launch']:04d}")
         except (BundleCorrupt, TooLarge, Untrusted) as error:
             self._tell(error.message)
             return Ended(_refused(store, request, error), store.url)
@@ -252,11 +253,7 @@ class Runs:
         end_launch(store, launch, "never started", sighting, [], given_up=True)
 
 
-def _never_begun(store: RunStore, request: RunRequest, launch: LaunchEnd) -> EndDocument:
-    """Return the end that its first attempt would have, of a run that was given up before there was one."""
-    return _refused(store, request, not_begun_error(launch))
-
-
 def _refused(store: RunStore, request: RunRequest, error: RunnerError) -> EndDocument:
+    """Return the end that its first attempt would have, of a run that has none to be believed, as the error tells."""
     claim = Claim(1, request["requested"], naming.new_token())
     return end_document(store.run_id, claim, RunFacts(None, request["bundle"]), Verdict.of_error(error, "refused"))

@@ -97,11 +97,8 @@ class Local(Launcher):
         with _refusals(self._folder):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self._folder.lstat()
-        if (
-            found.st_uid != os.getuid()
-            or not stat.S_ISDIR(found.st_mode)
-            or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        ):
+        mode = found.st_mode
+        if found.st_uid != os.getuid() or not stat.S_ISDIR(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
             message = f"{self._folder} is another user's, a link, or others may write to it"
             raise EnvironmentWrong(message, hint="Remove it, or name a folder of your own: -O folder=PATH.")
 

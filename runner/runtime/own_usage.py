@@ -37,16 +37,22 @@ def since(now: tuple[int | None, int | None], before: tuple[int | None, int | No
     return first, second
 
 
+def available() -> tuple[float, int | None]:
+    """Return how many processors this process may use, and bytes of memory; None where there is no limit."""
+    from runner.cgroup import read_limits
+
+    limits = read_limits()
+    return limits.cpus or float(len(os.sched_getaffinity(0))), limits.memory
+
+
 def usage_record(
     cpu: float, memory: int | None, files: tuple[int | None, int | None], net: tuple[int | None, int | None]
 ) -> UsageRecord:
     """Return what was used, and how much there was of it; see `UsageRecord`."""
-    from runner.cgroup import read_limits
-
-    limits = read_limits()
+    cpus, memory_limit = available()
     return {
-        "cpus": limits.cpus or float(len(os.sched_getaffinity(0))),
-        "memory_limit": limits.memory,
+        "cpus": cpus,
+        "memory_limit": memory_limit,
         "cpu": round(cpu, 3),
         "memory": memory,
         "read": files[0],

@@ -9,7 +9,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from runner import cgroup
 from runner.runtime import own_usage
 from runner.supervisor.reaper import stat_fields
 
@@ -30,10 +29,10 @@ class UsageMeter:
     def __init__(self, reaper: int) -> None:
         self._reaper, self._began = reaper, time.monotonic()
         self._network = own_usage.network()
-        limits = cgroup.read_limits()
+        cpus, memory_limit = own_usage.available()
         self.series: UsageSeries = {
-            "memory_limit": limits.memory,
-            "cpus": limits.cpus or float(len(os.sched_getaffinity(0))),
+            "memory_limit": memory_limit,
+            "cpus": cpus,
             "seconds": [],
             "cpu": [],
             "memory": [],
